@@ -158,6 +158,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		ECR:         ecr,
 		Dial:        c.Dial,
 		Proxied:     in.Proxied,
+		SignIn:      in.SignIn,
 		Draw:        in.Draw,
 		Connections: c.Limits.Connections,
 		Retries:     c.Limits.Retries,

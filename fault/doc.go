@@ -17,7 +17,7 @@
 //		log.Print(err, " ", fault.HintOf(err))
 //	}
 //
-// [KindOf], [Is] and [HintOf] look through wrapped errors. KindOf also gives a Kind to errors that
+// [KindOf], [Is], [SideOf] and [HintOf] look through wrapped errors. KindOf also gives a Kind to errors that
 // are not Faults, so that a switch on it is complete.
 //
 // # Compatibility

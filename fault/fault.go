@@ -180,6 +180,14 @@ func HintOf(err error) string {
 	return ""
 }
 
+// SideOf returns the Side of the first Fault in err's tree, or "" if there is none.
+func SideOf(err error) Side {
+	if f, ok := errors.AsType[*Fault](err); ok {
+		return f.Side
+	}
+	return ""
+}
+
 // On returns err as a Fault with its Side set to side. If err wraps a Fault, the text and the tree of
 // err stay as they are. On returns err unchanged if err is nil, holds no Fault, or if the first Fault
 // in its tree already has a Side.

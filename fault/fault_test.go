@@ -34,6 +34,9 @@ func TestKindAndHintAreFoundThroughWrapping(t *testing.T) {
 	if KindOf(err) != Conflict || HintOf(err) != "use --force to replace it" {
 		t.Errorf("kind %q, hint %q", KindOf(err), HintOf(err))
 	}
+	if SideOf(On(Source, err)) != Source || SideOf(err) != "" || SideOf(errors.New("x")) != "" {
+		t.Error("SideOf is not the side of the first fault")
+	}
 	if KindOf(fmt.Errorf("list: %w", context.Canceled)) != Canceled {
 		t.Error("KindOf(context.Canceled) is not Canceled")
 	}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -107,11 +106,7 @@ type Problem struct {
 
 // ProblemOf returns the Problem for err: its Kind, Side, text and hint.
 func ProblemOf(err error) *Problem {
-	p := &Problem{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
-	if f, ok := errors.AsType[*fault.Fault](err); ok {
-		p.Side = f.Side
-	}
-	return p
+	return &Problem{Kind: fault.KindOf(err), Side: fault.SideOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
 }
 
 // Err returns p as an error with the same text, Kind, Side and hint.

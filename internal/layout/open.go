@@ -34,7 +34,17 @@ func Open(path string, mode Mode) (*Dir, error) {
 			return nil, d.failed("make layout", d.repo.String(), err)
 		}
 	}
-	if d.root, err = os.OpenRoot(whole); err != nil {
+	d.root, err = os.OpenRoot(whole)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "open layout",
+			Name: d.repo.String(),
+			Err:  errors.New("there is no such directory"),
+			Hint: "check the path, which is " + whole,
+		}
+	case err != nil:
 		return nil, d.failed("open layout", d.repo.String(), err)
 	}
 	if mode == Write {
@@ -59,6 +69,7 @@ func (d *Dir) check() error {
 			Op:   "open layout",
 			Name: d.repo.String(),
 			Err:  errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile),
+			Hint: "write the directory that has this file; oci:DIR/ names all layouts below DIR",
 		}
 	}
 	if err != nil {

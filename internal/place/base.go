@@ -54,6 +54,10 @@ type Inside struct {
 	// Proxied is called with the HOST:PORT that a proxy from the environment will dial, because
 	// Dial does not see that address. An error from Proxied ends the request. nil allows all.
 	Proxied func(addr string) error
+
+	// SignIn is the hint for a user who needs a login at a host. nil names dray login, which stores a
+	// login for the processes of this machine.
+	SignIn func(host string) string
 }
 
 // Job holds what is specific to one job of a server.

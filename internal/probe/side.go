@@ -226,7 +226,7 @@ func (c *checker) checkLogin(err error) bool {
 		if f.Op != "get a token for" {
 			continue
 		}
-		remedy := signInHint(c.name.Host)
+		remedy := c.signIn()
 		if hint := fault.HintOf(f); hint != "" {
 			remedy = hint
 		}
@@ -272,18 +272,21 @@ func (c *checker) quota() {
 	case b.Limit == 0:
 	case b.Spent():
 		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window),
-			"wait until pulls are available again, or "+signInHint(c.name.Host))
+			"wait until pulls are available again, or "+c.signIn())
 	default:
 		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
 }
 
+// signIn is the hint for a user who needs a login at this host.
+func (c *checker) signIn() string { return c.session.Base.Remote.SignInHint(c.name.Host) }
+
 // failDenied reports which right is missing, named as the registry names it.
 func (c *checker) failDenied(what string, err error, right string) {
 	remedy := fault.HintOf(err)
 	if c.login.IsAnonymous() {
-		remedy = signInHint(c.name.Host)
-	} else if !strings.Contains(remedy, "network rule") && !strings.Contains(remedy, "create:") {
+		remedy = c.signIn()
+	} else if !remote.IsBarred(err) {
 		remedy = "this login requires the right to " + what
 		if right != "" {
 			remedy = "this login requires: " + right

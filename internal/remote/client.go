@@ -73,6 +73,9 @@ type Options struct {
 	// HOST:PORT that the proxy will dial. If Proxied returns an error, the request is not sent. Nil
 	// allows all.
 	Proxied func(addr string) error
+
+	// SignIn is the hint for a user who needs a login at host. Nil names dray login.
+	SignIn func(host string) string
 }
 
 // Client reaches registries over HTTP. It is safe for concurrent use. Call Close when it is no
@@ -167,6 +170,7 @@ func New(o Options) (*Client, error) {
 		Draw:        o.Draw,
 		Dial:        o.Dial,
 		Proxied:     o.Proxied,
+		SignIn:      o.SignIn,
 	}
 	for name := range hosts {
 		if h := c.host(name); h.Broken != nil {
@@ -182,6 +186,9 @@ func orDuration(d, fallback time.Duration) time.Duration {
 	}
 	return d
 }
+
+// SignInHint is the hint for a user who needs a login at host, or another login.
+func (c *Client) SignInHint(host string) string { return c.host(host).SignInHint() }
 
 // Close closes idle connections. It does not interrupt requests in progress.
 func (c *Client) Close() {

@@ -39,6 +39,10 @@ func IsAbsent(err error) bool { return reason.IsAbsent(err) }
 // what does not exist, too. A 403 that names another cause, such as a network rule, is no such 403.
 func IsForbidden(err error) bool { return reason.IsForbidden(err) }
 
+// IsBarred reports whether err is a 403 that no login changes: a network rule refuses this machine, or the
+// repository or project must be created first.
+func IsBarred(err error) bool { return reason.IsBarred(err) }
+
 // SpentUntil reports whether err says that a pull limit is used up, and returns the time at which
 // pulls are available again at the latest.
 func SpentUntil(err error) (until time.Time, is bool) { return limit.SpentUntil(err) }

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -42,8 +44,11 @@ func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 	if near := name.Similar(n.Tag, tags); n.Digest == "" && len(near) > 0 {
 		return "similar tags in this repository: " + strings.Join(near, ", ")
 	}
-	if fault.Is(err, fault.NotFound) || err == nil && len(tags) == 0 {
-		return nearestRepositories(ctx, s, n.Repo)
+	if len(tags) > 0 {
+		return "see the tags of this repository: " + shell.Dray("ls", n.Repo.String())
+	}
+	if fault.Is(err, fault.NotFound) || err == nil {
+		return cmp.Or(nearestRepositories(ctx, s, n.Repo), "check the spelling of the repository")
 	}
 	return ""
 }

@@ -104,6 +104,8 @@ func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo,
 		arrival, err = m.once(ctx, b, likely)
 	}
 	switch {
+	case fault.Is(err, fault.Corrupt) && fault.SideOf(err) == fault.Target:
+		return err // the target says that it damaged what it got
 	case fault.Is(err, fault.Corrupt):
 		return &fault.Fault{
 			Kind: fault.Corrupt,

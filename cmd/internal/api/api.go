@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -36,12 +37,15 @@ func New(c Config) http.Handler {
 		_, _ = w.Write(document)
 	})
 	mux.HandleFunc(wire.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
-		problemOf(&fault.Fault{
-			Kind: fault.NotFound,
+		p := problemOf(&fault.Fault{
+			Kind: fault.Invalid, // nothing was looked for: the request is none of this version
 			Op:   "find",
 			Name: r.Method + " " + wire.OneLine(r.URL.Path),
+			Err:  errors.New("this server has no such path"),
 			Hint: "see " + wire.Prefix + "/openapi.json for the list of paths",
-		}).write(w)
+		})
+		p.Status, p.Title = http.StatusNotFound, http.StatusText(http.StatusNotFound)
+		p.write(w)
 	})
 	return guarded(mux)
 }

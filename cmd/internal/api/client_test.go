@@ -40,9 +40,9 @@ func TestAClientTrustsTheAuthorityThatItIsToldAndFollowsNobody(t *testing.T) {
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client := func(ca string) *client.Client {
+	client := func(cas ...string) *client.Client {
 		t.Helper()
-		c, err := client.New(client.Config{URL: server.URL, CA: ca, Token: credential.New(y.tokens["ann"])})
+		c, err := client.New(client.Config{URL: server.URL, CAs: cas, Token: credential.New(y.tokens["ann"])})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestAClientTrustsTheAuthorityThatItIsToldAndFollowsNobody(t *testing.T) {
 	if w, err := client(ca).Whoami(t.Context()); err != nil || w.Name != "ann" {
 		t.Errorf("%v %+v", err, w)
 	}
-	if _, err := client("").Whoami(t.Context()); !fault.Is(err, fault.Refused) || fault.HintOf(err) == "" {
+	if _, err := client().Whoami(t.Context()); !fault.Is(err, fault.Refused) || fault.HintOf(err) == "" {
 		t.Errorf("a certificate of an unknown authority: %v", err)
 	}
 	if _, err := client(ca).Registries(t.Context()); err == nil || len(elsewhere) > 0 {

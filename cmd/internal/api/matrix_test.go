@@ -209,7 +209,7 @@ func TestWhatIsNoRouteIsAProblemToo(t *testing.T) {
 	y := newYard(t, settings{idle: true})
 	for _, path := range []string{"/", "/nothing", "/jobs/x/y", "/openapi.yaml", "/docs", "/schemas/Job.json"} {
 		resp, text := y.ask("ann", http.MethodGet, path, "")
-		if resp.StatusCode != http.StatusNotFound || !strings.Contains(text, `"kind":"not_found"`) {
+		if resp.StatusCode != http.StatusNotFound || !strings.Contains(text, `"kind":"invalid"`) {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, text)
 		}
 	}

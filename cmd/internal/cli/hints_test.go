@@ -105,7 +105,7 @@ func TestNoMessageSpellsACommandOfDrayByHand(t *testing.T) {
 }
 
 // lineMakers are the functions whose arguments are the words of a command line of dray.
-var lineMakers = []string{"shell.Dray", "a.Next", "a.NextAt", "nextLine"}
+var lineMakers = []string{"shell.Dray", "a.Next", "a.NextAt"}
 
 // wordsOf are the values of expressions that stand for the name of a command in a line.
 var wordsOf = map[string][]string{

@@ -25,10 +25,11 @@ import (
 type Config struct {
 	URL   string            // "https://dray.example"; the client appends wire.Prefix and the path of each request
 	Token credential.Secret // sent as a Bearer token; zero means none
+	From  string            // where the token comes from: "DRAY_TOKEN"
 
-	CA        string // file of PEM certificates that are trusted in addition to the system's; "" means none
-	Cert, Key string // files of a client certificate and its key; "" means none
-	UserAgent string // default "dray"
+	CAs       []string // files of PEM certificates that are trusted in addition to the system's
+	Cert, Key string   // files of a client certificate and its key; "" means none
+	Version   string   // of this dray, for the header User-Agent and for errors; "" means not known
 
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -37,9 +38,9 @@ type Config struct {
 // Client sends requests to a server. Its errors are faults with the Kind that the server reported, so
 // a command ends with the same exit code with and without a server. A Client is safe for concurrent use.
 type Client struct {
+	peer
 	base  string
 	token credential.Secret
-	agent string
 	http  *http.Client
 }
 
@@ -71,9 +72,9 @@ func New(c Config) (*Client, error) {
 		return bad(errors.New("the token would be sent without TLS"), "write https://")
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		if config.RootCAs, err = pool(c.CA); err != nil {
-			return bad(err, "")
+	if len(c.CAs) > 0 {
+		if config.RootCAs, err = pool(c.CAs); err != nil {
+			return bad(err, "give a PEM file with the certificate of the authority as --ca-file or client.ca-file")
 		}
 	}
 	if c.Cert != "" || c.Key != "" {
@@ -88,15 +89,12 @@ func New(c Config) (*Client, error) {
 	if c.Dial != nil {
 		t.DialContext = c.Dial
 	}
-	agent := c.UserAgent
-	if agent == "" {
-		agent = "dray"
-	}
 	base := strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), wire.Prefix) + wire.Prefix
 	// Following a redirect could send the token to another host. A dray server sends no redirects.
 	follow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
-		base: base, token: c.Token, agent: agent,
+		peer: peer{strings.TrimSuffix(base, wire.Prefix), c.From, c.Version},
+		base: base, token: c.Token,
 		http: &http.Client{Transport: t, CheckRedirect: follow},
 	}, nil
 }
@@ -109,17 +107,19 @@ func loopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-func pool(path string) (*x509.CertPool, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+func pool(paths []string) (*x509.CertPool, error) {
 	all, err := x509.SystemCertPool()
 	if err != nil {
 		all = x509.NewCertPool()
 	}
-	if !all.AppendCertsFromPEM(raw) {
-		return nil, errors.New(path + " contains no PEM certificate")
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if !all.AppendCertsFromPEM(raw) {
+			return nil, errors.New(path + " contains no PEM certificate")
+		}
 	}
 	return all, nil
 }
@@ -145,14 +145,13 @@ func (c *Client) do(ctx context.Context, q call, out any) error {
 		return nil
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err == nil && len(raw) > maxBody {
-		return &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.base, Err: errors.New("longer than 64 MiB")}
-	}
-	if err == nil {
-		err = json.Unmarshal(raw, out)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return c.networkFault(ctx, err)
+	case len(raw) > maxBody:
+		return &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.name, Err: errors.New("longer than 64 MiB")}
+	case json.Unmarshal(raw, out) != nil:
+		return c.stranger(resp, raw)
 	}
 	return nil
 }
@@ -198,7 +197,7 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "write request", Err: err}
 	}
 	maps.Copy(req.Header, q.header)
-	req.Header.Set("User-Agent", c.agent)
+	req.Header.Set("User-Agent", strings.TrimSuffix("dray/"+c.version, "/"))
 	if body != nil {
 		req.Header.Set("Content-Type", kind)
 	}
@@ -214,27 +213,5 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	}
 	defer resp.Body.Close()
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // an incomplete body is used as it is
-	return nil, faultOf(resp.StatusCode, resp.Header, raw)
-}
-
-// networkFault returns the fault for a failed exchange: Canceled if ctx has ended, Refused if the server's
-// certificate is not trusted, else Unavailable.
-func (c *Client) networkFault(ctx context.Context, err error) error {
-	f := &fault.Fault{Kind: fault.Unavailable, Op: "ask", Name: c.base, Err: err}
-	var (
-		asked   *url.Error
-		unknown x509.UnknownAuthorityError
-		name    x509.HostnameError
-	)
-	if errors.As(err, &asked) {
-		f.Err = asked.Err // Name has the address already
-	}
-	switch {
-	case ctx.Err() != nil:
-		f.Kind, f.Err = fault.Canceled, context.Cause(ctx)
-	case errors.As(err, &unknown), errors.As(err, &name):
-		f.Kind = fault.Refused
-		f.Hint = "trust the authority that issued the certificate: client: ca-file in the configuration"
-	}
-	return f
+	return nil, c.faultOf(resp, raw)
 }

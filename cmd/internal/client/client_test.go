@@ -1,6 +1,10 @@
 package client
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,17 +27,98 @@ func TestAClientSendsItsTokenOnlyOverTLSOrToLoopback(t *testing.T) {
 			t.Errorf("%q: %s", url, c.base)
 		}
 	}
-	for _, c := range []Config{{URL: "https://x", CA: "/nothing"}, {URL: "https://x", Cert: "/nothing", Key: "/nothing"}} {
+	for _, c := range []Config{{URL: "https://x", CAs: []string{"/nothing"}}, {URL: "https://x", Cert: "/nothing", Key: "/nothing"}} {
 		if _, err := New(c); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }
 
-func TestAnAnswerWithoutAProblemHasTheKindOfItsStatus(t *testing.T) {
-	for status, kind := range map[int]fault.Kind{502: fault.Unavailable, 404: fault.NotFound, 418: fault.Invalid, 599: fault.Unavailable, 401: fault.Denied} {
-		if err := faultOf(status, nil, []byte("<html>")); fault.KindOf(err) != kind {
-			t.Errorf("%d: %v", status, err)
+func TestAnAnswerOfAnotherProgramSaysWhoAnswered(t *testing.T) {
+	page := "<html><head><title>\n Sign in · GitLab </title></head></html>"
+	for _, tt := range []struct {
+		status       int
+		header, body string
+		kind         fault.Kind
+		want, hint   string
+	}{
+		{200, "Content-Type: text/html; charset=utf-8", page, fault.Invalid, `a web page "Sign in · GitLab" answers 200 OK, and no dray server`, "--server"},
+		{404, "Content-Type: text/html", "<p>nothing", fault.Invalid, "a web page answers 404 Not Found, and no dray server", "--server"},
+		{404, "Docker-Distribution-Api-Version: registry/2.0", "404 page not found", fault.Invalid, "a registry answers 404 Not Found, and no dray server", "--server"},
+		{404, "Content-Type: application/json", `{"errors":[{"code":"NAME_UNKNOWN"}]}`, fault.Invalid, "a registry answers 404", "--server"},
+		{404, wire.VersionHeader + ": v1", "404 page not found", fault.Invalid, "this port of a dray server is for health and metrics", "--server"},
+		{400, "Content-Type: text/plain", "Client sent an HTTP request to an HTTPS server.\n", fault.Invalid, "it speaks TLS", "https://"},
+		{302, "Location: https://sso.example/login", "", fault.Invalid, "it redirects to https://sso.example/login", "proxy"},
+		{502, "Content-Type: text/html", page, fault.Unavailable, "answers 502 Bad Gateway", "proxy"},
+		{401, "Content-Type: text/html", page, fault.Denied, "answers 401 Unauthorized, and no dray server", "--server"},
+		{418, "", "", fault.Invalid, "something answers 418", "--server"},
+		{599, "", "", fault.Unavailable, "something answers 599, and no dray server", "dray serve is running"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if name, value, ok := strings.Cut(tt.header, ": "); ok {
+				w.Header().Set(name, value)
+			}
+			w.WriteHeader(tt.status)
+			_, _ = w.Write([]byte(tt.body))
+		}))
+		c, err := New(Config{URL: server.URL})
+		if err != nil {
+			t.Fatal(err)
 		}
+		_, err = c.RunSchedule(t.Context(), "x") // is asked once
+		errs := map[string]error{"run": err}
+		if tt.kind != fault.Unavailable {
+			_, errs["ask"] = c.Registries(t.Context())
+			for _, err := range c.Watch(t.Context(), "x", 0) {
+				errs["watch"] = err
+			}
+		}
+		for what, err := range errs {
+			if !fault.Is(err, tt.kind) || !strings.Contains(err.Error(), "ask "+server.URL+": ") || !strings.Contains(err.Error(), tt.want) || !strings.Contains(fault.HintOf(err), tt.hint) {
+				t.Errorf("%s, %d %s: %v (hint: %s)", what, tt.status, tt.header, err, fault.HintOf(err))
+			}
+		}
+		server.Close()
+	}
+}
+
+func TestAServerOfAnotherVersionIsSaidWhereARequestIsUnknownToIt(t *testing.T) {
+	for _, tt := range []struct{ status, version, kind, hint, want string }{
+		{"404", "v1.0.0", "invalid", "see /api/v1/openapi.json", "the server is dray v1.0.0, and this is dray v2.0.0: use one version for both"},
+		{"422", "v1.0.0", "invalid", "", "the server is dray v1.0.0, and this is dray v2.0.0: use one version for both"},
+		{"422", "v1.0.0", "invalid", "write HOST/REPO", "write HOST/REPO"},
+		{"422", "v2.0.0", "invalid", "", ""},
+		{"404", "v1.0.0", "not_found", "see dray jobs list", "see dray jobs list"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(wire.VersionHeader, tt.version)
+			status, _ := strconv.Atoi(tt.status)
+			w.WriteHeader(status)
+			_ = json.NewEncoder(w).Encode(wire.Problem{Kind: fault.Kind(tt.kind), Detail: "no", Hint: tt.hint})
+		}))
+		c, err := New(Config{URL: server.URL, Version: "v2.0.0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Registries(t.Context()); fault.HintOf(err) != tt.want {
+			t.Errorf("%+v: hint %q", tt, fault.HintOf(err))
+		}
+		server.Close()
+	}
+}
+
+func TestARefusedTokenIsSaidWithItsPlace(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_ = json.NewEncoder(w).Encode(wire.Problem{Kind: fault.Denied, Detail: "authenticate: denied: the token has expired", Hint: "ask an admin for a new token"})
+	}))
+	defer server.Close()
+	c, err := New(Config{URL: server.URL, Token: credential.New("dray_x"), From: "DRAY_TOKEN"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Registries(t.Context())
+	if err == nil || err.Error() != "authenticate: denied: the token has expired; the token is from DRAY_TOKEN" || fault.HintOf(err) != "ask an admin for a new token" {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -77,6 +78,10 @@ func (c *Client) watchOnce(
 		return false, false, unavailableIfSilent(ctx, err)
 	}
 	defer resp.Body.Close()
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/event-stream" {
+		raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // an incomplete body is used as it is
+		return false, false, c.stranger(resp, raw)
+	}
 	in := &eventReader{lines: bufio.NewScanner(resp.Body)}
 	in.lines.Buffer(nil, maxEvent)
 	in.alive = func() { quiet.Reset(silence) }

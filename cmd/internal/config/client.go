@@ -34,7 +34,7 @@ func (p parser) client(n *yaml.Node, c *Client) error {
 	switch {
 	case err != nil:
 		return err
-	case c.Server == "":
+	case c.Server == "" && (c.CAFile == "" || c.TokenEnv+c.TokenFile+c.ClientCert != ""): // they are for one server
 		return p.bad(n, "client has no server", "add server: https://HOST")
 	case c.TokenEnv != "" && c.TokenFile != "":
 		return p.bad(n, "token-env and token-file cannot be combined", "keep one of them")

@@ -186,25 +186,27 @@ func (p parser) wants(n *yaml.Node, what string) error {
 	if what == typeName["!!str"] && n.Kind == yaml.ScalarNode {
 		hint = "put it in quotes"
 	}
-	return p.bad(n, mustBe+what+found(n), hint)
+	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Hint: hint, Err: wrongType{what + found(n)}}
 }
+
+// wrongType is the cause of an error about the type of a value that has no name yet.
+type wrongType struct{ want string }
+
+func (w wrongType) Error() string { return "must be " + w.want }
 
 // outOfRange returns the error that n must be what. It shows a number, which is no secret here.
 func (p parser) outOfRange(n *yaml.Node, what string) error {
 	if t := n.ShortTag(); t != "!!int" && t != "!!float" {
 		return p.wants(n, what)
 	}
-	return p.bad(n, mustBe+what+", found "+n.Value, "")
+	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Err: wrongType{what + ", found " + n.Value}}
 }
-
-// mustBe begins the cause of an error about the type of a value.
-const mustBe = "must be "
 
 // named adds the name of a value to an error of wants. It returns any other error unchanged.
 func named(what string, err error) error {
 	f, ok := errors.AsType[*fault.Fault](err)
-	if ok && f.Err != nil && strings.HasPrefix(f.Err.Error(), mustBe) {
-		f.Err = errors.New(what + " " + f.Err.Error())
+	if w, nameless := errors.AsType[wrongType](err); ok && nameless {
+		f.Err = errors.New(what + " " + w.Error())
 	}
 	return err
 }

@@ -65,11 +65,15 @@ var lineForm = lazily(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
 // bad returns the error "config.yaml:7: invalid: cause" for the line of n.
 func (p parser) bad(n *yaml.Node, cause, hint string) error {
-	name := p.path
-	if n.Line > 0 {
-		name += ":" + strconv.Itoa(n.Line)
+	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Hint: hint, Err: errors.New(cause)}
+}
+
+// at returns "config.yaml:7" for the line of n.
+func (p parser) at(n *yaml.Node) string {
+	if n.Line == 0 {
+		return p.path
 	}
-	return &fault.Fault{Kind: fault.Invalid, Name: name, Hint: hint, Err: errors.New(cause)}
+	return p.path + ":" + strconv.Itoa(n.Line)
 }
 
 // wrong returns err, which another package reported for the value n, with the line of n.
@@ -80,8 +84,11 @@ func (p parser) wrong(n *yaml.Node, err error) error {
 
 // strip returns err without its Kind, because the Fault around it contains the Kind.
 func strip(err error) error {
-	text := err.Error()
-	return plainError(strings.Replace(text, string(fault.Invalid)+": ", "", 1))
+	f, ok := errors.AsType[*fault.Fault](err)
+	if !ok || f.Err == nil {
+		return err
+	}
+	return plainError(strings.TrimSpace(f.Op+" "+f.Name) + ": " + f.Err.Error())
 }
 
 // plainError is an error with only a text.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/server/gate"
 	"github.com/drayage/dray/cmd/internal/server/measure"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
 // middleware wraps the handler of every request. It logs, counts and traces the request, closes the
@@ -24,6 +25,7 @@ func (s *serving) middleware(next http.Handler) http.Handler {
 		p := &pace{ResponseController: http.NewResponseController(w), stall: s.config.Stall}
 		c := &measure.Answer{ResponseWriter: &pacedAnswer{w, p}}
 		r.Body = &pacedBody{r.Body, p}
+		w.Header().Set(wire.VersionHeader, s.config.Version)
 		done := s.metrics.Begin()
 		defer func() {
 			crash := recover()

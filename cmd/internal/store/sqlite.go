@@ -15,6 +15,9 @@ import (
 
 const readers = 4
 
+// ErrHeld is in the tree of the error of Open if another process uses the file.
+var ErrHeld = errors.New("another process holds it")
+
 // dsn returns the data source name of a file. synchronous(FULL) makes a commit durable when it returns.
 func dsn(path string, more url.Values) string {
 	q := url.Values{"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)"}}
@@ -36,7 +39,7 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 	}
 	if !held {
 		return nil, &fault.Fault{Kind: fault.Conflict, Op: "open database", Name: path,
-			Err:  errors.New("another process holds it"),
+			Err:  ErrHeld,
 			Hint: "stop the other server, or use a PostgreSQL database for both"}
 	}
 	d := &DB{bus: newBus(), release: lock, url: "sqlite:" + path, path: path}

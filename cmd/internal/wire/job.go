@@ -35,6 +35,7 @@ func States() []State { return []State{Queued, Running, Waiting, Done, Partly, F
 // Failure says why a job did not succeed completely.
 type Failure struct {
 	Kind fault.Kind `json:"kind"`
+	Side fault.Side `json:"side,omitempty" enum:"source,target"`
 	Text string     `json:"text"`
 	Hint string     `json:"hint,omitempty"`
 }

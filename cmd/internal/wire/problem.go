@@ -19,6 +19,9 @@ type Problem struct {
 	Errors []Wrong    `json:"errors,omitempty" doc:"every mistake in the request"`
 }
 
+// VersionHeader is the header of every answer of a server. It has the version of dray.
+const VersionHeader = "Dray-Version"
+
 // Wrong is one mistake in a request.
 type Wrong struct {
 	Pointer string `json:"pointer,omitempty" doc:"JSON Pointer (RFC 6901) to the value in the body"`

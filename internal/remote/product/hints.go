@@ -13,11 +13,12 @@ import (
 // SignInHint is the hint for a user who needs a login, or another login.
 func SignInHint(host string) string { return "log in with: " + shell.Dray("login", host) }
 
-// Remedy is the hint if a registry refuses the login l, or requires one and l is anonymous.
-func Remedy(host string, l credential.Login) string {
+// Remedy is the hint if a registry refuses the login l, or requires one and l is anonymous. signIn is the hint for
+// a user who needs a login.
+func Remedy(host, signIn string, l credential.Login) string {
 	switch {
 	case l.IsAnonymous():
-		return SignInHint(host)
+		return signIn
 	case l.From == "" && l.Scheme == credential.Basic:
 		return "check the user and the password"
 	case l.From == "":
@@ -27,15 +28,16 @@ func Remedy(host string, l credential.Login) string {
 	case typed:
 		return "correct the login in " + l.From
 	case stored:
-		return SignInHint(host)
+		return signIn
 	}
 	return "check that this identity may use " + host
 }
 
-// GrantHint is the hint if the login l lacks the right that need names.
-func GrantHint(host string, l credential.Login, need string) string {
+// GrantHint is the hint if the login l lacks the right that need names. signIn is the hint for a user who needs a
+// login.
+func GrantHint(host, signIn string, l credential.Login, need string) string {
 	if l.IsAnonymous() {
-		return SignInHint(host)
+		return signIn
 	}
 	hint := "give this login " + need
 	switch place(l) {

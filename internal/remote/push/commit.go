@@ -263,7 +263,8 @@ func (p *commit) confirm(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 		return c.Named(fmt.Errorf("read back: %w", err))
 	}
 	if d.Digest != p.doc.Digest {
-		return c.Fault(fault.Corrupt, "", fmt.Errorf("the registry accepted %s but returns %s", p.doc.Digest, d.Digest))
+		return c.Fault(fault.Corrupt, damageHint,
+			fmt.Errorf("the registry accepted %s but returns %s", p.doc.Digest, d.Digest))
 	}
 	return nil
 }

@@ -24,6 +24,10 @@ var (
 const chunkHint = "set chunk-size for this registry to the size of a chunk that it accepts, " +
 	"or raise the limit for bodies at the proxy in front of it"
 
+// damageHint is the hint if a registry damaged what it got.
+const damageHint = "check the storage of the registry, and the proxy in front of it: " +
+	"the bytes were right when dray sent them"
+
 // refused turns a refusal of n bytes into an error that recover can act on.
 func (u *upload) refused(a *wire.Answer, method string, n int64) error {
 	err := u.r.Host.Refusal(u.call, a)
@@ -43,7 +47,8 @@ func (u *upload) refused(a *wire.Answer, method string, n int64) error {
 	switch {
 	case a.Says("DIGEST_INVALID", "SIZE_INVALID"):
 		if u.twice {
-			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry received other bytes than dray sent: %w", err))
+			err = fmt.Errorf("the registry received other bytes than dray sent: %w", err)
+			return fault.On(fault.Target, u.call.Fault(fault.Corrupt, damageHint, err))
 		}
 		u.twice = true
 		return gone()

@@ -187,7 +187,8 @@ func (u *upload) put(ctx context.Context, n int64) error {
 	said := a.Header.Get("Docker-Content-Digest")
 	if said != "" && read.SameAlgorithm(said, string(u.d.Digest)) && said != string(u.d.Digest) {
 		u.at = nil
-		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored the blob as %s", reason.Clean(said)))
+		err := u.call.Fault(fault.Corrupt, damageHint, fmt.Errorf("the registry stored the blob as %s", reason.Clean(said)))
+		u.feed.Err = fault.On(fault.Target, err)
 		return u.feed.Err
 	}
 	u.at = nil

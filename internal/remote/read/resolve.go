@@ -146,7 +146,8 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	case err != nil:
 		return oci.Document{}, err
 	case a.Over:
-		return oci.Document{}, c.Fault(fault.TooLarge, "", fmt.Errorf("longer than %d bytes", oci.MaxDocument))
+		return oci.Document{}, c.Fault(fault.TooLarge, "check what answers there: no registry takes a larger manifest",
+			fmt.Errorf("longer than %d MiB", oci.MaxDocument>>20))
 	}
 	want := oci.Descriptor{MediaType: a.Header.Get("Content-Type")}
 	said := a.Header.Get("Docker-Content-Digest")

@@ -34,6 +34,20 @@ func IsForbidden(err error) bool {
 	return errors.As(err, &f)
 }
 
+// barred marks a 403 that no login changes: a network rule, or a missing repository or project.
+type barred struct{ error }
+
+func (b barred) Unwrap() error { return b.error }
+
+// Barred marks err, so that IsBarred finds it.
+func Barred(err error) error { return barred{err} }
+
+// IsBarred reports whether err is a 403 that no login changes.
+func IsBarred(err error) bool {
+	var b barred
+	return errors.As(err, &b)
+}
+
 // page is the cause of an answer that is a web page. host is the host that answered.
 type page struct{ host string }
 

@@ -35,6 +35,8 @@ type Options struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Proxied is called with the address that a proxy is to dial. Nil allows all.
 	Proxied func(addr string) error
+	// SignIn is the hint for a user who needs a login at host. Nil names dray login.
+	SignIn func(host string) string
 }
 
 // Host is one registry host: its connections, how many requests it may get at once, and whether it
@@ -91,6 +93,14 @@ func (h *Host) Tries() int {
 		return min(h.Options.Retries, 3)
 	}
 	return h.Options.Retries
+}
+
+// SignInHint is the hint for a user who needs a login at this host, or another login.
+func (h *Host) SignInHint() string {
+	if h.Options.SignIn != nil {
+		return h.Options.SignIn(h.Name)
+	}
+	return product.SignInHint(h.Name)
 }
 
 // Product returns the product that runs at the host, including kinds without a dialect. "" means

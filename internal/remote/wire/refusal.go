@@ -37,8 +37,10 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	switch {
 	case saysAbsent(a):
 		f.Err = reason.Absent(f.Err)
-	case a.Status == http.StatusForbidden && !a.Away && f.Kind == fault.Denied &&
-		!product.Firewalled(a.Status, text) && !product.Placeless(h.Product(), code, text):
+	case a.Status != http.StatusForbidden || a.Away || f.Kind != fault.Denied:
+	case product.Firewalled(a.Status, text), product.Placeless(h.Product(), code, text):
+		f.Err = reason.Barred(f.Err)
+	default:
 		f.Err = reason.Forbidden(f.Err)
 	}
 	switch {
@@ -83,13 +85,13 @@ func (h *Host) DeniedHint(c *Call, a *Answer) string {
 	case product.Placeless(h.Product(), "", text):
 		return product.CreateHint(h.Product())
 	case a.Status != http.StatusForbidden:
-		return product.Remedy(h.Name, login)
+		return product.Remedy(h.Name, h.SignInHint(), login)
 	}
 	need := product.Needed(h.Product(), c.Method)
 	if !known {
 		return "ask whoever runs " + h.Name + " for " + need
 	}
-	return product.GrantHint(h.Name, login, need)
+	return product.GrantHint(h.Name, h.SignInHint(), login, need)
 }
 
 // Refused adds to err, a refusal of the registry itself, which login was refused and where it came from.

@@ -35,11 +35,16 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	if address == "" {
 		return nil, nil
 	}
-	c := client.Config{URL: address, UserAgent: "dray/" + ThisBuild().Version}
-	if address == file.Client.Server {
-		c.CA, c.Cert, c.Key = file.Client.CAFile, file.Client.ClientCert, file.Client.ClientKey
+	c := client.Config{URL: address, Version: ThisBuild().Version}
+	for _, ca := range []string{file.Client.CAFile, a.Common.CaFile} {
+		if ca != "" {
+			c.CAs = append(c.CAs, ca)
+		}
 	}
-	if c.Token, err = a.serverToken(ctx, address, file.Client); err != nil {
+	if sameServer(address, file.Client.Server) {
+		c.Cert, c.Key = file.Client.ClientCert, file.Client.ClientKey
+	}
+	if c.Token, c.From, err = a.serverToken(ctx, address, file.Client); err != nil {
 		return nil, err
 	}
 	return client.New(c)
@@ -58,54 +63,56 @@ func (a *App) NeedClient(cmd *cobra.Command) (*client.Client, error) {
 // serverToken returns the token for a server: that of DRAY_TOKEN, else that of the configuration if it names
 // this server, else the login that dray login or docker login stored for the host. Such a login counts
 // only if it is a token of a dray server: another password must not be sent there.
-func (a *App) serverToken(ctx context.Context, address string, c config.Client) (credential.Secret, error) {
+func (a *App) serverToken(
+	ctx context.Context, address string, c config.Client,
+) (token credential.Secret, from string, err error) {
 	if t := a.IO.Env("DRAY_TOKEN"); t != "" {
-		return credential.New(t), nil
+		return credential.New(t), "DRAY_TOKEN", nil
 	}
 	switch {
-	case address != c.Server:
+	case !sameServer(address, c.Server):
 	case c.TokenEnv != "":
 		t, err := a.Variable("client.token-env", c.TokenEnv)
-		return credential.New(t), err
+		return credential.New(t), c.TokenEnv + " (client.token-env)", err
 	case c.TokenFile != "":
 		raw, err := os.ReadFile(c.TokenFile)
 		if err == nil && strings.TrimSpace(string(raw)) == "" {
 			err = errors.New("the file is empty")
 		}
 		if err != nil {
-			return credential.Secret{}, &fault.Fault{
+			return token, "", &fault.Fault{
 				Kind: fault.Invalid,
 				Op:   "read token",
 				Name: c.TokenFile,
 				Err:  out.Bare(err),
+				Hint: "correct client.token-file in the configuration, or write the token into that file",
 			}
 		}
-		return credential.New(strings.TrimSpace(string(raw))), nil
+		return credential.New(strings.TrimSpace(string(raw))), c.TokenFile + " (client.token-file)", nil
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return credential.Secret{}, nil // client.New reports what is wrong with the address
+		return token, "", nil // client.New reports what is wrong with the address
 	}
 	host, err := ref.Host(u.Host)
 	if err != nil {
-		return credential.Secret{}, nil
+		return token, "", nil
 	}
 	l, err := a.Files().Lookups().For(ctx, ref.Repo{Host: host})
 	if err != nil || !strings.HasPrefix(l.Password.Reveal(), "dray_") {
-		return credential.Secret{}, err
+		return token, "", err
 	}
-	return l.Password, nil
+	return l.Password, l.From, nil
 }
 
-// Reach adds a hint to the error of a server that did not answer, or that refused the token.
-func Reach(err error) error {
-	var f *fault.Fault
-	switch {
-	case !errors.As(err, &f) || fault.HintOf(err) != "":
-	case f.Kind == fault.Unavailable && f.Op == "ask":
-		return out.WithHint(err, "check that a dray server is running there")
-	case f.Kind == fault.Denied && strings.Contains(err.Error(), "authenticate"):
-		return out.WithHint(err, "check DRAY_TOKEN, or the token under client: in the configuration")
-	}
-	return err
+// sameServer reports whether two addresses are those of one server, however they are written.
+func sameServer(a, b string) bool {
+	one, err := url.Parse(a)
+	two, other := url.Parse(b)
+	return err == nil && other == nil && one.Host != "" && one.Scheme == two.Scheme && portOf(one) == portOf(two) &&
+		strings.EqualFold(one.Hostname(), two.Hostname())
+}
+
+func portOf(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
 }

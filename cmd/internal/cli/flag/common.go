@@ -117,7 +117,7 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 				"(default that of --stall-timeout)")
 		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute,
 			"if a registry asks to wait, wait at most `DURATION`; fail if it asks for more")
-		set.StringVar(&c.CaFile, "ca-file", "", "also trust the certificates in this PEM `FILE`")
+		c.addCAFile(set)
 		set.BoolVar(&c.Insecure, "insecure", false, "do not verify TLS certificates")
 		set.BoolVar(&c.PlainHTTP, "plain-http", false, "use HTTP instead of HTTPS for every registry of this command")
 	})
@@ -147,6 +147,10 @@ func (c *Common) addLogins(set *pflag.FlagSet, t Traffic) {
 	}
 }
 
+func (c *Common) addCAFile(set *pflag.FlagSet) {
+	set.StringVar(&c.CaFile, "ca-file", "", "also trust the certificates in this PEM `FILE`")
+}
+
 // Password is the text of the flag --password; instead names the safer ways that the command has.
 func Password(instead string) string {
 	return "the `PASSWORD` of the user, or a token if no user is given; " +
@@ -154,7 +158,10 @@ func Password(instead string) string {
 }
 
 // AddServerTo adds the flag of every command that talks to a dray server.
-func (c *Common) AddServerTo(flags *pflag.FlagSet) { c.addServerTo(flags, "use the dray server at") }
+func (c *Common) AddServerTo(flags *pflag.FlagSet) {
+	c.addServerTo(flags, "use the dray server at")
+	Group(flags, AtServer, c.addCAFile)
+}
 
 func (c *Common) addServerTo(flags *pflag.FlagSet, use string) {
 	Group(flags, AtServer, func(set *pflag.FlagSet) {

@@ -27,7 +27,7 @@ func atJobs(
 		if fault.Is(err, fault.NotFound) {
 			err = out.WithHint(err, "see "+a.Next(cmd.Parent().Name(), "list"))
 		}
-		return app.Reach(err)
+		return err
 	}
 	return cmd
 }

@@ -43,7 +43,7 @@ func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) erro
 	if err != nil {
 		return err
 	}
-	at := &run.There{Client: c, Job: j, Next: a.Next}
+	at := &run.There{Client: c, Job: j}
 	of, dryRun := r, r.Kind == wire.KindPlan
 	if p := r.Plan; p != nil {
 		of = wire.Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}

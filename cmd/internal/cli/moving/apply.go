@@ -132,7 +132,7 @@ func sendPlan(ctx context.Context, a *app.App, c *client.Client, in io.Reader) (
 		j, err = c.Wait(ctx, j.ID)
 	}
 	if err == nil && j.State != wire.Done && j.State != wire.Partly {
-		err = cmp.Or(run.FailureOf(j, a.Next), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
+		err = cmp.Or(run.FailureOf(j), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
 	}
 	return j.ID, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray"
@@ -13,7 +12,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -21,7 +19,6 @@ import (
 // There is a verb that a server carries out as a job. It is a Place.
 type There struct {
 	Client *client.Client
-	Next   NextLine
 	reader *dray.Dray // made by names
 	Job    wire.Job
 }
@@ -57,7 +54,7 @@ func (t *There) follow(ctx context.Context, s *out.Story, news func() error) err
 			case ctx.Err() != nil:
 				return &leftOn{t.Job}
 			case err != nil && (!fault.Is(err, fault.Unavailable) || time.Since(heard) > away):
-				return app.Reach(err)
+				return err
 			case err != nil && !gone:
 				gone = true
 				s.Say("the server does not answer; dray tries for " + out.Seconds(away) + " to reach job " + t.Job.ID + " again")
@@ -112,7 +109,7 @@ func (t *There) hear(e wire.Event, s *out.Story, news func() error) (over bool, 
 }
 
 // FailureOf returns the error of a job that did not do everything; nil if it did.
-func FailureOf(j wire.Job, nextLine NextLine) error {
+func FailureOf(j wire.Job) error {
 	f := j.Failure
 	switch {
 	case f == nil && j.State == wire.Done:
@@ -130,32 +127,7 @@ func FailureOf(j wire.Job, nextLine NextLine) error {
 	if kind == "" {
 		kind = fault.Internal // there are several kinds
 	}
-	err := (&plan.Problem{Kind: kind, Side: sideOf(f.Text), Message: f.Text, Hint: f.Hint}).Err()
-	return elsewhere(err, nextLine)
-}
-
-// NextLine returns the command line of a next step at the same server; see Next of package app.
-type NextLine func(args ...string) string
-
-// sideOf returns the side that the text of an error begins with; "" if it begins with none.
-func sideOf(text string) fault.Side {
-	for _, side := range []fault.Side{fault.Source, fault.Target} {
-		if strings.HasPrefix(text, string(side)+": ") {
-			return side
-		}
-	}
-	return ""
-}
-
-// elsewhere returns err with a hint that helps if a server did the work. The hint of a missing login names
-// dray login, but the server does not use the logins of this machine.
-func elsewhere(err error, nextLine NextLine) error {
-	before, host, ok := strings.Cut(fault.HintOf(err), ": "+shell.Dray("login")+" ")
-	if !ok || strings.ContainsAny(before, ",;") { // the hint has another step first
-		return err
-	}
-	return out.WithHint(err, "send a login with the command, or store it at the server: "+
-		nextLine("serve", "secret", "put", strings.ReplaceAll(host, ":", "-"), host))
+	return (&plan.Problem{Kind: kind, Side: f.Side, Message: f.Text, Hint: f.Hint}).Err()
 }
 
 // report reads the report of the job into into. It returns false if the job has no report.

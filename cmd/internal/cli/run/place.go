@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -49,7 +50,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 			a.Warnf("interrupted: the server may have accepted the job; see %s", a.Next("jobs", "list"))
 			return nil, out.Ended(out.ExitInterrupted)
 		}
-		return nil, app.Reach(err)
+		return nil, err
 	}
 	return t, nil
 }
@@ -83,7 +84,7 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 }
 
 // refuseOurs refuses flags that a server does not obey. It connects to registries by its own configuration,
-// and does not report what rules decide.
+// and does not report what rules decide. --ca-file counts for the server itself.
 func refuseOurs(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -91,7 +92,8 @@ func refuseOurs(cmd *cobra.Command) error {
 			err = flag.UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"),
 				"run it without a server, with --dry-run")
 		}
-		ours := flag.HeadingOf(f) == flag.Registries && f.Name != "src-creds" && f.Name != "dst-creds"
+		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file"}, f.Name)
+		ours := flag.HeadingOf(f) == flag.Registries && !theirs
 		if err == nil && (ours || f.Name == "parallel-imports") {
 			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name),
 				"leave it out; the configuration of the server has such settings")

@@ -170,14 +170,23 @@ func (t *teller) failure(told map[string]bool, s dray.StepReport) {
 	}
 	t.failed++
 	prefix := ""
-	if name := out.TargetName(s.Step); s.To.Tag != "" && !strings.Contains(s.Err.Error(), name+": ") {
-		prefix = name + ": "
+	if s.To.Tag != "" {
+		prefix = prefixOf(s)
 	}
 	line := strings.TrimPrefix(out.ErrorLine(named{prefix, s.Err}), "dray: ")
 	if !told[line] && !fault.Is(s.Err, fault.Canceled) {
 		told[line] = true
 		t.story.Say(line)
 	}
+}
+
+// prefixOf returns the name of the target of s for its error, unless the error names it.
+func prefixOf(s dray.StepReport) string {
+	prefix := out.TargetName(s.Step) + ": "
+	if strings.Contains(s.Err.Error(), prefix) {
+		return ""
+	}
+	return prefix
 }
 
 // end prints notes and the summary of the whole run, and returns the exit code as an error.

@@ -22,7 +22,7 @@ func (t *There) write(ctx context.Context, w Writing, s *out.Story) (*plan.Plan,
 	}
 	there, err := t.report(ctx, &r)
 	if err == nil && !there {
-		err = FailureOf(t.Job, t.Next)
+		err = FailureOf(t.Job)
 	}
 	if err == nil && r.LeftOut > 0 {
 		r.Steps = nil
@@ -37,11 +37,8 @@ func (t *There) write(ctx context.Context, w Writing, s *out.Story) (*plan.Plan,
 		return nil, dray.Report{}, err
 	}
 	p := &plan.Plan{Verb: r.Verb, Hold: w.Hold, Notes: r.Notes}
-	for i, step := range r.Steps {
+	for _, step := range r.Steps {
 		p.Steps = append(p.Steps, step.Step)
-		if step.Err != nil {
-			r.Steps[i].Err = elsewhere(step.Err, t.Next)
-		}
 	}
 	r.Notes = append(r.Notes, w.notes(p.Steps)...)
 	for _, n := range r.Notes {
@@ -50,7 +47,7 @@ func (t *There) write(ctx context.Context, w Writing, s *out.Story) (*plan.Plan,
 	if err := r.Err(); err != nil && t.Job.State != wire.Canceled {
 		return p, r.Report, err
 	}
-	return p, r.Report, FailureOf(t.Job, t.Next)
+	return p, r.Report, FailureOf(t.Job)
 }
 
 func (t *There) plan(ctx context.Context, w Writing, s *out.Story) (plan.Plan, error) {
@@ -84,7 +81,7 @@ func (t *There) planReport(ctx context.Context) (out struct {
 	var r wire.PlanReport[dray.TransferReport]
 	made, err := t.report(ctx, &r)
 	if err == nil && (!made || len(r.Header) == 0 || string(r.Header) == "null") {
-		err = FailureOf(t.Job, t.Next)
+		err = FailureOf(t.Job)
 	}
 	if err != nil {
 		return out, err
@@ -116,10 +113,8 @@ func (t *There) runEach(
 	failed := false
 	repo := func(s dray.StepReport) ref.Repo { return s.To.Repo }
 	err := each(ctx, t, s, repo, func(to ref.Repo, steps []dray.StepReport) error {
-		for i, s := range steps {
-			if s.Err != nil {
-				failed, steps[i].Err = true, elsewhere(s.Err, t.Next)
-			}
+		for _, s := range steps {
+			failed = failed || s.Err != nil
 		}
 		return visit(dray.RepositoryReport{To: to, Steps: steps})
 	})
@@ -129,7 +124,7 @@ func (t *There) runEach(
 	}
 	made, err := t.report(ctx, &sum)
 	if err == nil && (!made || !failed && sum.InUse == nil || t.Job.State == wire.Canceled) {
-		err = FailureOf(t.Job, t.Next)
+		err = FailureOf(t.Job)
 	}
 	return sum, err
 }
@@ -152,7 +147,7 @@ func (t *There) verify(
 	}
 	made, err := t.report(ctx, &r)
 	if err == nil && (!made || t.Job.State == wire.Canceled || r.Matches[dray.Unproven] == 0 && r.Right()) {
-		err = FailureOf(t.Job, t.Next)
+		err = FailureOf(t.Job)
 	}
 	return r, err
 }

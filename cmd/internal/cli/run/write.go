@@ -215,8 +215,8 @@ func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted b
 			continue
 		}
 		prefix := ""
-		if name := out.TargetName(s.Step); w.Many && s.Asked == "" && !strings.Contains(s.Err.Error(), name+": ") {
-			prefix = name + ": "
+		if w.Many && s.Asked == "" {
+			prefix = prefixOf(s)
 		}
 		tell(prefix, s.Err)
 	}

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +36,7 @@ func officeOf(
 		if c != nil {
 			return func(do func(context.Context, app.Office) error) error {
 				defer c.Close()
-				return app.Reach(do(ctx, counter{c}))
+				return do(ctx, counter{c})
 			}, nil
 		}
 	}
@@ -51,9 +50,6 @@ func officeOf(
 			return err
 		}
 		o, done, err := here.Office(ctx, s)
-		if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "another process holds it") {
-			err = out.WithHint(err, "a server is using it: give --server URL and the token of an admin")
-		}
 		if err != nil {
 			return err
 		}
