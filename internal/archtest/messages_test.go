@@ -38,7 +38,7 @@ var exits = map[string]string{
 // chapters groups the packages by what a user did, in the order of the page.
 var chapters = []struct{ title, rooms string }{
 	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring " +
-		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/program"},
+		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
 	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/mirror cmd/internal/schedule"},
 	{"Selections, maps and plan files", "plan"},

@@ -363,7 +363,7 @@ func TestTheNearestTagsAreNamedAndCostOneRequest(t *testing.T) {
 	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "similar tags in this repository: 1.2, 1.27.1, 1.27.0" || y.Src.Count("GET", testbed.Tags) != 1 {
 		t.Errorf("%v (hint: %s)\n%s", err, fault.HintOf(err), y.Src.Story())
 	}
-	if _, err = y.Copy(dray.CopyRequest{Source: "src/app:something-else", Targets: []string{"dst/app"}}); fault.HintOf(err) != "" {
+	if _, err = y.Copy(dray.CopyRequest{Source: "src/app:something-else", Targets: []string{"dst/app"}}); fault.HintOf(err) != "see the tags of this repository: dray ls "+y.Src.Host+"/app" {
 		t.Error(fault.HintOf(err))
 	}
 }
