@@ -129,7 +129,7 @@ func (r *Reader) parseWord(scheme, rest string, side fault.Side) (ref.Name, erro
 			word = rest
 		}
 		hint := "write " + word + "/REPOSITORY[:TAG]"
-		if err == nil && side != fault.Target {
+		if err == nil && side != fault.Target && !isHost(rest) {
 			hint += ", or " + n.String() + " for Docker Hub"
 		}
 		return ref.Name{}, fault.Misuse("parse name", rest, "this names a registry, not a repository", hint)

@@ -46,7 +46,7 @@ var codes = map[fault.Kind]int{
 func provocations() []provoked {
 	page := hostile.Status(200, http.Header{"Content-Type": {"text/html"}}, "<html>").On("", testbed.Manifest)
 	return []provoked{
-		{kind: fault.Invalid, args: "copy SRC/App:v1 DST/app:v1", name: "SRC/App:v1", cause: "lower case"},
+		{kind: fault.Invalid, side: "source", args: "copy SRC/App:v1 DST/app:v1", name: "SRC/App:v1", cause: "lower case"},
 		{kind: fault.Invalid, args: copies + " --frce", name: "copy", cause: "unknown flag --frce"},
 		{kind: fault.Invalid, args: copies + " --config DIR/bad.yaml", name: "DIR/bad.yaml:1", cause: "unknown key"},
 		{kind: fault.Invalid, args: "apply DIR/bad.yaml", name: "DIR/bad.yaml", cause: "not a plan of dray"},
@@ -59,7 +59,7 @@ func provocations() []provoked {
 		{kind: fault.Refused, side: "source", source: page, args: copies, name: "SRC/app:v1", cause: "a web page"},
 		{kind: fault.TooLarge, side: "source", source: hostile.EndlessManifest(), args: copies, name: "SRC/app", cause: "4 MiB"},
 		{kind: fault.Throttled, side: "source", source: hostile.TooMany("7200"), args: copies, name: "SRC", cause: "asks to wait until"},
-		{kind: fault.Unavailable, side: "source", source: hostile.Error(500, "UNKNOWN", "disk on fire").On("", testbed.Manifest), args: copies, name: "SRC/app:v1", cause: "500", noNextStep: true},
+		{kind: fault.Unavailable, side: "source", source: hostile.Error(500, "UNKNOWN", "disk on fire").On("", testbed.Manifest), args: copies, name: "SRC/app:v1", cause: "500"},
 		{kind: fault.Corrupt, side: "source", source: hostile.FlipBit(1).On(http.MethodGet, testbed.Blob), args: copies, name: "SRC/app", cause: "digest"},
 
 		{kind: fault.NotFound, side: "target", target: hostile.Error(404, "NAME_UNKNOWN", "no project team").On(http.MethodPost, testbed.Upload), args: copies, name: "DST/app", cause: "no project team"},
@@ -67,10 +67,10 @@ func provocations() []provoked {
 		{kind: fault.Conflict, side: "target", args: "import --source SRC/app:v1 --name DST --image other:v1", name: "DST/other:v1", cause: "another digest"},
 		{kind: fault.Moved, side: "target", args: "apply DIR/moved-target.json", name: "DST/other:v2", cause: "when the plan was made"},
 		{kind: fault.Refused, side: "target", target: hostile.Status(301, http.Header{"Location": {"https://elsewhere.example/"}}, "").On(http.MethodPost, testbed.Upload), args: copies, name: "DST/app", cause: "elsewhere.example"},
-		{kind: fault.TooLarge, side: "target", target: hostile.Error(413, "SIZE_INVALID", "manifest too big").On(http.MethodPut, testbed.Manifest), args: copies, name: "DST/app", cause: "manifest too big", noNextStep: true},
+		{kind: fault.TooLarge, side: "target", target: hostile.Error(413, "SIZE_INVALID", "manifest too big").On(http.MethodPut, testbed.Manifest), args: copies, name: "DST/app", cause: "manifest too big"},
 		{kind: fault.Full, side: "target", target: hostile.Error(507, "DENIED", "no space left").On(http.MethodPost, testbed.Upload), args: copies, name: "DST/app", cause: "no space left"},
 		{kind: fault.Throttled, side: "target", target: hostile.TooMany("7200"), args: copies, name: "DST", cause: "asks to wait until"},
-		{kind: fault.Unavailable, side: "target", target: hostile.Error(500, "UNKNOWN", "disk on fire").On(http.MethodPost, testbed.Upload), args: copies, name: "DST/app", cause: "disk on fire", noNextStep: true},
+		{kind: fault.Unavailable, side: "target", target: hostile.Error(500, "UNKNOWN", "disk on fire").On(http.MethodPost, testbed.Upload), args: copies, name: "DST/app", cause: "disk on fire"},
 		{kind: fault.Corrupt, side: "target", target: hostile.Status(201, http.Header{"Docker-Content-Digest": {"sha256:" + strings.Repeat("a", 64)}}, "").On(http.MethodPut, testbed.Upload), args: copies, name: "DST/app", cause: "sha256:aaaa"},
 
 		{kind: fault.Invalid, side: "server", args: "jobs list --server http://SRC", name: "http://SRC", cause: "no dray server"},

@@ -52,7 +52,7 @@ func TestAnAnswerOfAnotherProgramSaysWhoAnswered(t *testing.T) {
 		{502, "Content-Type: text/html", page, fault.Unavailable, "answers 502 Bad Gateway", "proxy"},
 		{401, "Content-Type: text/html", page, fault.Denied, "answers 401 Unauthorized, and no dray server", "--server"},
 		{418, "", "", fault.Invalid, "something answers 418", "--server"},
-		{599, "", "", fault.Unavailable, "something answers 599, and no dray server", "dray serve is running"},
+		{599, "", "", fault.Unavailable, "something answers 599, and no dray server", "the dray server is running"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if name, value, ok := strings.Cut(tt.header, ": "); ok {

@@ -70,12 +70,12 @@ func (s peer) stranger(resp *http.Response, body []byte) error {
 		Kind:       wire.KindOf(resp.StatusCode),
 		Op:         "ask",
 		Name:       s.name,
-		Hint:       "check the address of the server in --server, DRAY_SERVER or client.server; dray serve prints it",
+		Hint:       "check the address of the server in --server, DRAY_SERVER or client.server; the server prints it when it starts",
 		RetryAfter: retryAfter(resp.Header),
 	}
 	switch {
 	case resp.StatusCode >= http.StatusInternalServerError:
-		f.Kind, f.Hint = fault.Unavailable, "check that dray serve is running, and the proxy before it"
+		f.Kind, f.Hint = fault.Unavailable, "check that the dray server is running, and the proxy before it"
 	case f.Kind == "", f.Kind == fault.NotFound: // what was asked for was not looked for
 		f.Kind = fault.Invalid
 	}
@@ -141,9 +141,9 @@ func (s peer) networkFault(ctx context.Context, err error) error {
 	case dns != nil && dns.IsNotFound:
 		f.Hint = "check the spelling of the host in --server, DRAY_SERVER or client.server"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		f.Hint = "check that dray serve is running there, and its port"
+		f.Hint = "check that a dray server is running there, and its port"
 	default:
-		f.Hint = "check that dray serve is running there"
+		f.Hint = "check that a dray server is running there"
 		if hint, cause := untrusted(err); cause != nil {
 			f.Kind, f.Err, f.Hint = fault.Refused, cause, hint
 		}

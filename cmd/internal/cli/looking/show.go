@@ -31,8 +31,8 @@ func NewShow(a *app.App) *cobra.Command {
 		Example: "  dray show -n prod --query loginServer -o tsv",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return flag.UsageError(cmd, errors.New("dray show is about a registry"),
-					"run dray inspect "+args[0]+" to see an image, or write --name REGISTRY")
+				return flag.UsageError(cmd, errors.New("this command is about a registry"),
+					"write --name REGISTRY; to see an image: "+a.Next("inspect", args[0]))
 			}
 			return showRegistry(a, cmd, n)
 		},
