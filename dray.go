@@ -236,7 +236,8 @@ func (c *Config) check() error {
 		value int64
 	}{
 		{"Images", int64(l.Images)}, {"Blobs", int64(l.Blobs)}, {"Connections", int64(l.Connections)},
-		{"Retries", int64(l.Retries)}, {"Stall", int64(l.Stall)}, {"FirstByte", int64(l.FirstByte)}, {"MaxWait", int64(l.MaxWait)},
+		{"Retries", int64(l.Retries)}, {"Stall", int64(l.Stall)}, {"FirstByte", int64(l.FirstByte)},
+		{"MaxWait", int64(l.MaxWait)},
 		{"Ahead", l.Ahead}, {"Bandwidth", l.Bandwidth},
 	} {
 		if limit.value < 0 {

@@ -96,7 +96,8 @@ func (r *Run) refill(ctx context.Context, late []*task) error {
 		case !told:
 			told = true
 			r.session.Observe(event.Event{Kind: event.Waiting, Host: late[0].from.Host, Wait: d, Count: len(late),
-				Text: fmt.Sprintf("%s: the pull limit is used up until %s", late[0].from.Host, until.UTC().Format("2006-01-02 15:04 UTC"))})
+				Text: fmt.Sprintf("%s: the pull limit is used up until %s",
+					late[0].from.Host, until.UTC().Format("2006-01-02 15:04 UTC"))})
 		}
 		select {
 		case <-ctx.Done():

@@ -42,7 +42,7 @@ var may = map[string]string{
 	// others come first.
 	"internal/remote/limit":   "credential ref",
 	"internal/remote/product": "credential",
-	"internal/remote/reason":  "fault internal/remote/product",
+	"internal/remote/reason":  "credential fault internal/remote/product",
 	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product internal/remote/reason ref",
 	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire ref",
 	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/reason internal/remote/signin internal/remote/wire oci ref",

@@ -13,14 +13,14 @@ import (
 
 // readsText lists functions that read the text of an error or a hint, with the reason.
 var readsText = map[string]string{
-	"credential.unknownAudience":                    "Entra has no code for this in its older versions",
-	"cmd/internal/store.postgresVerdict":            "pgx has no value for a connection that is closed",
-	"cmd/internal/config.(parser).syntax":           "package yaml has no type for its errors, which begin with the line",
-	"fault.(*Fault).Error":                          "writes the text of the error itself",
-	"internal/remote/push.(*upload).neither":        "does not print the same words twice",
-	"internal/remote/wire.(*Host).certificateFault": "package tls has no type for the alert of a server",
-	"internal/remote/wire.(*Host).isTLS":            "package http has no type for an answer that is not HTTP",
-	"cmd/internal/cli/run.prefixOf":                 "does not print the same name twice",
+	"credential.unknownAudience":             "Entra has no code for this in its older versions",
+	"cmd/internal/store.postgresVerdict":     "pgx has no value for a connection that is closed",
+	"cmd/internal/config.(parser).syntax":    "package yaml has no type for its errors, which begin with the line",
+	"fault.(*Fault).Error":                   "writes the text of the error itself",
+	"internal/remote/push.(*upload).neither": "does not print the same words twice",
+	"internal/remote/reason.Certificate":     "package tls has no type for the alert of a server",
+	"internal/remote/wire.(*Host).isTLS":     "package http has no type for an answer that is not HTTP",
+	"cmd/internal/cli/run.prefixOf":          "does not print the same name twice",
 }
 
 // A program decides by the Kind of an error and by the values in it, never by its text or its hint: these may

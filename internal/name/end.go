@@ -35,6 +35,9 @@ func (r *Reader) end(s string, side fault.Side) (End, error) {
 	if whole {
 		return End{Host: host, Prefix: prefix}, nil
 	}
+	if _, err := ref.Parse(s); err != nil {
+		return End{}, err
+	}
 	n, err := r.Parse(s, side)
 	switch {
 	case !strings.Contains(s, "/"):

@@ -14,7 +14,6 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -245,9 +244,6 @@ func (c *checker) checkLogin(err error) bool {
 	c.note("login", report.OK, describeLogin(c.login), "")
 	return true
 }
-
-// signInHint is the remedy if a registry requires a login.
-func signInHint(host string) string { return "log in with: " + shell.Dray("login", host) }
 
 // describeLogin names the user or kind of a login and its origin, but no secret.
 func describeLogin(l credential.Login) string { return cmp.Or(l.Identity(), "none: anonymous") }

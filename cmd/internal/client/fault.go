@@ -67,10 +67,11 @@ func retryAfter(h http.Header) time.Duration {
 // stranger returns the error of an answer that is not of a dray server's API. It says who answered.
 func (s peer) stranger(resp *http.Response, body []byte) error {
 	f := &fault.Fault{
-		Kind:       wire.KindOf(resp.StatusCode),
-		Op:         "ask",
-		Name:       s.name,
-		Hint:       "check the address of the server in --server, DRAY_SERVER or client.server; the server prints it when it starts",
+		Kind: wire.KindOf(resp.StatusCode),
+		Op:   "ask",
+		Name: s.name,
+		Hint: "check the address of the server in --server, DRAY_SERVER or client.server; " +
+			"the server prints it when it starts",
 		RetryAfter: retryAfter(resp.Header),
 	}
 	switch {

@@ -122,7 +122,8 @@ func (p parser) count(n *yaml.Node, out *int) error {
 // rate reads a number from 0 to maxCount.
 func (p parser) rate(n *yaml.Node, out *float64) error {
 	v, err := strconv.ParseFloat(n.Value, 64)
-	if t := n.ShortTag(); t != "!!int" && t != "!!float" || err != nil || !(v >= 0 && v <= maxCount) { // NaN is no number either
+	t, within := n.ShortTag(), v >= 0 && v <= maxCount // not NaN
+	if t != "!!int" && t != "!!float" || err != nil || !within {
 		return p.outOfRange(n, "a number from 0 to "+strconv.Itoa(maxCount))
 	}
 	*out = v

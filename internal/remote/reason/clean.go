@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/drayage/dray/credential"
 )
 
 // Clean returns the printable part of s on one line, shortened to 200 characters.
@@ -25,3 +27,11 @@ var secrets = sync.OnceValue(func() *regexp.Regexp {
 
 // hide replaces what may be a login in the text of an answer.
 func hide(s string) string { return secrets().ReplaceAllString(s, "…") }
+
+// Whose says which login was used at host.
+func Whose(host string, l credential.Login) string {
+	if l.IsAnonymous() {
+		return "no login for " + host + " was found"
+	}
+	return "the login is " + Clean(l.Identity())
+}

@@ -8,5 +8,5 @@
 //	answer.go       what the body of an answer says, and the Kind of error that it means
 //	page.go         web pages that answer in place of a registry, and compressed bodies
 //	marks.go        causes that callers ask for: absent, forbidden, a web page
-//	clean.go        printable text
+//	clean.go        printable text, and the name of a login
 package reason

@@ -110,11 +110,11 @@ func (d *Desk) unserved(via *wire.Host, c *wire.Call, a *wire.Answer, login cred
 		if !login.IsAnonymous() {
 			f.Hint = "check the name of the repository, and whether this registry serves it"
 		}
-		f.Err = fmt.Errorf("%w; %s", f.Err, wire.Whose(d.host.Name, login))
+		f.Err = fmt.Errorf("%w; %s", f.Err, reason.Whose(d.host.Name, login))
 	case f.Kind == fault.Denied, a.Status == http.StatusBadRequest && !isPage(a):
 		// Token services answer 400 to a login that they cannot parse, and invalid_grant to a wrong one.
 		f.Kind, f.Hint = fault.Denied, product.Remedy(d.host.Name, d.host.SignInHint(), login)
-		f.Err = fmt.Errorf("%w; %s", f.Err, wire.Whose(d.host.Name, login))
+		f.Err = fmt.Errorf("%w; %s", f.Err, reason.Whose(d.host.Name, login))
 	default:
 		f.Kind, f.Hint = fault.Refused, realmHint
 	}

@@ -108,7 +108,7 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 	if missing := missingScope(offered, c.Access, sent); missing != "" {
 		return "", c.Fault(fault.Denied,
 			product.GrantHint(d.host.Name, d.host.SignInHint(), login, product.Needed(d.host.Product(), c.Method)),
-			fmt.Errorf("the token lacks %s; %s", missing, wire.Whose(d.host.Name, login)))
+			fmt.Errorf("the token lacks %s; %s", missing, reason.Whose(d.host.Name, login)))
 	}
 	old, isToken := strings.CutPrefix(sent, "Bearer ")
 	if refused > 0 || sent != "" && (!isToken || login.Scheme == credential.Bearer) {

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
@@ -103,15 +102,7 @@ func (h *Host) Refused(c *Call, a *Answer, err error) error {
 	case !known:
 		return fmt.Errorf("%w; no login was sent, because the registry asked for none", err)
 	}
-	return fmt.Errorf("%w; %s", err, Whose(h.Name, login))
-}
-
-// Whose says which login was used at host.
-func Whose(host string, l credential.Login) string {
-	if l.IsAnonymous() {
-		return "no login for " + host + " was found"
-	}
-	return "the login is " + reason.Clean(l.Identity())
+	return fmt.Errorf("%w; %s", err, reason.Whose(h.Name, login))
 }
 
 // broke returns the error of an exchange with the host of at that ended early. Its text contains no

@@ -101,7 +101,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
 	w.Verb = r.Header().Verb
 	w.Ask = func(ctx context.Context, c *client.Client, _ ask.Names) (wire.Request, error) {
-		id, err := sendPlan(ctx, a, c, io.MultiReader(&read, in))
+		id, err := sendPlan(ctx, c, io.MultiReader(&read, in))
 		body.Plan = id
 		return wire.Request{Kind: wire.KindApply, Apply: &body}, err
 	}
@@ -114,7 +114,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 }
 
 // sendPlan uploads the plan in a file to the server and returns the id of the plan there.
-func sendPlan(ctx context.Context, a *app.App, c *client.Client, in io.Reader) (string, error) {
+func sendPlan(ctx context.Context, c *client.Client, in io.Reader) (string, error) {
 	file, err := app.Patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, wire.MaxPlan+1)) })
 	if err == nil && len(file) > wire.MaxPlan {
 		err = &fault.Fault{
