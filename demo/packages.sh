@@ -15,6 +15,6 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq >/dev/null 2>&1 || echo "packages: cannot refresh the package lists"
 for p in "${missing[@]}"; do
 	# The tests start registries themselves, on loopback. A package must not start its own.
-	RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 || echo "packages: cannot install $p, so its tests are skipped"
+	RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 || echo "packages: cannot install $p, so its tests are skipped"
 done
 exit 0
