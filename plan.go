@@ -37,14 +37,14 @@ func (d *Dray) plan(
 	defer s.Release()
 	var notes []string
 	p, err := draft(s, d.names.Noting(func(e event.Event) { notes = append(notes, e.Text) }))
-	if p == nil {
+	if err != nil {
 		for _, text := range notes {
 			obs.Tell(event.Event{Kind: event.Noted, Text: text})
 		}
 		return nil, err
 	}
 	p.Notes = append(notes, p.Notes...)
-	return &Prepared{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, err
+	return &Prepared{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, nil
 }
 
 // ReadPlan reads a plan that the Write method of a [plan.Plan] wrote. The error is [fault.Invalid] and

@@ -35,12 +35,13 @@ func (r *Reader) end(s string, side fault.Side) (End, error) {
 	if whole {
 		return End{Host: host, Prefix: prefix}, nil
 	}
-	if _, err := ref.Parse(s); err != nil {
-		return End{}, err
-	}
 	n, err := r.Parse(s, side)
+	word := !strings.Contains(s, "/")
+	if _, malformed := ref.Parse(s); word && malformed != nil {
+		return End{}, malformed
+	}
 	switch {
-	case !strings.Contains(s, "/"):
+	case word:
 		return End{}, r.stranger(s, wordOf(s), r.similar(wordOf(s), ""), atDockerHub("library/"+wordOf(s)))
 	case err != nil:
 		return End{}, err
