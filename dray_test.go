@@ -392,6 +392,20 @@ func TestNewRefusesNamesOfRegistriesThatMeanTwoThings(t *testing.T) {
 	}
 }
 
+func TestANoteAboutANameIsToldAlsoIfTheImageDoesNotExist(t *testing.T) {
+	y := yard.New(t)
+	var told []string
+	req := dray.ImportRequest{Source: y.Src.Host + "/app:gone", SourceRegistry: "src", Target: "dst", Images: []string{"x:y"}}
+	_, err := y.PlanImport(t.Context(), req, func(e event.Event) {
+		if e.Kind == event.Noted {
+			told = append(told, e.Text)
+		}
+	})
+	if !fault.Is(err, fault.NotFound) || len(told) != 1 || !strings.Contains(told[0], "is ignored: --registry names the registry already") {
+		t.Errorf("%v, told %q", err, told)
+	}
+}
+
 func TestANoteAboutANameIsToldAlsoIfTheRunFails(t *testing.T) {
 	y := yard.New(t)
 	for _, run := range []func(event.Observer) error{
