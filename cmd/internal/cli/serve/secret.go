@@ -109,7 +109,16 @@ func newSecretList(a *app.App) *cobra.Command {
 }
 
 func newSecretRemove(a *app.App) *cobra.Command {
-	return newEnding(a, "removed", app.Office.DeleteSecret, &cobra.Command{
+	names := func(o app.Office, ctx context.Context) ([]string, error) {
+		all, err := o.Secrets(ctx)
+		var names []string
+		for _, s := range all {
+			names = append(names, s.ID)
+		}
+		return names, err
+	}
+	e := ending{done: "removed", what: "logins", end: app.Office.DeleteSecret, list: names}
+	return newEnding(a, e, &cobra.Command{
 		Use:     "remove NAME...",
 		Short:   "Remove stored logins",
 		Long:    "Remove logins by their names. Running jobs are not affected, since they have read their logins.",
