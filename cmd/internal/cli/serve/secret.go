@@ -17,8 +17,9 @@ import (
 func newServeSecret(a *app.App) *cobra.Command {
 	return flag.Gathered("secret put|list|remove", "Store logins for registries at a server, encrypted",
 		"Store the logins with which a server logs in to registries. Each login is for one place, HOST or "+
-			"HOST/PATH, and is sent nowhere else. It is stored encrypted and never shown again. If several places "+
-			"match a repository, the server uses the login of the longest one.\n\n"+
+			"HOST/PATH, and is sent nowhere else. HOST may be the name of a registry in the server's "+
+			"configuration. A login is stored encrypted and never shown again. If several places match a "+
+			"repository, the server uses the login of the longest one.\n\n"+
 			"dray does not send a server the logins that docker stores on your machine.",
 		"  echo \"$PASSWORD\" | dray serve secret put prod registry.example \\\n"+
 			"      -u robot --password-stdin\n"+
