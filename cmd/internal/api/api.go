@@ -90,7 +90,7 @@ func (a *api) mount(mux *http.ServeMux) {
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.RejectUnknownQueryParameters = true
-	config.Transformers = []huma.Transformer{errorAsProblem}
+	config.Transformers = []huma.Transformer{a.errorAsProblem}
 	a.huma = humago.NewWithPrefix(mux, wire.Prefix, config)
 	a.huma.UseMiddleware(a.admit)
 	a.verbs()
