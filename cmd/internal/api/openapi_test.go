@@ -122,3 +122,31 @@ func TestANumberOutOfItsRangeIsNamedWithItsField(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDocumentSaysWhatIsAnsweredToWhatTheServerDoesNotKnow(t *testing.T) {
+	y := newYard(t, settings{idle: true})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"GET", "/nothing", "", http.StatusNotFound, "this server has no such path"},
+		{"POST", "/imports", `{"source":"src/a:1","target":"dst","colour":"red"}`, http.StatusUnprocessableEntity, "/colour"},
+		{"GET", "/jobs?colour=red", "", http.StatusUnprocessableEntity, "colour"},
+		{"GET", "/registries", "", http.StatusOK, `"name":"dst"`},
+	} {
+		resp, text := y.ask("ann", c.method, c.path, c.body)
+		if resp.StatusCode != c.status || !strings.Contains(text, c.says) || c.status >= 400 && !strings.Contains(text, `"kind":"invalid"`) {
+			t.Errorf("%s %s: %s %s", c.method, c.path, resp.Status, text)
+		}
+	}
+	raw, err := api.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"Dray-Version"`, `"/registries"`, "A path that the API does not have is answered with 404"} {
+		if !bytes.Contains(raw, []byte(want)) {
+			t.Errorf("the document lacks %s", want)
+		}
+	}
+}
