@@ -131,8 +131,8 @@ func TestTheDocumentSaysWhatIsAnsweredToWhatTheServerDoesNotKnow(t *testing.T) {
 		says               string
 	}{
 		{"GET", "/nothing", "", http.StatusNotFound, "this server has no such path"},
-		{"POST", "/imports", `{"source":"src/a:1","target":"dst","colour":"red"}`, http.StatusUnprocessableEntity, "/colour"},
-		{"GET", "/jobs?colour=red", "", http.StatusUnprocessableEntity, "colour"},
+		{"POST", "/imports", `{"source":"src/a:1","target":"dst","color":"red"}`, http.StatusUnprocessableEntity, "/color"},
+		{"GET", "/jobs?color=red", "", http.StatusUnprocessableEntity, "color"},
 		{"GET", "/registries", "", http.StatusOK, `"name":"dst"`},
 	} {
 		resp, text := y.ask("ann", c.method, c.path, c.body)
