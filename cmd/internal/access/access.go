@@ -24,6 +24,7 @@ type Access struct {
 	roles    map[string]Role
 	rules    []rule
 	own      []string // names of the server's own registry
+	hosts    map[string]string
 	loopback bool
 	clock    func() time.Time
 

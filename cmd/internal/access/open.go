@@ -26,6 +26,9 @@ type Config struct {
 	// Own are the names of the server's own registry. In rules, and in what is asked, each of them
 	// means the first.
 	Own []string
+	// Hosts has the hosts of the configured registries by their names and aliases. In the place of a secret, each
+	// of these means that host.
+	Hosts map[string]string
 
 	// Loopback says that every listener of the server is bound to loopback. Then requests from this
 	// machine have the principal Local, until a token, an htpasswd file or a client CA exists.
@@ -46,6 +49,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 		vault:    c.Vault,
 		roles:    c.Roles,
 		own:      c.Own,
+		hosts:    c.Hosts,
 		loopback: c.Loopback,
 		clock:    c.Clock,
 		used:     map[string]time.Time{},

@@ -29,12 +29,23 @@ type sealedLogin struct {
 // sealName returns the name that the encryption of a login is bound to.
 func sealName(id, place string) string { return "secret " + id + " for " + place }
 
-// place returns "HOST[/PATH]" in its normal form.
-func place(s string) (string, error) {
-	host, path, _ := strings.Cut(ref.CutTransport(s), "/")
-	host, err := ref.Host(host)
-	if err != nil {
-		return "", err
+// place returns "HOST[/PATH]" in its normal form. HOST may be the name or an alias of a configured registry.
+func (a *Access) place(s string) (string, error) {
+	first, path, _ := strings.Cut(ref.CutTransport(s), "/")
+	host, known := a.hosts[first]
+	if !known {
+		var err error
+		if host, err = ref.Host(first); err != nil {
+			return "", err
+		}
+		if !ref.LooksLikeHost(first) {
+			return "", &fault.Fault{Kind: fault.Invalid, Op: "read place", Name: s,
+				Hint: "write the name of a registry in the server's configuration, or HOST:PORT",
+				Err:  errors.New(strconv.Quote(first) + " is neither a configured registry nor a host")}
+		}
+		if alias, known := a.hosts[host]; known {
+			host = alias
+		}
 	}
 	path = strings.Trim(path, "/")
 	if path == "" {
@@ -47,11 +58,12 @@ func place(s string) (string, error) {
 	return repo.String(), nil
 }
 
-// PutSecret stores the login l under id, for the place where: "HOST" or "HOST/PATH". It replaces the
+// PutSecret stores the login l under id, for the place where: "HOST" or "HOST/PATH", where HOST may also be the name
+// or an alias of a configured registry. It replaces the
 // login that id holds. by is the principal for the audit log. Errors are Invalid, Conflict if another
 // id already has a login for this place, and those of the database.
 func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credential.Login) error {
-	at, err := place(where)
+	at, err := a.place(where)
 	switch {
 	case err != nil:
 		return err

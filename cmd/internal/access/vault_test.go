@@ -176,6 +176,29 @@ func TestStoredLoginsGoToTheirPlaceAlone(t *testing.T) {
 	}
 }
 
+func TestThePlaceOfALoginIsReadAsNamesOfRegistriesAre(t *testing.T) {
+	hosts := map[string]string{"prod": "reg.example:5000", "live": "reg.example:5000", "old.example": "reg.example:5000"}
+	login := credential.Login{User: "u", Password: credential.New("p")}
+	for where, want := range map[string]string{
+		"prod": "reg.example:5000", "live": "reg.example:5000", "prod/team": "reg.example:5000/team", "old.example": "reg.example:5000",
+		"Old.Example/team/": "reg.example:5000/team", "docker://prod": "reg.example:5000", "other.example": "other.example", "localhost": "localhost",
+		"prd": "", "Prod": "", "team/app": "", "prod:5000": "prod:5000",
+	} {
+		a := open(t, Config{Hosts: hosts})
+		err := a.PutSecret(t.Context(), "root", "a", where, login)
+		if want == "" {
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "is neither a configured registry nor a host") {
+				t.Errorf("%s: %v", where, err)
+			}
+			continue
+		}
+		all, listed := a.Secrets(t.Context())
+		if err != nil || listed != nil || len(all) != 1 || all[0].Place != want {
+			t.Errorf("%s: %v, %v, %v", where, all, err, listed)
+		}
+	}
+}
+
 func TestAKeyIsChangedByListingTwo(t *testing.T) {
 	db := database(t)
 	repo := ref.Repo{Host: "a.example", Path: "x"}

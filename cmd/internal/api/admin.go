@@ -15,7 +15,7 @@ type secretBody struct {
 }
 
 type auditing struct {
-	After int64 `query:"after" minimum:"0" doc:"the cursor: the value of next from the previous page"`
+	After int64 `query:"after" minimum:"0" maximum:"9007199254740992" doc:"the cursor: the value of next from the previous page"`
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
 }
 

@@ -79,18 +79,24 @@ func guarded(h http.Handler) http.Handler {
 func (a *api) mount(mux *http.ServeMux) {
 	config := huma.DefaultConfig("dray", "1")
 	config.Info.Description = "Copies container images between registries, as jobs of a server. " +
-		"docs/api.md shows each request with curl."
+		"docs/api.md shows each request with curl. A path that the API does not have is answered with 404 and the " +
+		"kind invalid, and an unknown field or parameter with 422 and its name. Every answer has the header " +
+		wire.VersionHeader + "."
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "an API token"},
 		"basic": {Type: "http", Scheme: "basic", Description: "any user name with an API token as the password, " +
 			"or a user of the server with its password"},
 	}
+	config.Components.Headers = map[string]*huma.Param{wire.VersionHeader: {
+		Description: "the version of the server",
+		Schema:      &huma.Schema{Type: huma.TypeString},
+	}}
 	config.Servers = []*huma.Server{{URL: wire.Prefix}}
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.RejectUnknownQueryParameters = true
-	config.Transformers = []huma.Transformer{errorAsProblem}
+	config.Transformers = []huma.Transformer{a.errorAsProblem}
 	a.huma = humago.NewWithPrefix(mux, wire.Prefix, config)
 	a.huma.UseMiddleware(a.admit)
 	a.verbs()

@@ -14,6 +14,6 @@
 //	accept.go      the answer to a request that created a job; the wait for the job's end
 //	operation.go   how an operation is registered, and the shapes that several operations share
 //	caller.go      authentication, and the check of the caller's role
-//	config.go      Config: what the handlers need
 //	problem.go     errors as answers
+//	config.go      Config: what the handlers need
 package api

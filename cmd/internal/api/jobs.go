@@ -55,7 +55,7 @@ type listing struct {
 // paging holds the parameters of an operation that returns one page of a job's items or log.
 type paging struct {
 	ByID
-	After int64 `query:"after" minimum:"0" doc:"the cursor: the value of next from the previous page"`
+	After int64 `query:"after" minimum:"0" maximum:"9007199254740992" doc:"the cursor: the value of next from the previous page"`
 	Limit int   `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
 }
 

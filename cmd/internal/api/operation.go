@@ -46,6 +46,7 @@ func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, err
 	problem := a.huma.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	op.Responses = map[string]*huma.Response{"default": {
 		Description: "Error",
+		Headers:     map[string]*huma.Param{wire.VersionHeader: {Ref: "#/components/headers/" + wire.VersionHeader}},
 		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
 	}}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {

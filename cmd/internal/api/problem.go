@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"net/http"
@@ -103,7 +104,7 @@ func (p *problem) write(w http.ResponseWriter) {
 
 // errorAsProblem is a huma.Transformer that replaces huma's own error by a Problem. It leaves out
 // the values that huma quotes from the request, because one of them may be a password.
-func errorAsProblem(_ huma.Context, _ string, v any) (any, error) {
+func (a *api) errorAsProblem(ctx huma.Context, _ string, v any) (any, error) {
 	m, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -115,7 +116,7 @@ func errorAsProblem(_ huma.Context, _ string, v any) (any, error) {
 	}
 	for _, e := range m.Errors {
 		if e != nil {
-			p.Errors = append(p.Errors, wrong(e))
+			p.Errors = append(p.Errors, a.wrong(ctx.Operation(), e))
 		}
 	}
 	if len(p.Errors) > 0 {
@@ -128,16 +129,53 @@ func errorAsProblem(_ huma.Context, _ string, v any) (any, error) {
 }
 
 // wrong returns e as a wire.Wrong. It turns huma's location "body.entries[3].source" into the JSON
-// pointer "/entries/3/source".
-func wrong(e *huma.ErrorDetail) wire.Wrong {
+// pointer "/entries/3/source". For a number, the detail is the range.
+func (a *api) wrong(op *huma.Operation, e *huma.ErrorDetail) wire.Wrong {
 	in, rest, _ := strings.Cut(e.Location, ".")
 	w := wire.Wrong{In: in, Detail: e.Message}
+	var s *huma.Schema
 	if in != "body" {
 		w.Name = rest
-		return w
+		for _, p := range op.Parameters {
+			if p.In == in && p.Name == rest {
+				s = p.Schema
+			}
+		}
+	} else {
+		parts := strings.FieldsFunc(rest, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+		for _, part := range parts {
+			w.Pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
+		}
+		s = a.schemaOf(op, parts)
 	}
-	for _, part := range strings.FieldsFunc(rest, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
-		w.Pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
+	switch e.Value.(type) {
+	case int, int64, float64:
+		if s != nil && s.Minimum != nil && s.Maximum != nil {
+			what := map[string]string{huma.TypeInteger: "whole number", huma.TypeNumber: "number"}[s.Type]
+			w.Detail = fmt.Sprintf("expected a %s from %.0f to %.0f", what, *s.Minimum, *s.Maximum)
+		}
 	}
 	return w
+}
+
+// schemaOf returns the schema of a part of the body of op; nil if it has none.
+func (a *api) schemaOf(op *huma.Operation, parts []string) *huma.Schema {
+	if op.RequestBody == nil || op.RequestBody.Content["application/json"] == nil {
+		return nil
+	}
+	s := op.RequestBody.Content["application/json"].Schema
+	for i := 0; s != nil; i++ {
+		if s.Ref != "" {
+			s = a.huma.OpenAPI().Components.Schemas.SchemaFromRef(s.Ref)
+		}
+		switch {
+		case s == nil || i == len(parts):
+			return s
+		case s.Items != nil:
+			s = s.Items
+		default:
+			s = s.Properties[parts[i]]
+		}
+	}
+	return nil
 }

@@ -35,8 +35,8 @@ func (a *api) streams() {
 // watching is a request for the events of a job.
 type watching struct {
 	ByID
-	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"the id of the last event that the client has read"`
-	After       int64 `query:"after" minimum:"0" doc:"the same as Last-Event-ID, for a client that cannot set the header"`
+	LastEventID int64 `header:"Last-Event-ID" minimum:"0" maximum:"9007199254740992" doc:"the id of the last event that the client has read"`
+	After       int64 `query:"after" minimum:"0" maximum:"9007199254740992" doc:"the same as Last-Event-ID, for a client that cannot set the header"`
 }
 
 // watch streams the events of a job until the job ends or the client goes.

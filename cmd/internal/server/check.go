@@ -14,12 +14,13 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry"
 )
 
 // Check returns what Run would find with c, without serving. It checks each part even if an earlier
-// part is bad, and it creates nothing that is missing. While a server runs with the same directory or on
-// the same addresses, Check finds them in use, as Run would.
+// part is bad, and it creates nothing that is missing. While a server runs with the same directory, addresses that
+// are in use are no error, since they are free again when that server has ended. Check does not know whose they are.
 func Check(ctx context.Context, c Config) []wire.Finding {
 	c, err := c.filled()
 	if err != nil {
@@ -28,7 +29,8 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	all := []wire.Finding{finding("configuration", "valid", nil)}
 	add := func(what, text string, err error) { all = append(all, finding(what, text, err)) }
 
-	add("data directory", c.Data, checkDir(c.Data))
+	running, err := checkDir(c.Data)
+	add("data directory", notTried(c.Data, running), err)
 	_, err = dray.New(c.Dray)
 	add("registries", fmt.Sprintf("%d configured", len(c.Dray.Registries)), err)
 	vault, err := checkKey(ctx, c)
@@ -53,15 +55,29 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	if main != nil {
 		defer main.Close() // only now, because Ops must be another address
 	}
-	add("listen", c.Listen, err)
+	addAddress := func(what, addr string, err error) {
+		if running && fault.Is(err, fault.Conflict) && c.Ops != c.Listen {
+			addr, err = notTried(addr, running), nil
+		}
+		add(what, addr, err)
+	}
+	addAddress("listen", c.Listen, err)
 	if c.Ops != "" {
 		ops, err := listen(ctx, c.Ops)
 		if ops != nil {
 			err = ops.Close()
 		}
-		add("ops", c.Ops, err)
+		addAddress("ops", c.Ops, err)
 	}
 	return all
+}
+
+// notTried returns what, which is a directory or an address. If a server is running, it says that it was not tried.
+func notTried(what string, running bool) string {
+	if running {
+		what += ", in use and not tried: a server is running here"
+	}
+	return what
 }
 
 // counted returns "1 rule", or "2 rules".
@@ -72,10 +88,13 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// checkDir reports an error if Run could not create or write the data directory.
-func checkDir(dir string) error {
-	if err := registry.Free(dir); err != nil {
-		return err
+// checkDir returns an error if Run could not create or write the data directory. running is whether a process
+// serves it now.
+func checkDir(dir string) (running bool, err error) {
+	if err := registry.Free(dir); fault.Is(err, fault.Conflict) {
+		running = true
+	} else if err != nil {
+		return false, err
 	}
 	info, err := os.Stat(dir)
 	for errors.Is(err, os.ErrNotExist) { // Run would create dir below the nearest parent that exists
@@ -93,9 +112,9 @@ func checkDir(dir string) error {
 		err = writable(dir)
 	}
 	if err != nil {
-		return dataFault(dir, err)
+		return running, dataFault(dir, err)
 	}
-	return nil
+	return running, nil
 }
 
 // writable creates a file in dir and removes it.

@@ -295,6 +295,22 @@ func (c Config) registries(hosts []string) (all map[string]dray.Registry, fallba
 	return all, cmp.Or(fallback, embedded)
 }
 
+// names returns the hosts of the registries by their names and aliases.
+func (c Config) names(hosts []string) map[string]string {
+	all, _ := c.registries(hosts)
+	names := map[string]string{}
+	for name, r := range all {
+		host, err := ref.Host(r.Host)
+		if err != nil {
+			continue // dray.New refuses it
+		}
+		for _, n := range append([]string{name}, r.Aliases...) {
+			names[n] = host
+		}
+	}
+	return names
+}
+
 // drayConfig returns the dray.Config of jobs, and the Egress that limits the addresses they connect
 // to.
 func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *access.Egress) {

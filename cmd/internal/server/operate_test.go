@@ -247,8 +247,23 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 	}
 	r := run(t, server.Config{Data: data})
 	address := strings.TrimPrefix(r.base, "http://")
-	if bad := findings(server.Config{Listen: address, Data: data}); bad != "data directory listen " {
+	if bad := findings(server.Config{Listen: address, Data: data}); bad != "" {
 		t.Errorf("findings while the server runs: %q", bad)
+	}
+	for _, f := range server.Check(t.Context(), server.Config{Listen: address, Data: data}) {
+		inUse := strings.HasSuffix(f.Text, ", in use and not tried: a server is running here")
+		if inUse != (f.What == "listen" || f.What == "data directory") {
+			t.Errorf("while the server runs: %+v", f)
+		}
+	}
+	if bad := findings(server.Config{Listen: "0.0.0.0:5000", Data: data}); bad != "listen " {
+		t.Errorf("an address that is refused, while the server runs: %q", bad)
+	}
+	if bad := findings(server.Config{Listen: address, Data: filepath.Join(t.TempDir(), "other")}); bad != "listen " {
+		t.Errorf("the address of a server with another directory: %q", bad)
+	}
+	if bad := findings(server.Config{Listen: address, Ops: address, Data: data}); bad != "listen ops " {
+		t.Errorf("one address twice, while the server runs: %q", bad)
 	}
 	if bad := findings(server.Config{Listen: free, Ops: address, Data: filepath.Join(t.TempDir(), "other")}); bad != "ops " {
 		t.Errorf("the address of another process: %q", bad)

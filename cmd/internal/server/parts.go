@@ -121,6 +121,7 @@ func (p *parts) openAccess(ctx context.Context) error {
 		Roles:    c.Roles,
 		Rules:    c.Rules,
 		Own:      c.own(p.hosts),
+		Hosts:    c.names(p.hosts),
 		Loopback: isLoopback(c.Listen) && !c.behindProxy(),
 	})
 	return err

@@ -80,7 +80,7 @@ type Secret struct {
 
 // PutSecret is a request to store a login for a registry, or for a part of one.
 type PutSecret struct {
-	Place    string `json:"place" minLength:"1" doc:"HOST or HOST/PATH; the login is sent only there"`
+	Place    string `json:"place" minLength:"1" doc:"HOST or HOST/PATH; HOST may be the name of a configured registry; the login is sent only there"`
 	Scheme   string `json:"scheme,omitempty" enum:"basic,refresh,bearer,exchange"`
 	User     string `json:"user,omitempty"`
 	Password string `json:"password" minLength:"1" writeOnly:"true"`

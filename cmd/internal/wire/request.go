@@ -113,7 +113,7 @@ type BatchEntry struct {
 	Targets   []string `json:"targets,omitempty" doc:"each is repository[:tag] in the registry that target names, or a full name; default: the path and tag of the source"`
 	Paths     bool     `json:"paths,omitempty" doc:"read targets as paths, even if they begin like a host"`
 	Overwrite string   `json:"overwrite,omitempty" enum:"refuse,update,always"`
-	Line      int      `json:"line,omitempty" minimum:"0" doc:"the line of the entry in its list; messages name it"`
+	Line      int      `json:"line,omitempty" minimum:"0" maximum:"1000000000" doc:"the line of the entry in its list; messages name it"`
 }
 
 // Transfer is the JSON form of dray.TransferRequest.
@@ -151,14 +151,14 @@ type Selection struct {
 	Ignore              []string `json:"ignore,omitempty" doc:"repositories to leave out; each is a glob, or re: followed by a regular expression"`
 	IncludeRepositories []string `json:"includeRepositories,omitempty"`
 	ExcludeRepositories []string `json:"excludeRepositories,omitempty"`
-	MaxRepositories     int      `json:"maxRepositories,omitempty" minimum:"0" doc:"the maximum number of repositories that need work; 0 means no limit"`
+	MaxRepositories     int      `json:"maxRepositories,omitempty" minimum:"0" maximum:"1000000000" doc:"the maximum number of repositories that need work; 0 means no limit"`
 	IncludeTags         []string `json:"includeTags,omitempty"`
 	ExcludeTags         []string `json:"excludeTags,omitempty"`
 	Versions            string   `json:"versions,omitempty" doc:"only tags that are versions in this range, as in '>=1.2 <2' or '^1.25'"`
 	NewerThan           string   `json:"newerThan,omitempty" doc:"only tags that were set within this time before the job was created, as in 90d, 2w or 36h; tags without a time are kept"`
-	Latest              int      `json:"latest,omitempty" minimum:"0" doc:"only this many tags of each repository, the latest by order; 0 means all"`
+	Latest              int      `json:"latest,omitempty" minimum:"0" maximum:"1000000000" doc:"only this many tags of each repository, the latest by order; 0 means all"`
 	Order               string   `json:"order,omitempty" enum:"version,time,name" doc:"how latest compares tags; default: by time if every tag has one, else by version if any tag is one, else by name"`
-	MinTags             int      `json:"minTags,omitempty" minimum:"0" doc:"a repository with fewer tags is an error; 0 means no check"`
+	MinTags             int      `json:"minTags,omitempty" minimum:"0" maximum:"1000000000" doc:"a repository with fewer tags is an error; 0 means no check"`
 	Untagged            bool     `json:"untagged,omitempty" doc:"also take manifests that no tag and no index refers to"`
 	RequireMatch        bool     `json:"requireMatch,omitempty" doc:"it is an error if a rule of letters, includeRepositories or includeTags matches nothing, or if nothing is selected"`
 }
@@ -170,7 +170,7 @@ type Mapping struct {
 	Flatten     bool     `json:"flatten,omitempty" doc:"replace each slash, so that a/b/c becomes a-b-c"`
 	Template    string   `json:"template,omitempty" doc:"template of the path; it may contain {repository}, {name} and {host}"`
 	AddPrefix   string   `json:"addPrefix,omitempty"`
-	MaxDepth    int      `json:"maxDepth,omitempty" minimum:"0" doc:"the maximum number of path components; the remaining ones are joined by -"`
+	MaxDepth    int      `json:"maxDepth,omitempty" minimum:"0" maximum:"1000000000" doc:"the maximum number of path components; the remaining ones are joined by -"`
 }
 
 // Plan is a request to plan one of the verbs that write, and to store the lines of the plan. With

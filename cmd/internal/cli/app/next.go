@@ -7,6 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/shell"
 )
 
@@ -37,6 +40,21 @@ func (a *App) NextAt(args ...string) string {
 		args = append(args, "--ca-file", a.Common.CaFile)
 	}
 	return a.Next(args...)
+}
+
+// Nearest returns err with another hint if it says that something named want does not exist: the similar ones of
+// those that list returns, and the command see, which shows all of them. It calls list only then, and once. what is
+// the word for them, in the plural.
+func Nearest(err error, what, want, see string, list func() ([]string, error)) error {
+	if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	hint := "see " + see
+	have, _ := list() // an error only means that nothing similar is known
+	if near := name.Similar(want, have); len(near) > 0 {
+		hint = "similar " + what + ": " + strings.Join(near, ", ") + "; " + hint
+	}
+	return out.WithHint(err, hint)
 }
 
 // Again returns the command line that runs cmd once more with the flags that were typed, and with args in

@@ -3,5 +3,5 @@
 //	jobs.go        dray jobs: list, show, logs, cancel, retry
 //	schedules.go   dray schedules
 //	wait.go        dray jobs watch and wait
-//	at.go          what every command that needs a server has
+//	at.go          what commands share: the client of a server, similar names for what it does not have
 package jobs

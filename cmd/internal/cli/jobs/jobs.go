@@ -119,9 +119,6 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error)
 	return out, nil
 }
 
-// maxPage is the largest page of jobs that a server returns.
-const maxPage = 500
-
 // pages reads at most limit jobs; 0 means all. next is where the following page begins; "" means that
 // there is none.
 func pages(ctx context.Context, c *client.Client, f wire.Filter, limit int) (all []wire.Job, next string, err error) {
@@ -170,7 +167,7 @@ func newJobsShow(a *app.App) *cobra.Command {
 		Args:    flag.Exactly(1, "the id of one job, as "+shell.Dray("jobs", "list")+" shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
-		j, err := c.Job(ctx, args[0])
+		j, err := findJob(ctx, a, c, args[0])
 		if err != nil {
 			return err
 		}
@@ -260,7 +257,7 @@ func newJobsLogs(a *app.App) *cobra.Command {
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		var all []wire.Line
 		if err := c.Log(ctx, args[0], func(l wire.Line) error { all = append(all, l); return nil }); err != nil {
-			return err
+			return nearJob(ctx, a, c, args[0], err)
 		}
 		return a.Print(out.Answer{
 			JSON: func() error { return a.PrintJSON(map[string][]wire.Line{"lines": append([]wire.Line{}, all...)}) },
@@ -299,7 +296,7 @@ func newJobsCancel(a *app.App) *cobra.Command {
 		for _, id := range ids {
 			j, err := c.Cancel(ctx, id)
 			if err != nil {
-				return err
+				return nearJob(ctx, a, c, id, err)
 			}
 			if j.State.Ended() && j.State != wire.Canceled {
 				return &fault.Fault{
@@ -345,7 +342,7 @@ func newJobsRetry(a *app.App) *cobra.Command {
 		}
 		j, err := c.Retry(ctx, args[0], ask.Logins(from, to), client.How{})
 		if err != nil {
-			return err
+			return nearJob(ctx, a, c, args[0], err)
 		}
 		return run.PrintJobID(a, j)
 	})

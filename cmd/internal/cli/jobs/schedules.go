@@ -163,7 +163,7 @@ func ownSchedules(ctx context.Context, c *client.Client) (map[string]wire.Schedu
 
 // scheduleID returns the id of the schedule with this id or name. If several have the name, it prefers the
 // caller's own.
-func scheduleID(ctx context.Context, c *client.Client, what string) (string, error) {
+func scheduleID(ctx context.Context, a *app.App, c *client.Client, what string) (string, error) {
 	if run.IsJobID(what) {
 		return what, nil
 	}
@@ -188,8 +188,8 @@ func scheduleID(ctx context.Context, c *client.Client, what string) (string, err
 	case 1:
 		return ids[0], nil
 	case 0:
-		hint := "see " + shell.Dray("schedules", "list")
-		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: hint}
+		err := &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what}
+		return "", nearSchedule(a, what, err, func() ([]wire.Schedule, error) { return all, nil })
 	}
 	return "", &fault.Fault{
 		Kind: fault.Invalid,
@@ -246,9 +246,10 @@ func scheduleAct(
 	cmd.Args = flag.AtLeast(1, "the names of schedules, as "+shell.Dray("schedules", "list")+" shows them")
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, names []string) error {
 		for _, what := range names {
-			id, err := scheduleID(ctx, c, what)
+			id, err := scheduleID(ctx, a, c, what)
 			if err == nil {
 				err = act(ctx, c, id)
+				err = nearSchedule(a, what, err, func() ([]wire.Schedule, error) { return c.Schedules(ctx) })
 			}
 			if err != nil {
 				return err
@@ -270,18 +271,18 @@ func newScheduleRun(a *app.App) *cobra.Command {
 		Args: flag.Exactly(1, "the name of one schedule, as "+shell.Dray("schedules", "list")+" shows it"),
 	}
 	cmd = atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
-		id, err := scheduleID(ctx, c, args[0])
+		id, err := scheduleID(ctx, a, c, args[0])
 		if err != nil {
 			return err
 		}
 		j, err := c.RunSchedule(ctx, id)
 		if err != nil {
-			return err
+			return nearSchedule(a, args[0], err, func() ([]wire.Schedule, error) { return c.Schedules(ctx) })
 		}
 		if a.Common.NoWait {
 			return run.PrintJobID(a, j)
 		}
-		return watchJob(ctx, a, c, j.ID)
+		return watchJob(ctx, a, c, j)
 	})
 	a.Common.AddNoWaitTo(cmd.Flags())
 	return cmd

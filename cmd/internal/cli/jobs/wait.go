@@ -29,16 +29,16 @@ func newJobsWatch(a *app.App) *cobra.Command {
 		Args:    flag.Exactly(1, "the id of one job, as "+shell.Dray("jobs", "list")+" shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
-		return watchJob(ctx, a, c, args[0])
+		j, err := findJob(ctx, a, c, args[0])
+		if err != nil {
+			return err
+		}
+		return watchJob(ctx, a, c, j)
 	})
 }
 
 // watchJob prints a job as its verb would if it ran here.
-func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) error {
-	j, err := c.Job(ctx, id)
-	if err != nil {
-		return err
-	}
+func watchJob(ctx context.Context, a *app.App, c *client.Client, j wire.Job) error {
 	r, err := wire.RequestOf(j.Request)
 	if err != nil {
 		return err
@@ -164,7 +164,11 @@ func newJobsWait(a *app.App) *cobra.Command {
 func waitJob(ctx context.Context, a *app.App, c *client.Client, id string) (int, wire.Job, error) {
 	silent := *a
 	silent.Format, silent.Quiet = out.FormatNone, true
-	err := watchJob(ctx, &silent, c, id)
+	j, err := findJob(ctx, a, c, id)
+	if err != nil {
+		return out.ExitCode(err), j, err
+	}
+	err = watchJob(ctx, &silent, c, j)
 	var told out.Ended
 	code := out.ExitOK
 	switch {

@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
-	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
@@ -109,22 +108,26 @@ func listOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) string {
 	return a.Next(words...)
 }
 
-// newEnding makes cmd call end for each of its arguments, one after the other, and print done.
-func newEnding(
-	a *app.App, done string, end func(app.Office, context.Context, string) error, cmd *cobra.Command,
-) *cobra.Command {
+// ending is what a command does to each of its arguments.
+type ending struct {
+	done string // the word that says so
+	what string // the things, in the plural
+	end  func(app.Office, context.Context, string) error
+	list func(app.Office, context.Context) ([]string, error) // those that are there
+}
+
+// newEnding makes cmd end each of its arguments, one after the other.
+func newEnding(a *app.App, e ending, cmd *cobra.Command) *cobra.Command {
 	var f app.PlaceFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return inOffice(a, cmd, f, func(ctx context.Context, o app.Office) error {
 			for _, id := range args {
-				err := end(o, ctx, id)
-				if fault.Is(err, fault.NotFound) {
-					err = out.WithHint(err, "see "+listOf(a, cmd, f))
-				}
+				err := e.end(o, ctx, id)
+				err = app.Nearest(err, e.what, id, listOf(a, cmd, f), func() ([]string, error) { return e.list(o, ctx) })
 				if err != nil {
 					return err
 				}
-				a.PrintWord(done, id)
+				a.PrintWord(e.done, id)
 			}
 			return nil
 		})

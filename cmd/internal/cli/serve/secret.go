@@ -17,8 +17,9 @@ import (
 func newServeSecret(a *app.App) *cobra.Command {
 	return flag.Gathered("secret put|list|remove", "Store logins for registries at a server, encrypted",
 		"Store the logins with which a server logs in to registries. Each login is for one place, HOST or "+
-			"HOST/PATH, and is sent nowhere else. It is stored encrypted and never shown again. If several places "+
-			"match a repository, the server uses the login of the longest one.\n\n"+
+			"HOST/PATH, and is sent nowhere else. HOST may be the name of a registry in the server's "+
+			"configuration. A login is stored encrypted and never shown again. If several places match a "+
+			"repository, the server uses the login of the longest one.\n\n"+
 			"dray does not send a server the logins that docker stores on your machine.",
 		"  echo \"$PASSWORD\" | dray serve secret put prod registry.example \\\n"+
 			"      -u robot --password-stdin\n"+
@@ -109,7 +110,16 @@ func newSecretList(a *app.App) *cobra.Command {
 }
 
 func newSecretRemove(a *app.App) *cobra.Command {
-	return newEnding(a, "removed", app.Office.DeleteSecret, &cobra.Command{
+	names := func(o app.Office, ctx context.Context) ([]string, error) {
+		all, err := o.Secrets(ctx)
+		var names []string
+		for _, s := range all {
+			names = append(names, s.ID)
+		}
+		return names, err
+	}
+	e := ending{done: "removed", what: "logins", end: app.Office.DeleteSecret, list: names}
+	return newEnding(a, e, &cobra.Command{
 		Use:     "remove NAME...",
 		Short:   "Remove stored logins",
 		Long:    "Remove logins by their names. Running jobs are not affected, since they have read their logins.",

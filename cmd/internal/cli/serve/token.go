@@ -123,7 +123,18 @@ func tokenCells(t wire.Token) []string {
 }
 
 func newTokenRevoke(a *app.App) *cobra.Command {
-	return newEnding(a, "revoked", app.Office.RevokeToken, &cobra.Command{
+	good := func(o app.Office, ctx context.Context) ([]string, error) {
+		all, err := o.Tokens(ctx)
+		var ids []string
+		for _, t := range all {
+			if t.Revoked.IsZero() {
+				ids = append(ids, t.ID)
+			}
+		}
+		return ids, err
+	}
+	e := ending{done: "revoked", what: "tokens", end: app.Office.RevokeToken, list: good}
+	return newEnding(a, e, &cobra.Command{
 		Use:   "revoke ID...",
 		Short: "Revoke tokens at once",
 		Long: "Revoke tokens by their ids, as dray serve token list shows them. Running jobs of their owners " +
