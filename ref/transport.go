@@ -69,6 +69,16 @@ var (
 	}
 )
 
+// NoTransport returns the error of a name inside a registry that begins with a transport of another tool, such as
+// "oci-archive:x.tar"; nil if it does not. It leaves words that may be repositories, as in "file:v1". The error is
+// [fault.Invalid].
+func NoTransport(s string) error {
+	if word, _, ok := strings.Cut(s, ":"); !ok || !strings.Contains(word, "-") {
+		return nil
+	}
+	return foreign(s)
+}
+
 // foreign returns the error of a name that begins with a transport or a scheme; nil if it does not.
 func foreign(s string) error {
 	word, rest, ok := strings.Cut(s, ":")
