@@ -54,8 +54,7 @@ func (l Loader) Load(path string) (Config, error) {
 
 func (l Loader) parse(path string, data []byte, err error) (Config, error) {
 	if err != nil {
-		f, ok := errors.AsType[*fault.Fault](err)
-		if ok && errors.Is(err, fs.ErrNotExist) {
+		if f, ok := errors.AsType[*fault.Fault](err); ok && errors.Is(err, fs.ErrNotExist) {
 			f.Hint = "--config or $DRAY_CONFIG names this file: create it, or name another one"
 		}
 		return Config{}, err

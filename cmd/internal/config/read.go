@@ -33,14 +33,11 @@ func Open(op, path string) (*os.File, error) {
 		f.Close()
 		err = syscall.EISDIR
 	}
-	hint := ""
-	switch {
-	case errors.Is(err, syscall.EISDIR):
+	hint := "allow the user that runs dray to read the file"
+	if errors.Is(err, syscall.EISDIR) {
 		hint = "name a file in it"
-	case errors.Is(err, fs.ErrNotExist):
+	} else if errors.Is(err, fs.ErrNotExist) {
 		hint = "correct the path, or create the file"
-	case errors.Is(err, fs.ErrPermission):
-		hint = "allow the user that runs dray to read the file"
 	}
 	return nil, &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: bare(err), Hint: hint}
 }
@@ -72,8 +69,7 @@ func ReadAll(op string, r io.Reader, name string, limit int64) ([]byte, error) {
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
-		line := 1 + bytes.Count(data[:i], []byte("\n"))
-		return nil, badLine(name, line, "not UTF-8 text", "name a text file, and save it as UTF-8")
+		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8 text", "save the file as UTF-8 text")
 	}
 	return data, nil
 }
