@@ -32,4 +32,5 @@
 //
 //	misuse.go  errors for requests that dray cannot carry out as they are
 //	fault.go   Fault, Kind, Side
+//	login.go   hides the passwords of addresses
 package fault

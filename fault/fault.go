@@ -119,7 +119,8 @@ type Fault struct {
 // Error returns "side: op name: kind: cause" and leaves out what is not set.
 //
 // If the cause contains a Fault of the same Kind, the text of that cause already names the kind, so
-// Error does not repeat it. It names a Side once only.
+// Error does not repeat it. It names a Side once only. It prints "[redacted]" in place of a password
+// in an address.
 func (f *Fault) Error() string {
 	parts := make([]string, 0, 4)
 	if f.Side != "" {
@@ -137,7 +138,7 @@ func (f *Fault) Error() string {
 	default:
 		parts = append(parts, f.Kind.words(), f.Err.Error())
 	}
-	return strings.Join(parts, ": ")
+	return WithoutLogins(strings.Join(parts, ": "))
 }
 
 // Unwrap returns f.Err, for [errors.Is] and [errors.As].
@@ -165,7 +166,8 @@ func KindOf(err error) Kind {
 // Is reports whether err is not nil and [KindOf] returns k for it.
 func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }
 
-// HintOf returns the outermost hint in err's tree, or "" if there is none.
+// HintOf returns the outermost hint in err's tree, or "" if there is none. Like [Fault.Error], it shows no
+// password of an address.
 func HintOf(err error) string {
 	for err != nil {
 		var f *Fault
@@ -173,7 +175,7 @@ func HintOf(err error) string {
 			return ""
 		}
 		if f.Hint != "" {
-			return f.Hint
+			return WithoutLogins(f.Hint)
 		}
 		err = f.Err
 	}

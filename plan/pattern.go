@@ -156,7 +156,10 @@ func ignoreEntries(raw []byte) ([]string, error) {
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\uFEFF")) // the byte order mark that Windows editors write
 	list := json.RawMessage(raw)
-	if trimmed := bytes.TrimSpace(raw); bytes.HasPrefix(trimmed, []byte("{")) {
+	switch trimmed := bytes.TrimSpace(raw); {
+	case len(trimmed) == 0:
+		return nil, errors.New("the file is empty")
+	case bytes.HasPrefix(trimmed, []byte("{")):
 		members := map[string]json.RawMessage{} // not a struct, which would also accept "Patterns"
 		if err := json.Unmarshal(raw, &members); err != nil {
 			return nil, err

@@ -100,8 +100,8 @@ func Parse(s string) (Name, error) {
 	case strings.HasPrefix(s, Layout):
 		return Name{}, noHost(s)
 	}
-	if _, after, ok := strings.Cut(s, "@"); ok && strings.Contains(after, "/") {
-		return Name{}, invalid(after, "a name cannot contain credentials", "log in, or pass the login separately")
+	if err := NoLogin(s); err != nil {
+		return Name{}, err
 	}
 	if err := foreign(s); err != nil {
 		return Name{}, err
@@ -122,6 +122,9 @@ func Parse(s string) (Name, error) {
 // If host is Docker Hub, "library/" is added to a path of one component. The error is
 // [fault.Invalid].
 func ParseIn(host, s string) (Name, error) {
+	if err := NoLogin(s); err != nil {
+		return Name{}, err
+	}
 	rest, n, err := cutReference(s, s)
 	if err != nil {
 		return Name{}, err
@@ -162,6 +165,9 @@ func NewRepo(host, path string) (Repo, error) {
 // Docker Hub's other names (index.docker.io, registry-1.docker.io, registry.hub.docker.com). The
 // error is [fault.Invalid].
 func Host(s string) (string, error) {
+	if err := NoLogin(s); err != nil {
+		return "", err
+	}
 	host, port, err := splitPort(s)
 	if err != nil {
 		if is := foreign(s); is != nil {

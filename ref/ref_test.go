@@ -73,7 +73,12 @@ func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
 		"a.io/x:v1\t":         `parse name "a.io/x:v1\t": invalid: not a tag`,
 		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
 		"oci:dir:!":           `parse name oci:dir:!: invalid: not a tag`,
+		"a.io/x@1.27":         `parse name a.io/x@1.27: invalid: not a digest: "1.27"`,
 		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name cannot contain credentials`,
+		"me:secret@a.io":      `parse name a.io: invalid: a name cannot contain credentials`,
+		"me:secret@a.io:5000": `parse name a.io:5000: invalid: a name cannot contain credentials`,
+		"me:se@cret@a.io/x":   `parse name a.io/x: invalid: a name cannot contain credentials`,
+		"https://secret@a.io": `parse name a.io: invalid: a name cannot contain credentials`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q): %v\nwant %s", in, err, want)

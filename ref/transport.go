@@ -27,6 +27,31 @@ func IsLayout(s string) bool {
 	return ok && (!strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "///"))
 }
 
+// NoLogin returns the error of a name that has a login before its host, as in "https://USER:PASSWORD@HOST/a"; nil if
+// it has none. The error does not repeat the login. It is [fault.Invalid].
+func NoLogin(s string) error {
+	at := strings.LastIndexByte(s, '@')
+	for at >= 0 && isAlgorithm(s[at+1:]) {
+		at = strings.LastIndexByte(s[:at], '@')
+	}
+	if at < 0 || IsLayout(s) {
+		return nil
+	}
+	before, after := s[:at], s[at+1:]
+	isURL := strings.Contains(before, "//")
+	isHost := LooksLikeHost(after) && !strings.Contains(before, "/") // else it is a bad digest: "a.io/x@1.27"
+	if !isURL && !isHost && !strings.Contains(after, "/") {
+		return nil
+	}
+	return invalid(after, "a name cannot contain credentials", "log in, or pass the login separately")
+}
+
+// isAlgorithm reports whether s begins with the algorithm of a digest.
+func isAlgorithm(s string) bool {
+	algorithm, _, ok := strings.Cut(s, ":")
+	return ok && slices.Contains([]string{"sha256", "sha384", "sha512"}, algorithm)
+}
+
 // noHost returns the error of "oci://NAME" where NAME is no host: it could be a directory, or a registry.
 func noHost(s string) error {
 	rest := strings.TrimPrefix(s, Layout+"//")
@@ -43,6 +68,16 @@ var (
 		"tarball", "docker-tar", "podman", "containerd", "atomic", "openshift", "singularity", "file",
 	}
 )
+
+// NoTransport returns the error of a name inside a registry that begins with a transport of another tool, such as
+// "oci-archive:x.tar"; nil if it does not. It leaves words that may be repositories, as in "file:v1". The error is
+// [fault.Invalid].
+func NoTransport(s string) error {
+	if word, _, ok := strings.Cut(s, ":"); !ok || !strings.Contains(word, "-") {
+		return nil
+	}
+	return foreign(s)
+}
 
 // foreign returns the error of a name that begins with a transport or a scheme; nil if it does not.
 func foreign(s string) error {

@@ -30,6 +30,9 @@ func (r *Reader) RegistryHost(name string, side fault.Side) (string, error) {
 			"name a registry, or set default-registry in the configuration")
 	}
 	name, err := azName(name)
+	if err == nil {
+		err = ref.NoLogin(name)
+	}
 	if err != nil {
 		return "", fault.On(side, err)
 	}

@@ -28,6 +28,9 @@ func (r *Reader) end(s string, side fault.Side) (End, error) {
 	if ref.IsLayout(s) {
 		return r.layoutReach(s)
 	}
+	if err := ref.NoLogin(s); err != nil {
+		return End{}, err
+	}
 	host, prefix, whole, err := r.Registry(s)
 	if err != nil {
 		return End{}, err

@@ -165,6 +165,9 @@ func (r *Reader) importSource(req Request, n *Named) error {
 		if host, err = r.RegistryHost(req.SourceRegistry, fault.Source); err != nil {
 			return err
 		}
+		if err = ref.NoTransport(req.Source); err != nil {
+			return fault.On(fault.Source, err)
+		}
 		n.Source, err = ref.ParseIn(host, r.trimHost(host, req.Source, "--source", "--registry"))
 	}
 	if err != nil {
@@ -227,9 +230,10 @@ func (r *Reader) importTarget(host, s string, how reading) (ref.Name, error) {
 		return ref.Name{}, fault.Misuse("import", "", "an empty target name", "")
 	}
 	var to ref.Name
-	var err error
+	err := ref.NoTransport(s)
 	first, _, slash := strings.Cut(s, "/")
 	switch full := r.isFull(s); {
+	case err != nil:
 	case host != "" && (!full || how != asName):
 		to, err = ref.ParseIn(host, r.trimHost(host, s, "--image", "--name"))
 		if near := mistyped(first, r.names()); err == nil && slash && how == asName && len(near) > 0 {

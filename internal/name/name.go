@@ -60,6 +60,9 @@ func (r *Reader) note(about, text string) {
 // Host returns the canonical host of a registry. The name may be a configured name or an alias, or a host
 // with or without "https://" or "http://" before it. The error is Invalid.
 func (r *Reader) Host(name string) (string, error) {
+	if err := ref.NoLogin(name); err != nil {
+		return "", err
+	}
 	scheme, rest := cutScheme(strings.TrimSuffix(name, "/"))
 	host, known := r.known(rest)
 	if known {
@@ -83,6 +86,9 @@ func (r *Reader) Parse(s string, side fault.Side) (ref.Name, error) {
 }
 
 func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
+	if err := ref.NoLogin(s); err != nil {
+		return ref.Name{}, err
+	}
 	scheme, rest := cutScheme(s)
 	first, path, slash := strings.Cut(rest, "/")
 	host, known := r.known(first)

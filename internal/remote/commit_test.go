@@ -214,6 +214,28 @@ func TestF78AnImmutableTagIsAConflictUnlessItHoldsTheSame(t *testing.T) {
 	}
 }
 
+func TestARefusalByStatus405SaysWhatItsBodySays(t *testing.T) {
+	for text, want := range map[string]struct {
+		kind  fault.Kind
+		cause string
+	}{
+		"tag v1 is locked":                  {fault.Conflict, "the tag is immutable or locked: "},
+		"The operation is unsupported.":     {fault.Conflict, "the tag is immutable or locked, or the registry is read-only: "},
+		"the registry is in read-only mode": {fault.Invalid, "405 UNSUPPORTED: the registry is in read-only mode"},
+	} {
+		bubble(t, []*hostile.Fault{hostile.Error(405, "UNSUPPORTED", text).On("PUT", testbed.Manifest).At("v1")}, func(b *bench) {
+			doc := b.document()
+			b.another("v1")
+			_, err := b.repo.PutDocument(b.Context(), doc, "v1")
+			wantKind(b, err, want.kind)
+			immutable := strings.Contains(err.Error(), "immutable")
+			if !strings.Contains(err.Error(), want.cause) || immutable != (want.kind == fault.Conflict) || fault.HintOf(err) == "" {
+				b.Errorf("%q became %v", text, err)
+			}
+		})
+	}
+}
+
 func TestSeveralTagsGoInOnePutWhereTheRegistryTakesThat(t *testing.T) {
 	zot := func(s *testbed.Options, o *remote.Options) {
 		o.Hosts = map[string]credential.Settings{"127.0.0.1:5000": {Kind: "zot", PlainHTTP: true}}

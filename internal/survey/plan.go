@@ -46,7 +46,7 @@ func Batch(
 		n, err := names.Entry(e, target)
 		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
 		if err != nil {
-			asked := strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " "))
+			asked := fault.WithoutLogins(strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")))
 			wants[i] = want{asked: asked, err: atLine(e.Line, err)}
 		}
 	}

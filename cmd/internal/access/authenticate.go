@@ -84,14 +84,14 @@ func (a *Access) identify(ctx context.Context, p authorization) (Principal, erro
 		return a.bySession(ctx, p.secret)
 	case p.basic && a.users != nil:
 		if checkName(p.user) != nil {
-			return Principal{}, denied("wrong user or password", "")
+			return Principal{}, denied("wrong user or password", wrongLogin)
 		}
 		ok, err := a.users.verify(ctx, p.user, p.secret)
 		if err != nil {
 			return Principal{}, err
 		}
 		if !ok {
-			return Principal{}, denied("wrong user or password", "")
+			return Principal{}, denied("wrong user or password", wrongLogin)
 		}
 		return Principal{Name: p.user, Role: a.roleOf(p.user), Via: ViaHtpasswd}, nil
 	}
@@ -257,3 +257,6 @@ func fromThisMachine(r *http.Request) bool {
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && ip.Unmap().IsLoopback()
 }
+
+// wrongLogin is the next step of somebody whose user or password is wrong. It does not say which of them is.
+const wrongLogin = "correct the user and the password, or ask an admin of the server for a new password or a token"

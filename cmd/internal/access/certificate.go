@@ -21,7 +21,8 @@ type caFile struct {
 // pool returns the certificates of the file as it is now.
 func (c *caFile) pool() (*x509.CertPool, error) {
 	bad := func(err error) (*x509.CertPool, error) {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read certificates", Name: c.path, Err: err}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read certificates", Name: c.path, Err: err,
+			Hint: "give a PEM file with the certificates of the authorities as --client-ca or server.tls.client-ca"}
 	}
 	info, err := os.Stat(c.path)
 	if err != nil {

@@ -40,9 +40,9 @@ func TestTheLastLineTellsOfPulls(t *testing.T) {
 		code int
 		want string
 	}{
-		{"v1", 0, `^dray: copied 1 tag: .* requests, ` + regexp.QuoteMeta(hub.Host) + `: 1 pull spent, 2 of 3 left, all back by \d\d:\d\d, .*$`},
+		{"v1", 0, `^dray: copied 1 tag: .* requests, ` + regexp.QuoteMeta(hub.Host) + `: 1 pull spent, 2 of 3 left, all back by \d{4}-\d\d-\d\d \d\d:\d\d UTC, .*$`},
 		{"v1", 0, `^dray: nothing to do, up to date: 1 tag, 2 requests, ` + regexp.QuoteMeta(hub.Host) + `: 0 pulls spent, 2 of 3 left, .*$`},
-		{"v2", 75, `(?m)^dray: ` + regexp.QuoteMeta(hub.Host) + `: 2 pulls spent, 0 of 3 left, all back by \d\d:\d\d$`},
+		{"v2", 75, `(?m)^dray: ` + regexp.QuoteMeta(hub.Host) + `: 2 pulls spent, 0 of 3 left, all back by \d{4}-\d\d-\d\d \d\d:\d\d UTC$`},
 	} {
 		var out, err bytes.Buffer
 		code := Main(t.Context(), []string{"copy", "--config", file, "--max-wait", "1s", "hub/app:" + tt.tag, dst.Host + "/app"}, app.IO{Out: &out, Err: &err, Env: noEnv})

@@ -288,7 +288,7 @@ func TestSecretsAreReadWhenALoginIsAskedForAndNotBefore(t *testing.T) {
 	}
 	for host, want := range map[string]string{
 		"a.example": ":2: read env P: invalid: not set",
-		"b.example": ":3: read " + filepath.Join(dir, "secret") + ": invalid: no such file or directory",
+		"b.example": ":3: read password or token " + filepath.Join(dir, "secret") + ": invalid: no such file or directory",
 		"c.example": ":4: read env P: invalid: not set",
 		"d.example": ":5: ask credential helper docker-credential-surely-not-there to get: denied: not on PATH",
 	} {

@@ -3,7 +3,7 @@ package config
 import (
 	"context"
 	"errors"
-	"os"
+	"io"
 	"strconv"
 	"strings"
 
@@ -88,16 +88,19 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 
 // readSecret reads a password or token file.
 func readSecret(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.Size() > maxSecret {
+	const op = "read password or token"
+	f, err := Open(op, path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err == nil && len(data) > maxSecret {
 		err = errors.New("the file is longer than 64 KiB")
 	}
-	var data []byte
-	if err == nil {
-		data, err = readFile(path)
-	}
 	if err != nil {
-		return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: path, Err: bare(err)}
+		return "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: bare(err),
+			Hint: "name a file that holds only the password or the token"}
 	}
 	return string(data), nil
 }

@@ -45,7 +45,7 @@ var overwrites = []string{"refuse", "update", "always"}
 // are ignored, and a "#" at the beginning of a word starts a comment. The error is Invalid and names the
 // line.
 func ReadList(r io.Reader, name string) (List, error) {
-	data, err := readAll(r, name, maxList)
+	data, err := ReadAll("read list", r, name, maxList)
 	if err != nil {
 		return List{}, err
 	}

@@ -87,10 +87,10 @@ func TestAListThatIsWrongIsRefusedWithItsLine(t *testing.T) {
 		{"{sources: [nginx]}", `list:1: invalid: unknown key "sources"`},
 		{"- a\n---\n- b", `list:2: invalid: the file has a second YAML document`},
 		{"- [", `list:1: invalid: not YAML: did not find expected node content`},
-		{"a\n\xffb", `list:2: invalid: not UTF-8`},
-		{"a\n\n\x00", `list:3: invalid: not UTF-8`},
+		{"a\n\xffb", `list:2: invalid: not UTF-8 text`},
+		{"a\n\n\x00", `list:3: invalid: not UTF-8 text`},
 		{"a\n" + strings.Repeat("x", maxListLine+1), `list:2: invalid: the line is longer than 64 KiB`},
-		{"\xff\xfea\x00", `read list: invalid: the file is UTF-16`},
+		{"\xff\xfea\x00", `read list list: invalid: the file is UTF-16`},
 	} {
 		got, err := ReadList(strings.NewReader(tt.in), "list")
 		if !fault.Is(err, fault.Invalid) || err.Error() != tt.want || len(got.Entries) != 0 {
@@ -118,7 +118,7 @@ func TestAListOfAHundredThousandLinesIsReadAndAnEndlessOneRefused(t *testing.T) 
 			t.Fatal(form, len(got.Entries), err)
 		}
 	}
-	if _, err := ReadList(endless{}, "list"); err == nil || err.Error() != "read list: invalid: the file is longer than 64 MiB" {
+	if _, err := ReadList(endless{}, "list"); err == nil || err.Error() != "read list list: invalid: the file is longer than 64 MiB" {
 		t.Error(err)
 	}
 }

@@ -38,7 +38,7 @@ func (l Loader) LoadDefault() (Config, error) {
 	if path == "" {
 		return Config{}, nil
 	}
-	data, err := readFile(path)
+	data, err := readFile("read configuration", path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, nil
 	}
@@ -48,17 +48,16 @@ func (l Loader) LoadDefault() (Config, error) {
 // Load reads the file at path, which must exist. Errors are Invalid. They name the file and, if it
 // could be read, the line of the first mistake.
 func (l Loader) Load(path string) (Config, error) {
-	data, err := readFile(path)
+	data, err := readFile("read configuration", path, maxFile)
 	return l.parse(path, data, err)
 }
 
 func (l Loader) parse(path string, data []byte, err error) (Config, error) {
 	if err != nil {
-		f := &fault.Fault{Kind: fault.Invalid, Op: "read configuration", Name: path, Err: bare(err)}
-		if errors.Is(err, fs.ErrNotExist) {
+		if f, ok := errors.AsType[*fault.Fault](err); ok && errors.Is(err, fs.ErrNotExist) {
 			f.Hint = "--config or $DRAY_CONFIG names this file: create it, or name another one"
 		}
-		return Config{}, f
+		return Config{}, err
 	}
 	// Paths in the file are relative to its directory. The path must be absolute, so that it stays valid
 	// if the process changes its directory.

@@ -39,13 +39,13 @@ func (m Mirrors) ByName(name string) (Mirror, bool) {
 // ReadMirrors reads the file of mirror rules at path. Errors are Invalid and name the file and the line
 // of the first mistake.
 func ReadMirrors(path string) (Mirrors, error) {
-	data, err := readFileOf(path, maxMirrors)
+	data, err := readFile("read mirror rules", path, maxMirrors)
 	if err != nil {
-		return Mirrors{}, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: path, Err: bare(err)}
+		return Mirrors{}, err
 	}
 	whole, err := filepath.Abs(path)
 	if err != nil {
-		return Mirrors{}, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: path, Err: err}
+		return Mirrors{}, &fault.Fault{Kind: fault.Invalid, Op: "read mirror rules", Name: path, Err: err}
 	}
 	p := parser{path: path, dir: filepath.Dir(whole)}
 	root, err := p.root(data)

@@ -54,7 +54,7 @@ func (p parser) syntax(err error) error {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}
-	hint := ""
+	hint := "correct the line: write KEY: VALUE, and indent what belongs to a key below it"
 	if strings.Contains(text, "found character that cannot start any token") { // a tab, a "@" or a "`"
 		hint = "indent with blanks, not with tabs; put a value that begins with @ in quotes"
 	}

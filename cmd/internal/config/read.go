@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -17,49 +18,58 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// readFile reads a file of at most maxFile bytes.
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = errors.New("the file is longer than 1 MiB")
-	}
-	return data, err
-}
-
 // maxFile is the largest configuration file, in bytes.
 const maxFile = 1 << 20
 
-// readFileOf reads a file of at most limit bytes of UTF-8, without its byte order mark.
-func readFileOf(path string, limit int64) ([]byte, error) {
+// Open opens a file that the user named, for op, such as "read list". The error is Invalid and names the file.
+// It says at once that path is a directory.
+func Open(op, path string) (*os.File, error) {
 	f, err := os.Open(path)
+	if err == nil {
+		info, unknown := f.Stat()
+		if unknown != nil || !info.IsDir() {
+			return f, nil
+		}
+		f.Close()
+		err = syscall.EISDIR
+	}
+	hint := "allow the user that runs dray to read the file"
+	if errors.Is(err, syscall.EISDIR) {
+		hint = "name a file in it"
+	} else if errors.Is(err, fs.ErrNotExist) {
+		hint = "correct the path, or create the file"
+	}
+	return nil, &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: bare(err), Hint: hint}
+}
+
+// readFile reads a file of at most limit bytes of UTF-8, without its byte order mark.
+func readFile(op, path string, limit int64) ([]byte, error) {
+	f, err := Open(op, path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, path, limit)
+	return ReadAll(op, f, path, limit)
 }
 
-// readAll reads at most limit bytes of UTF-8 and removes a byte order mark.
-func readAll(r io.Reader, name string, limit int64) ([]byte, error) {
+// ReadAll reads at most limit bytes of UTF-8 and removes a byte order mark. name is the name of r in errors, and
+// op is what it is read for. The error is Invalid.
+func ReadAll(op string, r io.Reader, name string, limit int64) ([]byte, error) {
+	bad := func(err error, hint string) ([]byte, error) {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Hint: hint, Err: err}
+	}
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	switch {
 	case err != nil:
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: bare(err)}
+		return bad(bare(err), "")
 	case int64(len(data)) > limit:
-		err := fmt.Errorf("the file is longer than %d MiB", limit>>20)
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: err}
+		return bad(fmt.Errorf("the file is longer than %d MiB", limit>>20), "name another file, or divide it")
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		err, hint := errors.New("the file is UTF-16"), "save the file as UTF-8"
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: hint, Err: err}
+		return bad(errors.New("the file is UTF-16"), "save the file as UTF-8")
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
-		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8", "save the file as UTF-8")
+		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8 text", "save the file as UTF-8 text")
 	}
 	return data, nil
 }

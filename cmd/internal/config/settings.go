@@ -32,7 +32,7 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	if c.Path == "" {
 		return nil, nil
 	}
-	data, err := readFile(c.Path)
+	data, err := readFile("read configuration", c.Path, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,11 @@ func badCert(name string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		kind = fault.Denied
 	}
-	return &fault.Fault{Kind: kind, Op: "read certificate", Name: name, Err: err}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err // the Fault names the file
+	}
+	return &fault.Fault{Kind: kind, Op: "read certificate", Name: name, Err: err,
+		Hint: "give PEM files with the certificate and its key as --tls-cert and --tls-key"}
 }
 
 // changed reports whether a file has another time or size than when it was read.

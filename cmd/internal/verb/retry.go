@@ -153,7 +153,7 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 		said = w.overwrites(req)
 		req.Entries, req.Overwrite = nil, cmp.Or(req.Overwrite, plan.Refuse)
 		for _, e := range r.Batch.Entries {
-			asked[strings.TrimSpace(e.Source+" "+strings.Join(e.Targets, " "))] = e
+			asked[fault.WithoutLogins(strings.TrimSpace(e.Source+" "+strings.Join(e.Targets, " ")))] = e
 		}
 	}
 	for _, s := range failed {

@@ -277,21 +277,37 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 	case a.Says("MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"):
 		p.r.known.disown(p.doc.Blobs)
 		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content that the manifest refers to: %w", err))
-	case ref.Digest(reference) != nil && immutable(a.Status, code, text):
+	case ref.Digest(reference) == nil:
+		return err
+	case immutable(a.Status, code, text):
 		if p.holds(ctx, reference) {
 			return nil
 		}
 		return c.Fault(fault.Conflict, "use another tag, or unlock this one",
 			fmt.Errorf("the tag is immutable or locked: %w", err))
+	case a.Status == http.StatusMethodNotAllowed && !readOnly(code, text):
+		if p.holds(ctx, reference) {
+			return nil
+		}
+		return c.Fault(fault.Conflict, "use another tag or unlock this one, or let the registry accept writes",
+			fmt.Errorf("the tag is immutable or locked, or the registry is read-only: %w", err))
 	}
 	return err
 }
 
+// readOnly reports whether the words of a refusal say that the whole registry or repository takes no writes.
+func readOnly(code, text string) bool {
+	words := strings.ToLower(code + " " + text)
+	return slices.ContainsFunc([]string{"read-only", "read only", "readonly", "maintenance"},
+		func(word string) bool { return strings.Contains(words, word) })
+}
+
 // immutable reports whether an answer refuses to move a tag. Harbor answers 412, Quay and Artifact
-// Registry 409 or 400, ACR 405, and ECR 400 TAG_INVALID.
+// Registry 409 or 400, and ECR 400 TAG_INVALID. ACR answers 405 for a locked tag, as others do for a registry that
+// takes no writes, so that 405 counts only with words that say so.
 func immutable(status int, code, text string) bool {
 	switch status {
-	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusMethodNotAllowed:
+	case http.StatusConflict, http.StatusPreconditionFailed:
 		return true
 	}
 	words := strings.ToLower(code + " " + text)

@@ -91,7 +91,7 @@ func moved(err error) error {
 func (d *Desk) unserved(via *wire.Host, c *wire.Call, a *wire.Answer, login credential.Login) error {
 	var f *fault.Fault
 	if !errors.As(via.Refusal(c, a), &f) {
-		return c.Fault(fault.Internal, "", errors.New("a refusal is not a fault"))
+		return c.Fault(fault.Internal, "", errors.New("the refusal of the token service has no kind"))
 	}
 	code, text := a.Problem()
 	said := strings.Trim(code+": "+text, ": ")

@@ -255,7 +255,9 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 	if refused != nil {
 		return nil, refused
 	}
-	return nil, d.host.Fail(fault.Denied, "", "the registry offers no supported way to log in: %s",
+	return nil, d.host.Fail(fault.Denied,
+		"ask the operator of the registry for a login with a user and a password (Basic) or a token (Bearer)",
+		"the registry offers no supported way to log in: %s",
 		reason.Clean(offered[0].Scheme))
 }
 

@@ -107,7 +107,8 @@ func (a *App) ReadPassword() (string, error) {
 		err = errors.New("stdin has no password")
 	}
 	if err != nil {
-		return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: "--password-stdin", Err: err}
+		return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: "--password-stdin", Err: err,
+			Hint: "write the password to stdin, and nothing else"}
 	}
 	return string(b), nil
 }

@@ -3,7 +3,6 @@ package flag
 import (
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -12,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -208,14 +207,15 @@ func readIgnore(path string) (plan.Patterns, error) {
 	if path == "" {
 		return nil, nil
 	}
-	in, err := os.Open(path)
+	const op = "read ignore patterns"
+	in, err := config.Open(op, path)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Name: path, Err: out.Bare(err)}
+		return nil, err
 	}
 	defer in.Close()
-	raw, err := io.ReadAll(io.LimitReader(in, plan.MaxIgnoreFile+1))
+	raw, err := config.ReadAll(op, in, path, plan.MaxIgnoreFile)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Name: path, Err: out.Bare(err)}
+		return nil, err
 	}
 	ps, err := plan.ParseIgnoreConfig(raw)
 	if err != nil {

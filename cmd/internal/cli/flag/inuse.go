@@ -3,9 +3,8 @@ package flag
 import (
 	"errors"
 	"io"
-	"os"
 
-	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -15,34 +14,23 @@ func readInUse(stdin io.Reader, path string) (plan.InUse, string, error) {
 	if path == "" {
 		return plan.InUse{}, "", nil
 	}
-	bad := func(err error) error {
-		return &fault.Fault{
-			Kind: fault.Invalid,
-			Op:   "read images in use",
-			Name: path,
-			Err:  err,
-			Hint: "give the output of kubectl get pods -A -o json, or one image per line",
-		}
-	}
+	const op = "read images in use"
 	in := stdin
 	if path != "-" {
-		file, err := os.Open(path)
+		file, err := config.Open(op, path)
 		if err != nil {
-			return plan.InUse{}, "", bad(out.Bare(err))
+			return plan.InUse{}, "", err
 		}
 		defer file.Close()
 		in = file
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, plan.MaxInUse+1))
-	if err == nil && len(raw) > plan.MaxInUse {
-		err = errors.New("the file is larger than " + out.Size(plan.MaxInUse))
-	}
+	raw, err := config.ReadAll(op, in, path, plan.MaxInUse)
 	if err != nil {
-		return plan.InUse{}, "", bad(out.Bare(err))
+		return plan.InUse{}, "", err
 	}
 	u, err := plan.ParseInUse(raw)
 	if err != nil {
-		return u, "", bad(errors.Unwrap(err))
+		return u, "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: errors.Unwrap(err), Hint: fault.HintOf(err)}
 	}
 	return u, string(raw), nil
 }

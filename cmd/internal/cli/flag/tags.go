@@ -3,12 +3,10 @@ package flag
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -61,7 +59,8 @@ func (f *Tags) Read(cmd *cobra.Command) (plan.TagMap, error) {
 	for _, s := range f.Pairs {
 		p, err := plan.ParsePair(s)
 		if err != nil {
-			return m, UsageError(cmd, fmt.Errorf("--map %q: not FROM=TO", s), "")
+			return m, UsageError(cmd, fmt.Errorf("--map %q: not FROM=TO", s),
+				"write a tag of the source and its new name, such as --map v1=stable")
 		}
 		m.Pairs = append(m.Pairs, p)
 	}
@@ -78,9 +77,9 @@ func (f *Tags) Read(cmd *cobra.Command) (plan.TagMap, error) {
 }
 
 func readMapFile(path string) ([]plan.Pair, error) {
-	in, err := os.Open(path)
+	in, err := config.Open("read tag map", path)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: out.Bare(err)}
+		return nil, err
 	}
 	defer in.Close()
 	read, err := config.ReadTagMap(in, path)
@@ -93,6 +92,7 @@ func readMapFile(path string) ([]plan.Pair, error) {
 			Op:   "read tag map",
 			Name: path,
 			Err:  errors.New("the file names no tag"),
+			Hint: "write one line for each tag: TAG NEW",
 		}
 	}
 	pairs := make([]plan.Pair, len(read))

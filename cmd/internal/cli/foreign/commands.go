@@ -1,5 +1,7 @@
 package foreign
 
+import "slices"
+
 // Command is a command of other tools that dray does not have by this name.
 type Command struct {
 	Typed string // one word, or two: "tag ls"
@@ -21,7 +23,7 @@ const (
 
 // Commands returns the table of commands. The first word of a command of two may be one of dray's.
 func Commands() []Command {
-	return append(moving(), append(looking(), others()...)...)
+	return slices.Concat(moving(), looking(), azure(), others())
 }
 
 func moving() []Command {
@@ -104,6 +106,42 @@ func looking() []Command {
 		{Typed: "images", Of: "docker", Why: noEngine},
 		{Typed: "layers", Of: "skopeo", Why: noBlobs},
 	}
+}
+
+// azure returns the subcommands of az acr that manage Azure's registries, and not the images in them.
+func azure() []Command {
+	const (
+		manages   = "dray copies images at any registry, and does not manage those of Azure: use az acr for it"
+		noBuilds  = "dray does not build images or run tasks: use az acr for it"
+		pipelines = "dray transfer and dray copy do without pipelines and storage accounts"
+		deleted   = "dray does not see what a registry keeps of removed images: use az acr for it"
+	)
+	all := []Command{
+		{Typed: "check-health", Of: "az", Line: "check ...", Why: "dray looks at one image"},
+		{Typed: "credential", Of: "az", Why: manages},
+		{Typed: "create", Of: "az", Why: manages},
+		{Typed: "repository list-deleted", Of: "az", Why: deleted},
+		{Typed: "manifest list-deleted", Of: "az", Why: deleted},
+		{Typed: "manifest list-deleted-tags", Of: "az", Why: deleted},
+		{Typed: "manifest restore", Of: "az", Why: deleted},
+		{Typed: "manifest metadata", Of: "az", Why: "az has list-metadata and show-metadata, and dray has them too"},
+		{Typed: "pack", Of: "az", Why: noBuilds},
+		{Typed: "task", Of: "az", Why: noBuilds},
+		{Typed: "taskrun", Of: "az", Why: noBuilds},
+		{Typed: "agentpool", Of: "az", Why: noBuilds},
+		{Typed: "export-pipeline", Of: "az", Why: pipelines},
+		{Typed: "import-pipeline", Of: "az", Why: pipelines},
+		{Typed: "pipeline-run", Of: "az", Why: pipelines},
+	}
+	for _, word := range []string{
+		"artifact-streaming", "cache", "check-name", "config content-trust", "config retention", "config soft-delete",
+		"config authentication-as-arm", "connected-registry", "credential-set", "encryption", "helm", "identity",
+		"network-rule", "private-endpoint-connection", "private-link-resource", "replication", "scope-map",
+		"show-endpoints", "show-usage", "update", "webhook",
+	} {
+		all = append(all, Command{Typed: word, Of: "az", Why: manages})
+	}
+	return all
 }
 
 func others() []Command {

@@ -3,6 +3,8 @@ package foreign
 import (
 	"slices"
 	"strings"
+
+	"github.com/drayage/dray/ref"
 )
 
 // Tree is what a rewrite asks about the commands of dray.
@@ -115,7 +117,7 @@ func rewritten(args []string, t Tree) (line []string, why string) {
 		foreign = foreign && !t.Knows(args, word)
 		switch {
 		case !strings.HasPrefix(word, "-"):
-			if named, after, ok := strings.Cut(args[i], "@"); ok && strings.Contains(after, "/") && named != "" {
+			if ref.NoLogin(args[i]) != nil {
 				return nil, "a name cannot contain credentials"
 			}
 			line = append(line, args[i])

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +13,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/ask"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
-	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
@@ -142,9 +140,9 @@ func readList(a *app.App, path string) (config.List, error) {
 	if path == "-" {
 		return config.ReadList(a.IO.In, "stdin")
 	}
-	in, err := os.Open(path)
+	in, err := config.Open("read list", path)
 	if err != nil {
-		return config.List{}, &fault.Fault{Kind: fault.Invalid, Op: "read list", Name: path, Err: out.Bare(err)}
+		return config.List{}, err
 	}
 	defer in.Close()
 	return config.ReadList(in, path)

@@ -89,7 +89,12 @@ func (l leftover) left(
 ) (config.Entry, string) {
 	from, to, err := d.EntryNames(e, l.target)
 	if err != nil {
-		return config.Entry{Source: e.Source, Targets: e.Targets}, err.Error()
+		// The list is a new file, which may be kept for longer than the one with the login.
+		bad := config.Entry{Source: fault.WithoutLogins(e.Source)}
+		for _, to := range e.Targets {
+			bad.Targets = append(bad.Targets, fault.WithoutLogins(to))
+		}
+		return bad, err.Error()
 	}
 	reason := "not begun"
 	if why != nil && len(ended) == 0 {

@@ -3,11 +3,10 @@ package moving
 import (
 	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
-	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
 )
 
@@ -26,9 +25,9 @@ func openPlan(a *app.App, path string) (in io.Reader, done func(), err error) {
 	if path == "-" {
 		return a.IO.In, func() {}, nil
 	}
-	f, err := os.Open(path)
+	f, err := config.Open("read plan", path)
 	if err != nil {
-		return nil, nil, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: out.Bare(err)}
+		return nil, nil, err
 	}
 	return f, func() { f.Close() }, nil
 }

@@ -49,7 +49,7 @@ func TestARunWithoutATerminalTellsWhereItIsEveryTenSeconds(t *testing.T) {
 		s.Observe(event.Event{Kind: event.Waiting, Host: "docker.io", Wait: 5 * time.Minute, Text: "429", Time: time.Now()})
 		time.Sleep(2 * time.Second)
 		want := "dray: 0 of 2 steps done, 10 MiB of 30 MiB, 1.0 MiB/s, 20 s left; waiting for docker.io until " +
-			time.Now().Add(5*time.Minute-2*time.Second).Format("15:04:05") + ", 429\n"
+			time.Now().Add(5*time.Minute-2*time.Second).UTC().Format("2006-01-02 15:04:05 UTC") + ", 429\n"
 		if err.String() != want {
 			t.Errorf("got  %q\nwant %q", err.String(), want)
 		}

@@ -68,7 +68,7 @@ func InUse(r *dray.InUseReport) string {
 }
 
 // Pulls returns, for each registry that counts pulls, how many the run has used, how many are left, and when
-// all are available again: "docker.io: 6 pulls spent, 94 of 100 left, all back by 14:05".
+// all are available again: "docker.io: 6 pulls spent, 94 of 100 left, all back by 2026-11-29 14:05 UTC".
 func Pulls(r dray.Report) []string {
 	var parts []string
 	for _, host := range slices.Sorted(maps.Keys(r.Pulls)) {
@@ -78,7 +78,7 @@ func Pulls(r dray.Report) []string {
 			part += fmt.Sprintf(", %d of %d left", *p.Left, p.Limit)
 		}
 		if p.Refills != nil {
-			part += ", all back by " + p.Refills.Local().Format("15:04")
+			part += ", all back by " + p.Refills.UTC().Format("2006-01-02 15:04 UTC")
 		}
 		parts = append(parts, part)
 	}

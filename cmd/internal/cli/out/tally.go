@@ -155,7 +155,7 @@ func (t *tally) at(now time.Time) state {
 }
 
 func waitLine(host string, w wait) string {
-	line := fmt.Sprintf("waiting for %s until %s", host, w.until.Format("15:04:05"))
+	line := fmt.Sprintf("waiting for %s until %s", host, w.until.UTC().Format("2006-01-02 15:04:05 UTC"))
 	if w.why != "" {
 		line += ", " + w.why
 	}
