@@ -58,7 +58,8 @@ var chapters = []struct{ title, rooms string }{
 
 const preface = `# Messages
 
-This page has all that dray says when something goes wrong, and what it notes. A test writes it from the code.
+This page has the errors of dray with their hints, and its notes. A test writes it from the code. It leaves out lines of
+progress, summaries, and what other programs say.
 
 To find a message, search for words of its cause. An error is printed as
 

@@ -158,7 +158,7 @@ func contains(a []any) (any, error) {
 	}
 	part, ok := a[1].(string)
 	if !ok {
-		return nil, fmt.Errorf("contains() cannot look for a %s in a string", typeOf(a[1]))
+		return nil, fmt.Errorf("contains() cannot look for this %s in a string", typeOf(a[1]))
 	}
 	return strings.Contains(a[0].(string), part), nil
 }
@@ -244,7 +244,7 @@ func extremeBy(name string, sign int) func([]any) (any, error) {
 func keysOf(name string, items []any, e expression) ([]any, error) {
 	keys, err := each(e, items)
 	if err == nil && !fits(keys, []string{"array-number", "array-string"}) {
-		err = fmt.Errorf("%s() cannot order an %s", name, describe(keys))
+		err = fmt.Errorf("%s() cannot order this %s", name, describe(keys))
 	}
 	return keys, err
 }

@@ -54,15 +54,15 @@ func TestAnExpressionThatCannotBeReadIsShownFromThereOn(t *testing.T) {
 
 func TestAFunctionSaysWhatItCannotTake(t *testing.T) {
 	for expression, want := range map[string]string{
-		"sort_by(@, &x)":    "sort_by() cannot order an array of null and number",
+		"sort_by(@, &x)":    "sort_by() cannot order this array of null and number",
 		"length(@[0].x)":    "length() cannot take this number",
 		"sum([].y)":         "sum() cannot take this array of string",
 		"sort([].x)":        "",
 		"size(@)":           "there is no function size()",
-		"length(@, @)":      "length() takes 1 arguments, not 2",
+		"length(@, @)":      "the number of arguments of length() is 1, not 2",
 		"[?x > 'a']":        "a number is compared with a string",
-		"contains('a', x)":  "contains() cannot look for a null in a string",
-		"max_by(@, &[x,y])": "max_by() cannot order an array of array",
+		"contains('a', x)":  "contains() cannot look for this null in a string",
+		"max_by(@, &[x,y])": "max_by() cannot order this array of array",
 	} {
 		q, err := Compile(expression)
 		if err != nil {

@@ -239,7 +239,7 @@ func (r *run) call(node parsing.ASTNode, v any) (any, error) {
 	}
 	last, more := strings.CutSuffix(f.args[len(f.args)-1], "…")
 	if len(args) < len(f.args) || len(args) > len(f.args) && !more {
-		return nil, fmt.Errorf("%s() takes %d arguments, not %d", name, len(f.args), len(args))
+		return nil, fmt.Errorf("the number of arguments of %s() is %d, not %d", name, len(f.args), len(args))
 	}
 	for i, arg := range args {
 		types := last
