@@ -180,12 +180,20 @@ type tagMatches struct {
 	names  []string // some of the tags
 	listed int
 	kept   int
+	whole  int // sources all of whose tags were listed
+	parts  int // sources of which only the newest tags were listed
 }
 
 // saw records the tags of one source, and how many of them are selected.
-func (m *tagMatches) saw(sel plan.Selection, tags []oci.Listed, kept int) {
+func (m *tagMatches) saw(sel plan.Selection, s listing, kept int) {
+	tags := s.tags
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if s.part {
+		m.parts++
+	} else {
+		m.whole++
+	}
 	var names []string
 	if m.listed == 0 {
 		m.idle = idleOf("include-tags", sel.IncludeTags, nil)
