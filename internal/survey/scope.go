@@ -36,7 +36,7 @@ func (r Rules) draft(s *place.Session) *Draft {
 		Backup:    r.Backup,
 		Hold:      cmp.Or(r.Hold, plan.Each),
 	}
-	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken}
+	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
 }
 
 // Draft is a plan while it is made, with the session in which it is made.
@@ -45,6 +45,7 @@ type Draft struct {
 	session *place.Session
 
 	skipBroken bool
+	stray      map[ref.Name]bool // sources of which only a host in between says that they do not exist
 }
 
 // gone returns the error for a tag that is listed, but whose manifest does not exist.

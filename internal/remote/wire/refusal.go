@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -36,6 +37,11 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	switch {
 	case saysAbsent(a):
 		f.Err = reason.Absent(f.Err)
+	case a.Status == http.StatusNotFound && len(bytes.TrimSpace(a.Raw)) > 0 && !reason.HasErrors(a.Raw):
+		if text == "" {
+			f.Err = errors.New("the answer is 404 with a body that no registry writes, such as the page of a proxy")
+		}
+		f.Err = reason.Stray(f.Err)
 	case a.Status != http.StatusForbidden || a.Away || f.Kind != fault.Denied:
 	case product.Firewalled(a.Status, text), product.Placeless(h.Product(), code, text):
 		f.Err = reason.Barred(f.Err)
