@@ -65,6 +65,35 @@ func TestARepositoryThatIsListedWithoutTagsIsCountedAndNamed(t *testing.T) {
 	}
 }
 
+func TestF41ARepositoryWhoseListIsEmptyIsCountedAndNamed(t *testing.T) {
+	for _, list := range []string{`{"name":"aborted","tags":null}`, `{"name":"aborted","tags":[]}`} {
+		src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}),
+			hostile.Status(http.StatusOK, nil, list).On(http.MethodGet, testbed.Tags).In("aborted"))
+		y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
+		y.Tagged("app", "v1")
+		y.Tagged("aborted", "v1")
+		got, sum, err := y.Transferred(yard.Whole())
+		if got != "app:v1 done" || err != nil || names(sum.Empty) != "aborted" || len(sum.Notes) != 1 {
+			t.Errorf("%s %v %v %q", got, err, sum.Empty, sum.Notes)
+		}
+		if rec := y.Verifies("", dray.VerifyRequest{Of: yard.Whole()}); names(rec.Empty) != "aborted" || len(rec.Notes) != 1 {
+			t.Errorf("%v %q", rec.Empty, rec.Notes)
+		}
+		req := yard.Whole()
+		req.Strict = true
+		if got, _, err := y.Transferred(req); got != "aborted: failed" || !fault.Is(err, fault.NotFound) {
+			t.Errorf("strict: %s %v", got, err)
+		}
+		if got, _, err := y.Verified(dray.VerifyRequest{Of: req}); got != "aborted: unknown" || !fault.Is(err, fault.NotFound) {
+			t.Errorf("strict: %s %v", got, err)
+		}
+		req.Selection.Untagged = true // its manifests may be copied by digest
+		if _, _, err := y.Transferred(req); err != nil {
+			t.Errorf("untagged: %v", err)
+		}
+	}
+}
+
 func TestF41ARepositoryThatTheLoginMayNotPullIsNotEmpty(t *testing.T) {
 	for _, mine := range []bool{false, true} {
 		may := func(_, repo, _ string) bool { return mine || repo != "aborted" }

@@ -85,6 +85,38 @@ func TestF42SkipBrokenLeavesOutWhatIsNotThereByName(t *testing.T) {
 	}
 }
 
+func TestF42SkipBrokenBelievesOnlyTheRegistryThatAManifestIsGone(t *testing.T) {
+	page := http.Header{"Content-Type": {"text/html"}}
+	for body, mine := range map[string]bool{
+		"<html><title>404 Not Found</title></html>": false, "<p>gone": false, "404 page not found\n": false, `{"message":"no route"}`: false,
+		"": true, `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`: true,
+	} {
+		gone := hostile.Status(404, page, body).When(func(req *http.Request) bool {
+			return req.Method != http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/gone")
+		})
+		y := yard.Of(t, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), gone), testbed.Distribution(t, testbed.Options{}))
+		y.Tagged("app", "v1", "gone")
+		req := yard.Whole()
+		req.SkipBroken = true
+		if _, sum, err := y.Transferred(req); mine != (err == nil) || mine != (len(sum.Skipped) == 1) {
+			t.Errorf("%q: %v %v", body, sum.Skipped, err)
+		}
+		_, err := y.Copy(dray.CopyRequest{Source: "src/app", Targets: []string{"dst/copy"}, Tags: dray.AllTags, SkipBroken: true})
+		if mine != (err == nil) {
+			t.Errorf("%q: copy: %v", body, err)
+		}
+		if strings.HasPrefix(body, "<p>") && !strings.Contains(err.Error(), "such as the page of a proxy") {
+			t.Errorf("%v", err)
+		}
+		batch := dray.BatchRequest{Target: "dst", SkipBroken: true, Entries: []dray.BatchEntry{
+			{Source: "src/app:v1", Targets: []string{"b:v1"}}, {Source: "src/app:gone", Targets: []string{"b:gone"}},
+		}}
+		if _, err := y.Applied(y.PlanBatch(t.Context(), batch, nil)); mine != (err == nil) {
+			t.Errorf("%q: batch: %v", body, err)
+		}
+	}
+}
+
 func TestF42SkipBrokenDoesNotTrustTheDigestsOfAListing(t *testing.T) {
 	y, shelf := yard.Azure(t, 2)
 	for i := range shelf.Rows {

@@ -1,6 +1,7 @@
 package migrate_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
+	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/plan"
 )
@@ -70,6 +73,36 @@ func TestARuleThatMatchesNothingIsToldWithTheNearestNames(t *testing.T) {
 				t.Errorf("required: %v", err)
 			}
 		})
+	}
+}
+
+func TestSourcesWithoutTagsAreToldAndAreNoMatch(t *testing.T) {
+	empty := hostile.Status(http.StatusOK, nil, `{"tags":null}`).On(http.MethodGet, testbed.Tags)
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), empty)
+	y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
+	y.Tagged("app", "v1")
+	layouts := t.TempDir() + "/"
+	for _, c := range []struct{ source, target, note string }{
+		{"src", "dst", "the sources have no tags"},
+		{"src/app", "dst/app", "the sources have no tags"},
+		{"oci:" + layouts, "dst", "oci:" + layouts + " has no image layout"},
+	} {
+		req := dray.TransferRequest{Sources: []string{c.source}, Target: c.target}
+		if _, sum, err := y.Transferred(req); err != nil || !slices.Contains(sum.Notes, c.note) {
+			t.Errorf("%s: %v, notes %q", c.source, err, sum.Notes)
+		}
+		rec, err := y.Verify(t.Context(), dray.VerifyRequest{Of: req}, nil, func(dray.VerifyEntry) error { return nil })
+		if err != nil || !slices.Contains(rec.Notes, c.note) {
+			t.Errorf("%s: %v, notes %q", c.source, err, rec.Notes)
+		}
+		req.Selection.RequireMatch = true
+		_, _, err = y.Transferred(req)
+		_, err2 := y.Verify(t.Context(), dray.VerifyRequest{Of: req}, nil, func(dray.VerifyEntry) error { return nil })
+		for _, err := range []error{err, err2} {
+			if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), c.note) {
+				t.Errorf("%s: %v", c.source, err)
+			}
+		}
 	}
 }
 

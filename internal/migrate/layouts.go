@@ -105,13 +105,18 @@ func checkNested(to name.End, landings []plan.Landing) error {
 func (r *transferring) layouts(
 	ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo,
 ) error {
+	some := false
 	err := eachLayout(ctx, from, func(path string, at ref.Repo) error {
+		some = true
 		arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) })
 		if !arrived && r.paths[at] == "" {
-			r.paths[at] = path
+			r.paths[at], r.Cataloged[at] = path, true
 			found[path] = append(found[path], at)
 		}
 		return nil
 	})
+	if err == nil && !some {
+		r.idle = append(r.idle, ref.Layout+from.Prefix+" has no image layout")
+	}
 	return fault.On(fault.Source, err)
 }

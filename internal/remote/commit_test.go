@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -76,7 +77,10 @@ func TestF74ALieAboutADocumentIsFoundByReadingBack(t *testing.T) {
 	other := string(oci.Sum([]byte("other")))
 	bubble(t, []*hostile.Fault{hostile.Lying201(other)}, func(b *bench) {
 		_, err := b.repo.PutDocument(b.Context(), b.document(), "v1")
-		wantKind(b, err, fault.NotFound)
+		wantKind(b, err, fault.Corrupt)
+		if f := new(fault.Fault); !errors.As(err, &f) || f.Side != fault.Target || !strings.Contains(err.Error(), "does not have it") {
+			b.Errorf("%v", err)
+		}
 	})
 	bubble(t, []*hostile.Fault{hostile.Lying201(other)}, func(b *bench) {
 		doc := b.document()

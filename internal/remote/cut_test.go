@@ -29,6 +29,8 @@ type cutter struct {
 	link func(u *url.URL, last string) string
 	deaf bool // the parameter n has no effect
 	most int  // the largest n that is accepted; 0 accepts all
+
+	refuseMore int // the answer to a request for the names after one; 0 answers with them
 }
 
 func (c cutter) front(http.Handler) http.Handler {
@@ -47,6 +49,10 @@ func (c cutter) front(http.Handler) http.Handler {
 			n = min(n, asked)
 		}
 		if last := q.Get("last"); last != "" {
+			if c.refuseMore != 0 {
+				testbed.Refuse(w, c.refuseMore, "UNSUPPORTED", "no such parameter")
+				return
+			}
 			all = all[slices.Index(all, last)+1:]
 		}
 		if len(all) > n {
@@ -237,8 +243,69 @@ func TestF39APageThatIsCompressedUnaskedIsRead(t *testing.T) {
 	}
 }
 
+func TestF39AListWithAnEntryThatIsNoStringIsNoList(t *testing.T) {
+	for entry, found := range map[string]string{
+		`{"name":"v1"}`: "an object", `["v1"]`: "an array", `7`: "the value 7", `null`: "the value null", `true`: "the value true",
+	} {
+		for _, before := range []string{"", `"v1",`} {
+			page := fmt.Sprintf(`{"tags":[%[1]s%[2]s],"repositories":[%[1]s%[2]s]}`, before, entry)
+			bubble(t, []*hostile.Fault{hostile.Status(200, nil, page)}, func(b *bench) {
+				_, err := b.tags()
+				_, err2 := b.repositories()
+				for _, err := range []error{err, err2} {
+					wantKind(b, err, fault.Refused)
+					if err != nil && !strings.Contains(err.Error(), found+", not a string") {
+						b.Errorf("%v", err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A page of a round length is doubted. A registry that refuses the request for more names has no more.
+func TestF38AListIsCompleteWhereTheRequestForMoreIsRefused(t *testing.T) {
+	for _, code := range []int{400, 404, 405, 501} {
+		names := map[string][]string{"_catalog": numbered(20), "app": numbered(20), "other": numbered(10)}
+		cutter{size: 1000, refuseMore: code, names: names}.in(t, func(b *bench) {
+			for range 2 {
+				b.lists("app", 20)
+				b.lists("other", 10)
+			}
+			if got, err := b.repositories(); err != nil || len(got) != 20 {
+				b.Errorf("%d: %d repositories, %v", code, len(got), err)
+			}
+		})
+		names = map[string][]string{"app": numbered(1000)} // as many as requested, so that there are more
+		cutter{size: 1000, refuseMore: code, names: names}.in(t, func(b *bench) {
+			if _, err := b.tags(); err == nil {
+				b.Errorf("%d: a list of which only a part was read is no error", code)
+			}
+		})
+	}
+	cutter{size: 1000, refuseMore: 403, names: map[string][]string{"app": numbered(20)}}.in(t, func(b *bench) {
+		_, err := b.tags()
+		wantKind(b, err, fault.Denied)
+	})
+}
+
+func TestF39APageOfImpossibleNamesIsNotTheLastOne(t *testing.T) {
+	names := numbered(1005)
+	for i := range 1000 {
+		names[i] = fmt.Sprintf(".%04d", i)
+	}
+	cutter{size: 1000, names: map[string][]string{"app": names}}.in(t, func(b *bench) {
+		if got := b.tagsOf("app"); len(got) != 5 {
+			b.Errorf("%d tags", len(got))
+		}
+		if notes := b.events.of(event.Noted); len(notes) != 1 || notes[0].Count != 1000 {
+			b.Errorf("%v", notes)
+		}
+	})
+}
+
 func TestF39ImpossibleNamesAreCountedAndNamed(t *testing.T) {
-	page := `{"tags":["b",null,"a b","b","sha256:1",""],"repositories":["app","APP","a//b",7]}`
+	page := `{"tags":["b","a b","b","sha256:1",""],"repositories":["app","APP","a//b"]}`
 	bubble(t, []*hostile.Fault{hostile.Status(200, nil, page)}, func(b *bench) {
 		got, err := b.tags()
 		must(b, err)
@@ -256,10 +323,10 @@ func TestF39ImpossibleNamesAreCountedAndNamed(t *testing.T) {
 				b.Errorf("%s", notes[i].Text)
 			}
 		}
-		if n := notes[0]; n.Count != 4 || !strings.HasSuffix(n.Text, `: 4: "a b", "sha256:1", "", 1 without a name`) {
+		if n := notes[0]; n.Count != 3 || !strings.HasSuffix(n.Text, `: 3: "a b", "sha256:1", ""`) {
 			b.Errorf("%d: %s", n.Count, n.Text)
 		}
-		if n := notes[1]; n.Count != 3 || !strings.HasSuffix(n.Text, `: 3: "APP", "a//b", 1 without a name`) {
+		if n := notes[1]; n.Count != 2 || !strings.HasSuffix(n.Text, `: 2: "APP", "a//b"`) {
 			b.Errorf("%d: %s", n.Count, n.Text)
 		}
 	})

@@ -35,6 +35,10 @@ var ErrUnauthorized = signin.ErrUnauthorized
 // does not exist. Any other error of a listing says nothing about what the repository holds.
 func IsAbsent(err error) bool { return reason.IsAbsent(err) }
 
+// IsStray reports whether err is a 404 in a form that no registry answers in, such as the page of a proxy.
+// It says nothing about what the registry has.
+func IsStray(err error) bool { return reason.IsStray(err) }
+
 // IsForbidden reports whether err is a 403 of the registry itself. Some registries answer it for
 // what does not exist, too. A 403 that names another cause, such as a network rule, is no such 403.
 func IsForbidden(err error) bool { return reason.IsForbidden(err) }

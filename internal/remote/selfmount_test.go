@@ -62,16 +62,23 @@ func TestAFreshCopyOfNBlobsIsTwoRequestsAndTwoForEachBlob(t *testing.T) {
 	}
 }
 
-func TestWhereAMountTellsABlobThatIsThereCostsOneRequest(t *testing.T) {
+func TestWhereAMountTellsABlobThatIsThereCostsOneRequestAndTheFirstOneMore(t *testing.T) {
 	r := testbed.Distribution(t, testbed.Options{})
 	fresh(t, client(t).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Writing: always}), 5, 100<<10)
 	r.Reset()
 	to := client(t).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Writing: always})
-	data, d := noise(t, 2, 100<<10)
-	a, err := to.Put(t.Context(), d, nil, opener(data))
-	must(t, err)
-	if a.Way != oci.Present || r.Requests() != 1 {
-		t.Errorf("%+v\n%s", a, r.Story())
+	for _, step := range []struct {
+		seed     uint64
+		way      oci.Way
+		requests int
+	}{{2, oci.Present, 2}, {99, oci.Sent, 2}, {3, oci.Present, 2}, {4, oci.Present, 1}} {
+		r.Reset()
+		data, d := noise(t, step.seed, 100<<10)
+		a, err := to.Put(t.Context(), d, nil, opener(data))
+		must(t, err)
+		if a.Way != step.way || r.Requests() != step.requests {
+			t.Errorf("%d: %+v\n%s", step.seed, a, r.Story())
+		}
 	}
 }
 

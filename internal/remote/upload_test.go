@@ -496,7 +496,15 @@ func TestF66MountingSavesTheBytes(t *testing.T) {
 		if a.Way != oci.Mounted || a.From != "base" {
 			b.Errorf("%+v", a)
 		}
-		b.count("", "", 1)
+		b.count("HEAD", testbed.Blob, 1) // the first mount is looked after
+		more, e := noise(b, 2, mib)
+		b.r.Blob(b, "base", e.MediaType, more)
+		a, err = b.repo.Put(b.Context(), e, []ref.Repo{repo(b.r, "base")}, opener(nil))
+		must(b, err)
+		if a.Way != oci.Mounted {
+			b.Errorf("%+v", a)
+		}
+		b.count("", "", 3)
 	})
 }
 

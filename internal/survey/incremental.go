@@ -38,7 +38,7 @@ func (k *Landing) incremental(ctx context.Context) (sources []listing, target li
 	if err != nil || !sorted {
 		return nil, listing{}, false, fault.On(fault.Source, err)
 	}
-	one := listing{tags: tags}
+	one := listing{tags: tags, part: true}
 	if one.at, err = k.Into.Session.Source(from); err != nil {
 		return nil, listing{}, false, err
 	}

@@ -148,10 +148,8 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	if l.at, err = k.Into.Session.Source(repo); err == nil {
 		err = l.read(ctx)
 	}
-	if empty, why := k.hasNoTags(ctx, repo, err); empty {
-		return listing{at: l.at}, nil
-	} else if why != nil {
-		err = why
+	if k.hasNoTags(ctx, repo, l, err) {
+		l.tags, err = nil, k.leaveOut(repo)
 	}
 	if err != nil {
 		k.setTroubled(repo)
@@ -166,32 +164,41 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	return l, fault.On(fault.Source, err)
 }
 
-// hasNoTags reports whether err, from listing the tags of a repository that the registry itself lists,
-// means that the repository has no tags. A push that was interrupted leaves such a repository behind.
-// If the token of the login does not allow to pull from it, its answer proves nothing. With Strict, why
-// says that the repository has no tags.
-func (k *Landing) hasNoTags(ctx context.Context, repo ref.Repo, err error) (empty bool, why error) {
-	if err == nil || !k.Cataloged[repo] || !k.Base.IsAbsent(repo, err) {
-		return false, nil
+// hasNoTags reports whether l and err, from listing the tags of a repository that the registry itself
+// lists, mean that the repository has no tags. A push that was interrupted, and the removal of all
+// manifests, leave such a repository behind. If the token of the login does not allow to pull from it,
+// an error proves nothing. An empty list does not count if the repository may have content to copy by
+// digest.
+func (k *Landing) hasNoTags(ctx context.Context, repo ref.Repo, l listing, err error) bool {
+	switch {
+	case !k.Cataloged[repo]:
+		return false
+	case err == nil:
+		return len(l.tags) == 0 && !k.copiesByDigest()
+	case repo.IsLayout() || !k.Base.IsAbsent(repo, err):
+		return false
+	case k.Base.Elsewhere(repo):
+		missing, _, _ := k.Into.Session.Own(fault.Source, repo, remote.Pull).Granted(ctx)
+		return len(missing) == 0
 	}
-	if k.Base.Elsewhere(repo) {
-		if missing, _, _ := k.Into.Session.Own(fault.Source, repo, remote.Pull).Granted(ctx); len(missing) > 0 {
-			return false, nil
-		}
-	}
+	return true
+}
+
+// leaveOut leaves out a repository without tags. With Strict, it returns an error instead.
+func (k *Landing) leaveOut(repo ref.Repo) error {
 	if k.Strict {
-		return false, &fault.Fault{
+		return &fault.Fault{
 			Kind: fault.NotFound,
 			Op:   "list tags of",
 			Name: repo.String(),
 			Hint: "remove the repository at the source, exclude it, or accept it without --strict",
-			Err:  errors.New("the registry lists this repository, but it has no tags"),
+			Err:  errors.New("the source lists this repository, but it has no tags"),
 		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.Into.Empty = append(k.Into.Empty, repo)
-	return true, nil
+	return nil
 }
 
 // listTarget returns an empty listing only if the registry clearly says that the repository does
@@ -242,7 +249,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 		}
 	}
 	kept, why, err := sel.Tags(repo.Path, tags)
-	k.matches.saw(sel, tags, len(kept))
+	k.matches.saw(sel, s, len(kept))
 	if k.Explained {
 		k.Into.Explains = append(k.Into.Explains, why)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -38,7 +39,8 @@ func (k *Landing) setTroubled(repo ref.Repo) {
 	k.at = repo
 }
 
-// resolve looks names up. A name that does not exist is in neither found nor lost.
+// resolve looks names up. A name that does not exist is in neither found nor lost. That a name of a
+// source does not exist, only the registry itself can say.
 func (k *Landing) resolve(
 	ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository,
 ) (found plan.Inventory, lost map[ref.Name]error, err error) {
@@ -56,7 +58,7 @@ func (k *Landing) resolve(
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case fault.Is(err, fault.NotFound):
+		case fault.Is(err, fault.NotFound) && (side != fault.Source || !remote.IsStray(err)):
 		case err != nil:
 			lost[n] = fault.On(side, err)
 		default:

@@ -36,7 +36,7 @@ func (r Rules) draft(s *place.Session) *Draft {
 		Backup:    r.Backup,
 		Hold:      cmp.Or(r.Hold, plan.Each),
 	}
-	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken}
+	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
 }
 
 // Draft is a plan while it is made, with the session in which it is made.
@@ -45,6 +45,7 @@ type Draft struct {
 	session *place.Session
 
 	skipBroken bool
+	stray      map[ref.Name]bool // sources of which only a host in between says that they do not exist
 }
 
 // gone returns the error for a tag that is listed, but whose manifest does not exist.
@@ -180,12 +181,20 @@ type tagMatches struct {
 	names  []string // some of the tags
 	listed int
 	kept   int
+	whole  int // sources all of whose tags were listed
+	parts  int // sources of which only the newest tags were listed
 }
 
 // saw records the tags of one source, and how many of them are selected.
-func (m *tagMatches) saw(sel plan.Selection, tags []oci.Listed, kept int) {
+func (m *tagMatches) saw(sel plan.Selection, s listing, kept int) {
+	tags := s.tags
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if s.part {
+		m.parts++
+	} else {
+		m.whole++
+	}
 	var names []string
 	if m.listed == 0 {
 		m.idle = idleOf("include-tags", sel.IncludeTags, nil)

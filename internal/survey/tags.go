@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -120,7 +121,7 @@ func askSource(ctx context.Context, l *tagList) error {
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
-		case fault.Is(err, fault.NotFound):
+		case fault.Is(err, fault.NotFound) && !remote.IsStray(err):
 			l.gone = append(l.gone, n)
 		case err != nil:
 			return fault.On(fault.Source, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -147,6 +148,9 @@ func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, erro
 		inv[n] = found[n]
 		if err != nil {
 			failed[n] = err
+			if remote.IsStray(err) {
+				p.stray[n] = true
+			}
 		}
 		return nil
 	})
@@ -165,7 +169,7 @@ func (p *Draft) skipGone(ctx context.Context) error {
 	for _, s := range p.Steps {
 		n := s.From
 		absent := s.Action == plan.Broken && s.Problem.Kind == fault.NotFound && s.Problem.Side == fault.Source
-		if absent && n.Tag != "" && n.Digest == "" {
+		if absent && n.Tag != "" && n.Digest == "" && !p.stray[n] {
 			tags, known := listed[n.Repo]
 			if !known {
 				tags = p.tagsAt(ctx, n.Repo)

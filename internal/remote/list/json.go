@@ -1,6 +1,7 @@
 package list
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -99,34 +100,36 @@ func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
 	return true, nil
 }
 
-// texts calls each for the strings of an array. Everything else in it, such as a name that is null,
-// counts in others.
-func texts(dec *json.Decoder, member string, each func(string) error) (others int, err error) {
+// texts calls each for the strings of an array. An array with anything else in it is no list of names:
+// nobody can tell how many names it stands for.
+func texts(dec *json.Decoder, member string, each func(string) error) error {
 	if some, err := open(dec, member, '['); !some || err != nil {
-		return 0, err
+		return err
 	}
-	for depth := 1; depth > 0; {
+	for {
 		t, err := dec.Token()
 		if err != nil {
-			return 0, notJSON(err)
+			return notJSON(err)
 		}
-		text, isText := t.(string)
-		if depth == 1 && !isText && t != json.Delim(']') {
-			others++
-		}
-		switch t {
-		case json.Delim('['), json.Delim('{'):
-			depth++
-		case json.Delim(']'), json.Delim('}'):
-			depth--
-		}
-		if isText && depth == 1 {
-			if err := each(text); err != nil {
-				return 0, err
+		switch t := t.(type) {
+		case string:
+			if err := each(t); err != nil {
+				return err
 			}
+		case json.Delim:
+			if t == ']' {
+				return nil
+			}
+			return notName(member, map[json.Delim]string{'[': "an array", '{': "an object"}[t])
+		default:
+			return notName(member, fmt.Sprint("the value ", cmp.Or(t, any("null"))))
 		}
 	}
-	return others, nil
+}
+
+// notName returns the error for an entry of a list of names that is no name.
+func notName(member, found string) error {
+	return fmt.Errorf("the answer is not a list of names: an entry of %q is %s, not a string", member, found)
 }
 
 // skip skips one value.

@@ -50,6 +50,7 @@ func NewLessons(h *ask.Host, peer func(name string) *ask.Host, ecr *credential.E
 type paging struct {
 	mu      sync.Mutex
 	noCount bool // requests must not say how many names they want
+	noLast  bool // it refuses requests for the names after one
 	asked   bool // one page that may have been cut was followed by a request for the names after it
 	links   bool // a page that is not the last one has a Link
 	cut     bool // a page that is not the last one had no Link
@@ -83,12 +84,14 @@ func (p *paging) withoutCount() bool {
 // doubt says what to do about a page without a Link:
 //   - believe: it is the last page.
 //   - inquire: find out whether the registry writes a Link where it cuts, and if not, continue.
+//   - guess: request the names after the last one. If the registry refuses that, it is the last page.
 //   - proceed: request the names after the last one.
 type doubt int
 
 const (
 	believe doubt = iota
 	inquire
+	guess
 	proceed
 )
 
@@ -101,13 +104,13 @@ func (p *paging) doubts(n int, full bool) doubt {
 	switch {
 	case full, p.cut:
 		return proceed
-	case p.links, n < p.longest, !isRound(n):
+	case p.links, p.noLast, n < p.longest, !isRound(n):
 		return believe
 	case p.asked:
 		return inquire
 	}
 	p.asked = true
-	return proceed
+	return guess
 }
 
 // isRound reports whether n is a number of names at which a registry may cut its pages.

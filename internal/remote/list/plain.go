@@ -147,12 +147,7 @@ type list struct {
 
 	before map[string]bool // the names of the previous page
 	own    bool            // the next page was requested although the registry named none
-}
-
-// names is one page of a list.
-type names struct {
-	all      []string
-	nameless int // entries that are no strings
+	guess  bool            // own, and nothing but the length of the page speaks for a next page
 }
 
 func (l *list) run(ctx context.Context) error {
@@ -161,8 +156,12 @@ func (l *list) run(ctx context.Context) error {
 	strays := 0
 	for range maxPages {
 		page, a, err := l.ask(ctx, &c)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case a.Status != http.StatusOK:
+			l.paging.learn(func(p *paging) { p.noLast = true })
+			return nil
 		}
 		if l.paged != nil {
 			if err := l.paged(); err != nil {
@@ -178,7 +177,7 @@ func (l *list) run(ctx context.Context) error {
 		} else if strays++; strays > maxStrays {
 			return c.Fault(fault.Refused, "", errors.New("the list repeats itself"))
 		}
-		next, err := l.next(ctx, a, page.all, fresh)
+		next, err := l.next(ctx, a, page, fresh)
 		if err != nil || next == nil {
 			return err
 		}
@@ -192,8 +191,9 @@ func (l *list) run(ctx context.Context) error {
 }
 
 // ask requests the page at c.URL or, if that is nil, the first page. Some registries refuse a number of
-// names above a limit of their own (400 PAGINATION_NUMBER_INVALID): ask then leaves the number out.
-func (l *list) ask(ctx context.Context, c *wire.Call) (page names, a *wire.Answer, err error) {
+// names above a limit of their own (400 PAGINATION_NUMBER_INVALID): ask then leaves the number out. The
+// answer is a 200, or what refuses a page that dray only guessed.
+func (l *list) ask(ctx context.Context, c *wire.Call) (page []string, a *wire.Answer, err error) {
 	c.Take = func(body io.Reader) (err error) {
 		page, err = l.read(body)
 		return err
@@ -202,13 +202,16 @@ func (l *list) ask(ctx context.Context, c *wire.Call) (page names, a *wire.Answe
 		c.Query = count(pageSize)
 	}
 	ok := []int{http.StatusOK, http.StatusBadRequest, http.StatusUnprocessableEntity}
+	if l.guess {
+		ok = append(ok, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented)
+	}
 	a, err = l.host.Do(ctx, c, ok...)
 	if err == nil && a.Status != http.StatusOK && withoutCount(c) {
 		if a, err = l.host.Do(ctx, c, ok...); err == nil && a.Status == http.StatusOK {
 			l.paging.learn(func(p *paging) { p.noCount = true })
 		}
 	}
-	if err == nil && a.Status != http.StatusOK {
+	if err == nil && a.Status != http.StatusOK && !l.guess {
 		err = c.Named(l.host.Refusal(c, a))
 	}
 	return page, a, err
@@ -235,7 +238,7 @@ func withoutCount(c *wire.Call) bool {
 }
 
 // read parses the names of one page while it arrives.
-func (l *list) read(body io.Reader) (page names, err error) {
+func (l *list) read(body io.Reader) (page []string, err error) {
 	if l.begin != nil {
 		l.begin()
 	}
@@ -245,14 +248,13 @@ func (l *list) read(body io.Reader) (page names, err error) {
 			switch {
 			case member == l.key:
 				told = true
-				page.nameless, err = texts(dec, member, func(name string) error {
-					if len(page.all) == maxNames {
+				return texts(dec, member, func(name string) error {
+					if len(page) == maxNames {
 						return l.call.Fault(fault.TooLarge, "", fmt.Errorf("more than %d names in a page", maxNames))
 					}
-					page.all = append(page.all, name)
+					page = append(page, name)
 					return nil
 				})
-				return err
 			case member == "errors":
 				return refusals(dec)
 			case l.also != nil:
@@ -269,17 +271,18 @@ func (l *list) read(body io.Reader) (page names, err error) {
 }
 
 // show visits the names of one page. fresh is the number of names that were not on the previous
-// page.
-func (l *list) show(page names) (fresh int, err error) {
-	l.odd.nameless += page.nameless
+// page, and of entries that are not valid and were on no page.
+func (l *list) show(page []string) (fresh int, err error) {
 	here := map[string]bool{}
-	for _, name := range page.all {
+	for _, name := range page {
 		if here[name] {
 			continue
 		}
 		here[name] = true
 		if !l.valid(name) {
-			l.odd.add(name)
+			if l.odd.add(name) {
+				fresh++
+			}
 			continue
 		}
 		if l.before[name] {
@@ -300,7 +303,7 @@ func (l *list) next(ctx context.Context, a *wire.Answer, page []string, fresh in
 	if l.own && fresh > 0 {
 		l.paging.learn(func(p *paging) { p.cut = true })
 	}
-	l.own = false
+	l.own, l.guess = false, false
 	if to := wire.NextLink(a.Header); to != "" {
 		l.paging.learn(func(p *paging) { p.links, p.longest = true, max(p.longest, len(page)) })
 		return l.linked(ctx, a, to)
@@ -315,6 +318,8 @@ func (l *list) next(ctx context.Context, a *wire.Answer, page []string, fresh in
 		if l.writesLinks(ctx, len(page)) {
 			return nil, nil
 		}
+	case guess:
+		l.guess = true
 	}
 	l.own = true
 	last := url.Values{"last": {page[len(page)-1]}}
@@ -340,7 +345,7 @@ func (l *list) writesLinks(ctx context.Context, n int) bool {
 	if err != nil {
 		return false
 	}
-	links, deaf := wire.NextLink(a.Header) != "", len(page.all) >= n
+	links, deaf := wire.NextLink(a.Header) != "", len(page) >= n
 	l.paging.learn(func(p *paging) {
 		p.links, p.cut, p.deaf = p.links || links, p.cut || !links && !deaf, deaf && !links
 	})

@@ -82,7 +82,7 @@ func (l *list) first(ctx context.Context) ([]string, error) {
 	c := *l.call
 	c.Single = true
 	page, _, err := l.ask(ctx, &c)
-	return slices.DeleteFunc(page.all, func(s string) bool { return !l.valid(s) }), err
+	return slices.DeleteFunc(page, func(s string) bool { return !l.valid(s) }), err
 }
 
 // catalog returns the request for the repositories of a registry.

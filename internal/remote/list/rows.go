@@ -99,9 +99,8 @@ func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 
 // oddities collects the entries of a list that are not valid names, and that the list leaves out.
 type oddities struct {
-	seen     map[string]bool
-	some     []string // the first ones, in their order
-	nameless int      // entries that are no strings
+	seen map[string]bool
+	some []string // the first ones, in their order
 }
 
 const (
@@ -109,9 +108,10 @@ const (
 	maxNamed = 10     // names that an event has
 )
 
-func (o *oddities) add(name string) {
+// add reports whether it did not see the entry before.
+func (o *oddities) add(name string) bool {
 	if o.seen[name] || len(o.seen) == maxOdd {
-		return
+		return false
 	}
 	if o.seen == nil {
 		o.seen = map[string]bool{}
@@ -120,21 +120,19 @@ func (o *oddities) add(name string) {
 	if len(o.some) < maxNamed {
 		o.some = append(o.some, fmt.Sprintf("%.60q", name))
 	}
+	return true
 }
 
 // tell reports what was left out of a list of what, such as "tags", in one event. Its Count is the
 // number of entries.
 func (o *oddities) tell(observe event.Watch, host, name, what string) {
-	n := len(o.seen) + o.nameless
+	n := len(o.seen)
 	if n == 0 {
 		return
 	}
 	named := slices.Clone(o.some)
 	if more := len(o.seen) - len(named); more > 0 {
 		named = append(named, fmt.Sprintf("and %d more", more))
-	}
-	if o.nameless > 0 {
-		named = append(named, fmt.Sprintf("%d without a name", o.nameless))
 	}
 	text := fmt.Sprintf("the list of %s of %s has entries that are not valid names, and dray leaves them out: %d: %s",
 		what, name, n, strings.Join(named, ", "))

@@ -259,12 +259,15 @@ func (p *commit) confirm(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 		return nil
 	}
 	d, err := p.r.read.Straight(ctx, reference)
-	if err != nil {
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return fault.On(fault.Target, c.Fault(fault.Corrupt, damageHint,
+			fmt.Errorf("the registry confirmed the manifest with %d, but does not have it", a.Status)))
+	case err != nil:
 		return c.Named(fmt.Errorf("read back: %w", err))
-	}
-	if d.Digest != p.doc.Digest {
-		return c.Fault(fault.Corrupt, damageHint,
-			fmt.Errorf("the registry accepted %s but returns %s", p.doc.Digest, d.Digest))
+	case d.Digest != p.doc.Digest:
+		return fault.On(fault.Target, c.Fault(fault.Corrupt, damageHint,
+			fmt.Errorf("the registry accepted %s but returns %s", p.doc.Digest, d.Digest)))
 	}
 	return nil
 }

@@ -68,6 +68,17 @@ func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 	return there, nil
 }
 
+// shows reports whether the registry has a blob that it confirmed. A registry that lets this login look
+// for no blob is believed.
+func (r *Pusher) shows(ctx context.Context, d oci.Descriptor) (bool, error) {
+	there, refused, err := r.look(ctx, d)
+	if err != nil || refused != nil {
+		return err == nil, err
+	}
+	r.known.note(d.Digest, there)
+	return there, nil
+}
+
 // look asks whether the blob exists with its size: by HEAD (distribution-spec v1.1.1 §Checking if
 // content exists in the registry) and, if HEAD is refused, by a GET of one byte. That HEAD is
 // refused and GET is not is remembered for the host. If the registry refuses both, refused says how.

@@ -25,6 +25,8 @@ type inventory struct {
 	hidden bool // the answer to that did not tell
 	open   int  // the most blobs that Missing left to Put in one call
 	trail  bool // the repository is recorded as being filled, because it has no tags
+	// mounted is what a 201 to a mount from the repository itself is worth.
+	mounted word
 }
 
 func (i *inventory) has(d oci.Digest) (there, known bool) {

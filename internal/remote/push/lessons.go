@@ -19,13 +19,58 @@ type Lessons struct {
 	chunk     int64           // the chunk size in bytes with which a refused blob arrived; 0 means none
 	minChunk  int64           // OCI-Chunk-Min-Length
 	mounts    verdict         // whether the answer to a mount tells if the blob exists
+	chooses   bool            // it answered 202 to a mount of a blob that does not exist
+	lied      bool            // it answered 201 to a mount, and the blob does not exist
 	mountless map[string]bool // "from" paths of refused mounts
 	noHead    bool            // it refused HEAD of a blob and answered GET
+
+	mounted word // a 201 to a mount from another repository
+	stored  word // a 2xx to the end of an upload, without the digest
 }
 
 // NewLessons returns Lessons that hold only the dialect.
 func NewLessons(d product.Dialect) *Lessons {
-	return &Lessons{dialect: d, trial: make(limit.Gate, 1), mountless: map[string]bool{}}
+	return &Lessons{
+		dialect:   d,
+		trial:     make(limit.Gate, 1),
+		mountless: map[string]bool{},
+		mounted:   word{turn: make(limit.Gate, 1)},
+		stored:    word{turn: make(limit.Gate, 1)},
+	}
+}
+
+// word is whether a registry has the blobs of which it says that it has them now. It is believed once
+// one of them was looked for and found.
+type word struct {
+	turn limit.Gate // one caller at a time looks
+	mu   sync.Mutex
+	kept bool
+}
+
+// isKept reports whether the word is believed without looking.
+func (w *word) isKept() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept
+}
+
+// holds reports whether a blob exists. It calls look only if no earlier blob was found.
+func (w *word) holds(ctx context.Context, look func(context.Context) (bool, error)) (bool, error) {
+	if w.isKept() {
+		return true, nil
+	}
+	if err := w.turn.Enter(ctx); err != nil {
+		return false, err
+	}
+	defer w.turn.Leave()
+	if w.isKept() {
+		return true, nil
+	}
+	there, err := look(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept = there && err == nil
+	return there, err
 }
 
 // places holds the ECR repositories or Harbor projects that were prepared for pushing.
@@ -138,6 +183,9 @@ func (m *Lessons) verdict() verdict {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.lied {
+		return silent
+	}
 	return m.mounts
 }
 
@@ -173,7 +221,36 @@ func (m *Lessons) learnHeadless() {
 func (m *Lessons) refusesMount(from string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.mountless[from]
+	return m.mountless[from] || m.lied
+}
+
+// distrustMounts records that the registry does not have a blob whose mount it confirmed. No other
+// mount of this host is requested or believed after that.
+func (m *Lessons) distrustMounts() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lied = true
+}
+
+// liedAboutMount reports whether distrustMounts was called.
+func (m *Lessons) liedAboutMount() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lied
+}
+
+// learnChoice records that the registry does not confirm every mount.
+func (m *Lessons) learnChoice() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.chooses = true
+}
+
+// choosesMounts reports whether learnChoice was called.
+func (m *Lessons) choosesMounts() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.chooses
 }
 
 // learnMounts records the verdict that an answer to a mount showed.

@@ -36,7 +36,7 @@ type Use struct {
 // New returns a Pusher for the repository of h.
 func New(h *ask.Handle, k *Dock, taught *Lessons, read *read.Reader, use Use) *Pusher {
 	p := &Pusher{Handle: h, dock: k, taught: taught, read: read, use: use}
-	p.known.settle = make(limit.Gate, 1)
+	p.known.settle, p.known.mounted.turn = make(limit.Gate, 1), make(limit.Gate, 1)
 	return p
 }
 

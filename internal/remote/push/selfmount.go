@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/limit"
 )
 
 // A registry that is based on distribution tells with one POST whether a repository has a blob.
@@ -67,9 +68,14 @@ func (u *upload) mountSelf(ctx context.Context) (there bool, err error) {
 		return false, nil
 	case a.Status == http.StatusCreated:
 		r.taught.learnMounts(tells)
-		return true, nil
+		w := &r.known.mounted
+		if !r.taught.choosesMounts() { // a registry that confirms every mount was right by chance before
+			w = &word{turn: make(limit.Gate, 1)}
+		}
+		return u.mounted(ctx, w)
 	}
 	// Only distribution writes the state of an upload into the upload's address.
+	r.taught.learnChoice()
 	v := silent
 	if strings.Contains(a.Header.Get("Location"), "_state=") {
 		v = tells

@@ -192,7 +192,37 @@ func (u *upload) put(ctx context.Context, n int64) error {
 		return u.feed.Err
 	}
 	u.at = nil
+	if said != string(u.d.Digest) {
+		if err := u.proved(ctx, a); err != nil {
+			return err
+		}
+	}
 	u.learned()
+	return nil
+}
+
+// proved looks for the blob after an answer that does not name its digest. It does so until one blob
+// was found at the host.
+func (u *upload) proved(ctx context.Context, a *wire.Answer) error {
+	r := u.r
+	there, err := r.taught.stored.holds(ctx, func(ctx context.Context) (bool, error) {
+		there, err := r.shows(ctx, u.d)
+		if there || err != nil {
+			return there, err
+		}
+		if err := limit.Sleep(ctx, raceWait); err != nil {
+			return false, err
+		}
+		return r.shows(ctx, u.d) // some storages show a new blob a little later
+	})
+	switch {
+	case err != nil:
+		return u.call.Stopped(ctx, err)
+	case !there:
+		u.feed.Err = fault.On(fault.Target, u.call.Fault(fault.Corrupt, damageHint,
+			fmt.Errorf("the registry confirmed the upload with %d, but does not have the blob", a.Status)))
+		return u.feed.Err
+	}
 	return nil
 }
 

@@ -59,7 +59,7 @@ func (r *Reader) straight(ctx context.Context, reference string) (oci.Descriptor
 	switch {
 	case refused && err == nil:
 		r.taught.learn(noHead)
-	case absent != nil && fault.Is(err, fault.NotFound):
+	case absent != nil && fault.Is(err, fault.NotFound) && !reason.IsStray(err):
 		err = absent // it says in plain words what the codes of the answer to GET say
 	}
 	return doc.Descriptor, err

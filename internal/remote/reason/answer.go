@@ -111,6 +111,15 @@ func ProblemsOf(h http.Header, raw []byte) Problems {
 	return all
 }
 
+// HasErrors reports whether the body raw is a list of errors (distribution-spec v1.1.1 §Error Codes)
+// that is not empty.
+func HasErrors(raw []byte) bool {
+	var body struct {
+		Errors []json.RawMessage `json:"errors"`
+	}
+	return json.Unmarshal(raw, &body) == nil && len(body.Errors) > 0
+}
+
 // maxQuoted is the largest number of errors in a body that are quoted.
 const maxQuoted = 3
 

@@ -17,6 +17,21 @@ func IsAbsent(err error) bool {
 	return errors.As(err, &a)
 }
 
+// stray marks a 404 with a body that no registry writes.
+type stray struct{ error }
+
+func (s stray) Unwrap() error { return s.error }
+
+// Stray marks err, so that IsStray finds it.
+func Stray(err error) error { return stray{err} }
+
+// IsStray reports whether err is a 404 that any host in between may have answered: it has a body, and
+// that is no list of errors (distribution-spec v1.1.1 §Error Codes).
+func IsStray(err error) bool {
+	var s stray
+	return errors.As(err, &s)
+}
+
 // forbidden marks a 403 of the registry itself that names no other cause, such as a network rule or a
 // missing project.
 type forbidden struct{ error }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -36,6 +37,11 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	switch {
 	case saysAbsent(a):
 		f.Err = reason.Absent(f.Err)
+	case a.Status == http.StatusNotFound && len(bytes.TrimSpace(a.Raw)) > 0 && !reason.HasErrors(a.Raw):
+		if text == "" {
+			f.Err = errors.New("the answer is 404 with a body that no registry writes, such as the page of a proxy")
+		}
+		f.Err = reason.Stray(f.Err)
 	case a.Status != http.StatusForbidden || a.Away || f.Kind != fault.Denied:
 	case product.Firewalled(a.Status, text), product.Placeless(h.Product(), code, text):
 		f.Err = reason.Barred(f.Err)
@@ -222,7 +228,7 @@ func (c *Call) Page(a *Answer) error {
 	return c.Fault(fault.Refused, reason.PageHint, reason.Page(a.At.Host))
 }
 
-// IsPage reports whether the answer is a web page: a 200 whose body is HTML, or the 511 of a captive
+// IsPage reports whether the answer is a web page: a success whose body is HTML, or the 511 of a captive
 // portal (RFC 6585 §6). If there is a body, the Content-Type alone does not decide, because Quay
 // answers GET /v2/ with the word true as text/html. If none was read (HEAD, and blobs), there is
 // only the Content-Type, and the caller must know more before it believes IsPage: a blob may hold a
@@ -231,7 +237,7 @@ func (a *Answer) IsPage() bool {
 	switch a.Status {
 	case http.StatusNetworkAuthenticationRequired:
 		return true
-	case http.StatusOK, http.StatusNonAuthoritativeInfo:
+	case http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNonAuthoritativeInfo:
 		return reason.IsMarkup(a.Header, a.Raw)
 	}
 	return false
@@ -248,6 +254,12 @@ func (c *Call) replaced(a *Answer) bool {
 		return false
 	}
 	return a.IsPage()
+}
+
+// contradicts reports whether the answer to a write is a success with errors in its body
+// (distribution-spec v1.1.1 §Error Codes), so that nobody can tell whether anything was written.
+func (c *Call) contradicts(a *Answer) bool {
+	return c.Class() != 0 && a.Status >= 200 && a.Status < 300 && reason.HasErrors(a.Raw)
 }
 
 // saysAbsent reports whether an answer says that the repository does not exist: a 404 with
