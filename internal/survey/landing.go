@@ -242,7 +242,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 		}
 	}
 	kept, why, err := sel.Tags(repo.Path, tags)
-	k.matches.saw(sel, tags, len(kept))
+	k.idle.Saw(repo, sel, k.Map, tags, kept)
 	if k.Explained {
 		k.Into.Explains = append(k.Into.Explains, why)
 	}
