@@ -119,7 +119,8 @@ func (t *Tags) Lines(sel plan.Selection, m plan.TagMap) []string {
 			rules = append(rules, rule{"map", key, key})
 		}
 	}
-	return append(out, lines(append(rules, unused("rename", m.Rename, t.renamed)...), "selected tag", t.selected, t.chosen)...)
+	rules = append(rules, unused("rename", m.Rename, t.renamed)...)
+	return append(out, lines(rules, "selected tag", t.selected, t.chosen)...)
 }
 
 // namesOf returns the names of the first tags, most of them.
