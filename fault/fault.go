@@ -11,7 +11,7 @@ import (
 //
 // Correct the request or the configuration:
 //   - [Invalid]: the request is wrong.
-//   - [Refused]: a rule of dray forbids it.
+//   - [Refused]: a rule of dray forbids it, or the registry does not do it.
 //   - [TooLarge]: a limit is exceeded.
 //
 // Check the name or the login:
@@ -50,7 +50,8 @@ const (
 	Moved Kind = "moved"
 
 	// Refused means that a rule of dray forbids the operation: an origin, an address or malformed
-	// content.
+	// content. It also means that the registry does not do what was requested, whatever the login: it
+	// answers 400, 405, 501 or another status of that kind.
 	Refused Kind = "refused"
 
 	// TooLarge means that a limit is exceeded. The error names the limit.

@@ -50,14 +50,18 @@ func (m Mapping) Repo(host string, from ref.Repo) (ref.Repo, error) {
 	return to, nil
 }
 
-func (m Mapping) path(from ref.Repo) string {
-	path := from.Path
+// Stripped returns path without StripPrefix, as the other rules see it.
+func (m Mapping) Stripped(path string) string {
 	if prefix := strings.TrimSuffix(m.StripPrefix, "/"); prefix != "" {
 		if rest, ok := strings.CutPrefix(path+"/", prefix+"/"); ok {
-			path = strings.TrimSuffix(rest, "/")
+			return strings.TrimSuffix(rest, "/")
 		}
 	}
-	path = m.Rename.Apply(path)
+	return path
+}
+
+func (m Mapping) path(from ref.Repo) string {
+	path := m.Rename.Apply(m.Stripped(from.Path))
 	if m.Flatten {
 		path = strings.ReplaceAll(path, "/", "-")
 	}

@@ -42,7 +42,7 @@ type Selection struct {
 	// rules about tags, only Since applies to them.
 	Untagged bool
 
-	// RequireMatch makes it an error, not a note, if a rule of names matches nothing or nothing is selected.
+	// RequireMatch makes it an error, not a note, if a rule of names matches nothing, or nothing is selected.
 	RequireMatch bool
 }
 

@@ -56,10 +56,11 @@ var may = map[string]string{
 
 	"internal/name":    "event fault plan ref",
 	"internal/place":   "credential event fault internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
-	"internal/survey":  "event fault internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
+	"internal/idle":    "internal/name oci plan ref",
+	"internal/survey":  "event fault internal/idle internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
 	"internal/apply":   "credential event fault internal/layout internal/place internal/remote internal/survey internal/transfer oci plan ref report",
 	"internal/prove":   "fault internal/layout internal/place internal/transfer oci plan ref report",
-	"internal/migrate": "credential event fault internal/apply internal/layout internal/name internal/place internal/prove internal/remote internal/survey oci plan ref report",
+	"internal/migrate": "credential event fault internal/apply internal/idle internal/layout internal/name internal/place internal/prove internal/remote internal/survey oci plan ref report",
 	"internal/probe":   "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
 	"internal/look":    "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
 	".":                "credential event fault internal/apply internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",

@@ -35,6 +35,10 @@ func idleRules() map[string]struct {
 		"tags":                {words: plan.Words{IncludeTags: []string{"v1", "latst"}}, note: `include-tags "latst" matches no tag of 4; similar: latest`},
 		"versions":            {words: plan.Words{Versions: ">=9"}, note: "none of the 4 tags of the sources is selected"},
 		"exclude of all tags": {words: plan.Words{ExcludeTags: []string{"*"}}, note: "none of the 4 tags of the sources is selected"},
+		"exclude":             {words: plan.Words{ExcludeRepositories: []string{"team/weeb", "tool"}}, note: `exclude "team/weeb" matches no repository of 3; similar: team/web`},
+		"ignore":              {words: plan.Words{Ignore: []string{"taem/*, tool"}}, note: `ignore-pattern "taem/*" matches no repository of 3; similar: team`},
+		"ignore many":         {words: plan.Words{Ignore: []string{"a,b,c,d,tool"}}, note: `ignore-pattern: 4 rules match no repository of 3, such as "a"`},
+		"exclude tags":        {words: plan.Words{ExcludeTags: []string{"v1", "latst"}}, note: `exclude-tags "latst" matches no tag of 4; similar: latest`},
 		"prefix":              {source: "src/taem/", note: "lists no repository below taem/; similar: team/"},
 	}
 }
@@ -134,5 +138,43 @@ func TestARepositoryThatIsNamedWronglyIsToldWithTheNearestNames(t *testing.T) {
 		if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "similar repositories in this registry: team/api" {
 			t.Errorf("%v, hint %s", err, fault.HintOf(err))
 		}
+	}
+}
+
+func TestARuleThatRenamesNothingIsTold(t *testing.T) {
+	y := yard.New(t)
+	y.Tagged("team/api", "v1", "latest")
+	rename := func(s string) plan.Renames {
+		all, err := plan.ParseRenames([]string{s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	for want, req := range map[string]dray.TransferRequest{
+		`map "latst" matches no selected tag of 2; similar: latest`:       {Map: plan.TagMap{Pairs: []plan.Pair{{From: "latst", To: "v9"}, {From: "v1", To: "v2"}}}},
+		`rename "latst" matches no selected tag of 2; similar: latest`:    {Map: plan.TagMap{Rename: rename("s/latst/x/")}},
+		`rename "^v1" matches no selected tag of 2`:                       {Map: plan.TagMap{Pairs: []plan.Pair{{From: "v1", To: "v2"}}, Rename: rename("s/^v1/x/")}},
+		`strip "taem" matches no selected repository of 1; similar: team`: {Mapping: plan.Mapping{StripPrefix: "taem"}},
+		`rewrite "^team" matches no selected repository of 1`:             {Mapping: plan.Mapping{StripPrefix: "team", Rename: rename("s/^team/x/")}},
+	} {
+		req.Sources, req.Target = []string{"src"}, "dst/x/"
+		sum, err := y.PlanTransfer(t.Context(), req, nil, func(dray.RepositoryPlan) error { return nil })
+		if err != nil || !slices.Equal(sum.Notes, []string{want}) {
+			t.Errorf("%s: %v, notes %q", want, err, sum.Notes)
+		}
+		req.Selection.RequireMatch = true
+		if _, _, err := y.Transferred(req); !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s, required: %v", want, err)
+		}
+	}
+	used := dray.TransferRequest{
+		Sources: []string{"src"}, Target: "dst/y/",
+		Map:     plan.TagMap{Pairs: []plan.Pair{{From: "v1", To: "v2"}}, Rename: rename("s/^lat/x/")},
+		Mapping: plan.Mapping{StripPrefix: "team/", Rename: rename("s/^api/x/")},
+	}
+	used.Selection.RequireMatch = true
+	if got, sum, err := y.Transferred(used); err != nil || len(sum.Notes) > 0 {
+		t.Errorf("rules that match: %s, %v, notes %q", got, err, sum.Notes)
 	}
 }

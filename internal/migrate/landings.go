@@ -146,6 +146,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	})
 	repos = slices.Compact(repos)
 	r.selected = len(repos)
+	r.idleRenames(repos)
 	return repos, cmp.Or(err, r.checkMatches())
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/idle"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -163,9 +164,20 @@ func (r *transferring) idleRepositories(all, kept []string) {
 	if len(all) == 0 {
 		return
 	}
-	r.idle = append(r.idle, survey.IdleRepositories(r.req.Selection, all)...)
+	r.idle = append(r.idle, idle.Repositories(r.req.Selection, all)...)
 	if len(kept) == 0 {
 		r.idle = append(r.idle, fmt.Sprintf("none of the %d repositories of the sources is selected", len(all)))
+	}
+}
+
+// idleRenames collects the rules that rename repositories and change none of the selected ones.
+func (r *transferring) idleRenames(selected []ref.Repo) {
+	var paths []string
+	for _, repo := range selected {
+		paths = append(paths, cmp.Or(r.paths[repo], repo.Path)) // layouts have one of their own
+	}
+	if len(paths) > 0 {
+		r.idle = append(r.idle, idle.Renames(r.req.Mapping, paths)...)
 	}
 }
 
@@ -188,13 +200,13 @@ func (r *transferring) idleTags() { r.idle = append(r.idle, r.IdleTags()...) }
 // checkMatches notes which rules match nothing. It returns an error if the request requires that each of
 // them matches. Selection.MinTags also requires that a repository is selected.
 func (r *transferring) checkMatches() error {
-	idle := r.idle
+	lines := r.idle
 	r.idle = nil
-	for _, line := range idle {
+	for _, line := range lines {
 		r.report.notef("%s", line)
 	}
 	sel := r.req.Selection
-	if len(idle) == 0 || !sel.RequireMatch && (r.selected > 0 || sel.MinTags == 0) {
+	if len(lines) == 0 || !sel.RequireMatch && (r.selected > 0 || sel.MinTags == 0) {
 		return nil
 	}
 	why := "at least one tag is required"
@@ -207,6 +219,6 @@ func (r *transferring) checkMatches() error {
 		Op:   "select",
 		Name: strings.Join(r.req.Sources, " "),
 		Hint: "correct the rule, or use --explain to see which rule drops each name",
-		Err:  fmt.Errorf("%s: %s", why, strings.Join(idle, "; ")),
+		Err:  fmt.Errorf("%s: %s", why, strings.Join(lines, "; ")),
 	}
 }

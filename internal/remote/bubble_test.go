@@ -415,7 +415,7 @@ func TestF18AServerInTroubleIsTriedAgainAndThenGivenUp(t *testing.T) {
 }
 
 func TestF19WhatCanNotHelpIsNotTriedAgain(t *testing.T) {
-	for code, kind := range map[int]fault.Kind{501: fault.Invalid, 505: fault.Invalid, 400: fault.Invalid, 507: fault.Full, 404: fault.NotFound, 403: fault.Denied} {
+	for code, kind := range map[int]fault.Kind{501: fault.Refused, 505: fault.Refused, 400: fault.Refused, 406: fault.Refused, 204: fault.Refused, 206: fault.Refused, 507: fault.Full, 404: fault.NotFound, 403: fault.Denied} {
 		bubble(t, []*hostile.Fault{hostile.Status(code, nil, "")}, func(b *bench) {
 			_, err := b.repo.Document(b.Context(), "v1")
 			wantKind(b, err, kind)

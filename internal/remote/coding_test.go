@@ -162,7 +162,20 @@ func TestF10ACompressedDocumentIsReadUpToTheSameLimit(t *testing.T) {
 	})
 	bubble(t, []*hostile.Fault{hostile.Status(200, header, b.String()[:1000])}, func(b *bench) {
 		_, err := b.repo.Document(b.Context(), "v1")
-		wantKind(b, err, fault.Unavailable)
+		wantKind(b, err, fault.Refused)
+	})
+}
+
+func TestF10AListThatIsCompressedAndCutIsNamedAtOnce(t *testing.T) {
+	page, _ := packed(t, []byte(`{"name":"app","tags":["`+strings.Repeat("v", 1000)+`"]}`))
+	header := http.Header{"Content-Encoding": {"gzip"}, "Content-Type": {"application/json"}}
+	bubble(t, []*hostile.Fault{hostile.Status(200, header, string(page[:len(page)/2]))}, func(b *bench) {
+		err := b.repo.List(b.Context(), func(oci.Listed) error { return nil })
+		want := "list tags of " + b.repo.Repo().String() + ": refused: the answer is not valid gzip: it ends too early"
+		if err == nil || err.Error() != want || !strings.Contains(fault.HintOf(err), "compression") {
+			b.Errorf("%v, hint %q", err, fault.HintOf(err))
+		}
+		b.count("GET", "", 1)
 	})
 }
 

@@ -157,7 +157,7 @@ func TestARefusalWithoutACodeOfItsOwnHasTheWordsOfItsBodyAndAHint(t *testing.T) 
 		says, hint, verb string
 	}{
 		{413, "text/html", page("413 Request Entity Too Large"), fault.TooLarge, "413 Request Entity Too Large", "client_max_body_size", "PUT"},
-		{405, "application/json", `{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}`, fault.Invalid, "405 UNSUPPORTED: The operation is unsupported.", "read-only", "POST"},
+		{405, "application/json", `{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}`, fault.Refused, "405 UNSUPPORTED: The operation is unsupported.", "read-only", "POST"},
 		{500, "application/json", `{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":"filesystem: no inodes"}]}`, fault.Unavailable, "500 UNKNOWN: filesystem: no inodes", "log of the registry", "POST"},
 		{502, "text/html", page("upstream gone"), fault.Unavailable, "502 upstream gone", "proxy", "POST"},
 		{503, "text/plain", "backup until noon", fault.Unavailable, "503 backup until noon", "try again later", "POST"},

@@ -359,7 +359,7 @@ func TestF72ABlobThatIsRefusedWholeAndInChunksNamesBothAnswers(t *testing.T) {
 		for seed := range uint64(2) {
 			data, d := noise(b, seed, 1000)
 			_, err := b.repo.Put(b.Context(), d, nil, opener(data))
-			wantKind(b, err, fault.Invalid)
+			wantKind(b, err, fault.Refused)
 			if s := err.Error(); !strings.Contains(s, "no chunks") || !strings.Contains(s, "no body") ||
 				!strings.Contains(fault.HintOf(err), "chunk-size") {
 				b.Errorf("%s (%s)", s, fault.HintOf(err))
@@ -386,7 +386,7 @@ func TestF72ARefusalWithAnotherCauseIsNoReasonForChunks(t *testing.T) {
 			bubble(t, []*hostile.Fault{hostile.Error(501, "UNSUPPORTED", "no").On("PUT", testbed.Upload)}, func(b *bench) {
 				data, d := noise(b, 1, 1000)
 				_, err := b.repo.Put(b.Context(), d, nil, opener(data))
-				wantKind(b, err, fault.Invalid)
+				wantKind(b, err, fault.Refused)
 				b.count("PATCH", testbed.Upload, 0)
 			}, with(set))
 		})

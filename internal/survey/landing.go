@@ -249,7 +249,10 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 		}
 	}
 	kept, why, err := sel.Tags(repo.Path, tags)
-	k.matches.saw(sel, s, len(kept))
+	k.idle.Saw(repo, sel, k.Map, tags, kept)
+	if s.part {
+		k.idle.Part()
+	}
 	if k.Explained {
 		k.Into.Explains = append(k.Into.Explains, why)
 	}

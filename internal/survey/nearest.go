@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
-	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -84,58 +82,4 @@ func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo) s
 		return "similar repositories in this registry: " + strings.Join(near, ", ")
 	}
 	return ""
-}
-
-// like returns the name that the rule may have meant, to find similar names: a glob without its
-// wildcards. It is "" for letters and for expressions.
-func (i idle) like() string {
-	if i.rule == "letters" || strings.HasPrefix(i.text, "re:") {
-		return ""
-	}
-	return strings.Trim(strings.NewReplacer("*", "", "?", "").Replace(i.text), "/-.")
-}
-
-// IdleRepositories returns a line for each rule about repositories that matches none of all.
-func IdleRepositories(s plan.Selection, all []string) (lines []string) {
-	rules := idleOf("include", s.IncludeRepositories, all)
-	if s.Letters.String() != "" && !slices.ContainsFunc(all, s.Letters.Match) {
-		rules = append(rules, idle{"letters", s.Letters.String()})
-	}
-	for _, i := range rules {
-		lines = append(lines, i.line("repository", len(all), all))
-	}
-	return lines
-}
-
-// IdleTags returns a line for each rule about tags that matches no tag of the sources, and one if no tag
-// is selected.
-func (s *Scope) IdleTags() (lines []string) {
-	m, sel := s.matches, s.Selection
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, i := range m.idle {
-		lines = append(lines, i.line("tag", m.listed, m.names))
-	}
-	chooses := len(sel.IncludeTags)+len(sel.ExcludeTags) > 0 || sel.Versions.String() != "" || !sel.Since.IsZero()
-	if m.listed > 0 && m.kept == 0 && chooses && !sel.Untagged {
-		lines = append(lines, fmt.Sprintf("none of the %d tags of the sources is selected", m.listed))
-	}
-	if m.listed == 0 && m.whole > 0 && m.parts == 0 && !sel.Untagged && len(s.InUse.Images) == 0 {
-		lines = append(lines, "the sources have no tags")
-	}
-	return lines
-}
-
-// line says that i matches none of the total names, and which of them are similar to it. what is "tag" or
-// "repository".
-func (i idle) line(what string, total int, names []string) string {
-	line := fmt.Sprintf("%s %q matches no %s of %d", i.rule, i.text, what, total)
-	var near []string
-	if like := i.like(); like != "" {
-		near = name.Similar(like, name.WithPrefixes(names))
-	}
-	if len(near) > 0 {
-		line += "; similar: " + strings.Join(near, ", ")
-	}
-	return line
 }

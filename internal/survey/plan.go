@@ -71,6 +71,11 @@ func Copy(
 		return p, p.tagsOf(ctx, source, targets, which, r.Map)
 	}
 	source = name.WithLatest(source)
+	if renames(r.Map) && (source.Tag == "" || !slices.ContainsFunc(targets, isUntagged)) {
+		return nil, fault.Misuse("copy", source.String(),
+			"a map has no effect, because each target names its tag or the source names none",
+			"leave the tags of the targets out, or the map")
+	}
 	targets = name.Spread(source, targets, r.Map)
 	for i := range targets {
 		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
@@ -142,6 +147,8 @@ func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 }
 
 // renames reports whether m gives new names to tags.
+func isUntagged(n ref.Name) bool { return n.Tag == "" }
+
 func renames(m plan.TagMap) bool { return len(m.Pairs) > 0 || len(m.Rename) > 0 }
 
 // atLine adds the line number of a list to err. Line 0 adds nothing.

@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/idle"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
@@ -93,18 +93,28 @@ type Scope struct {
 	// Named holds the sources that the request names, and that no listing of repositories contained.
 	Named map[ref.Repo]bool
 
-	matches *tagMatches
+	idle    *idle.Tags
 	lookups map[fault.Side]chan struct{} // semaphores that limit the lookups at each side
 }
 
 // NewScope returns a copy of s that is ready for use.
 func NewScope(s Scope) *Scope {
-	s.Named, s.matches = map[ref.Repo]bool{}, &tagMatches{}
+	s.Named, s.idle = map[ref.Repo]bool{}, &idle.Tags{}
 	s.lookups = map[fault.Side]chan struct{}{
 		fault.Source: make(chan struct{}, maxLookups),
 		fault.Target: make(chan struct{}, maxLookups),
 	}
 	return &s
+}
+
+// IdleTags returns a line for each rule about tags that matches no tag of the sources so far, and one if
+// they have no tags.
+func (s *Scope) IdleTags() []string {
+	lines := s.idle.Lines(s.Selection, s.Map)
+	if s.idle.Empty() && !s.Selection.Untagged && len(s.InUse.Images) == 0 {
+		lines = append(lines, "the sources have no tags")
+	}
+	return lines
 }
 
 // acquireLookup waits until another name may be looked up at a side. The caller must call done when
@@ -169,63 +179,4 @@ type byDigest struct {
 type Mark struct {
 	From, To ref.Repo
 	Now      ledger.Mark
-}
-
-// maxNames limits how many names are kept to find similar ones.
-const maxNames = 1000
-
-// tagMatches tracks which rules about tags match none of the tags of all sources.
-type tagMatches struct {
-	mu     sync.Mutex
-	idle   []idle   // of the tags so far; nil before the first repository
-	names  []string // some of the tags
-	listed int
-	kept   int
-	whole  int // sources all of whose tags were listed
-	parts  int // sources of which only the newest tags were listed
-}
-
-// saw records the tags of one source, and how many of them are selected.
-func (m *tagMatches) saw(sel plan.Selection, s listing, kept int) {
-	tags := s.tags
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s.part {
-		m.parts++
-	} else {
-		m.whole++
-	}
-	var names []string
-	if m.listed == 0 {
-		m.idle = idleOf("include-tags", sel.IncludeTags, nil)
-	}
-	if len(m.idle) > 0 || len(m.names) < maxNames {
-		for _, t := range tags {
-			names = append(names, t.Tag)
-		}
-	}
-	if len(m.idle) > 0 {
-		still := idleOf("include-tags", sel.IncludeTags, names)
-		m.idle = slices.DeleteFunc(m.idle, func(i idle) bool { return !slices.Contains(still, i) })
-	}
-	m.names = append(m.names, names[:min(len(names), maxNames-len(m.names))]...)
-	m.listed, m.kept = m.listed+len(tags), m.kept+kept
-}
-
-// idle is a rule of a selection that matches nothing.
-type idle struct {
-	rule string // "include", "letters" or "include-tags"
-	text string // as it was written
-}
-
-// idleOf returns the patterns that match none of all. A pattern that takes too long counts as one that
-// matches, since the selection fails with its error.
-func idleOf(rule string, ps plan.Patterns, all []string) (rules []idle) {
-	for _, p := range ps {
-		matches := func(name string) bool { ok, err := p.Match(name); return ok || err != nil }
-		if !slices.ContainsFunc(all, matches) {
-			rules = append(rules, idle{rule, p.String()})
-		}
-	}
-	return rules
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 )
@@ -26,7 +27,7 @@ import (
 //
 // and can check the sum without asking a server.
 const (
-	tokenPrefix = "dray_"
+	tokenPrefix = wire.TokenPrefix
 	idLength    = 10
 	secretSize  = 32
 	sumLength   = 7
@@ -152,6 +153,7 @@ func scanToken(scan func(...any) error, more ...any) (Token, error) {
 // RevokeToken ends a token at once. by is the principal for the audit log. To revoke a token again
 // changes nothing. The error is NotFound if the id does not exist, else that of the database.
 func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
+	id = wire.TokenID(id) // a whole token in a message would be a secret
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
 		var principal string
 		var revoked int64

@@ -1,6 +1,9 @@
 package wire
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Prefix is the path below which a server has its REST interface.
 const Prefix = "/api/v1"
@@ -58,4 +61,17 @@ type Registries struct {
 type Entries struct {
 	Entries []Entry `json:"entries" nullable:"false"`
 	Next    int64   `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
+}
+
+// TokenPrefix begins the text of each token.
+const TokenPrefix = "dray_"
+
+// TokenID returns the id in the text of a token, which is a secret. Any other text, such as an id, is returned as it
+// is.
+func TokenID(text string) string {
+	if rest, ok := strings.CutPrefix(text, TokenPrefix); ok {
+		id, _, _ := strings.Cut(rest, "_")
+		return id
+	}
+	return text
 }

@@ -160,7 +160,7 @@ type Selection struct {
 	Order               string   `json:"order,omitempty" enum:"version,time,name" doc:"how latest compares tags; default: by time if every tag has one, else by version if any tag is one, else by name"`
 	MinTags             int      `json:"minTags,omitempty" minimum:"0" maximum:"1000000000" doc:"a repository with fewer tags is an error; 0 means no check"`
 	Untagged            bool     `json:"untagged,omitempty" doc:"also take manifests that no tag and no index refers to"`
-	RequireMatch        bool     `json:"requireMatch,omitempty" doc:"it is an error if a rule of letters, includeRepositories or includeTags matches nothing, or if nothing is selected"`
+	RequireMatch        bool     `json:"requireMatch,omitempty" doc:"it is an error if a rule that names repositories or tags matches nothing, or if nothing is selected"`
 }
 
 // Mapping is the JSON form of plan.Mapping. Its rules are applied in the order of the fields.

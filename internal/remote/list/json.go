@@ -84,7 +84,13 @@ func members(page io.Reader, each func(member string, dec *json.Decoder) error) 
 	return nil
 }
 
-func notJSON(err error) error { return fmt.Errorf("the page is not JSON: %w", err) }
+// notJSON returns the error of a page that cannot be parsed. If reading the page failed, that is the error.
+func notJSON(err error) error {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
+		return err
+	}
+	return fmt.Errorf("the page is not JSON: %w", err)
+}
 
 // open reads the beginning of an array or an object. It returns false for null.
 func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {

@@ -35,9 +35,10 @@ func Repositories(
 	err := l.run(ctx)
 	odd.tell(observe, h.Name, h.Name, "repositories")
 	switch fault.KindOf(err) {
-	case fault.Denied, fault.NotFound, fault.Invalid:
+	case fault.Denied, fault.NotFound, fault.Refused:
 		var f *fault.Fault
-		if errors.As(err, &f) && f.Op == l.call.Op {
+		whole := fault.Is(err, fault.Refused) && fault.HintOf(err) != "" // TLS, or a web page: nothing works
+		if errors.As(err, &f) && f.Op == l.call.Op && !whole {
 			hint := "name the repositories"
 			if f.Hint != "" {
 				hint = f.Hint + "; or " + hint

@@ -100,7 +100,7 @@ func StatusHint(method string, status int) string {
 		return "check whether this registry is read-only: a cache, a mirror, or in maintenance"
 	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
 		return "check the registry behind the proxy that answers, and try again later"
-	case status >= 500:
+	case status >= 500 && status != http.StatusNotImplemented && status != http.StatusHTTPVersionNotSupported:
 		return "look for the cause in the log of the registry, and try again later"
 	}
 	return ""

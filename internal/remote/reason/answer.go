@@ -17,7 +17,8 @@ import (
 	"github.com/drayage/dray/internal/remote/product"
 )
 
-// KindOf returns the Kind of error that an answer means. code and text are those of Problem.
+// KindOf returns the Kind of error that an answer means. code and text are those of Problem. An answer is Invalid
+// only if the registry finds the name or the tag wrong. What it does not do otherwise is no fault of the request.
 func KindOf(status int, code, text string) fault.Kind {
 	words := strings.ToLower(code + " " + text)
 	switch {
@@ -36,8 +37,10 @@ func KindOf(status int, code, text string) fault.Kind {
 		return fault.TooLarge
 	case status == http.StatusRequestTimeout:
 		return fault.Unavailable
-	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported, status < 500:
+	case status == http.StatusBadRequest && (code == "NAME_INVALID" || code == "TAG_INVALID"):
 		return fault.Invalid
+	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported, status < 500:
+		return fault.Refused
 	}
 	return fault.Unavailable
 }

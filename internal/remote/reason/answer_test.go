@@ -3,7 +3,26 @@ package reason
 import (
 	"net/http"
 	"testing"
+
+	"github.com/drayage/dray/fault"
 )
+
+func TestOnlyAWrongNameIsInvalid(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		code   string
+		want   fault.Kind
+	}{
+		{204, "", fault.Refused}, {206, "", fault.Refused}, {400, "", fault.Refused}, {400, "UNSUPPORTED", fault.Refused},
+		{405, "", fault.Refused}, {406, "", fault.Refused}, {415, "", fault.Refused}, {501, "", fault.Refused},
+		{400, "NAME_INVALID", fault.Invalid}, {400, "TAG_INVALID", fault.Invalid},
+		{404, "NAME_INVALID", fault.NotFound}, {500, "", fault.Unavailable},
+	} {
+		if got := KindOf(tt.status, tt.code, ""); got != tt.want {
+			t.Errorf("%d %s: %s, want %s", tt.status, tt.code, got, tt.want)
+		}
+	}
+}
 
 func TestWhatABodySaysIsQuotedOnOneLineWithoutSecrets(t *testing.T) {
 	for name, tt := range map[string]struct{ kind, body, want string }{

@@ -18,9 +18,11 @@ import (
 // to an object store, or name what is no content coding: "aws-chunked", "utf-8". And some proxies
 // compress whatever they forward. So the header proves nothing, and the bytes decide.
 
+const uncompressedHint = "turn off compression at the proxy in front of the registry"
+
 // UnknownCoding returns an error for a body in a coding that dray did not request and cannot decode.
 func (c *Call) UnknownCoding(coding string) error {
-	return c.Fault(fault.Refused, "turn off compression at the proxy in front of the registry",
+	return c.Fault(fault.Refused, uncompressedHint,
 		fmt.Errorf("the answer is compressed with %s, although no compression was requested", coding))
 }
 
@@ -36,14 +38,20 @@ func (c *Call) unpacked(body io.Reader, status int, h http.Header) (io.Reader, e
 	unknown := status < 300 && coding != "" && !reason.IsHTML(h) &&
 		!bytes.ContainsAny(head[:1], "{[<\" \r\n\t\xef")
 	if isGzip(head) || isZlib(head) && coding == "deflate" || unknown {
-		return c.Decoded(buffered, coding)
+		return c.decoded(buffered, coding, fault.Refused)
 	}
 	return buffered, nil
 }
 
-// Decoded returns the bytes that body holds in coding. A body that does not begin as gzip or deflate
+// Decoded returns the bytes of a blob that body holds in coding. A body that does not begin as gzip or deflate
 // requires is returned as it is.
 func (c *Call) Decoded(body io.Reader, coding string) (io.Reader, error) {
+	return c.decoded(body, coding, fault.Unavailable)
+}
+
+// decoded is Decoded for any body. bad is the kind of error if it cannot be decoded: another attempt goes on with a
+// blob, and gets the same bytes of a document.
+func (c *Call) decoded(body io.Reader, coding string, bad fault.Kind) (io.Reader, error) {
 	buffered := bufio.NewReader(body)
 	head, _ := buffered.Peek(2) // the reader of the body gets the error
 	var (
@@ -62,9 +70,9 @@ func (c *Call) Decoded(body io.Reader, coding string) (io.Reader, error) {
 		return nil, c.UnknownCoding(coding)
 	}
 	if err != nil {
-		return nil, c.badCoding(coding, err)
+		return nil, c.badCoding(bad, coding, err)
 	}
-	return &decoding{Reader: plain, call: c, coding: coding}, nil
+	return &decoding{Reader: plain, call: c, coding: coding, bad: bad}, nil
 }
 
 // isGzip reports whether head begins a gzip stream (RFC 1952 §2.3.1).
@@ -80,21 +88,26 @@ type decoding struct {
 	io.Reader
 	call   *Call
 	coding string
+	bad    fault.Kind
 }
 
 func (d *decoding) Read(p []byte) (int, error) {
 	n, err := d.Reader.Read(p)
 	if err != nil && err != io.EOF {
-		err = d.call.badCoding(d.coding, err)
+		err = d.call.badCoding(d.bad, d.coding, err)
 	}
 	return n, err
 }
 
-// badCoding returns the error of a body that cannot be decoded. If the connection caused it, that is
-// the error.
-func (c *Call) badCoding(coding string, err error) error {
+// badCoding returns the error of a body that cannot be decoded, of the kind bad. If the connection caused it, that
+// is the error.
+func (c *Call) badCoding(bad fault.Kind, coding string, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
-	return c.Fault(fault.Unavailable, "", fmt.Errorf("the answer is not valid %s: %w", coding, err))
+	why := err.Error()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		why = "it ends too early"
+	}
+	return c.Fault(bad, uncompressedHint, fmt.Errorf("the answer is not valid %s: %s", coding, why))
 }

@@ -90,7 +90,7 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 			"sort the tags for --latest by `ORDER`: version, time or name (default time if every tag has one, else version)")
 		set.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository in which fewer than `N` tags are selected")
 		set.BoolVar(&f.Matching, "require-match", false,
-			"fail if an --include, an --include-tags or --letters matches nothing, or if nothing is selected")
+			"fail if a rule that names repositories or tags matches nothing, or if nothing is selected")
 		set.BoolVar(&f.Untagged, "untagged", false,
 			"also select, by digest, manifests that no tag and no index points to, if SOURCE can list them")
 		set.BoolVar(&f.Skip, "skip-broken", false, SkipBrokenText)

@@ -99,6 +99,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 		return err
 	}
 	if f.dryRun {
+		noteUnwritten(a, f.failedTo)
 		f.failedTo = ""
 	}
 	if err := run.CheckWritable(f.failedTo, f.file); err != nil {

@@ -144,6 +144,9 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 	if f.parallel > 0 {
 		a.Common.Images = f.parallel
 	}
+	if f.dryRun {
+		noteUnwritten(a, f.failedTo)
+	}
 	return run.Stream(a, cmd, run.Streaming{
 		Past:      "transferred",
 		Verb:      "transfer",
@@ -196,6 +199,13 @@ func (f transferFlags) byNames(d *dray.Dray, tell event.Observer, req *dray.Tran
 	req.Sources = []string{from}
 	req.Target, err = d.RegistryHost(f.targetName, fault.Target, tell)
 	return err
+}
+
+// noteUnwritten notes that a dry run does not write failedTo, the file of --failed-to; "" if there is none.
+func noteUnwritten(a *app.App, failedTo string) {
+	if failedTo != "" {
+		a.Note(event.Event{Kind: event.Noted, Text: "--dry-run does not write " + failedTo + ", the file of --failed-to"})
+	}
 }
 
 func transferRequest(

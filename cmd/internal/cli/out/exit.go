@@ -43,7 +43,7 @@ var ExitMeanings = []struct {
 	{5, "moved: a name points elsewhere than when the plan was made"},
 	{ExitPartly, "partly done: some steps succeeded and some failed"},
 	{ExitDiffers, "differs: dray verify found a difference"},
-	{8, "refused by a rule of dray"},
+	{8, "refused by a rule of dray, or the registry does not do it"},
 	{75, "throttled: a registry asks to wait longer than --max-wait"},
 	{ExitInterrupted, "interrupted"},
 }

@@ -53,7 +53,11 @@ func TestARunWithoutATerminalTellsWhereItIsEveryTenSeconds(t *testing.T) {
 		if err.String() != want {
 			t.Errorf("got  %q\nwant %q", err.String(), want)
 		}
+		s.Observe(event.Event{Kind: event.Retried, Host: "a.example", Wait: 5 * time.Minute, Err: errors.New("the registry answers 503"), Time: time.Now()})
 		time.Sleep(10 * time.Second)
+		if !strings.Contains(err.String(), "; waiting for a.example until ") || !strings.HasSuffix(err.String(), "the registry answers 503; "+strings.SplitN(want, "; ", 2)[1]) {
+			t.Errorf("what is tried again is not told: %q", err.String())
+		}
 		s.End()
 		if n := strings.Count(err.String(), "\n"); n != 2 {
 			t.Errorf("%d lines after 21 s", n)

@@ -81,6 +81,10 @@ func (t *tally) see(e event.Event) {
 		t.blobs = map[string]*blob{}
 	case event.Waiting:
 		t.waits[e.Host] = wait{e.Time.Add(e.Wait), e.Text}
+	case event.Retried:
+		if e.Host != "" && e.Wait >= time.Second && e.Err != nil && !t.waits[e.Host].until.After(e.Time) {
+			t.waits[e.Host] = wait{e.Time.Add(e.Wait), e.Err.Error()}
+		}
 	}
 }
 

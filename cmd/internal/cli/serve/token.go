@@ -134,7 +134,7 @@ func newTokenRevoke(a *app.App) *cobra.Command {
 		return ids, err
 	}
 	e := ending{done: "revoked", what: "tokens", end: app.Office.RevokeToken, list: good}
-	return newEnding(a, e, &cobra.Command{
+	cmd := newEnding(a, e, &cobra.Command{
 		Use:   "revoke ID...",
 		Short: "Revoke tokens at once",
 		Long: "Revoke tokens by their ids, as dray serve token list shows them. Running jobs of their owners " +
@@ -142,4 +142,13 @@ func newTokenRevoke(a *app.App) *cobra.Command {
 		Example: "  dray serve token revoke yp3k2m7qaz",
 		Args:    flag.AtLeast(1, "the ids of tokens, as "+shell.Dray("serve", "token", "list")+" shows them"),
 	})
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ids := make([]string, len(args)) // a whole token is a secret: no request and no message may have it
+		for i, id := range args {
+			ids[i] = wire.TokenID(id)
+		}
+		return run(cmd, ids)
+	}
+	return cmd
 }

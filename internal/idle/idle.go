@@ -1,0 +1,226 @@
+// Package idle finds the rules of a transfer that match nothing. Most of them are typing errors, and what
+// such a rule should have excluded would be sent without a word.
+package idle
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Limits of what is kept and told.
+const (
+	maxNames = 1000 // names to find similar ones
+	maxLines = 3    // lines for the rules of one kind; more rules are counted in one line
+)
+
+// rule is a rule that matches nothing.
+type rule struct {
+	kind string // the flag or the key of the configuration: "include", "map"
+	text string // as it was written
+	like string // the name that it may have meant; "" if it is not a name
+}
+
+// Repositories returns lines for the rules of s that match none of all, the paths of the listed repositories.
+func Repositories(s plan.Selection, all []string) []string {
+	rules := among("include", s.IncludeRepositories, all)
+	if s.Letters.String() != "" && !slices.ContainsFunc(all, s.Letters.Match) {
+		rules = append(rules, rule{kind: "letters", text: s.Letters.String()})
+	}
+	rules = append(rules, among("exclude", s.ExcludeRepositories, all)...)
+	return lines(append(rules, among("ignore-pattern", s.Ignore, all)...), "repository", len(all), all)
+}
+
+// Renames returns lines for the rules of m that change none of the paths, those of the selected repositories.
+func Renames(m plan.Mapping, paths []string) []string {
+	var rules []rule
+	if prefix := strings.TrimSuffix(m.StripPrefix, "/"); prefix != "" {
+		strips := func(path string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
+		if !slices.ContainsFunc(paths, strips) {
+			rules = append(rules, rule{"strip", m.StripPrefix, prefix})
+		}
+	}
+	used := make([]bool, len(m.Rename))
+	for _, path := range paths {
+		mark(used, m.Rename, m.Stripped(path))
+	}
+	return lines(append(rules, unused("rewrite", m.Rename, used)...), "selected repository", len(paths), paths)
+}
+
+// Tags tracks which rules about tags match none of the tags of all sources. The zero Tags has seen none. It is
+// safe for concurrent use.
+type Tags struct {
+	mu       sync.Mutex
+	seen     map[ref.Repo]bool
+	idle     []rule          // of the tags so far
+	keys     map[string]bool // the tags that pairs name, and whether one of them is selected
+	renamed  []bool          // which substitutions apply to a selected tag
+	names    []string        // some of the tags
+	chosen   []string        // some of the selected tags
+	listed   int
+	selected int
+	part     bool // of a source, only the newest tags were listed
+}
+
+// Saw records the tags of repo and those that sel keeps, which m renames. A repository that is surveyed again
+// does not count twice.
+func (t *Tags) Saw(repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept []oci.Listed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.seen[repo] {
+		return
+	}
+	if t.seen == nil {
+		t.seen, t.keys, t.renamed = map[ref.Repo]bool{}, map[string]bool{}, make([]bool, len(m.Rename))
+		t.idle = append(among("include-tags", sel.IncludeTags, nil), among("exclude-tags", sel.ExcludeTags, nil)...)
+		for _, key := range m.Keys() {
+			t.keys[key] = false
+		}
+	}
+	t.seen[repo] = true
+	for _, one := range kept {
+		if _, named := t.keys[one.Tag]; named {
+			t.keys[one.Tag] = true
+		} else {
+			mark(t.renamed, m.Rename, one.Tag)
+		}
+	}
+	if len(t.idle) > 0 {
+		names := namesOf(tags, len(tags))
+		still := append(among("include-tags", sel.IncludeTags, names), among("exclude-tags", sel.ExcludeTags, names)...)
+		t.idle = slices.DeleteFunc(t.idle, func(r rule) bool { return !slices.Contains(still, r) })
+	}
+	t.names = append(t.names, namesOf(tags, maxNames-len(t.names))...)
+	t.chosen = append(t.chosen, namesOf(kept, maxNames-len(t.chosen))...)
+	t.listed, t.selected = t.listed+len(tags), t.selected+len(kept)
+}
+
+// Part records that only the newest tags of a source were listed.
+func (t *Tags) Part() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.part = true
+}
+
+// Empty reports whether all tags of all sources were listed, and there are none.
+func (t *Tags) Empty() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.seen) > 0 && t.listed == 0 && !t.part
+}
+
+// Lines returns lines for the rules that matched no tag, and one if no tag is selected.
+func (t *Tags) Lines(sel plan.Selection, m plan.TagMap) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := lines(t.idle, "tag", t.listed, t.names)
+	chooses := len(sel.IncludeTags)+len(sel.ExcludeTags) > 0 || sel.Versions.String() != "" || !sel.Since.IsZero()
+	if t.listed > 0 && t.selected == 0 && chooses && !sel.Untagged {
+		out = append(out, fmt.Sprintf("none of the %d tags of the sources is selected", t.listed))
+	}
+	if t.selected == 0 {
+		return out
+	}
+	var rules []rule
+	for _, key := range m.Keys() {
+		if !t.keys[key] {
+			rules = append(rules, rule{"map", key, key})
+		}
+	}
+	rules = append(rules, unused("rename", m.Rename, t.renamed)...)
+	return append(out, lines(rules, "selected tag", t.selected, t.chosen)...)
+}
+
+// namesOf returns the names of the first tags, most of them.
+func namesOf(tags []oci.Listed, most int) (names []string) {
+	for _, one := range tags[:min(len(tags), most)] {
+		names = append(names, one.Tag)
+	}
+	return names
+}
+
+// among returns the patterns that match none of all. A pattern that takes too long counts as one that
+// matches, since the selection fails with its error.
+func among(kind string, ps plan.Patterns, all []string) (rules []rule) {
+	for _, p := range ps {
+		matches := func(name string) bool { ok, err := p.Match(name); return ok || err != nil }
+		if !slices.ContainsFunc(all, matches) {
+			rules = append(rules, rule{kind, p.String(), likeOf(p.String())})
+		}
+	}
+	return rules
+}
+
+// likeOf returns the name that a pattern may have meant: a glob without its wildcards; "" for expressions.
+func likeOf(pattern string) string {
+	if strings.HasPrefix(pattern, "re:") {
+		return ""
+	}
+	return strings.Trim(strings.NewReplacer("*", "", "?", "").Replace(pattern), "/-.")
+}
+
+// mark sets used for the substitutions that apply to s, each to the result of those before it.
+func mark(used []bool, all plan.Renames, s string) {
+	for i, sub := range all {
+		used[i] = used[i] || sub.Match.MatchString(s)
+		s = sub.Match.ReplaceAllString(s, sub.With)
+	}
+}
+
+func unused(kind string, all plan.Renames, used []bool) (rules []rule) {
+	for i, sub := range all {
+		if !used[i] {
+			rules = append(rules, rule{kind, sub.Match.String(), literal(sub.Match)})
+		}
+	}
+	return rules
+}
+
+// literal returns the text with which each match of an expression begins, if that is all of it; "" otherwise.
+func literal(expression *regexp.Regexp) string {
+	prefix, whole := expression.LiteralPrefix()
+	if !whole {
+		return ""
+	}
+	return prefix
+}
+
+// lines says which rules match none of the total names, and which of the names are similar. what is one of
+// them: "tag", "repository". Of many rules of one kind it names only the first.
+func lines(rules []rule, what string, total int, names []string) (out []string) {
+	counts := map[string]int{}
+	for _, r := range rules {
+		counts[r.kind]++
+	}
+	told := map[string]bool{}
+	for _, r := range rules {
+		n := counts[r.kind]
+		switch {
+		case n <= maxLines:
+			out = append(out, r.line(what, total, names))
+		case !told[r.kind]:
+			told[r.kind] = true
+			out = append(out, fmt.Sprintf("%s: %d rules match no %s of %d, such as %q", r.kind, n, what, total, r.text))
+		}
+	}
+	return out
+}
+
+func (r rule) line(what string, total int, names []string) string {
+	line := fmt.Sprintf("%s %q matches no %s of %d", r.kind, r.text, what, total)
+	var near []string
+	if r.like != "" {
+		near = name.Similar(r.like, name.WithPrefixes(names))
+	}
+	if len(near) > 0 {
+		line += "; similar: " + strings.Join(near, ", ")
+	}
+	return line
+}
