@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray"
@@ -19,7 +18,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/registry"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -83,7 +81,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	p.metrics = measure.NewMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
 	d.Requests = p.metrics.Request
-	in := place.Inside{Local: p.local, Proxied: egress.Proxied, SignIn: signIn}
+	in := place.Inside{Local: p.local, Proxied: egress.Proxied, SignIn: c.signIn(p.hosts)}
 	if p.db.Postgres() { // only then do other processes share the limits
 		in.Draw = p.budgets.draw
 	}
@@ -221,11 +219,4 @@ func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() er
 		return nil, nil, errors.Join(err, p.close())
 	}
 	return p.access, p.close, nil
-}
-
-// signIn is the hint for a user of a server who needs a login at host: the server does not use the logins of
-// the user's machine.
-func signIn(host string) string {
-	return "send a login with the request, or store it at the server: " +
-		shell.Dray("serve", "secret", "put", strings.ReplaceAll(host, ":", "-"), host)
 }
