@@ -181,6 +181,7 @@ func (c Config) filled() (Config, error) {
 const (
 	databaseFile = "dray.db"
 	keyFile      = "key"
+	storageDir   = "storage" // the content of the registry
 	uploadsDir   = "uploads" // the state of unfinished uploads to other registries
 )
 
