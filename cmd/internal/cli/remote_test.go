@@ -239,6 +239,11 @@ func TestAJobThatIsCanceledSaysWhatIsNotFinished(t *testing.T) {
 		if code != 130 || !strings.HasSuffix(err.String(), want) || strings.Contains(err.String(), "failed") {
 			t.Errorf("%s: code %d, stderr %s", words, code, err.String())
 		}
+		listed.Reset()
+		program(t.Context(), []string{"jobs", "show", id, "--server", url}, world)
+		if !strings.Contains(listed.String(), "0 of 1 step done, 1 not finished") {
+			t.Errorf("%s: jobs show: %s", words, listed.String())
+		}
 		if args[0] == "transfer" && !strings.Contains(err.String(), "1 image left to do, listed in ") {
 			t.Errorf("%s", err.String())
 		}

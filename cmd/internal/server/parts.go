@@ -273,7 +273,9 @@ func (c Config) hasData() error {
 }
 
 // localContent reports whether the content of the registry is in c.Data.
-func (c Config) localContent() bool { return c.Storage.Driver == "" || c.Storage.Driver == "filesystem" }
+func (c Config) localContent() bool {
+	return c.Storage.Driver == "" || c.Storage.Driver == "filesystem"
+}
 
 // someOf returns NotFound if none of paths exists.
 func (c Config) someOf(paths ...string) error {
