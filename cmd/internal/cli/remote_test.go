@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
@@ -111,6 +112,55 @@ func TestWaitingOutlivesAServerThatWasKilled(t *testing.T) {
 	r := <-ended
 	if want := dst.Host + "/app:v1@" + image.Digest() + "\n"; r.code != 0 || r.out != want || !strings.Contains(r.err, "copied 1 tag") {
 		t.Errorf("code %d, stdout %q, stderr %q", r.code, r.out, r.err)
+	}
+}
+
+func TestAServerThatDoesNotAnswerAnyMoreIsSaidAtOnce(t *testing.T) {
+	asked, goOn := make(chan struct{}, 1), make(chan struct{})
+	defer close(goOn)
+	src := testbed.Distribution(t, testbed.Options{Front: slow(asked, goOn)})
+	dst := testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Size: 4096})
+	data := filepath.Join(t.TempDir(), "data")
+	server := startServer(t, data, "127.0.0.1:0")
+	ctx, interrupt := context.WithCancel(t.Context())
+	said, err := io.Pipe()
+	left := make(chan int, 1)
+	go func() {
+		left <- program(ctx, []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + server.host},
+			app.IO{In: strings.NewReader(""), Out: io.Discard, Err: err, Env: noEnv})
+		err.Close()
+	}()
+	<-asked
+	server.kill()
+	lines := bufio.NewScanner(said)
+	next := func(want string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
+		}
+		t.Fatalf("not said: %s", want)
+	}
+	start := time.Now()
+	next("dray: the server does not answer since ")
+	if took := time.Since(start); took > 8*time.Second { // before the first line of progress
+		t.Errorf("it was said after %s", took)
+	}
+	server = startServer(t, data, server.host)
+	next("dray: the server answers again")
+	server.kill()
+	next("dray: the server does not answer since ")
+	interrupt()
+	next("dray: interrupted: the server does not answer; job ")
+	if !strings.Contains(lines.Text(), " continues when it is back; to see it: ") {
+		t.Error(lines.Text())
+	}
+	for lines.Scan() { // lets the program write the rest
+	}
+	if code := <-left; code != 130 {
+		t.Error(code)
 	}
 }
 
@@ -238,6 +288,11 @@ func TestAJobThatIsCanceledSaysWhatIsNotFinished(t *testing.T) {
 		close(goOn)
 		if code != 130 || !strings.HasSuffix(err.String(), want) || strings.Contains(err.String(), "failed") {
 			t.Errorf("%s: code %d, stderr %s", words, code, err.String())
+		}
+		listed.Reset()
+		program(t.Context(), []string{"jobs", "show", id, "--server", url}, world)
+		if !strings.Contains(listed.String(), "0 of 1 step done, 1 not finished") {
+			t.Errorf("%s: jobs show: %s", words, listed.String())
 		}
 		if args[0] == "transfer" && !strings.Contains(err.String(), "1 image left to do, listed in ") {
 			t.Errorf("%s", err.String())

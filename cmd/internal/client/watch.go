@@ -21,13 +21,18 @@ const (
 	maxEvent   = 4 << 20          // bytes of the longest line of an event
 	silence    = 60 * time.Second // a connection without events and heartbeats for this long is dead
 	reconnects = 30               // attempts to reach a server again that has answered before; about two minutes
+	missed     = 4                // failed attempts in a row, in less than a second, after which Watch yields Away
 )
+
+// Away is the kind of an event that no server sends: Watch yields it once when the server does not answer any
+// more, and then tries on. The next other event says that the server is back.
+const Away = "away"
 
 // Watch yields the events of a job that follow sequence number after. With 0 it begins with the oldest
 // event that the server still has. The first event is the job's state, then come the events of its run,
 // and the last one is "ended". "state" and "ended" carry the job.
 //
-// If the connection breaks, Watch connects again and continues after the last event. The sequence ends
+// If the connection breaks, Watch connects again and continues after the last event. It yields Away if it cannot. The sequence ends
 // after "ended", or with an error, which is Canceled if ctx has ended.
 func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
@@ -46,6 +51,9 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wi
 			failures++
 			if err != nil && (!fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Throttled) || failures > most) {
 				yield(wire.Event{}, err)
+				return
+			}
+			if failures == missed && most == reconnects && fault.Is(err, fault.Unavailable) && !yield(wire.Event{Kind: Away}, nil) {
 				return
 			}
 			t := time.NewTimer(min(time.Duration(failures*failures)*50*time.Millisecond, 5*time.Second))

@@ -31,7 +31,7 @@ var contentParts = []struct{ below, part string }{
 	{"blobs", "/"},
 }
 
-const storageRoot = "storage/docker/registry/v2"
+const storageRoot = storageDir + "/docker/registry/v2"
 
 // smallFiles lists the files of the registry and of the vault in the data directory.
 var smallFiles = []string{"http-secret", "referrers-indexed", keyFile}
@@ -42,10 +42,14 @@ var smallFiles = []string{"http-secret", "referrers-indexed", keyFile}
 // collection of the registry may run meanwhile. Unfinished uploads are not copied.
 //
 // Backup copies neither a PostgreSQL database, which has its own tools (pg_dump), nor content in an
-// object store. The returned Saved tells which parts the backup holds.
+// object store. The returned Saved tells which parts the backup holds. The error is NotFound if no data of a
+// server is there.
 func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
+		return wire.Saved{}, err
+	}
+	if err := c.hasData(); err != nil {
 		return wire.Saved{}, err
 	}
 	s := wire.Saved{Created: time.Now().UTC().Truncate(time.Second), Database: "postgres"}
@@ -66,7 +70,7 @@ func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 		}
 		s.Key = s.Key || name == keyFile && err == nil
 	}
-	if s.Content = c.Storage.Driver == "" || c.Storage.Driver == "filesystem"; s.Content {
+	if s.Content = c.localContent(); s.Content {
 		if err := copyContent(ctx, c.Data, to, &s); err != nil {
 			return s, backupFault("back up", c.Data, err)
 		}

@@ -181,6 +181,7 @@ func (c Config) filled() (Config, error) {
 const (
 	databaseFile = "dray.db"
 	keyFile      = "key"
+	storageDir   = "storage" // the content of the registry
 	uploadsDir   = "uploads" // the state of unfinished uploads to other registries
 )
 
@@ -229,6 +230,33 @@ func (c Config) hosts(addr net.Addr) []string {
 		seen[s] = true
 		return was
 	})
+}
+
+// signIn returns the hint for a user of the server who needs a login at a host. The server does not use the
+// logins of the user's machine, and without --server, the command would store the login there.
+func (c Config) signIn(hosts []string) func(host string) string {
+	at := c.url(hosts)
+	return func(host string) string {
+		return "send a login with the request, or store it at the server: " +
+			shell.Dray("serve", "secret", "put", strings.ReplaceAll(host, ":", "-"), host,
+				"-u", "USER", "--password-stdin", "--server", at)
+	}
+}
+
+// url returns the URL of the server for people, or "URL" if the server does not know it: it listens on all
+// interfaces without a PublicURL, or it is a worker.
+func (c Config) url(hosts []string) string {
+	listen, _, _ := net.SplitHostPort(c.Listen)
+	ip := net.ParseIP(listen)
+	switch {
+	case c.PublicURL != "":
+		return c.PublicURL
+	case len(hosts) == 0 || listen == "" || ip != nil && ip.IsUnspecified():
+		return "URL"
+	case c.TLS.Cert != "":
+		return "https://" + hosts[0]
+	}
+	return "http://" + hosts[0]
 }
 
 // own returns the names that mean the embedded registry in rules. hosts are its hosts; a worker has

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/drayage/dray"
@@ -49,6 +50,33 @@ func TestTheHostOfAServerIsOneThatNamesCanBeginWith(t *testing.T) {
 		c := Config{Listen: "127.0.0.1:0", PublicURL: url}
 		if got := c.hosts(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000})[0]; got != want {
 			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
+
+func TestTheHintForALoginNamesTheServerWhereItIsStored(t *testing.T) {
+	for _, tt := range []struct {
+		c    Config
+		addr string // "" is a worker
+		want string
+	}{
+		{Config{Listen: "0.0.0.0:5000", PublicURL: "https://dray.example"}, "0.0.0.0:5000", "https://dray.example"},
+		{Config{Listen: "127.0.0.1:5000"}, "127.0.0.1:5000", "http://127.0.0.1:5000"},
+		{Config{Listen: "dray.example:5000", TLS: TLS{Cert: "x"}}, "10.0.0.1:5000", "https://dray.example:5000"},
+		{Config{Listen: "0.0.0.0:5000"}, "0.0.0.0:5000", "URL"},
+		{Config{Listen: "127.0.0.1:5000"}, "", "URL"},
+	} {
+		var hosts []string
+		if tt.addr != "" {
+			at, err := net.ResolveTCPAddr("tcp", tt.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hosts = tt.c.hosts(at)
+		}
+		want := "dray serve secret put reg.example-5005 reg.example:5005 -u USER --password-stdin --server " + tt.want
+		if got := tt.c.signIn(hosts)("reg.example:5005"); !strings.HasSuffix(got, ": "+want) {
+			t.Errorf("%+v: %s", tt.c.Listen, got)
 		}
 	}
 }

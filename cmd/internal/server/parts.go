@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray"
@@ -19,7 +20,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/registry"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -83,7 +83,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	p.metrics = measure.NewMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
 	d.Requests = p.metrics.Request
-	in := place.Inside{Local: p.local, Proxied: egress.Proxied, SignIn: signIn}
+	in := place.Inside{Local: p.local, Proxied: egress.Proxied, SignIn: c.signIn(p.hosts)}
 	if p.db.Postgres() { // only then do other processes share the limits
 		in.Draw = p.budgets.draw
 	}
@@ -203,15 +203,35 @@ func dataFault(dir string, err error) error {
 }
 
 // OpenAccess opens the access control of a server's data, for commands that an operator runs on the
-// server's machine. If the database is a file and a server is running, the error is Conflict. The
-// caller must call done when it is finished.
+// server's machine. It creates nothing: if a database file or the key is missing, the error is NotFound or
+// Invalid. If the database is a file and a server is running, the error is Conflict. The caller must call
+// done when it is finished.
 func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() error, err error) {
+	if c, err = c.filled(); err != nil {
+		return nil, nil, err
+	}
+	if path, ok := filePath(c.Database); ok {
+		if err := c.someOf(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	c.Key.Missing = access.RefuseKey
+	return c.openAccess(ctx)
+}
+
+// BeginAccess is OpenAccess for commands that prepare a server before its first start: it creates what is
+// missing.
+func BeginAccess(ctx context.Context, c Config) (a *access.Access, done func() error, err error) {
 	if c, err = c.filled(); err != nil {
 		return nil, nil, err
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, nil, dataFault(c.Data, err)
 	}
+	return c.openAccess(ctx)
+}
+
+func (c Config) openAccess(ctx context.Context) (*access.Access, func() error, error) {
 	p := &parts{config: c}
 	if err := p.openAccess(ctx); err != nil {
 		if errors.Is(err, store.ErrHeld) {
@@ -223,9 +243,52 @@ func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() er
 	return p.access, p.close, nil
 }
 
-// signIn is the hint for a user of a server who needs a login at host: the server does not use the logins of
-// the user's machine.
-func signIn(host string) string {
-	return "send a login with the request, or store it at the server: " +
-		shell.Dray("serve", "secret", "put", strings.ReplaceAll(host, ":", "-"), host)
+// Collect removes content that no image of the registry in c.Data needs; see registry.Collect. It creates no
+// directory: the error is NotFound if c.Data has neither a database nor content.
+func Collect(ctx context.Context, c Config, o registry.CollectOptions) (registry.Collected, error) {
+	c, err := c.filled()
+	if err != nil {
+		return registry.Collected{}, err
+	}
+	if err := c.hasData(); err != nil {
+		return registry.Collected{}, err
+	}
+	o.Storage, o.Log = c.Storage, c.Log
+	return registry.Collect(ctx, c.Data, o)
+}
+
+// hasData returns NotFound if no server has used c.Data and it has no content. It cannot tell if the database
+// and the content are elsewhere.
+func (c Config) hasData() error {
+	path, isFile := filePath(c.Database)
+	switch {
+	case !c.localContent() && isFile:
+		return c.someOf(path)
+	case !c.localContent():
+		return nil
+	case isFile:
+		return c.someOf(path, filepath.Join(c.Data, storageDir))
+	}
+	return c.someOf(filepath.Join(c.Data, keyFile), filepath.Join(c.Data, storageDir))
+}
+
+// localContent reports whether the content of the registry is in c.Data.
+func (c Config) localContent() bool {
+	return c.Storage.Driver == "" || c.Storage.Driver == "filesystem"
+}
+
+// someOf returns NotFound if none of paths exists.
+func (c Config) someOf(paths ...string) error {
+	for _, path := range paths {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return nil // what opens it says what else is wrong
+		}
+	}
+	return &fault.Fault{
+		Kind: fault.NotFound,
+		Op:   "open data of server",
+		Name: c.Data,
+		Hint: "correct --data, --database or the section server: of the configuration; dray serve makes new data",
+		Err:  errors.New("no data of a dray server is there"),
+	}
 }

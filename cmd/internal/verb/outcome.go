@@ -16,8 +16,10 @@ import (
 // names were not confirmed.
 func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 	var unsure []access.Entry
+	states := map[dray.State]int{}
 	for _, s := range steps {
 		said := w.wasAnnounced(s.To)
+		states[s.State]++
 		switch s.State {
 		case dray.Done, dray.Unchanged:
 			w.good++
@@ -37,7 +39,8 @@ func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 			return err
 		}
 	}
-	w.tally.done(len(steps))
+	done, failed := states[dray.Done]+states[dray.Unchanged], states[dray.Failed]
+	w.tally.ended(done, failed, len(steps)-done-failed)
 	w.audit(ctx, unsure)
 	return nil
 }

@@ -21,6 +21,8 @@ const (
 type tally struct {
 	mu       sync.Mutex
 	sum      wire.Progress
+	failed   int // steps that the report has as failed
+	left     int // steps that were not finished
 	blobs    map[string]*wire.Blob
 	waits    map[string]wire.Wait
 	samples  []sample
@@ -74,13 +76,16 @@ func (t *tally) steps(n int) { t.mu.Lock(); t.sum.Steps = n; t.mu.Unlock() }
 
 func (t *tally) planned(n int) { t.mu.Lock(); t.sum.Steps += n; t.mu.Unlock() }
 
-// done adds n steps that ended. A transfer reports its steps only when they have ended, so the number
-// of planned steps grows with them.
-func (t *tally) done(n int) {
+// ended adds steps that ended: done of them are as planned, failed of them failed, and left of them were not
+// finished. A transfer reports its steps only when they have ended, so the number of planned steps grows with
+// them.
+func (t *tally) ended(done, failed, left int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sum.Finished += n
-	t.sum.Steps = max(t.sum.Steps, t.sum.Finished)
+	t.sum.Finished += done
+	t.left += left
+	t.failed += failed
+	t.sum.Steps = max(t.sum.Steps, t.sum.Finished+t.failed+t.left)
 }
 
 // snapshot returns the progress as JSON. fresh is false if it equals the previous snapshot.
@@ -88,6 +93,7 @@ func (t *tally) snapshot() (raw json.RawMessage, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, now := t.sum, time.Now()
+	p.Failed = max(p.Failed, t.failed) // a step that was refused before it began has no event
 	for _, b := range t.blobs {
 		p.Done += b.Done
 		p.Blobs = append(p.Blobs, *b)

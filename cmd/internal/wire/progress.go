@@ -13,8 +13,8 @@ import (
 // Job contains.
 type Progress struct {
 	Steps    int     `json:"steps"`             // planned so far; 0 while a plan is made
-	Finished int     `json:"finished"`          // steps that ended, successfully or not
-	Failed   int     `json:"failed,omitempty"`  // steps that failed; Finished counts them too
+	Finished int     `json:"finished"`          // steps that are done, or were done before
+	Failed   int     `json:"failed,omitempty"`  // steps that failed
 	Done     int64   `json:"doneBytes"`         // bytes transferred
 	Total    int64   `json:"totalBytes"`        // bytes to transfer, of the blobs known so far
 	Blobs    []Blob  `json:"blobs,omitempty"`   // blobs in transfer, the oldest first, at most 16

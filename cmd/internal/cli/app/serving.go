@@ -32,11 +32,15 @@ type Serving struct {
 	Serve   func(context.Context, Setup) error // returns when the context ends
 	Work    func(context.Context, Setup) error // the same, but only runs jobs
 	Check   func(context.Context, Setup) ([]wire.Finding, error)
-	Office  func(context.Context, Setup) (o Office, done func() error, err error)
+	Office  OpenOffice // data that exists
+	Begin   OpenOffice // the same, but creates the data of a server that has not started yet
 	Collect func(context.Context, Setup, Sweep) (wire.Collected, error)
 	Backup  func(ctx context.Context, s Setup, to string) (wire.Saved, error)
 	Restore func(ctx context.Context, s Setup, from string) (wire.Saved, error)
 }
+
+// OpenOffice opens the data of a server. The caller must call done.
+type OpenOffice func(context.Context, Setup) (o Office, done func() error, err error)
 
 // Setup holds the settings of a server from the flags, the configuration and the environment.
 type Setup struct {

@@ -225,7 +225,11 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 	at("ended", j.Ended)
 	var p wire.Progress
 	if json.Unmarshal(j.Progress, &p) == nil && p.Steps > 0 {
-		add("progress", out.BeatOf(p))
+		line := out.BeatOf(p)
+		if j.State.Ended() {
+			line = out.EndOf(p)
+		}
+		add("progress", line)
 	}
 	if !j.Started.IsZero() {
 		end := j.Ended

@@ -219,12 +219,26 @@ func BeatOf(p wire.Progress) string {
 	return beatLine(t.at(time.Now()))
 }
 
+// EndOf returns the line of a run at a server that has ended, such as "5 of 7 steps done, 1 failed, 1 not
+// finished".
+func EndOf(p wire.Progress) string {
+	left := map[dray.State]int{dray.Failed: p.Failed, dray.NotFinished: p.Steps - p.Finished - p.Failed}
+	parts := append([]string{stepsDone(p.Finished, p.Steps)}, Left(left)...)
+	if p.Total > 0 {
+		parts = append(parts, Size(p.Done)+" of "+Size(p.Total))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// stepsDone returns "2 of 5 steps done".
+func stepsDone(done, all int) string { return fmt.Sprintf("%d of %s done", done, Plural(all, "step")) }
+
 // beatLine returns a line such as "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for
 // docker.io until 14:05:00, 429".
 func beatLine(s state) string {
 	head := "planning"
 	if s.steps > 0 {
-		head = fmt.Sprintf("%d of %d steps done", s.finished, s.steps)
+		head = stepsDone(s.finished, s.steps)
 	}
 	if s.queued {
 		head = "waiting for a worker of the server"

@@ -20,6 +20,7 @@ import (
 type There struct {
 	Client *client.Client
 	reader *dray.Dray // made by names
+	gone   bool       // whether the server does not answer
 	Job    wire.Job
 }
 
@@ -47,30 +48,50 @@ const away = 5 * time.Minute
 // follow reports to s how far the job is, until the job has ended. It calls news when the report may have
 // grown. If the server does not answer, follow tries again for a while.
 func (t *There) follow(ctx context.Context, s *out.Story, news func() error) error {
-	after, heard, gone := int64(0), time.Now(), false
+	after, heard := int64(0), time.Now()
 	for {
 		for e, err := range t.Client.Watch(ctx, t.Job.ID, after) {
 			switch {
 			case ctx.Err() != nil:
-				return &leftOn{t.Job}
+				return &leftOn{t.Job, t.gone}
 			case err != nil && (!fault.Is(err, fault.Unavailable) || time.Since(heard) > away):
 				return err
-			case err != nil && !gone:
-				gone = true
-				s.Say("the server does not answer; dray tries for " + out.Seconds(away) + " to reach job " + t.Job.ID + " again")
+			case err != nil || e.Kind == client.Away:
+				t.sayGone(s, heard)
 			}
 			if err != nil {
 				break // this watch has ended; begin another one
 			}
-			heard, gone, after = time.Now(), false, max(after, e.Seq)
+			if e.Kind == client.Away {
+				continue
+			}
+			t.sayBack(s)
+			heard, after = time.Now(), max(after, e.Seq)
 			if over, err := t.hear(e, s, news); over || err != nil {
 				return err
 			}
 		}
 		if ctx.Err() != nil {
-			return &leftOn{t.Job}
+			return &leftOn{t.Job, t.gone}
 		}
 	}
+}
+
+// sayGone says once that the server does not answer.
+func (t *There) sayGone(s *out.Story, heard time.Time) {
+	if !t.gone {
+		s.Say("the server does not answer since " + out.Moment(heard) + "; dray tries for " + out.Seconds(away) +
+			" to reach job " + t.Job.ID + " again")
+	}
+	t.gone = true
+}
+
+// sayBack says that the server answers again, if it did not.
+func (t *There) sayBack(s *out.Story) {
+	if t.gone {
+		s.Say("the server answers again")
+	}
+	t.gone = false
 }
 
 // hear handles one event of the job.
@@ -195,7 +216,7 @@ func each[T any](
 		err = g.flush()
 	}
 	if ctx.Err() != nil {
-		err = &leftOn{t.Job}
+		err = &leftOn{t.Job, t.gone}
 	}
 	return err
 }

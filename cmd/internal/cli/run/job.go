@@ -17,15 +17,22 @@ var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`
 func IsJobID(s string) bool { return jobForm().MatchString(s) }
 
 // leftOn is the error of a verb whose job continues at the server after an interrupt.
-type leftOn struct{ job wire.Job }
+type leftOn struct {
+	job  wire.Job
+	gone bool // whether the server does not answer
+}
 
-func (g *leftOn) Error() string { return "job " + g.job.ID + " continues at the server" }
+func (g *leftOn) Error() string {
+	if g.gone {
+		return "the server does not answer; job " + g.job.ID + " continues when it is back"
+	}
+	return "job " + g.job.ID + " continues at the server"
+}
 
 // tellGoesOn prints that a job continues, and how to watch or stop it.
 func tellGoesOn(a *app.App, g *leftOn) error {
 	id := g.job.ID
-	a.Warnf("interrupted: job %s continues at the server; "+
-		"to see it: %s; to stop it: %s", id, a.Next("jobs", "watch", id), a.Next("jobs", "cancel", id))
+	a.Warnf("interrupted: %s; to see it: %s; to stop it: %s", g.Error(), a.Next("jobs", "watch", id), a.Next("jobs", "cancel", id))
 	if a.Format == out.FormatJSON {
 		if err := PrintJobID(a, g.job); err != nil {
 			return err

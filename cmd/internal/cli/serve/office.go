@@ -15,16 +15,21 @@ import (
 // inOffice calls do with an office: that of the directory or database that a flag names, else that of the
 // server that is named, else that of the directory that serve uses by default.
 func inOffice(a *app.App, cmd *cobra.Command, f app.PlaceFlags, do func(context.Context, app.Office) error) error {
-	in, err := officeOf(a, cmd, f)
+	in, err := officeOf(a, cmd, f, existing)
 	if err != nil {
 		return err
 	}
 	return in(do)
 }
 
+// existing and begun choose whether data that does not exist is an error, or made: an operator may create a
+// token and store logins before the first start of a server.
+func existing(s *app.Serving) app.OpenOffice { return s.Office }
+func begun(s *app.Serving) app.OpenOffice    { return s.Begin }
+
 // officeOf finds the office, but opens it only when in is called.
 func officeOf(
-	a *app.App, cmd *cobra.Command, f app.PlaceFlags,
+	a *app.App, cmd *cobra.Command, f app.PlaceFlags, choose func(*app.Serving) app.OpenOffice,
 ) (in func(do func(context.Context, app.Office) error) error, err error) {
 	ctx := cmd.Context()
 	if !given(f) {
@@ -48,7 +53,7 @@ func officeOf(
 		if err != nil {
 			return err
 		}
-		o, done, err := here.Office(ctx, s)
+		o, done, err := choose(here)(ctx, s)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,11 @@ func newTokenCreate(a *app.App) *cobra.Command {
 				}
 				t.Expires = time.Now().Add(age)
 			}
-			return inOffice(a, cmd, f, func(ctx context.Context, o app.Office) error {
+			in, err := officeOf(a, cmd, f, begun)
+			if err != nil {
+				return err
+			}
+			return in(func(ctx context.Context, o app.Office) error {
 				made, err := o.MakeToken(ctx, t)
 				if err != nil {
 					return err

@@ -10,17 +10,21 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// openOffice opens the data of a server. It fails if a server uses the data.
-func openOffice(ctx context.Context, s app.Setup) (app.Office, func() error, error) {
-	c, err := configOf(s)
-	if err != nil {
-		return nil, nil, err
+// opening returns a function that opens the data of a server with open. It fails if a server uses the data.
+func opening(
+	open func(context.Context, server.Config) (*access.Access, func() error, error),
+) func(context.Context, app.Setup) (app.Office, func() error, error) {
+	return func(ctx context.Context, s app.Setup) (app.Office, func() error, error) {
+		c, err := configOf(s)
+		if err != nil {
+			return nil, nil, err
+		}
+		acc, done, err := open(ctx, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		return desk{acc}, done, nil
 	}
-	acc, done, err := server.OpenAccess(ctx, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	return desk{acc}, done, nil
 }
 
 // desk is the Office that works on the data itself.

@@ -15,7 +15,8 @@ func New() *app.Serving {
 		Serve:   func(ctx context.Context, s app.Setup) error { return run(ctx, s, server.Run) },
 		Work:    func(ctx context.Context, s app.Setup) error { return run(ctx, s, server.Worker) },
 		Check:   check,
-		Office:  openOffice,
+		Office:  opening(server.OpenAccess),
+		Begin:   opening(server.BeginAccess),
 		Collect: collect,
 		Backup: func(ctx context.Context, s app.Setup, to string) (wire.Saved, error) {
 			return keep(ctx, s, to, server.Backup)
@@ -58,12 +59,10 @@ func collect(ctx context.Context, s app.Setup, o app.Sweep) (wire.Collected, err
 	if err != nil {
 		return wire.Collected{}, err
 	}
-	sum, err := registry.Collect(ctx, c.Data, registry.CollectOptions{
-		Storage:  c.Storage,
+	sum, err := server.Collect(ctx, c, registry.CollectOptions{
 		Untagged: o.Untagged,
 		DryRun:   o.DryRun,
 		Keep:     o.Keep,
-		Log:      c.Log,
 	})
 	return wire.Collected(sum), err
 }
