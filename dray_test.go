@@ -93,7 +93,7 @@ func TestACopyWithinARegistryMountsEveryBlob(t *testing.T) {
 	testbed.Random(t, reg, "test", "25", testbed.RandomOptions{Layers: 10})
 	y.Forget()
 	rep := y.Must(y.Copy(dray.CopyRequest{Source: "http://" + reg.Host + "/test:25", Targets: []string{reg.Host + "/test2:stable"}}))
-	y.WantSpent("GET manifest ×1, HEAD manifest ×1, POST upload ×11, PUT manifest ×1", "") // 3 + n
+	y.WantSpent("GET manifest ×1, HEAD blob ×1, HEAD manifest ×1, POST upload ×11, PUT manifest ×1", "") // 3 + n, and 1 for the first mount
 	if rep.Steps[0].Blobs.Mounted != 11 || rep.Traffic[reg.Host].Sent > 8<<10 {
 		t.Errorf("report %+v, %+v", rep.Steps, rep.Traffic)
 	}
