@@ -33,9 +33,9 @@ type ImportRequest struct {
 
 	// Images are target names, "repository[:tag]". If one begins with the name, an alias or the host of the
 	// target registry, this is removed, and the plan has a note about it. A name stays if Target is a host.
-	// A name without a tag gets the tag of the source or, if the source has none, "latest". If Images and Repositories are empty, the target has the path
-	// and the tag of the source. A source with a digest and no tag is then copied by digest and gets
-	// no tag.
+	// A name without a tag gets the tag of the source or, if the source has none, "latest". If Images and
+	// Repositories are empty, the target has the path and the tag of the source. A source with a digest and
+	// no tag is then copied by digest and gets no tag.
 	Images []string
 
 	// Repositories receive the content by digest, without a tag.
