@@ -48,7 +48,7 @@ func moving() []Command {
 		{Typed: "load", Of: "docker", Why: noArchive},
 		{Typed: "image import", Of: "regctl", Why: noArchive},
 		{Typed: "backup", Of: "oras", Line: "transfer ... oci:backup/", Args: 1},
-		{Typed: "restore", Of: "oras", Line: "copy oci:image ...", Args: 1},
+		{Typed: "restore", Of: "oras", Line: "transfer oci:backup/ ...", Args: 1},
 		{Typed: "acr", Of: "az", Line: "...", Why: "dray takes the place of the words az acr"},
 		{Typed: "delete", Of: "skopeo, crane", Line: "rm --manifest ..."},
 		{Typed: "remove", Line: "rm ..."},
