@@ -211,9 +211,9 @@ func (d *Dray) Name(s string, side fault.Side) (ref.Name, error) { return d.name
 
 // RegistryHost returns the canonical host of a registry that is named as the az acr commands name it:
 // a key of Config.Registries, a login server, the name of an Azure container registry, or an ARM
-// resource ID. "" means Config.Default. side is the side of the errors. obs gets a note if an Azure
-// container registry is named that is not configured. If its name resembles one in Config.Registries, that
-// is an error. The error is [fault.Invalid].
+// resource ID, which means that registry's login server. "" means Config.Default. side is the side of the
+// errors. obs gets a note if an Azure container registry is named that is not configured. If its name
+// resembles one in Config.Registries, that is an error. The error is [fault.Invalid].
 func (d *Dray) RegistryHost(name string, side fault.Side, obs event.Observer) (string, error) {
 	return d.names.Noting(obs).RegistryHost(name, side)
 }

@@ -20,8 +20,8 @@ type ImportRequest struct {
 	// SourceRegistry is set, Source is a path in that registry.
 	Source string
 
-	// SourceRegistry is the name of a registry, its login server, or an ARM resource ID, whose last
-	// segment is the name. If Source begins with the same host, the host is removed and the plan has a
+	// SourceRegistry is the name of a registry, its login server, or an ARM resource ID, which means the
+	// login server of the registry in Azure. If Source begins with the same host, the host is removed and the plan has a
 	// note about it.
 	SourceRegistry string
 
@@ -31,10 +31,11 @@ type ImportRequest struct {
 	// Repositories are full names.
 	Target string
 
-	// Images are target names, "repository[:tag]". A name without a tag gets the tag of the source or,
-	// if the source has none, "latest". If Images and Repositories are empty, the target has the path
-	// and the tag of the source. A source with a digest and no tag is then copied by digest and gets
-	// no tag.
+	// Images are target names, "repository[:tag]". If one begins with the name, an alias or the host of the
+	// target registry, this is removed, and the plan has a note about it. A name stays if Target is a host.
+	// A name without a tag gets the tag of the source or, if the source has none, "latest". If Images and
+	// Repositories are empty, the target has the path and the tag of the source. A source with a digest and
+	// no tag is then copied by digest and gets no tag.
 	Images []string
 
 	// Repositories receive the content by digest, without a tag.

@@ -188,7 +188,7 @@ func (v *verifying) isName(s string) bool {
 	if _, _, whole, err := v.names.Registry(s); err != nil || whole {
 		return false
 	}
-	n, err := v.names.Parse(s, "")
+	n, err := v.names.Noting(nil).Parse(s, "") // pairs parses s again, with its side and its notes
 	return err == nil && (n.IsLayout() || n.Tag != "" || n.Digest != "")
 }
 

@@ -22,47 +22,75 @@ var acrName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`
 // configured name, a login server, the name of an Azure container registry, or an ARM resource
 // ID. "" means r.Default. The error is Invalid.
 //
-// The name of an Azure registry that is not configured gets a note. If it resembles a configured name, it
-// is an error, because it may be a typing error. Like az, RegistryHost ignores the case of names.
+// A resource ID means the registry in Azure, and never a configured one that only has the same name. The name
+// of an Azure registry that is not configured gets a note. If it resembles a configured name, or is one in
+// another case, it is an error, because it may be a typing error.
 func (r *Reader) RegistryHost(name string, side fault.Side) (string, error) {
 	if name = cmp.Or(name, r.Default); name == "" {
 		return "", fault.Misuse("find registry", "", "no registry",
 			"name a registry, or set default-registry in the configuration")
 	}
-	name, err := azName(name)
-	if err == nil {
-		err = ref.NoLogin(name)
-	}
-	if err != nil {
+	if err := ref.NoLogin(name); err != nil {
 		return "", fault.On(side, err)
 	}
-	host, err := r.azRegistry(name)
+	read := r.azRegistry
+	if strings.HasPrefix(name, "/") {
+		read = r.resource
+	}
+	host, err := read(name)
 	return host, fault.On(side, err)
 }
 
-// azName returns the name in an ARM resource ID, and any other name unchanged.
-func azName(s string) (string, error) {
-	if !strings.HasPrefix(s, "/") {
-		return s, nil
-	}
-	segments := strings.Split(strings.Trim(s, "/"), "/")
+// resource returns the login server of the Azure registry with an ARM resource ID.
+func (r *Reader) resource(id string) (string, error) {
+	segments := strings.Split(strings.Trim(id, "/"), "/")
 	n := len(segments)
 	isRegistry := n == 8 && strings.EqualFold(segments[0], "subscriptions") &&
 		strings.EqualFold(segments[5], "Microsoft.ContainerRegistry") && strings.EqualFold(segments[6], "registries")
-	if !isRegistry {
+	if !isRegistry || !isWord(segments[n-1]) {
 		// The error does not repeat the ID, because the ID contains a subscription.
 		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry",
 			"write /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
 	}
-	return segments[n-1], nil
+	host, _ := r.loginServer(segments[n-1])
+	return host, nil
+}
+
+// isWord reports whether s consists of letters and digits. Azure's own names have 5 or more, but an alias may
+// stand for the login server of a shorter one.
+func isWord(s string) bool {
+	_, err := ref.Host(s)
+	return err == nil && !strings.ContainsAny(s, ".:-")
+}
+
+// loginServer returns the host of the Azure registry that is called name, and whether it is configured. An
+// alias may stand for it. It may be in another Azure cloud, or have the hash of a domain name label, if one
+// configured host tells so.
+func (r *Reader) loginServer(name string) (host string, known bool) {
+	name = strings.ToLower(name)
+	host = name + acrSuffix
+	if alias, known := r.known(host); known {
+		return alias, true
+	}
+	hosts := slices.Compact(slices.Sorted(maps.Values(r.Hosts)))
+	if slices.Contains(hosts, host) {
+		return host, true
+	}
+	hosts = slices.DeleteFunc(hosts, func(h string) bool {
+		label, cloud, _ := strings.Cut(h, ".")
+		called, _, _ := strings.Cut(label, "-")
+		return called != name || !strings.HasPrefix(cloud, "azurecr.")
+	})
+	if len(hosts) == 1 {
+		return hosts[0], true
+	}
+	return host, false
 }
 
 func (r *Reader) azRegistry(name string) (string, error) {
 	scheme, rest := cutScheme(name)
-	for _, typed := range []string{rest, strings.ToLower(rest)} {
-		if host, known := r.known(typed); known {
-			return host, r.pin(host, scheme)
-		}
+	if host, known := r.known(rest); known {
+		return host, r.pin(host, scheme)
 	}
 	if ref.LooksLikeHost(rest) {
 		host, err := ref.Host(rest)
@@ -85,16 +113,17 @@ func (r *Reader) azRegistry(name string) (string, error) {
 	return r.azure(rest)
 }
 
-// azure returns the login server of the Azure registry that is called name.
+// azure returns the login server of the Azure registry that is called name. Azure ignores the case of name.
 func (r *Reader) azure(name string) (string, error) {
-	host := strings.ToLower(name) + acrSuffix
-	if alias, known := r.known(host); known {
-		return alias, nil
+	host, configured := r.loginServer(name)
+	near := r.near(name)
+	for _, other := range r.otherCase(name) {
+		configured = configured && r.Hosts[other] == host
 	}
-	if slices.Contains(slices.Collect(maps.Values(r.Hosts)), host) {
+	switch {
+	case configured:
 		return host, nil
-	}
-	if near := mistyped(strings.ToLower(name), r.names()); len(near) > 0 {
+	case len(near) > 0:
 		return "", fault.Misuse("find registry", name,
 			"it is not configured, and "+resembles(name, near[0]),
 			"write "+strings.Join(near, " or ")+", or "+host+" for the registry in Azure")

@@ -45,13 +45,24 @@ func (r *Reader) end(s string, side fault.Side) (End, error) {
 	}
 	switch {
 	case word:
-		return End{}, r.stranger(s, wordOf(s), r.similar(wordOf(s), ""), atDockerHub("library/"+wordOf(s)))
+		return End{}, r.strangerWord(s, side)
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
 		return End{}, errorOneImage(n)
 	}
 	return End{Host: n.Host, Repo: n.Repo}, nil
+}
+
+// strangerWord returns the error about a word that is no registry. At the source, it may be meant as an image
+// of Docker Hub, if it does not resemble a configured registry.
+func (r *Reader) strangerWord(s string, side fault.Side) error {
+	word, hint := wordOf(s), "write HOST or HOST:PORT"
+	similar := r.similar(word, "")
+	if side == fault.Source && len(similar) == 0 {
+		hint = atDockerHub("library/" + word)
+	}
+	return r.stranger(s, word, similar, hint)
 }
 
 func errorOneImage(n ref.Name) error {

@@ -45,6 +45,12 @@ const (
 	asName
 )
 
+// into is the registry that an import goes to.
+type into struct {
+	host  string // "" if there is neither a named registry nor a default
+	named string // as the request names it; "" means that host is the default
+}
+
 // Import parses the names in an import. It finds errors in the names before any request is sent.
 func (r *Reader) Import(req Request, how reading) (Named, error) {
 	n := Named{reading: how}
@@ -54,15 +60,15 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 	if err := r.importSource(req, &n); err != nil {
 		return n, err
 	}
-	host := ""
+	in := into{named: req.Target}
 	if name := cmp.Or(req.Target, r.Default); name != "" {
 		var err error
-		if host, err = r.RegistryHost(name, fault.Target); err != nil {
+		if in.host, err = r.RegistryHost(name, fault.Target); err != nil {
 			return n, err
 		}
 	}
 	for _, image := range req.Images {
-		to, err := r.importTarget(host, image, how)
+		to, err := r.importTarget(in, image, how)
 		if err != nil {
 			return n, err
 		}
@@ -73,7 +79,7 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 		n.Targets = append(n.Targets, r.tagged(n, to, image, req.Map)...)
 	}
 	for _, repository := range req.Repositories {
-		to, err := r.importTarget(host, repository, how)
+		to, err := r.importTarget(in, repository, how)
 		if err != nil {
 			return n, err
 		}
@@ -90,7 +96,7 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 	if len(n.Targets) > 0 {
 		return n, nil
 	}
-	return n, r.sameName(host, req.Map, &n)
+	return n, r.sameName(in.host, req.Map, &n)
 }
 
 // Copy parses the names in a copy.
@@ -225,20 +231,23 @@ func WithLatest(n ref.Name) ref.Name {
 	return n
 }
 
-func (r *Reader) importTarget(host, s string, how reading) (ref.Name, error) {
+func (r *Reader) importTarget(in into, s string, how reading) (ref.Name, error) {
 	if s == "" {
 		return ref.Name{}, fault.Misuse("import", "", "an empty target name", "")
 	}
 	var to ref.Name
 	err := ref.NoTransport(s)
-	first, _, slash := strings.Cut(s, "/")
+	first, rest, slash := strings.Cut(s, "/")
 	switch full := r.isFull(s); {
 	case err != nil:
-	case host != "" && (!full || how != asName):
-		to, err = ref.ParseIn(host, r.trimHost(host, s, "--image", "--name"))
-		if near := mistyped(first, r.names()); err == nil && slash && how == asName && len(near) > 0 {
-			r.note(first, s+" is read as "+to.String()+", although "+resembles(first, near[0]))
+	case in.host != "" && (!full || how != asName):
+		near := r.near(first)
+		if in.named == "" && how == asName && slash && len(near) > 0 {
+			hint := "write " + strings.Join(behind(near, "/"+rest), " or ") +
+				", or " + r.Default + "/" + s + " for a path in " + in.host
+			return to, fault.On(fault.Target, r.strangerHint(s, first, hint))
 		}
+		to, err = r.pathIn(in, s, how)
 	case !full && slash && len(r.similar(first, "")) > 0:
 		to, err = r.Parse(s, fault.Target)
 	case !full || how == asPath:
@@ -251,6 +260,41 @@ func (r *Reader) importTarget(host, s string, how reading) (ref.Name, error) {
 		err = DigestTarget(s)
 	}
 	return to, fault.On(fault.Target, err)
+}
+
+// pathIn parses s, a path in the registry of an import. It makes a note if s looks like the name of an image
+// in another registry.
+func (r *Reader) pathIn(in into, s string, how reading) (ref.Name, error) {
+	by := "--name"
+	if in.named == "" {
+		by = "the default"
+	}
+	s = r.trimHost(in.host, s, "--image", by)
+	first, rest, slash := strings.Cut(s, "/")
+	if !slash || how == asPath {
+		return ref.ParseIn(in.host, s)
+	}
+	at, known := r.known(first)
+	_, byName := r.Hosts[cmp.Or(in.named, r.Default)]
+	if rest != "" && known && at == in.host && byName {
+		r.noteIgnored(first, "--image", by)
+		return ref.ParseIn(in.host, rest)
+	}
+	to, err := ref.ParseIn(in.host, s)
+	if err != nil {
+		return to, err
+	}
+	text := s + " is read as " + to.String() + ", although "
+	near := r.near(first)
+	switch {
+	case known:
+		r.note(first, text+strconv.Quote(first)+" is a configured registry")
+	case ref.LooksLikeHost(first):
+		r.note(first, text+strconv.Quote(first)+" looks like a host")
+	case len(near) > 0:
+		r.note(first, text+resembles(first, near[0]))
+	}
+	return to, nil
 }
 
 // isFull reports whether s begins with a registry or names a layout.
@@ -270,8 +314,14 @@ func (r *Reader) trimHost(host, s, in, by string) string {
 	if !slash || rest == "" || !ref.LooksLikeHost(first) || !strings.EqualFold(first, host) && (!known || at != host) {
 		return s
 	}
-	r.note(in+" "+first, strconv.Quote(first)+" in "+in+" is ignored: "+by+" names the registry already")
+	r.noteIgnored(first, in, by)
 	return rest
+}
+
+// noteIgnored makes a note about first, the beginning of a name in the flag in. It repeats the registry that
+// by names.
+func (r *Reader) noteIgnored(first, in, by string) {
+	r.note(in+" "+first, strconv.Quote(first)+" in "+in+" is ignored: "+by+" names the registry already")
 }
 
 // DigestTarget returns the error for a target that is named by digest.

@@ -1,6 +1,7 @@
 package name
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -102,10 +103,13 @@ func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
 		return r.parseWord(scheme, rest, side)
 	case known && path == "":
 		return ref.Parse(host + "/") // its error names the host
+	case path != "" && strings.HasSuffix(path, "/") && r.isRegistry(first):
+		return ref.Name{}, fault.Misuse("parse name", s, "this names a prefix, not a repository",
+			"leave the slash off the end")
 	case known:
 		n, err := ref.ParseIn(host, path)
 		if err != nil {
-			return ref.Name{}, err
+			return ref.Name{}, about(s, err)
 		}
 		return n, r.pin(host, scheme)
 	case ref.LooksLikeHost(first):
@@ -115,7 +119,7 @@ func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
 		}
 		return n, r.pin(n.Host, scheme)
 	case side == fault.Target || scheme != "" || strings.HasSuffix(rest, "/"):
-		return ref.Name{}, r.stranger(s, first, r.similar(first, rest[len(first):]), atDockerHub(rest))
+		return ref.Name{}, r.strangerPath(s, first, rest)
 	}
 	n, err := ref.Parse(rest)
 	if err == nil {
@@ -135,7 +139,7 @@ func (r *Reader) parseWord(scheme, rest string, side fault.Side) (ref.Name, erro
 			word = rest
 		}
 		hint := "write " + word + "/REPOSITORY[:TAG]"
-		if err == nil && side != fault.Target && !isHost(rest) {
+		if err == nil && side != fault.Target && !isHost(rest) && word != rest { // "redis:7", and "redis" is configured
 			hint += ", or " + n.String() + " for Docker Hub"
 		}
 		return ref.Name{}, fault.Misuse("parse name", rest, "this names a registry, not a repository", hint)
@@ -209,7 +213,7 @@ func (r *Reader) known(name string) (host string, ok bool) {
 // noteShort makes a note about a name of Docker Hub that may be meant for another registry.
 func (r *Reader) noteShort(s, first string, n ref.Name) {
 	text := s + " is read as " + n.String()
-	near := mistyped(first, r.names())
+	near := r.near(first)
 	switch {
 	case first == "library":
 	case len(near) > 0:
@@ -220,11 +224,30 @@ func (r *Reader) noteShort(s, first string, n ref.Name) {
 }
 
 // stranger returns the error about a name that begins with neither a configured registry nor a host.
-// The hint proposes similar names, and then what else helps.
+// The hint proposes similar names, and then what else helps; "" if nothing else does.
 func (r *Reader) stranger(s, first string, similar []string, hint string) error {
 	if len(similar) > 0 {
-		hint = "write " + strings.Join(similar, " or ") + ", or " + strings.TrimPrefix(hint, "write ")
+		proposal := "write " + strings.Join(similar, " or ")
+		if hint != "" {
+			proposal += ", or " + strings.TrimPrefix(hint, "write ")
+		}
+		hint = proposal
 	}
+	return r.strangerHint(s, first, hint)
+}
+
+// strangerPath is stranger for a name whose part rest begins with first and a slash. Docker Hub has no
+// repositories below a prefix, so a prefix is hardly meant for it.
+func (r *Reader) strangerPath(s, first, rest string) error {
+	similar, hint := r.similar(first, rest[len(first):]), atDockerHub(rest)
+	if len(similar) > 0 && strings.HasSuffix(rest, "/") {
+		hint = ""
+	}
+	return r.stranger(s, first, similar, hint)
+}
+
+// strangerHint is stranger with the whole hint.
+func (r *Reader) strangerHint(s, first, hint string) error {
 	if r.Missing != "" {
 		hint += "; " + r.missing()
 	}
@@ -232,6 +255,17 @@ func (r *Reader) stranger(s, first string, similar []string, hint string) error 
 		s = strconv.Quote(s)
 	}
 	return fault.Misuse("parse name", s, strconv.Quote(first)+" is neither a configured registry nor a host", hint)
+}
+
+// about returns the error of a part of a name as one about the name s.
+func about(s string, err error) error {
+	f, ok := errors.AsType[*fault.Fault](err)
+	if !ok {
+		return err
+	}
+	whole := *f
+	whole.Name = s
+	return &whole
 }
 
 // atDockerHub returns the hint that says how to write rest if it is meant to be a name of Docker Hub.
@@ -250,13 +284,33 @@ func (r *Reader) missing() string { return "no configuration file was found at "
 
 // similar returns the names of configured registries that resemble word, each with rest behind it.
 func (r *Reader) similar(word, rest string) []string {
-	lower := strings.ToLower(word)
-	all := Similar(lower, r.names())
-	if _, known := r.known(lower); known {
-		all = []string{lower}
+	if same := r.otherCase(word); len(same) > 0 {
+		return behind(same, rest)
 	}
-	for i := range all {
-		all[i] += rest
+	return behind(Similar(strings.ToLower(word), r.names()), rest)
+}
+
+// near is similar, but it returns only names of which word may be a typing error.
+func (r *Reader) near(word string) []string {
+	if same := r.otherCase(word); len(same) > 0 {
+		return same
+	}
+	if _, known := r.known(word); known {
+		return nil
+	}
+	return mistyped(strings.ToLower(word), r.names())
+}
+
+// otherCase returns the names of configured registries that differ from word only in upper and lower case.
+func (r *Reader) otherCase(word string) []string {
+	return slices.DeleteFunc(r.names(), func(name string) bool { return name == word || !strings.EqualFold(name, word) })
+}
+
+// behind returns names, each with rest behind it.
+func behind(names []string, rest string) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, name+rest)
 	}
 	return all
 }

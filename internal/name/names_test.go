@@ -20,7 +20,7 @@ func configured(t *testing.T, fallback string) *Reader {
 		t.Fatal(err)
 	}
 	return &Reader{Default: fallback, Pin: client.Pin, Hosts: map[string]string{
-		"prod": "prod.example.com:5000", "lab": "lab.example.com", "acme": "acme.azurecr.io",
+		"prod": "prod.example.com:5000", "lab": "lab.example.com", "acmeco": "acmeco.azurecr.io",
 	}}
 }
 
@@ -30,7 +30,7 @@ func noted(r *Reader) (*Reader, *[]string) {
 	return r.Noting(func(e event.Event) { *notes = append(*notes, e.Text) }), notes
 }
 
-const resourceID = "/subscriptions/00000000-1111-2222-3333-444444444444/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/Acme"
+const resourceID = "/subscriptions/00000000-1111-2222-3333-444444444444/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/Acmeco"
 
 func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
 	for _, tt := range []struct {
@@ -54,24 +54,38 @@ func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
 			source: "a.io/x:v1@" + someDigest, targets: "prod.example.com:5000/x:v1"},
 		{about: "images and repositories mix", req: Request{Source: "a.io/x:v1", Target: "prod", Images: []string{"b:1", "c"}, Repositories: []string{"d"}},
 			source: "a.io/x:v1", targets: "prod.example.com:5000/b:1 prod.example.com:5000/c:v1 prod.example.com:5000/d"},
-		{about: "the login server as the target's name", req: Request{Source: "a.io/x:v1", Target: "Acme.azurecr.io"},
-			source: "a.io/x:v1", targets: "acme.azurecr.io/x:v1"},
+		{about: "the login server as the target's name", req: Request{Source: "a.io/x:v1", Target: "Acmeco.azurecr.io"},
+			source: "a.io/x:v1", targets: "acmeco.azurecr.io/x:v1"},
 		{about: "a host with a port, and localhost", req: Request{Source: "localhost:5000/x:v1", Target: "localhost"},
 			source: "localhost:5000/x:v1", targets: "localhost/x:v1"},
 		{about: "a source registry by resource ID", req: Request{Source: "app:v1", SourceRegistry: resourceID, Target: "prod"},
-			source: "acme.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1"},
+			source: "acmeco.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1"},
 		{about: "a source registry by resource ID in another case", req: Request{Source: "app:v1", SourceRegistry: strings.ToUpper(resourceID), Target: "prod"},
-			source: "acme.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1"},
-		{about: "a redundant host in the source", req: Request{Source: "ACME.azurecr.io/app:v1", SourceRegistry: "acme", Target: "prod"},
-			source: "acme.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1", note: "--registry names the registry already"},
-		{about: "with --registry nothing else is a host", req: Request{Source: "docker.io/app:v1", SourceRegistry: "acme", Target: "prod"},
-			source: "acme.azurecr.io/docker.io/app:v1", targets: "prod.example.com:5000/docker.io/app:v1"},
-		{about: "the default registry", fallback: "prod", req: Request{Source: "acme/app:v1", Images: []string{"app"}},
-			source: "acme.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1"},
+			source: "acmeco.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1"},
+		{about: "a redundant host in the source", req: Request{Source: "ACMECO.azurecr.io/app:v1", SourceRegistry: "acmeco", Target: "prod"},
+			source: "acmeco.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1", note: "--registry names the registry already"},
+		{about: "with --registry nothing else is a host", req: Request{Source: "docker.io/app:v1", SourceRegistry: "acmeco", Target: "prod"},
+			source: "acmeco.azurecr.io/docker.io/app:v1", targets: "prod.example.com:5000/docker.io/app:v1"},
+		{about: "the default registry", fallback: "prod", req: Request{Source: "acmeco/app:v1", Images: []string{"app"}},
+			source: "acmeco.azurecr.io/app:v1", targets: "prod.example.com:5000/app:v1"},
 		{about: "full names without a registry", req: Request{Source: "prod/app:v1", Images: []string{"lab/app", "http://lab.example.com/b:2", "localhost:5000/c"}},
 			source: "prod.example.com:5000/app:v1", targets: "lab.example.com/app:v1 lab.example.com/b:2 localhost:5000/c:v1"},
-		{about: "a redundant host in an image", req: Request{Source: "prod/app:v1", Target: "acme", Images: []string{"acme.azurecr.io/app"}},
-			source: "prod.example.com:5000/app:v1", targets: "acme.azurecr.io/app:v1", note: "--name names the registry already"},
+		{about: "a redundant host in an image", req: Request{Source: "prod/app:v1", Target: "acmeco", Images: []string{"acmeco.azurecr.io/app"}},
+			source: "prod.example.com:5000/app:v1", targets: "acmeco.azurecr.io/app:v1", note: "--name names the registry already"},
+		{about: "a redundant name in an image", req: Request{Source: "lab/app:v1", Target: "prod", Images: []string{"prod/app"}},
+			source: "lab.example.com/app:v1", targets: "prod.example.com:5000/app:v1", note: `"prod" in --image is ignored: --name names the registry already`},
+		{about: "a redundant name of the default registry", fallback: "prod", req: Request{Source: "lab/app:v1", Repositories: []string{"prod/app"}},
+			source: "lab.example.com/app:v1", targets: "prod.example.com:5000/app", note: `"prod" in --image is ignored: the default names the registry already`},
+		{about: "a path like the name, with the registry named by its host", req: Request{Source: "lab/app:v1", Target: "prod.example.com:5000", Images: []string{"prod/app"}},
+			source: "lab.example.com/app:v1", targets: "prod.example.com:5000/prod/app:v1", note: `prod/app is read as prod.example.com:5000/prod/app, although "prod" is a configured registry`},
+		{about: "another configured name in an image", req: Request{Source: "lab/app:v1", Target: "prod", Images: []string{"lab/app"}},
+			source: "lab.example.com/app:v1", targets: "prod.example.com:5000/lab/app:v1", note: `although "lab" is a configured registry`},
+		{about: "another host in an image", req: Request{Source: "lab/app:v1", Target: "prod", Images: []string{"ghcr.io/acme/app"}},
+			source: "lab.example.com/app:v1", targets: "prod.example.com:5000/ghcr.io/acme/app:v1", note: `although "ghcr.io" looks like a host`},
+		{about: "nearly a configured name in an image", req: Request{Source: "lab/app:v1", Target: "prod", Images: []string{"prdo/app"}},
+			source: "lab.example.com/app:v1", targets: "prod.example.com:5000/prdo/app:v1", note: `although "prdo" resembles the configured registry "prod"`},
+		{about: "a word in an image", req: Request{Source: "lab/app:v1", Target: "prod", Images: []string{"prod"}},
+			source: "lab.example.com/app:v1", targets: "prod.example.com:5000/prod:v1"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
 			reader, notes := noted(configured(t, tt.fallback))
@@ -173,11 +187,37 @@ func TestATargetOfAListMayBeAFullName(t *testing.T) {
 	}
 }
 
+func TestATargetOfAListIsNeverInTheDefaultRegistryBecauseOfATypingError(t *testing.T) {
+	for target, hint := range map[string]string{
+		"prdo/x:v1":  "write prod/x:v1, or acmeco/prdo/x:v1 for a path in acmeco.azurecr.io",
+		"Prod/a/b:1": "write prod/a/b:1, or acmeco/Prod/a/b:1 for a path in acmeco.azurecr.io",
+	} {
+		n, err := configured(t, "acmeco").Entry(plan.Entry{Source: "lab/app:v1", Targets: []string{target}}, "")
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "neither a configured registry nor a host") || fault.HintOf(err) != hint {
+			t.Errorf("%s: %v, %v, hint %q; want hint %q", target, n.Targets, err, fault.HintOf(err), hint)
+		}
+	}
+	for target, want := range map[string]string{
+		"team/x:v1": "acmeco.azurecr.io/team/x:v1", "prodmirror/x": "acmeco.azurecr.io/prodmirror/x:v1", "prdo": "acmeco.azurecr.io/prdo:v1",
+		"prod/x": "prod.example.com:5000/x:v1", "acmeco/prdo/x": "acmeco.azurecr.io/prdo/x:v1",
+	} {
+		n, err := configured(t, "acmeco").Entry(plan.Entry{Source: "lab/app:v1", Targets: []string{target}}, "")
+		if err != nil || n.Targets[0].String() != want {
+			t.Errorf("%s: %v, %v; want %s", target, n.Targets, err, want)
+		}
+	}
+	r, notes := noted(configured(t, ""))
+	n, err := r.Entry(plan.Entry{Source: "lab/app:v1", Targets: []string{"prdo/x"}}, "acmeco")
+	if err != nil || n.Targets[0].String() != "acmeco.azurecr.io/prdo/x:v1" || len(*notes) != 1 {
+		t.Errorf("with a named registry: %v, %v, notes %q; want a path and a note", n.Targets, err, *notes)
+	}
+}
+
 func TestARegistryIsFoundByEveryNameThatAzTakes(t *testing.T) {
 	d := configured(t, "prod")
 	for name, want := range map[string]string{
-		"": "prod.example.com:5000", "prod": "prod.example.com:5000", "ACME": "acme.azurecr.io", "Acme.azurecr.io": "acme.azurecr.io",
-		"other": "other.azurecr.io", "reg.example": "reg.example", "localhost:5000": "localhost:5000", resourceID: "acme.azurecr.io",
+		"": "prod.example.com:5000", "prod": "prod.example.com:5000", "ACMECO": "acmeco.azurecr.io", "Acmeco.azurecr.io": "acmeco.azurecr.io",
+		"other": "other.azurecr.io", "reg.example": "reg.example", "localhost:5000": "localhost:5000", resourceID: "acmeco.azurecr.io",
 	} {
 		if got, err := d.RegistryHost(name, ""); got != want || err != nil {
 			t.Errorf("%q: %s, %v, want %s", name, got, err, want)

@@ -21,7 +21,10 @@ func TestATargetIsNeverAtAStrangerBecauseOfATypingError(t *testing.T) {
 	for s, hint := range map[string]string{
 		"prdo/app:v1":     "write prod/app:v1, or docker.io/prdo/app:v1 for Docker Hub",
 		"team/app:v1":     "write docker.io/team/app:v1 for Docker Hub",
-		"prdo/team/":      "write prod/team/, or docker.io/prdo/team/ for Docker Hub",
+		"prdo/team/":      "write prod/team/",
+		"team/x/":         "write docker.io/team/x/ for Docker Hub",
+		"prod/app/":       "leave the slash off the end",
+		"a.io/app/":       "leave the slash off the end",
 		"app:v1":          "write HOST/app:v1 with the host or the name of a registry, or docker.io/library/app:v1 for Docker Hub",
 		"prdo":            "write prod/REPOSITORY, or HOST/prdo with the host or the name of a registry, or docker.io/library/prdo for Docker Hub",
 		"prod":            "write prod/REPOSITORY[:TAG]",
@@ -113,8 +116,35 @@ func TestAWordIsARegistryOrAShortNameAndNeverBoth(t *testing.T) {
 			}
 		}
 	}
-	if _, err := configured(t, "").End("prdo", fault.Source); fault.HintOf(err) != "write prod, or docker.io/library/prdo for Docker Hub" {
-		t.Errorf("hint %q", fault.HintOf(err))
+	for _, tt := range []struct {
+		s    string
+		side fault.Side
+		hint string
+	}{
+		{"prdo", fault.Source, "write prod, or HOST or HOST:PORT"},
+		{"prdo", fault.Target, "write prod, or HOST or HOST:PORT"},
+		{"busybox", fault.Source, "write docker.io/library/busybox for Docker Hub"},
+		{"busybox", fault.Target, "write HOST or HOST:PORT"},
+		{"prdo/team/", fault.Source, "write prod/team/"},
+		{"prdo/team/", fault.Target, "write prod/team/"},
+	} {
+		if _, err := configured(t, "").End(tt.s, tt.side); fault.HintOf(err) != tt.hint {
+			t.Errorf("%s %s: hint %q, want %q", tt.side, tt.s, fault.HintOf(err), tt.hint)
+		}
+	}
+	for s, hint := range map[string]string{
+		"prod": "write prod/REPOSITORY[:TAG]", "prod:7": "write prod/REPOSITORY[:TAG], or docker.io/library/prod:7 for Docker Hub",
+	} {
+		if _, err := configured(t, "").Parse(s, fault.Source); fault.HintOf(err) != hint {
+			t.Errorf("%s: hint %q, want %q", s, fault.HintOf(err), hint)
+		}
+	}
+	for s, want := range map[string]string{
+		"prod/a_:b/c": "target: parse name prod/a_:b/c: invalid: not a repository name", "prod/app:-x": `target: parse name prod/app:-x: invalid: not a tag`,
+	} {
+		if _, err := configured(t, "").Parse(s, fault.Target); err == nil || err.Error() != want {
+			t.Errorf("%s: %v; want the name as it was written", s, err)
+		}
 	}
 	for s, want := range map[string]string{"prod": "prod.example.com:5000", "prdo": "write prod, or HOST or HOST:PORT", "registry": "write HOST or HOST:PORT", "registry:443": "registry:443"} {
 		got, err := configured(t, "").Host(s)
@@ -128,7 +158,7 @@ func TestAWordIsARegistryOrAShortNameAndNeverBoth(t *testing.T) {
 }
 
 func TestTheNameOfAnAzureRegistryIsRefusedIfItResemblesAConfiguredOne(t *testing.T) {
-	for _, name := range []string{"produ", "Produ", "acmee"} {
+	for _, name := range []string{"produ", "Produ", "acmecoe"} {
 		if host, err := configured(t, "").RegistryHost(name, fault.Target); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %s, %v", name, host, err)
 		}
@@ -141,7 +171,7 @@ func TestTheNameOfAnAzureRegistryIsRefusedIfItResemblesAConfiguredOne(t *testing
 	for name, note := range map[string]string{
 		"myregistry": "myregistry is read as myregistry.azurecr.io: no registry of this name is configured",
 		"prodmirror": "prodmirror is read as prodmirror.azurecr.io: no registry of this name is configured",
-		"acme":       "", "ACME": "", "produ.azurecr.io": "", "acme.azurecr.io": "",
+		"acmeco":     "", "ACMECO": "", "produ.azurecr.io": "", "acmeco.azurecr.io": "",
 	} {
 		r, notes := noted(configured(t, ""))
 		if _, err := r.RegistryHost(name, fault.Target); err != nil || strings.Join(*notes, "|") != note {
@@ -150,11 +180,61 @@ func TestTheNameOfAnAzureRegistryIsRefusedIfItResemblesAConfiguredOne(t *testing
 	}
 }
 
+func idOf(registry string) string { return strings.TrimSuffix(resourceID, "Acmeco") + registry }
+
+func TestARegistryInAnotherCaseIsRefusedWithItsNameProposed(t *testing.T) {
+	r := configured(t, "")
+	r.Hosts["myacr"], r.Hosts["Stage"] = "localhost:6002", "stage.example.com"
+	for name, hint := range map[string]string{
+		"PROD": "write prod, or the host of another registry", "MyAcr": "write myacr, or myacr.azurecr.io for the registry in Azure",
+		"stage": "write Stage, or stage.azurecr.io for the registry in Azure", "STAGE": "write Stage, or stage.azurecr.io for the registry in Azure",
+	} {
+		if host, err := r.RegistryHost(name, fault.Source); !fault.Is(err, fault.Invalid) || fault.HintOf(err) != hint {
+			t.Errorf("%s: %s, %v, hint %q; want hint %q", name, host, err, fault.HintOf(err), hint)
+		}
+	}
+	if _, err := r.Parse("stage/app", fault.Target); fault.HintOf(err) != "write Stage/app, or docker.io/stage/app for Docker Hub" {
+		t.Errorf("hint %q", fault.HintOf(err))
+	}
+	r.Hosts["other"] = "myacr.azurecr.io"
+	if host, err := r.RegistryHost("MyAcr", fault.Source); !fault.Is(err, fault.Invalid) {
+		t.Errorf("%s, %v; want an error, because it may be myacr or other", host, err)
+	}
+}
+
+func TestAResourceIDMeansTheConfiguredRegistryThatHasItsLoginServer(t *testing.T) {
+	for _, tt := range []struct {
+		about string
+		hosts map[string]string
+		want  string
+	}{
+		{"another cloud", map[string]string{"x": "myacr.azurecr.cn"}, "myacr.azurecr.cn"},
+		{"a domain name label", map[string]string{"x": "myacr-a1b2.azurecr.io", "y": "myacr-a1b2.azurecr.io"}, "myacr-a1b2.azurecr.io"},
+		{"two that may be meant", map[string]string{"x": "myacr-a1b2.azurecr.io", "y": "myacr-c3d4.azurecr.io"}, "myacr.azurecr.io"},
+		{"another registry, and another product", map[string]string{"x": "myacrs.azurecr.io", "y": "myacr.example"}, "myacr.azurecr.io"},
+	} {
+		r := configured(t, "")
+		r.Hosts = tt.hosts
+		if got, err := r.RegistryHost(idOf("MyAcr"), ""); err != nil || got != tt.want {
+			t.Errorf("%s: %s, %v, want %s", tt.about, got, err, tt.want)
+		}
+	}
+}
+
+func TestAResourceIDOfAnythingButARegistryIsRefused(t *testing.T) {
+	for _, id := range []string{idOf(""), idOf("a.b"), idOf("a:5"), idOf("a b"), idOf("a-b"), idOf("a/b"), "/", "/x"} {
+		if host, err := configured(t, "").RegistryHost(id, ""); !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), "subscriptions/0") {
+			t.Errorf("%s: %s, %v", id, host, err)
+		}
+	}
+}
+
 func TestOnlyNamesAndAliasesMeanAConfiguredRegistry(t *testing.T) {
 	r := configured(t, "")
 	r.Hosts["myacr"] = "localhost:6002"
 	for name, want := range map[string]string{
-		"myacr": "localhost:6002", "MYACR": "localhost:6002", "myacr.azurecr.io": "myacr.azurecr.io", "MyAcr.azurecr.io": "myacr.azurecr.io",
+		"myacr": "localhost:6002", "myacr.azurecr.io": "myacr.azurecr.io", "MyAcr.azurecr.io": "myacr.azurecr.io",
+		idOf("myacr"): "myacr.azurecr.io", idOf("MyAcr"): "myacr.azurecr.io", idOf("prod2"): "prod2.azurecr.io",
 	} {
 		if got, err := r.RegistryHost(name, ""); err != nil || got != want {
 			t.Errorf("without an alias, %s: %s, %v, want %s", name, got, err, want)
@@ -162,6 +242,7 @@ func TestOnlyNamesAndAliasesMeanAConfiguredRegistry(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"edge": "localhost:6002", "rand": "localhost:6002", "myacr": "localhost:6002", "myacr.azurecr.io": "localhost:6002", "MyAcr.azurecr.io": "localhost:6002",
+		idOf("myacr"): "localhost:6002", idOf("MyAcr"): "localhost:6002",
 	} {
 		if got, err := aliased(t).RegistryHost(name, ""); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, want)

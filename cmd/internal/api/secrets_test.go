@@ -121,15 +121,22 @@ func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
 func TestAResourceIDIsInNoList(t *testing.T) {
 	y := newYard(t, settings{idle: true})
 	const subscription = "11111111-2222-3333-4444-555555555555"
+	const id = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/"
 	r := importing("app:v1")
-	r.Import.SourceRegistry = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/src"
-	j, err := y.client("ann").Submit(t.Context(), r, client.How{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text := y.ask("root", http.MethodGet, "/jobs/"+j.ID, "")
-	_, log := y.ask("root", http.MethodGet, "/audit", "")
-	if strings.Contains(text+log, subscription) || j.Source != y.src.Host+"/app:v1" {
-		t.Errorf("%s\n%s", text, log)
+	r.Import.SourceRegistry, r.Import.Target = id+"Source", id+"target"
+	b := wire.Request{Kind: wire.KindBatch, Batch: &wire.Batch{Target: id + "target", Entries: []wire.BatchEntry{{Source: "src/app:v1"}}}}
+	for _, r := range []wire.Request{r, b, {Kind: wire.KindPlan, Plan: &wire.Plan{Import: r.Import}}} {
+		j, err := y.client("ann").Submit(t.Context(), r, client.How{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text := y.ask("root", http.MethodGet, "/jobs/"+j.ID, "")
+		_, log := y.ask("root", http.MethodGet, "/audit", "")
+		if all := text + log; strings.Contains(all, subscription) || !strings.Contains(all, "target.azurecr.io") {
+			t.Errorf("%s\n%s", text, log)
+		}
+		if r.Kind == wire.KindImport && j.Source != "source.azurecr.io/app:v1" {
+			t.Errorf("the source is %s", j.Source)
+		}
 	}
 }

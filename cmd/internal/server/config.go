@@ -310,17 +310,23 @@ func (c Config) registries(hosts []string) (all map[string]dray.Registry, fallba
 	if len(hosts) == 0 {
 		return all, fallback
 	}
-	embedded, taken := hosts[0], false
+	embedded, taken := "", false
 	for name, r := range all {
 		if slices.Contains(hosts, r.Host) {
-			embedded, taken = name, true
+			embedded = name
 		}
 		taken = taken || name == wire.EmbeddedName || slices.Contains(r.Aliases, wire.EmbeddedName)
 	}
-	if !taken {
+	switch {
+	case taken:
+	case embedded == "":
 		all[wire.EmbeddedName], embedded = dray.Registry{Host: hosts[0]}, wire.EmbeddedName
+	default:
+		named := all[embedded]
+		named.Aliases = append(slices.Clone(named.Aliases), wire.EmbeddedName)
+		all[embedded] = named
 	}
-	return all, cmp.Or(fallback, embedded)
+	return all, cmp.Or(fallback, embedded, hosts[0])
 }
 
 // names returns the hosts of the registries by their names and aliases.

@@ -66,21 +66,40 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 	return s.submission(p, r, row{})
 }
 
-// withoutSubscription replaces an ARM resource ID by the host that it stands for. The ID contains a
+// withoutSubscription replaces each ARM resource ID by the host that it stands for. The ID contains a
 // subscription, which must not appear in a list of jobs.
 func (s *Service) withoutSubscription(r wire.Request) (wire.Request, error) {
-	at := &r.Import
+	imported, batched := &r.Import, &r.Batch
 	if r.Plan != nil {
 		p := *r.Plan
-		r.Plan, at = &p, &p.Import
+		r.Plan, imported, batched = &p, &p.Import, &p.Batch
 	}
-	if *at == nil || !strings.HasPrefix((*at).SourceRegistry, "/") {
-		return r, nil
+	if *imported != nil {
+		in := **imported
+		*imported = &in
+		if err := s.toHost(&in.SourceRegistry, fault.Source); err != nil {
+			return r, err
+		}
+		if err := s.toHost(&in.Target, fault.Target); err != nil {
+			return r, err
+		}
 	}
-	host, err := s.dray.RegistryHost((*at).SourceRegistry, fault.Source, nil)
-	in := **at
-	in.SourceRegistry, *at = host, &in
-	return r, err
+	if *batched != nil {
+		in := **batched
+		*batched = &in
+		return r, s.toHost(&in.Target, fault.Target)
+	}
+	return r, nil
+}
+
+// toHost replaces registry by its host if it is an ARM resource ID.
+func (s *Service) toHost(registry *string, side fault.Side) error {
+	if !strings.HasPrefix(*registry, "/") {
+		return nil
+	}
+	host, err := s.dray.RegistryHost(*registry, side, nil)
+	*registry = host
+	return err
 }
 
 // submission returns the submission of r. It stores r without its logins in a row with the other fields
