@@ -91,7 +91,7 @@ type Event struct {
 	Digest string        // "sha256:…"
 	Done   int64         // bytes so far
 	Total  int64         // bytes expected
-	Count  int           // for Sized: blobs; for Waiting: images that wait, if known; for Noted: entries of a list
+	Count  int           // for Sized: blobs; for Waiting: images that wait, if known; for Noted: entries, tags
 	Wait   time.Duration // for Waiting and Retried
 	Text   string        // for a person, for Noted and Waiting
 	Err    error         // why, for Failed, Restarted and Retried; for Noted if there is a cause

@@ -26,6 +26,7 @@ type Session struct {
 	Shared    *Sharing            // what target registries have
 	Documents *transfer.Documents // what was read from the sources
 	Traffic   *Traffic            // counts the traffic
+	Told      *Told               // what was noted about registries
 
 	// Looks says that target registries are only read, so that a login without push access is
 	// enough.
@@ -61,6 +62,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Shared:    NewSharing(b.Earlier),
 		Documents: &transfer.Documents{},
 		Traffic:   NewTraffic(),
+		Told:      &Told{},
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
 		layouts:   map[opened]*layout.Dir{},
@@ -72,7 +74,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 // Another opens a session of the same run, with the same logins and observer.
 func (s *Session) Another() *Session {
 	other := s.Base.Begin(s.Logins[fault.Source], s.Logins[fault.Target], s.watch)
-	other.Shared, other.Documents, other.Traffic = s.Shared, s.Documents, s.Traffic
+	other.Shared, other.Documents, other.Traffic, other.Told = s.Shared, s.Documents, s.Traffic, s.Told
 	return other
 }
 
@@ -197,9 +199,13 @@ func (s *Session) Release() {
 	clear(s.backs)
 }
 
-// Observe counts e and passes it to the current observer.
+// Observe counts e and passes it to the current observer. A note about a registry is passed on once
+// in a run.
 func (s *Session) Observe(e event.Event) {
 	s.Traffic.Event(e)
+	if e.Kind == event.Noted && e.Host != "" && !s.Told.news(e) {
+		return
+	}
 	s.mu.Lock()
 	watch := s.watch
 	s.mu.Unlock()

@@ -31,12 +31,18 @@ type mirrors struct {
 // mirrored runs test against a registry whose mirrors have the given faults.
 func mirrored(t *testing.T, test func(m *mirrors), faults ...[]*hostile.Fault) {
 	t.Helper()
+	mirroredAt(t, nil, test, faults...)
+}
+
+// mirroredAt is mirrored for a registry that has faults itself.
+func mirroredAt(t *testing.T, home []*hostile.Fault, test func(m *mirrors), faults ...[]*hostile.Fault) {
+	t.Helper()
 	homeStore, store := testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(time.Second) })
 		m := &mirrors{T: t, events: &events{}}
 		m.data, m.blob = noise(t, 7, mib)
-		m.home = hostile.Serve(t, homeStore, testbed.Options{Wire: testbed.Pipes, Host: "home.example:80"})
+		m.home = hostile.Serve(t, homeStore, testbed.Options{Wire: testbed.Pipes, Host: "home.example:80"}, home...)
 		m.home.Blob(t, "app", m.blob.MediaType, m.data)
 		set := credential.Settings{PlainHTTP: true}
 		for i, f := range faults {

@@ -400,7 +400,7 @@ func TestAMirrorIsReadFirstAndItsTroubleIsNone(t *testing.T) {
 	c := client(t, withHost(home, credential.Settings{Mirrors: []string{mirror.Host}}))
 	r := c.Open(repo(home, "app"), remote.Use{})
 	for range 2 {
-		d, err := r.Resolve(t.Context(), "v1")
+		d, err := r.Resolve(t.Context(), string(img.Root.Digest))
 		must(t, err)
 		if d.Digest != img.Root.Digest {
 			t.Error(d)

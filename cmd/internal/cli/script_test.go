@@ -2,11 +2,13 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -31,6 +33,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts,
 //	registry NAME live=REPO; lock NAME TAG ATTRIBUTE…           the same, with its real content; switch attributes of a tag off
 //	image NAME REGISTRY REPO TAG [index=N] [nested=N] [layers=N] [size=N] [seed=N]
 //	                                            store an image; $NAME is its digest
+//	stand HOST=REGISTRY…                        connections to port 80 of HOST reach the registry
 //	dray ARGS…                                  run dray in process; it must exit 0
 //	exit CODE ARGS…                             run dray in process; it must exit with CODE
 //	expand FILE                                 put the values of variables into a file
@@ -65,6 +68,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": command((*script).startRegistry),
 			"image":    command((*script).storeImage),
+			"stand":    command((*script).stand),
 			"dray":     command((*script).dray),
 			"exit":     command((*script).exit),
 			"expand":   command((*script).expand),
@@ -98,6 +102,7 @@ type script struct {
 	shelves    map[string]*beside.Shelf
 	names      []string // pairs for strings.NewReplacer: a value, and how output shows it
 	servers    map[string]func()
+	dial       func(ctx context.Context, network, addr string) (net.Conn, error)
 	stdin      string
 	stdout     []byte
 	stderr     string
@@ -201,11 +206,24 @@ func (s *script) run(ts *testscript.TestScript, args []string) int {
 	var out, err bytes.Buffer
 	code := program(context.Background(), args, app.IO{
 		In: strings.NewReader(s.stdin), Out: &out, Err: &err, Env: ts.Getenv, Home: ts.Getenv("HOME"),
+		Dial: s.dial,
 	})
 	s.stdin, s.stdout, s.stderr = "", bytes.Clone(out.Bytes()), err.String()
 	io.WriteString(ts.Stdout(), s.masked(ts, out.String()))
 	io.WriteString(ts.Stderr(), durations.ReplaceAllString(s.masked(ts, err.String()), "T"))
 	return code
+}
+
+// stand puts registries in place of hosts outside of this machine.
+func (s *script) stand(_ *testscript.TestScript, args []string) {
+	at := map[string]string{}
+	for _, arg := range args {
+		host, name, _ := strings.Cut(arg, "=")
+		at[net.JoinHostPort(host, "80")] = s.registries[name].Host
+	}
+	s.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, cmp.Or(at[addr], addr))
+	}
 }
 
 // masked replaces values that differ from run to run by names.

@@ -34,10 +34,10 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 			a.Close()
 			err = h.Refusal(c, a)
 		}
-		if c.Single || !Passing(err) {
+		late := wire.IsLate(err)
+		if c.Single || !Passing(err) || c.Patience > 0 && (late || h.Pulse.Never()) {
 			return nil, c.Named(err)
 		}
-		late := wire.IsLate(err)
 		if err := b.Wait(ctx, err); err != nil {
 			return nil, c.Named(err)
 		}
@@ -53,7 +53,7 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 // 401 that a new token may solve, and after a 403 that a login may solve.
 func (h *Host) try(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
 	if c.URL == nil {
-		origin, err := h.Origin(ctx)
+		origin, err := h.OriginFor(ctx, c)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -23,8 +24,10 @@ type Handle struct {
 	Repo    ref.Repo
 	Access  *wire.Access
 	Observe event.Watch
-	Single  bool        // failures are not waited for: each request is sent once
-	Yield   func() bool // called if a request would wait for the pull limit, see remote.Use; nil waits
+	Single  bool // failures are not waited for: each request is sent once
+	// Patience is that of the requests, see wire.Call.
+	Patience time.Duration
+	Yield    func() bool // called if a request would wait for the pull limit, see remote.Use; nil waits
 }
 
 // Path returns the URL path of tail within the repository.
@@ -44,14 +47,15 @@ func (r *Handle) BlobName(d oci.Descriptor) string { return r.Repo.At(string(d.D
 // Call returns a request to the path of tail within the repository.
 func (r *Handle) Call(op, method, tail, name string) *wire.Call {
 	return &wire.Call{
-		Op:      op,
-		Name:    name,
-		Method:  method,
-		Path:    r.Path(tail),
-		Access:  r.Access,
-		Observe: r.Observe,
-		Single:  r.Single,
-		Yield:   r.Yield,
+		Op:       op,
+		Name:     name,
+		Method:   method,
+		Path:     r.Path(tail),
+		Access:   r.Access,
+		Observe:  r.Observe,
+		Single:   r.Single,
+		Yield:    r.Yield,
+		Patience: r.Patience,
 	}
 }
 

@@ -52,6 +52,9 @@ func (b *Budget) Wait(ctx context.Context, err error) error {
 		d = backoff(b.used)
 	}
 	b.used++
+	if p := b.call.Patience; p > 0 && time.Since(b.from)+d > p {
+		return err
+	}
 	if asked > h.Options.MaxWait {
 		return b.tooLong(err, asked)
 	}

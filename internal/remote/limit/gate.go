@@ -94,11 +94,11 @@ func (p *Pause) Until(t time.Time) (news bool) {
 	return news
 }
 
-// Holds reports whether the pause is in effect.
-func (p *Pause) Holds() bool {
+// Ends returns when the pause ends, and whether it is in effect.
+func (p *Pause) Ends() (until time.Time, holds bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Now().Before(p.end)
+	return p.end, time.Now().Before(p.end)
 }
 
 // Await waits until the pause is over. If ctx ends first, it returns its cause.

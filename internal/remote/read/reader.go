@@ -38,6 +38,7 @@ type Lessons struct {
 	all map[lesson]bool
 
 	standing standing // of a mirror
+	outage   outage   // of a registry with mirrors
 }
 
 type lesson string

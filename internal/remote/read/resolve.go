@@ -16,8 +16,11 @@ import (
 
 // Resolve returns the descriptor that a tag or digest points to. It sends one HEAD. If the headers
 // of the answer are incomplete, it sends a GET and computes the digest of the body. The error is
-// NotFound if there is no such reference.
+// NotFound if there is no such reference. What a tag points to is asked at the registry, see tagged.
 func (r *Reader) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	if ref.Digest(reference) != nil {
+		return r.tagged(ctx, reference)
+	}
 	return firstOf(ctx, r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
 }
 
@@ -106,10 +109,17 @@ func mediaTypeOf(h http.Header) string {
 }
 
 // Document reads a manifest or an index with one GET. For a digest, it verifies the bytes. For a
-// tag, it computes the digest of the bytes. If a cache has no such digest, Document asks for the tag
-// that resolved to it. The error is TooLarge if the document is longer than
-// oci.MaxDocument.
+// tag, it computes the digest of the bytes. If there are mirrors, it resolves a tag first, so that
+// they can answer. If a cache has no such digest, Document asks for the tag that resolved to it. The
+// error is TooLarge if the document is longer than oci.MaxDocument.
 func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
+	if len(r.mirrors) > 0 && ref.Digest(reference) != nil {
+		d, err := r.tagged(ctx, reference)
+		if err != nil {
+			return oci.Document{}, err
+		}
+		reference = string(d.Digest)
+	}
 	return firstOf(ctx, r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
 }
 

@@ -150,8 +150,8 @@ func (d *Desk) fetchToken(
 		if !login.IsAnonymous() {
 			header.Set("Authorization", Basic(login))
 		}
-		return d.askToken(ctx, at.via, &wire.Call{Name: c.Name, Observe: c.Observe, Late: c.Late, Method: http.MethodGet,
-			URL: wire.WithQuery(at.url, form.Encode()), Header: header}, login)
+		return d.askToken(ctx, at.via, &wire.Call{Name: c.Name, Observe: c.Observe, Late: c.Late, Patience: c.Patience,
+			Method: http.MethodGet, URL: wire.WithQuery(at.url, form.Encode()), Header: header}, login)
 	}
 	refresh := login.Password.Reveal()
 	if login.Scheme == credential.Exchange {
@@ -169,7 +169,8 @@ func (d *Desk) fetchToken(
 
 func post(c *wire.Call, to *url.URL, form url.Values) *wire.Call {
 	text := form.Encode()
-	return &wire.Call{Name: c.Name, Observe: c.Observe, Late: c.Late, Method: http.MethodPost, URL: to,
+	return &wire.Call{Name: c.Name, Observe: c.Observe, Late: c.Late, Patience: c.Patience,
+		Method: http.MethodPost, URL: to,
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		Body: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(strings.NewReader(text)), nil

@@ -55,8 +55,11 @@ type Call struct {
 	// Yield has the meaning of remote.Use.Yield.
 	Yield  func() bool
 	Single bool // one attempt: the caller repeats the request
-	Stay   bool // redirects are errors
-	Small  bool // in the lane Down: the expected body is shorter than limit.SmallBody
+	// Patience is how long the host may stay silent, or answer with errors that pass, because another
+	// place can answer as well. 0 means as long as the options say.
+	Patience time.Duration
+	Stay     bool // redirects are errors
+	Small    bool // in the lane Down: the expected body is shorter than limit.SmallBody
 }
 
 // Answer is the answer of a registry. Its body is in Raw, except for a 2xx in the lane Down, whose
@@ -119,6 +122,14 @@ func (c *Call) Stopped(ctx context.Context, err error) error {
 		return c.Fault(fault.Canceled, "", context.Cause(ctx))
 	}
 	return c.Named(err)
+}
+
+// within returns d, or the call's Patience if that is shorter.
+func (c *Call) within(d time.Duration) time.Duration {
+	if c.Patience > 0 {
+		return min(d, c.Patience)
+	}
+	return d
 }
 
 // Class returns 0 for a request that reads and 1 for one that writes. A registry that lets

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/reason"
 )
@@ -22,6 +23,10 @@ const maxHops = 5
 func (h *Host) Exchange(ctx context.Context, c *Call, authz string) (*Answer, error) {
 	g, place := h.crowd(c.Lane), c.Lane != Up // an upload took its place before it opened its source
 	for {
+		if until, holds := h.Pause.Ends(); holds && c.Patience > 0 && time.Until(until) > c.Patience {
+			return nil, c.Fault(fault.Throttled, "",
+				fmt.Errorf("the registry asks to wait until %s", limit.Clock(until)))
+		}
 		if err := h.Pause.Await(ctx); err != nil {
 			return nil, c.Stopped(ctx, err)
 		}
@@ -30,7 +35,7 @@ func (h *Host) Exchange(ctx context.Context, c *Call, authz string) (*Answer, er
 				return nil, c.Stopped(ctx, err)
 			}
 		}
-		if !h.Pause.Holds() {
+		if _, holds := h.Pause.Ends(); !holds {
 			break
 		}
 		if place {

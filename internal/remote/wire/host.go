@@ -173,5 +173,5 @@ func (h *Host) firstByte(c *Call) time.Duration {
 	if h.Set.FirstByte > 0 {
 		first = h.Set.FirstByte
 	}
-	return min(first<<min(c.Late, 10), max(first, maxFirstByte)) + c.Closing
+	return c.within(min(first<<min(c.Late, 10), max(first, maxFirstByte)) + c.Closing)
 }

@@ -35,6 +35,20 @@ func (h *Host) Origin(ctx context.Context) (*url.URL, error) {
 	return &url.URL{Scheme: scheme, Host: h.api}, nil
 }
 
+// OriginFor is Origin within the call's Patience.
+func (h *Host) OriginFor(ctx context.Context, c *Call) (*url.URL, error) {
+	if c.Patience == 0 {
+		return h.Origin(ctx)
+	}
+	within, cancel := context.WithTimeout(ctx, c.Patience)
+	defer cancel()
+	origin, err := h.Origin(within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return nil, c.Fault(fault.Unavailable, "", &stalled{after: c.Patience})
+	}
+	return origin, err
+}
+
 // pinned returns the scheme, or "" while it is unknown.
 func (h *Host) pinned() string {
 	h.mu.Lock()
@@ -61,6 +75,9 @@ func (h *Host) probe(ctx context.Context) (string, error) {
 		h.spare = shaken
 		h.mu.Unlock()
 		return "https", nil
+	case ctx.Err() != nil:
+		conn.Close()
+		return "", h.dialFault(ctx, err)
 	case errors.As(err, &notTLS):
 		conn.Close()
 		return "http", nil

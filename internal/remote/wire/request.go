@@ -26,7 +26,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 		}
 	}
 	inner, cancel := context.WithCancelCause(ctx)
-	w := newWatchdog(h.Options.Stall, h.firstByte(c), cancel)
+	w := newWatchdog(c.within(h.Options.Stall), h.firstByte(c), cancel)
 	told := &told{call: c, host: h.Name, url: at, begin: time.Now()}
 	trace := &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) {
 		if i.Err == nil {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 
 	"github.com/drayage/dray/cmd/internal/cli/flag"
@@ -18,6 +19,9 @@ type IO struct {
 	Env  func(string) string // reads a variable, as os.Getenv does
 	Home string              // the home directory of the user; "" if there is none
 	Run  string              // podman's run directory if $XDG_RUNTIME_DIR is not set; "" if there is none
+
+	// Dial opens network connections; nil means the network of the system.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	Terminal Terminal
 
