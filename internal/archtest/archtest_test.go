@@ -47,7 +47,7 @@ var may = map[string]string{
 	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire ref",
 	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
 	"internal/remote/read":    "event fault internal/remote/ask internal/remote/limit internal/remote/reason internal/remote/wire oci ref",
-	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/reason internal/remote/wire oci ref",
+	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/feed":    "fault internal/ledger internal/remote/limit oci",
 	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
 

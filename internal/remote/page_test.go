@@ -142,3 +142,45 @@ func takesWhatIsAnnouncedAsAPage(b *bench) {
 		b.Error(err)
 	}
 }
+
+// F-96: what stands before a registry answers for it.
+func TestAWebPageWithAStatusIsNamed(t *testing.T) {
+	html := http.Header{"Content-Type": {"text/html"}}
+	for status, verb := range map[int]string{403: "POST", 404: "GET"} {
+		bubble(t, []*hostile.Fault{hostile.Status(status, html, signInPage).On(verb, "")}, func(b *bench) {
+			var err error
+			if verb == "GET" {
+				err = b.repo.List(b.Context(), func(oci.Listed) error { return nil })
+			} else {
+				data, d := noise(b, 1, 1000)
+				_, err = b.repo.Put(b.Context(), d, nil, opener(data))
+			}
+			if err == nil || !strings.Contains(err.Error(), "with a web page of "+b.r.Host) || strings.Contains(err.Error(), "no login was sent") || !strings.Contains(fault.HintOf(err), "the proxy") {
+				b.Errorf("%d: %v, hint %q", status, err, fault.HintOf(err))
+			}
+		})
+	}
+}
+
+func TestWhatARegistryDoesWronglyHasAHint(t *testing.T) {
+	for name, c := range map[string]struct {
+		header http.Header
+		status int
+		hint   string
+	}{
+		"another host": {http.Header{"Link": {`<https://other.example/v2/app/tags/list?last=a>; rel="next"`}}, 200, "X-Forwarded-Proto"},
+		"repeats":      {http.Header{"Link": {`</v2/app/tags/list?n=1000>; rel="next"`}}, 200, "name what to copy"},
+		"redirects":    {http.Header{"Location": {"/v2/app/tags/list"}}, 307, "that redirect"},
+	} {
+		c.header.Set("Content-Type", "application/json")
+		bubble(t, []*hostile.Fault{hostile.Status(c.status, c.header, `{"name":"app","tags":["a"]}`)}, func(b *bench) {
+			err := b.repo.List(b.Context(), func(oci.Listed) error { return nil })
+			if !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), c.hint) {
+				b.Errorf("%s: %v, hint %q", name, err, fault.HintOf(err))
+			}
+			if name == "redirects" && !strings.Contains(err.Error(), "the last one to "+b.r.Host) {
+				b.Error(err)
+			}
+		})
+	}
+}

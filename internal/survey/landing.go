@@ -154,11 +154,9 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	if err != nil {
 		k.setTroubled(repo)
 	}
-	if fault.Is(err, fault.NotFound) && !repo.IsLayout() && fault.HintOf(err) == "" {
-		hint := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
-		if k.Named[repo] {
-			hint = cmp.Or(nearestRepositories(ctx, k.Into.Session, repo), hint)
-		}
+	if fault.Is(err, fault.NotFound) && k.Named[repo] && !repo.IsLayout() && fault.HintOf(err) == "" {
+		hint := cmp.Or(nearestRepositories(ctx, k.Into.Session, repo),
+			"to name all repositories below a prefix, end it with a slash: "+repo.String()+"/")
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)

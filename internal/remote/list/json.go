@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
@@ -23,6 +24,10 @@ const (
 	maxPages  = 100_000
 	maxStrays = 3 // successive pages without a new name that are tolerated
 )
+
+// repeatsHint is the hint for a list whose further pages have nothing new.
+const repeatsHint = "check whether the proxy in front of the registry passes on the query of a request (n, last), " +
+	"or name what to copy"
 
 // readPage parses one page of a list while it arrives, up to maxPage.
 func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
@@ -195,7 +200,7 @@ func following(ctx context.Context, h *ask.Host, c *wire.Call, a *wire.Answer, l
 		return nil, c.Named(err)
 	}
 	if !wire.SameOrigin(u, origin) {
-		return nil, c.Fault(fault.Refused, "", fmt.Errorf("the link to the next page leads to another host, %s", u.Host))
+		return nil, c.Fault(fault.Refused, product.AddressHint, fmt.Errorf("the link to the next page leads to another host, %s", u.Host))
 	}
 	return u, nil
 }

@@ -73,14 +73,14 @@ func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 		if fresh > 0 {
 			strays = 0
 		} else if strays++; strays > maxStrays {
-			return false, c.Fault(fault.Refused, "", errors.New("the list repeats itself"))
+			return false, c.Fault(fault.Refused, repeatsHint, errors.New("the list repeats itself"))
 		}
 		next, err := l.following(ctx, &c, a, at)
 		if err != nil || next == nil {
 			return false, err
 		}
 		if asked[next.String()] {
-			return false, c.Fault(fault.Refused, "", errors.New("the list repeats itself"))
+			return false, c.Fault(fault.Refused, repeatsHint, errors.New("the list repeats itself"))
 		}
 		asked[next.String()] = true
 		c.URL = next

@@ -175,14 +175,14 @@ func (l *list) run(ctx context.Context) error {
 		if fresh > 0 {
 			strays = 0
 		} else if strays++; strays > maxStrays {
-			return c.Fault(fault.Refused, "", errors.New("the list repeats itself"))
+			return c.Fault(fault.Refused, repeatsHint, errors.New("the list repeats itself"))
 		}
 		next, err := l.next(ctx, a, page, fresh)
 		if err != nil || next == nil {
 			return err
 		}
 		if asked[next.String()] {
-			return c.Fault(fault.Refused, "", errors.New("the list repeats itself"))
+			return c.Fault(fault.Refused, repeatsHint, errors.New("the list repeats itself"))
 		}
 		asked[next.String()] = true
 		c.URL = next

@@ -54,7 +54,7 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 	}
 	switch {
 	case err != nil || ch.params["realm"] == "":
-		return realm{}, d.host.Fail(fault.Refused, "", "the registry names a token service with an invalid address")
+		return realm{}, d.host.Fail(fault.Refused, realmHint, "the registry names a token service with an invalid address")
 	case origin.Scheme == "https" && u.Scheme != "https":
 		return realm{}, d.host.Fail(fault.Refused, product.AddressHint, "the token service %s does not use TLS", u.Host)
 	case wire.SameOrigin(u, origin):

@@ -114,7 +114,8 @@ func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, erro
 		case err != nil:
 			return nil, err
 		case hop == maxHops:
-			return nil, c.Fault(fault.Refused, "", fmt.Errorf("more than %d redirects", maxHops))
+			return nil, c.Fault(fault.Refused, "correct the rules of the registry, or of the proxy before it, that redirect",
+				fmt.Errorf("more than %d redirects, the last one to %s", maxHops, to.Host))
 		}
 		at, home = to, home && SameOrigin(to, origin)
 	}

@@ -44,7 +44,7 @@ func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error
 // Link and the realm of a challenge.
 func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
 	if location == "" {
-		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location header")
+		return nil, h.Fail(fault.Unavailable, product.AddressHint, "the answer has no Location header")
 	}
 	return h.lead(origin, at, location, product.AddressHint)
 }

@@ -64,9 +64,11 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 		if proxy := proxyOf(cmp.Or(a.At, &url.URL{})); proxy != "" {
 			f.Err = fmt.Errorf("%s requires a login", proxy)
 		}
+	case a.isDeadEnd(c):
+		f.Hint, f.Err = reason.PageHint, fmt.Errorf("%w, with a web page of %s", f.Err, a.At.Host)
 	case f.Kind == fault.Denied:
 		f.Hint, f.Err = h.DeniedHint(c, a), h.Refused(c, a, f.Err)
-	case a.Status == http.StatusUnsupportedMediaType:
+	case a.Status == http.StatusUnsupportedMediaType && strings.Contains(c.Path, "/manifests/"):
 		f.Hint = "the registry does not accept this media type; " +
 			"for zot, set http.compat to docker2s2 to accept Docker's media types"
 	case product.Placeless(h.Product(), code, text) && (c.Method == http.MethodPost || c.Method == http.MethodPut):
@@ -77,6 +79,14 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 		f.Hint = product.StatusHint(c.Method, a.Status)
 	}
 	return f
+}
+
+// isDeadEnd reports whether an answer is a 404, or a 403 to a request without a login, that is a web page: a firewall
+// for the web or a proxy answers, and not the registry.
+func (a *Answer) isDeadEnd(c *Call) bool {
+	_, known := c.Access.used()
+	dead := a.Status == http.StatusNotFound || a.Status == http.StatusForbidden && !known
+	return dead && len(a.Raw) > 0 && reason.IsMarkup(a.Header, a.Raw)
 }
 
 // DeniedHint returns the hint for a refusal. It distinguishes a network rule, a missing project, a

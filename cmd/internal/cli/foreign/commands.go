@@ -78,6 +78,8 @@ func looking() []Command {
 		{Typed: "repo list", Of: "oras, regctl", Line: "ls ..."},
 		{Typed: "repository ls", Line: "ls ..."},
 		{Typed: "repos", Line: "ls ..."},
+		{Typed: "repositories", Line: "ls ..."},
+		{Typed: "history", Of: "docker", Line: "inspect ..."},
 		{Typed: "list", Line: "ls ..."},
 		{Typed: "image ls", Of: "docker", Line: "ls ..."},
 		{Typed: "registry ls", Line: "ls ..."},

@@ -42,8 +42,8 @@ func Flags() []Flag {
 
 func aboutImages() []Flag {
 	return []Flag{
-		{Names: "all -a", Of: "skopeo", Why: "dray always copies all platforms"},
-		{Names: "all-platforms", Of: "nerdctl", Why: "dray always copies all platforms"},
+		{Names: "all -a", Of: "skopeo", Why: "dray always includes all platforms"},
+		{Names: "all-platforms", Of: "nerdctl", Why: "dray always includes all platforms"},
 		{Names: "preserve-digests", Of: "skopeo", Why: "dray always keeps digests"},
 		{Names: "multi-arch", Of: "skopeo", Value: Dropped, None: wholeImages},
 		{Names: "platform platforms", Of: "crane, regctl, oras, docker", Value: Dropped, None: wholeImages},
@@ -87,6 +87,7 @@ func aboutRuns() []Flag {
 		{Names: "jobs -j", Of: "crane", Value: Same, To: "--concurrency"},
 		{Names: "no-clobber", Of: "crane", To: "--overwrite refuse"},
 		{Names: "force-tag", Of: "regctl", To: "--overwrite always"},
+		{Names: "-n", Of: "rsync, make", To: "--dry-run"},
 		{Names: "keep-going", Of: "skopeo", Why: "dray goes on after a failure"},
 		{Names: "src dest", Of: "skopeo", Value: Dropped, Why: "the names say what they are"},
 		{Names: "scoped", Of: "skopeo", None: "--template makes the names at the target"},
