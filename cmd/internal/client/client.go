@@ -67,7 +67,7 @@ func New(c Config) (*Client, error) {
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return bad(errors.New("not the address of a server"), "write https://HOST")
+		return bad(errors.New("not the address of a server"), "write "+likely(c.URL))
 	}
 	if u.User != nil {
 		c.URL = u.Redacted()
@@ -106,6 +106,18 @@ func New(c Config) (*Client, error) {
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// likely returns the address that text, which has no scheme, probably means.
+func likely(text string) string {
+	u, err := url.Parse("http://" + text)
+	switch {
+	case err != nil || strings.Contains(text, "://") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "https://HOST"
+	case loopback(u.Hostname()):
+		return "http://" + u.Host + ", or https:// if it uses TLS"
+	}
+	return "https://" + u.Host
+}
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
