@@ -54,6 +54,14 @@ func TestATagThatCannotBeIsRefusedBeforeThereIsAJob(t *testing.T) {
 	}
 }
 
+func TestAPathThatTakesOtherMethodsNamesThem(t *testing.T) {
+	y := newYard(t, settings{idle: true})
+	resp, text := y.ask("ann", http.MethodGet, "/imports", "")
+	if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "POST" || !strings.Contains(text, "this path takes POST") {
+		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, text)
+	}
+}
+
 func TestEachVerbDoesWhatItDoesLocally(t *testing.T) {
 	y := newYard(t, settings{})
 	for i, tag := range []string{"v1", "v2", "v3"} {
