@@ -69,7 +69,7 @@ var may = map[string]string{
 	"cmd/internal/schedule":      "fault",
 	"cmd/internal/mirror":        ". event fault cmd/internal/config cmd/internal/schedule oci plan ref",
 	"cmd/internal/wire":          "event fault",
-	"cmd/internal/client":        "credential fault cmd/internal/wire plan",
+	"cmd/internal/client":        "credential event fault cmd/internal/wire plan",
 	"cmd/internal/access":        "credential fault ref cmd/internal/store cmd/internal/wire",
 	"cmd/internal/store":         "fault",
 	"cmd/internal/job":           "fault cmd/internal/job/live cmd/internal/store cmd/internal/wire",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -45,9 +46,25 @@ func New(c Config) http.Handler {
 			Hint: "see " + wire.Prefix + "/openapi.json for the list of paths",
 		})
 		p.Status, p.Title = http.StatusNotFound, http.StatusText(http.StatusNotFound)
+		if allow := allowed(mux, r); len(allow) > 0 {
+			p.Status, p.Title = http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed)
+			p.Detail = "find " + r.Method + " " + wire.OneLine(r.URL.Path) + ": invalid: this path takes " + strings.Join(allow, ", ")
+			p.set("Allow", strings.Join(allow, ", "))
+		}
 		p.write(w)
 	})
 	return guarded(mux)
+}
+
+// allowed returns the methods with which mux serves the path of r.
+func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := mux.Handler(other); strings.HasPrefix(pattern, method+" ") {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 // Document returns the OpenAPI document. It is served at openapi.json and checked in as

@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // admit passes a request on if its principal has the role that the operation requires. An
@@ -29,12 +30,22 @@ func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 			Kind: fault.Denied,
 			Op:   p.Name + " may not",
 			Name: strings.ReplaceAll(ctx.Operation().OperationID, "-", " "),
-			Err:  errors.New("the operation requires the role " + string(least)),
-			Hint: "use a token with that role",
+			Err:  fmt.Errorf("%s has the role %s, and the operation requires the role %s", p.Name, p.Role, least),
+			Hint: roleHint(p, least),
 		}).write(w)
 		return
 	}
 	next(huma.WithValue(ctx, callerKey{}, callInfo{p, http.NewResponseController(w)}))
+}
+
+// roleHint says how p gets the role. A token has its role for good; other principals have theirs from the
+// configuration of the server.
+func roleHint(p access.Principal, role access.Role) string {
+	if p.Via == access.ViaToken {
+		return "ask an admin for a token with that role: " +
+			shell.Dray("serve", "token", "create", p.Name, "--role", string(role))
+	}
+	return "ask an admin to set it in server.auth.roles of the server's configuration, " + p.Name + ": " + string(role)
 }
 
 // callerKey is the context key of a request's callInfo. The context is the only way from huma's

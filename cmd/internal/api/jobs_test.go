@@ -65,6 +65,10 @@ func TestAJobIsAcceptedWithItsPlaceAndTheAnswerIsHeldWhereThatIsPreferred(t *tes
 	if resp.StatusCode != http.StatusAccepted || resp.Header.Get("Preference-Applied") != "wait=1" {
 		t.Errorf("without a worker: %d %v", resp.StatusCode, resp.Header)
 	}
+	resp, text = y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "wait=abc")
+	if resp.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, "write Prefer: wait=60") {
+		t.Errorf("%d %s", resp.StatusCode, text)
+	}
 	y.work()
 	resp, text = y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "wait=3600")
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Preference-Applied") != "wait=60" || !strings.Contains(text, `"state":"done"`) {

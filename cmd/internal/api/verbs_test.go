@@ -46,6 +46,22 @@ func TestAnImportArrivesAndItsReportIsWhatTheRegistriesCounted(t *testing.T) {
 	}
 }
 
+func TestATagThatCannotBeIsRefusedBeforeThereIsAJob(t *testing.T) {
+	y := newYard(t, settings{idle: true})
+	resp, text := y.ask("ann", http.MethodPost, "/tags", `{"image":"dst/app:v1","tags":["v2","bad tag"]}`)
+	if resp.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, "not a tag") {
+		t.Errorf("%d %s", resp.StatusCode, text)
+	}
+}
+
+func TestAPathThatTakesOtherMethodsNamesThem(t *testing.T) {
+	y := newYard(t, settings{idle: true})
+	resp, text := y.ask("ann", http.MethodGet, "/imports", "")
+	if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "POST" || !strings.Contains(text, "this path takes POST") {
+		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, text)
+	}
+}
+
 func TestEachVerbDoesWhatItDoesLocally(t *testing.T) {
 	y := newYard(t, settings{})
 	for i, tag := range []string{"v1", "v2", "v3"} {

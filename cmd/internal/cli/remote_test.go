@@ -294,6 +294,11 @@ func TestAJobThatIsCanceledSaysWhatIsNotFinished(t *testing.T) {
 		if !strings.Contains(listed.String(), "0 of 1 step done, 1 not finished") {
 			t.Errorf("%s: jobs show: %s", words, listed.String())
 		}
+		listed.Reset()
+		program(t.Context(), []string{"jobs", "logs", id, "--server", url}, world)
+		if !strings.Contains(listed.String(), " canceled: ") {
+			t.Errorf("%s: jobs logs: %q", words, listed.String())
+		}
 		if args[0] == "transfer" && !strings.Contains(err.String(), "1 image left to do, listed in ") {
 			t.Errorf("%s", err.String())
 		}

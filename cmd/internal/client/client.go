@@ -18,6 +18,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	Cert, Key string   // files of a client certificate and its key; "" means none
 	Version   string   // of this dray, for the header User-Agent and for errors; "" means not known
 
+	// Requests receives each request to the server. Nil means nobody.
+	Requests event.Requests
+
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -42,6 +46,7 @@ type Client struct {
 	base  string
 	token credential.Secret
 	http  *http.Client
+	tell  event.Requests
 }
 
 const (
@@ -62,7 +67,7 @@ func New(c Config) (*Client, error) {
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return bad(errors.New("not the address of a server"), "write https://HOST")
+		return bad(errors.New("not the address of a server"), "write "+likely(c.URL))
 	}
 	if u.User != nil {
 		c.URL = u.Redacted()
@@ -94,13 +99,25 @@ func New(c Config) (*Client, error) {
 	follow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{
 		peer: peer{strings.TrimSuffix(base, wire.Prefix), c.From, c.Version},
-		base: base, token: c.Token,
+		base: base, token: c.Token, tell: c.Requests,
 		http: &http.Client{Transport: t, CheckRedirect: follow},
 	}, nil
 }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// likely returns the address that text, which has no scheme, probably means.
+func likely(text string) string {
+	u, err := url.Parse("http://" + text)
+	switch {
+	case err != nil || strings.Contains(text, "://") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "https://HOST"
+	case loopback(u.Hostname()):
+		return "http://" + u.Host + ", or https:// if it uses TLS"
+	}
+	return "https://" + u.Host
+}
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
@@ -204,7 +221,7 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.exchange(req)
 	if err != nil {
 		return nil, c.networkFault(ctx, err)
 	}
@@ -214,4 +231,24 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	defer resp.Body.Close()
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // an incomplete body is used as it is
 	return nil, c.faultOf(resp, raw)
+}
+
+// exchange sends req and tells c.tell about it. The bytes received are those that the header of the answer
+// announces: a stream of events has no end yet.
+func (c *Client) exchange(req *http.Request) (*http.Response, error) {
+	begun := time.Now()
+	resp, err := c.http.Do(req)
+	plain := *req.URL
+	plain.RawQuery = ""
+	said := event.Request{
+		Host: req.URL.Host, Method: req.Method, URL: plain.String(), Sent: max(req.ContentLength, 0), Took: time.Since(begun), Err: err,
+	}
+	if asked, ok := errors.AsType[*url.Error](err); ok {
+		said.Err = asked.Err
+	}
+	if resp != nil {
+		said.Status, said.Received = resp.StatusCode, max(resp.ContentLength, 0)
+	}
+	c.tell.Tell(said)
+	return resp, err
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -31,6 +32,42 @@ func TestAClientSendsItsTokenOnlyOverTLSOrToLoopback(t *testing.T) {
 		if _, err := New(c); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+func TestAnAddressWithoutASchemeIsCompletedInTheHint(t *testing.T) {
+	for url, want := range map[string]string{
+		"127.0.0.1:7004": "write http://127.0.0.1:7004, or https:// if it uses TLS", "localhost:5000": "write http://localhost:5000, or https:// if it uses TLS",
+		"dray.example": "write https://dray.example", "dray.example:5443": "write https://dray.example:5443", "ftp://x": "write https://HOST", "u:p@x": "write https://HOST", "": "write https://HOST",
+	} {
+		if _, err := New(Config{URL: url}); fault.HintOf(err) != want {
+			t.Errorf("%q: %q", url, fault.HintOf(err))
+		}
+	}
+}
+
+func TestAPortThatClosesAPlainConnectionMaySpeakTLS(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*net.TCPConn).SetLinger(0) // resets it
+			conn.Close()
+		}
+	}()
+	c, err := New(Config{URL: "http://" + l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.RunSchedule(t.Context(), "x"); !strings.HasPrefix(fault.HintOf(err), "write https:// if it speaks TLS") {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net"
 	"net/http"
@@ -143,6 +144,8 @@ func (s peer) networkFault(ctx context.Context, err error) error {
 		f.Hint = "check the spelling of the host in --server, DRAY_SERVER or client.server"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		f.Hint = "check that a dray server is running there, and its port"
+	case strings.HasPrefix(s.name, "http://") && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)):
+		f.Hint = "write https:// if it speaks TLS, and check that a dray server is running there"
 	default:
 		f.Hint = "check that a dray server is running there"
 		if hint, cause := untrusted(err); cause != nil {

@@ -53,6 +53,11 @@ func buildTag(r wire.Tag) (dray.TagRequest, error) {
 	if err := remoteOnly(r.Image); err != nil {
 		return req, err
 	}
+	for _, tag := range r.Tags {
+		if err := ref.Tag(tag); err != nil {
+			return req, err
+		}
+	}
 	var err error
 	req.Map, err = buildTagging(r.Tagging)
 	return req, err

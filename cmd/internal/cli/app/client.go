@@ -35,7 +35,16 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	if address == "" {
 		return nil, nil
 	}
-	c := client.Config{URL: address, Version: ThisBuild().Version}
+	c := client.Config{URL: address, Version: ThisBuild().Version, Requests: a.Asked}
+	if a.Common.CaFile != "" && strings.HasPrefix(address, "http://") {
+		return nil, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "use server",
+			Name: address,
+			Err:  errors.New("--ca-file is for TLS, which plain http does not have"),
+			Hint: "write https:// in the address of the server, or remove --ca-file",
+		}
+	}
 	for _, ca := range []string{file.Client.CAFile, a.Common.CaFile} {
 		if ca != "" {
 			c.CAs = append(c.CAs, ca)

@@ -263,6 +263,11 @@ func newJobsLogs(a *app.App) *cobra.Command {
 		if err := c.Log(ctx, args[0], func(l wire.Line) error { all = append(all, l); return nil }); err != nil {
 			return nearJob(ctx, a, c, args[0], err)
 		}
+		j, err := c.Job(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		all = withFailure(all, j)
 		return a.Print(out.Answer{
 			JSON: func() error { return a.PrintJSON(map[string][]wire.Line{"lines": append([]wire.Line{}, all...)}) },
 			Text: func() error {
@@ -284,6 +289,21 @@ func newJobsLogs(a *app.App) *cobra.Command {
 			},
 		})
 	})
+}
+
+// withFailure adds why j failed, or that it was canceled, to its log, unless the last line says so already.
+func withFailure(log []wire.Line, j wire.Job) []wire.Line {
+	if j.Failure == nil || !j.State.Ended() {
+		return log
+	}
+	text := j.Failure.Text
+	if n := len(log); n > 0 && strings.HasSuffix(text, log[n-1].Text) {
+		return log
+	}
+	if j.Failure.Hint != "" {
+		text += " (hint: " + j.Failure.Hint + ")"
+	}
+	return append(log, wire.Line{At: j.Ended, Text: string(j.State) + ": " + text})
 }
 
 func newJobsCancel(a *app.App) *cobra.Command {

@@ -166,6 +166,17 @@ func (s *Story) request(q event.Request) {
 	}
 }
 
+// Asked is for requests to a dray server, which many commands send without a story: with --debug it writes
+// their lines itself until there is one.
+func (c *Console) Asked(q event.Request) {
+	switch {
+	case c.Relay != nil && c.told.Load() != nil:
+		c.Request(q)
+	case c.Debug:
+		c.Warnf("%s", requestLine(q))
+	}
+}
+
 // requestLine returns the line of --debug about a request. It has no headers, since these may hold secrets.
 func requestLine(e event.Request) string {
 	status := "no answer"
