@@ -437,3 +437,31 @@ func TestCheckBelievesOnlyAnIndexAboutReferrers(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckMissesWhatACopyWouldMiss(t *testing.T) {
+	full := testbed.Distribution(t, testbed.Options{})
+	img := testbed.Index(t, full, "app", "v1", 2)
+	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, full)
+	wants(t, found, "source content", dray.OK, "all of it is there: manifests 3, blobs 5", "")
+
+	for name, gone := range map[string]struct {
+		kind   testbed.Kind
+		digest string
+		want   string
+	}{
+		"a child": {testbed.Manifest, string(img.Children[1].Digest), "it lists " + string(img.Children[1].Digest) + " (linux/"},
+		"a layer": {testbed.Blob, string(img.Layers[0].Digest), "): it lists " + string(img.Layers[0].Digest)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lost := hostile.Status(404, nil, "").On("GET", gone.kind).At(gone.digest)
+			lostHead := hostile.Status(404, nil, "").On("HEAD", gone.kind).At(gone.digest)
+			reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), lost, lostHead)
+			testbed.Index(t, reg, "app", "v1", 2)
+			rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, reg)
+			wants(t, found, "source content", dray.Fail, gone.want, "push the image again")
+			if rep.Ready || !fault.Is(rep.Err(), fault.NotFound) {
+				t.Errorf("%v %s", rep.Err(), rep.Verdict)
+			}
+		})
+	}
+}
