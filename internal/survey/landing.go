@@ -156,11 +156,9 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	if err != nil {
 		k.setTroubled(repo)
 	}
-	if fault.Is(err, fault.NotFound) && !repo.IsLayout() && fault.HintOf(err) == "" {
-		hint := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
-		if k.Named[repo] {
-			hint = cmp.Or(nearestRepositories(ctx, k.Into.Session, repo), hint)
-		}
+	if fault.Is(err, fault.NotFound) && k.Named[repo] && !repo.IsLayout() && fault.HintOf(err) == "" {
+		below := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
+		hint := cmp.Or(nearestRepositories(ctx, k.Into.Session, repo, below), "check the spelling of the repository")
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)
