@@ -108,8 +108,8 @@ func (c *checker) content(ctx context.Context, at place.Repository) ([]oci.Descr
 		c.failLacking(w.of[lacks[0].Digest], lacks)
 		return nil, false
 	case w.more:
-		c.note("content", report.OK,
-			fmt.Sprintf("the first parts are there: manifests %d, blobs %d; the rest was not looked at", len(w.seen), len(w.blobs)), "")
+		text := fmt.Sprintf("the first parts are there: manifests %d, blobs %d", len(w.seen), len(w.blobs))
+		c.note("content", report.OK, text+"; the rest was not looked at", "")
 	default:
 		c.note("content", report.OK, fmt.Sprintf("all of it is there: manifests %d, blobs %d", len(w.seen), len(w.blobs)), "")
 	}

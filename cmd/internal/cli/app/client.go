@@ -35,6 +35,9 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	if address == "" {
 		return nil, nil
 	}
+	if err := a.checkCAFile(); err != nil {
+		return nil, err
+	}
 	c := client.Config{URL: address, Version: ThisBuild().Version}
 	for _, ca := range []string{file.Client.CAFile, a.Common.CaFile} {
 		if ca != "" {
