@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -82,7 +83,7 @@ func TestCheckNamesTheMissingRightByTheRegistrysOwnRoles(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
 	for kind, role := range map[string]string{
-		"acr": "AcrPush (with ABAC: Container Registry Repository Writer); a new role assignment takes up to ten minutes",
+		"acr": "give this login AcrPush (with ABAC: Container Registry Repository Writer), or use another login in flag --dst-creds; a new role assignment takes up to ten minutes",
 		"gar": "Artifact Registry Writer", "ghcr": "write:packages", "harbor": "developer", "generic": "the right to push",
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -204,7 +205,7 @@ func TestATokenWithFewerScopesIsShown(t *testing.T) {
 	}), testbed.Options{})
 	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
 	wants(t, found, "source token", dray.Warn, "the token does not grant pull, which was requested", "")
-	wants(t, found, "source pull", dray.Fail, "401", "the right to pull")
+	wants(t, found, "source pull", dray.Fail, "401", "correct the login in flag --dst-creds")
 }
 
 func TestCheckReadsDockerHubsBudgetAndSpendsNone(t *testing.T) {
@@ -464,4 +465,42 @@ func TestCheckMissesWhatACopyWouldMiss(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCheckAdvisesAsACopyDoes(t *testing.T) {
+	negotiate := http.Header{}
+	negotiate.Set("WWW-Authenticate", "Negotiate")
+	src := testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
+	for name, f := range map[string]*hostile.Fault{
+		"refused without a challenge": hostile.Error(403, "DENIED", "requested access to the resource is denied").On("POST", testbed.Upload),
+		"a challenge of another kind": hostile.Status(401, negotiate, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), f)
+			_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app"}, src, dst)
+			d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			req := dray.CopyRequest{Source: src.Host + "/app:v1", Targets: []string{dst.Host + "/app:v1"}}
+			plan, err := d.PlanCopy(t.Context(), req, nil)
+			if err == nil {
+				rep, applyErr := d.Apply(t.Context(), plan, nil)
+				err = cmp.Or(applyErr, rep.Err())
+			}
+			hint := fault.HintOf(err)
+			if hint == "" {
+				t.Fatalf("%v", err)
+			}
+			wants(t, found, "target push", dray.Fail, "", hint)
+			if _, cause, _ := strings.Cut(err.Error(), "denied: "); cause != found["target push"].Text {
+				t.Errorf("a copy says %q, a check %q", cause, found["target push"].Text)
+			}
+		})
+	}
+	down := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(503, nil, ""))
+	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, down)
+	wants(t, found, "source reached", dray.Warn, "503", "try again later")
 }

@@ -81,12 +81,13 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 		return false
 	case at.Status != 200 && at.Status != 401:
 		c.note("reached", report.Warn, describeContact(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)),
-			"check the host and the port: this may not be a registry")
+			cmp.Or(at.Hint, "check the host and the port: this may not be a registry"))
 	default:
 		c.note("reached", report.OK, describeContact(at, ""), certificateRemedy(at))
 	}
 	c.basic = slices.Equal(at.Asks, []string{"basic"})
-	c.login, err = c.repo.Login(ctx)
+	// Looked up apart from c.repo, whose refusals say whether the registry asked for a login.
+	c.login, err = c.session.Once(c.side, c.name.Repo, actions).Login(ctx)
 	if err != nil {
 		c.fail("login", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 		return false
@@ -181,7 +182,7 @@ func (c *checker) pull(ctx context.Context) bool {
 	case fault.Is(err, fault.NotFound):
 		c.fail("tag", fault.NotFound, causeOf(err), c.suggestNames(ctx))
 	case fault.Is(err, fault.Denied):
-		c.failDenied("pull", err, c.traits.Rights.Pull)
+		c.failDenied("pull", err)
 	default:
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	}
@@ -248,19 +249,11 @@ func (c *checker) quota() {
 // signIn is the hint for a user who needs a login at this host.
 func (c *checker) signIn() string { return c.session.Base.Remote.SignInHint(c.name.Host) }
 
-// failDenied reports which right is missing, named as the registry names it.
-func (c *checker) failDenied(what string, err error, right string) {
-	remedy := fault.HintOf(err)
-	if c.login.IsAnonymous() {
-		remedy = c.signIn()
-	} else if !remote.IsBarred(err) {
-		remedy = "this login requires the right to " + what
-		if right != "" {
-			remedy = "this login requires: " + right
-		}
-		if c.traits.Slow != "" {
-			remedy += "; " + c.traits.Slow
-		}
+// failDenied reports a refusal with the hint that a copy would give.
+func (c *checker) failDenied(what string, err error) {
+	remedy := cmp.Or(fault.HintOf(err), c.signIn())
+	if c.traits.Slow != "" && !c.login.IsAnonymous() && !remote.IsBarred(err) {
+		remedy += "; " + c.traits.Slow
 	}
 	c.fail(what, fault.Denied, causeOf(err), remedy)
 }

@@ -65,7 +65,7 @@ func (c *checker) ranges(ctx context.Context, blobs []oci.Descriptor) {
 // failRead reports that something below the image cannot be read.
 func (c *checker) failRead(err error) {
 	if fault.Is(err, fault.Denied) {
-		c.failDenied("pull", err, c.traits.Rights.Pull)
+		c.failDenied("pull", err)
 		return
 	}
 	c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))

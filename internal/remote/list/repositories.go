@@ -36,8 +36,9 @@ func Repositories(
 	odd.tell(observe, h.Name, h.Name, "repositories")
 	switch fault.KindOf(err) {
 	case fault.Denied, fault.NotFound, fault.Invalid:
-		var f *fault.Fault
-		if errors.As(err, &f) && f.Op == l.call.Op {
+		// The hint of a login that is missing or wrong is inside: no other name helps against that.
+		f, ok := errors.AsType[*fault.Fault](err)
+		if ok && f.Op == l.call.Op && (f.Hint != "" || fault.HintOf(err) == "") {
 			hint := "name the repositories"
 			if f.Hint != "" {
 				hint = f.Hint + "; or " + hint
