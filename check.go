@@ -17,7 +17,7 @@ type CheckRequest struct {
 	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// Check finds out whether an image can be copied. It needs a few requests and leaves nothing behind: at
+// Check finds out whether an image can be copied. It reads no layer and leaves nothing behind: at
 // the target it opens an upload and cancels it.
 //
 // The findings are in the report, also if a copy would fail. The error is [fault.Invalid] for a name

@@ -175,6 +175,9 @@ func (p *Plan) readHeader(line []byte) error {
 	if err := strict(line, &h, "plan"); err != nil {
 		return err
 	}
+	if h.Version == 0 {
+		return errors.New("not a plan of dray")
+	}
 	if h.Version != version {
 		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
 	}

@@ -104,8 +104,36 @@ func (p Pattern) String() string { return p.text }
 // Patterns selects a name if one of the patterns selects it; the empty list selects nothing.
 type Patterns []Pattern
 
-// ParsePatterns reads each entry with [ParsePattern]. The error is [fault.Invalid].
+// ParsePatterns reads each entry with [ParsePattern]. A glob whose "[" has no "]" can match no name, so it is
+// refused. The error is [fault.Invalid].
 func ParsePatterns(entries ...string) (Patterns, error) {
+	for _, s := range entries {
+		if isOpen(s) {
+			return nil, invalid("read pattern", shown(s), errors.New("a [ has no ]"), "write the characters as [abc]")
+		}
+	}
+	return parseAll(entries)
+}
+
+// isOpen reports whether s is a glob in which a "[" begins no set.
+func isOpen(s string) bool {
+	if strings.HasPrefix(s, "re:") {
+		return false
+	}
+	for rest := s; ; {
+		_, set, begins := strings.Cut(rest, "[")
+		if !begins {
+			return false
+		}
+		_, after, ends := cutSet(set)
+		if !ends {
+			return true
+		}
+		rest = after
+	}
+}
+
+func parseAll(entries []string) (Patterns, error) {
 	var ps Patterns
 	for _, s := range entries {
 		p, err := ParsePattern(s)
@@ -135,7 +163,7 @@ func ParseIgnore(entries ...string) (Patterns, error) {
 			rest = after
 		}
 	}
-	return ParsePatterns(ps...)
+	return parseAll(ps)
 }
 
 // ParseIgnoreConfig reads an ignore-config file. The file is a JSON list of texts in the form that

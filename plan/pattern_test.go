@@ -266,3 +266,17 @@ func FuzzIgnoreConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestAGlobThatIsNotClosedIsRefusedExceptForIgnorePattern(t *testing.T) {
+	for _, open := range []string{"[", "a[b", "[ab][", "[!]"} {
+		if _, err := ParsePatterns(open); !fault.Is(err, fault.Invalid) || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", open, err)
+		}
+		if _, err := ParseIgnore(open); err != nil {
+			t.Errorf("%s: %v", open, err)
+		}
+	}
+	if _, err := ParsePatterns("[ab]*", "re:[[]", "v[]]"); err != nil {
+		t.Error(err)
+	}
+}

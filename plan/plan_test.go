@@ -174,6 +174,7 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                         "read plan line 1: invalid: the file is empty",
 		"x":                        "read plan line 1: invalid: not a plan of dray",
+		`{}`:                       "read plan line 1: invalid: not a plan of dray",
 		`{"plan":2,"verb":"copy"}`: "a plan of version 2; this dray reads version 1",
 		head + step + "{}":         "line 3: invalid: unknown action",
 		head + `{"actions":1}`:     `line 2: invalid: not a step of dray: unknown field "actions"`,

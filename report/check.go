@@ -31,8 +31,8 @@ const (
 
 // Finding is the result of checking one thing.
 type Finding struct {
-	// What is "reached", "login", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume" or
-	// "referrers".
+	// What is "reached", "login", "pull", "push", "tag", "lock", "content", "quota", "ranges", "mount",
+	// "resume" or "referrers".
 	What   string     `json:"what"`
 	State  Severity   `json:"state"`
 	Text   string     `json:"text"`             // what was found, for a person

@@ -38,7 +38,8 @@ func Metadata(
 		defer s.Release()
 		at := b.Remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()})
 		if at.HasAttributes() {
-			return at.Attributes(ctx, cmp.Or(name.Digest, name.Tag))
+			raw, err := at.Attributes(ctx, cmp.Or(name.Digest, name.Tag))
+			return raw, survey.Nearest(ctx, s, name, err)
 		}
 	}
 	_, at, s, err := open(b, names, req, obs)
@@ -60,7 +61,7 @@ func Metadata(
 		d.Digest, d.Type = desc.Digest, desc.MediaType
 	}
 	if err != nil {
-		return nil, err
+		return nil, survey.Nearest(ctx, s, name, err)
 	}
 	return json.Marshal(d)
 }
@@ -93,7 +94,7 @@ func Referrers(
 	defer s.Release()
 	desc, err := at.Resolve(ctx, survey.Reference(name))
 	if err != nil {
-		return nil, err
+		return nil, survey.Nearest(ctx, s, name, err)
 	}
 	return at.Referrers(ctx, desc)
 }

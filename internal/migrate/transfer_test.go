@@ -316,6 +316,15 @@ func TestASourceThatIsNotThereMayBeAPrefix(t *testing.T) {
 	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "to name all repositories below a prefix, end it with a slash: "+y.Src.Host+"/team/" {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
+	for source, hint := range map[string]string{
+		"src/nope":     "check the spelling of the repository",
+		"src/team/apq": "similar repositories in this registry: team/app",
+	} {
+		_, _, err = y.Transferred(dray.TransferRequest{Sources: []string{source}, Target: "dst"})
+		if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != hint {
+			t.Errorf("%v (%s), want the hint %s", err, fault.HintOf(err), hint)
+		}
+	}
 }
 
 func TestEndsAreRegistriesPrefixesAndRepositories(t *testing.T) {

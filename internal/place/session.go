@@ -105,6 +105,10 @@ func (s *Session) Source(repo ref.Repo) (Repository, error) {
 // Target opens repo for writing, or for a survey of a target.
 func (s *Session) Target(repo ref.Repo, mode layout.Mode) (Repository, error) {
 	p, err := s.Open(fault.Target, repo, mode)
+	if mode == layout.Read && fault.Is(err, fault.NotFound) && repo.IsLayout() && !Absent(repo) {
+		err = fault.Misuse("open layout", repo.String(), "the directory is not empty and is no image layout",
+			"name a new or an empty directory, or an image layout")
+	}
 	return p, fault.On(fault.Target, err)
 }
 

@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -82,7 +83,7 @@ func TestCheckNamesTheMissingRightByTheRegistrysOwnRoles(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
 	for kind, role := range map[string]string{
-		"acr": "AcrPush (with ABAC: Container Registry Repository Writer); a new role assignment takes up to ten minutes",
+		"acr": "give this login AcrPush (with ABAC: Container Registry Repository Writer), or use another login in flag --dst-creds; a new role assignment takes up to ten minutes",
 		"gar": "Artifact Registry Writer", "ghcr": "write:packages", "harbor": "developer", "generic": "the right to push",
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -204,7 +205,7 @@ func TestATokenWithFewerScopesIsShown(t *testing.T) {
 	}), testbed.Options{})
 	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
 	wants(t, found, "source token", dray.Warn, "the token does not grant pull, which was requested", "")
-	wants(t, found, "source pull", dray.Fail, "401", "the right to pull")
+	wants(t, found, "source pull", dray.Fail, "401", "correct the login in flag --dst-creds")
 }
 
 func TestCheckReadsDockerHubsBudgetAndSpendsNone(t *testing.T) {
@@ -436,4 +437,70 @@ func TestCheckBelievesOnlyAnIndexAboutReferrers(t *testing.T) {
 			t.Error(rep.Verdict)
 		}
 	}
+}
+
+func TestCheckMissesWhatACopyWouldMiss(t *testing.T) {
+	full := testbed.Distribution(t, testbed.Options{})
+	img := testbed.Index(t, full, "app", "v1", 2)
+	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, full)
+	wants(t, found, "source content", dray.OK, "all of it is there: manifests 3, blobs 5", "")
+
+	for name, gone := range map[string]struct {
+		kind   testbed.Kind
+		digest string
+		want   string
+	}{
+		"a child": {testbed.Manifest, string(img.Children[1].Digest), "it lists " + string(img.Children[1].Digest) + " (linux/"},
+		"a layer": {testbed.Blob, string(img.Layers[0].Digest), "): it lists " + string(img.Layers[0].Digest)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lost := hostile.Status(404, nil, "").On("GET", gone.kind).At(gone.digest)
+			lostHead := hostile.Status(404, nil, "").On("HEAD", gone.kind).At(gone.digest)
+			reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), lost, lostHead)
+			testbed.Index(t, reg, "app", "v1", 2)
+			rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, reg)
+			wants(t, found, "source content", dray.Fail, gone.want, "push the image again")
+			if rep.Ready || !fault.Is(rep.Err(), fault.NotFound) {
+				t.Errorf("%v %s", rep.Err(), rep.Verdict)
+			}
+		})
+	}
+}
+
+func TestCheckAdvisesAsACopyDoes(t *testing.T) {
+	negotiate := http.Header{}
+	negotiate.Set("WWW-Authenticate", "Negotiate")
+	src := testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
+	for name, f := range map[string]*hostile.Fault{
+		"refused without a challenge": hostile.Error(403, "DENIED", "requested access to the resource is denied").On("POST", testbed.Upload),
+		"a challenge of another kind": hostile.Status(401, negotiate, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), f)
+			_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app"}, src, dst)
+			d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			req := dray.CopyRequest{Source: src.Host + "/app:v1", Targets: []string{dst.Host + "/app:v1"}}
+			plan, err := d.PlanCopy(t.Context(), req, nil)
+			if err == nil {
+				rep, applyErr := d.Apply(t.Context(), plan, nil)
+				err = cmp.Or(applyErr, rep.Err())
+			}
+			hint := fault.HintOf(err)
+			if hint == "" {
+				t.Fatalf("%v", err)
+			}
+			wants(t, found, "target push", dray.Fail, "", hint)
+			if _, cause, _ := strings.Cut(err.Error(), "denied: "); cause != found["target push"].Text {
+				t.Errorf("a copy says %q, a check %q", cause, found["target push"].Text)
+			}
+		})
+	}
+	down := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(503, nil, ""))
+	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, down)
+	wants(t, found, "source reached", dray.Warn, "503", "try again later")
 }

@@ -4,5 +4,6 @@
 //
 //	check.go   both sides, and the conclusion from their findings
 //	target.go  whether the target can be written to
-//	side.go    whether a registry can be reached, and an image read
+//	source.go  whether the image and everything below it can be read
+//	side.go    whether a registry can be reached, and a name read
 package probe

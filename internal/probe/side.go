@@ -40,7 +40,8 @@ const anyDigest oci.Digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe
 
 // findingOrder is the order of the findings in a report.
 var findingOrder = []string{
-	"reached", "login", "token", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers",
+	"reached", "login", "token", "pull", "push", "tag", "lock", "content", "quota", "ranges", "mount",
+	"resume", "referrers",
 }
 
 func (c *checker) report() report.Side {
@@ -56,36 +57,6 @@ func (c *checker) note(what string, state report.Severity, text, remedy string) 
 
 func (c *checker) fail(what string, kind fault.Kind, text, remedy string) {
 	c.findings = append(c.findings, report.Finding{What: what, State: report.Fail, Text: text, Remedy: remedy, Kind: kind})
-}
-
-// source checks whether the image can be read, and how.
-func (c *checker) source(ctx context.Context) {
-	if !c.session.Base.Elsewhere(c.name.Repo) {
-		c.sourceLayout(ctx)
-		return
-	}
-	if !c.begin(ctx, remote.Pull) || !c.pull(ctx) {
-		return
-	}
-	if c.traits.Product == "dockerhub" {
-		// A test would read a manifest, which counts as a pull.
-		c.note("ranges", report.OK, "known: an interrupted download can be resumed", "")
-	} else {
-		c.ranges(ctx)
-	}
-	c.referrers(ctx, c.found)
-}
-
-func (c *checker) sourceLayout(ctx context.Context) {
-	at, err := c.session.Source(c.name.Repo)
-	if err == nil {
-		c.found, err = at.Resolve(ctx, survey.Reference(c.name))
-	}
-	if err != nil {
-		c.fail("tag", fault.KindOf(err), causeOf(err), fault.HintOf(survey.Nearest(ctx, c.session, c.name, err)))
-		return
-	}
-	c.note("tag", report.OK, "found: "+string(c.found.Digest), "")
 }
 
 // begin contacts the registry and finds the login. It returns false if no further request is
@@ -110,12 +81,13 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 		return false
 	case at.Status != 200 && at.Status != 401:
 		c.note("reached", report.Warn, describeContact(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)),
-			"check the host and the port: this may not be a registry")
+			cmp.Or(at.Hint, "check the host and the port: this may not be a registry"))
 	default:
 		c.note("reached", report.OK, describeContact(at, ""), certificateRemedy(at))
 	}
 	c.basic = slices.Equal(at.Asks, []string{"basic"})
-	c.login, err = c.repo.Login(ctx)
+	// Looked up apart from c.repo, whose refusals say whether the registry asked for a login.
+	c.login, err = c.session.Once(c.side, c.name.Repo, actions).Login(ctx)
 	if err != nil {
 		c.fail("login", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 		return false
@@ -210,7 +182,7 @@ func (c *checker) pull(ctx context.Context) bool {
 	case fault.Is(err, fault.NotFound):
 		c.fail("tag", fault.NotFound, causeOf(err), c.suggestNames(ctx))
 	case fault.Is(err, fault.Denied):
-		c.failDenied("pull", err, c.traits.Rights.Pull)
+		c.failDenied("pull", err)
 	default:
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	}
@@ -277,19 +249,11 @@ func (c *checker) quota() {
 // signIn is the hint for a user who needs a login at this host.
 func (c *checker) signIn() string { return c.session.Base.Remote.SignInHint(c.name.Host) }
 
-// failDenied reports which right is missing, named as the registry names it.
-func (c *checker) failDenied(what string, err error, right string) {
-	remedy := fault.HintOf(err)
-	if c.login.IsAnonymous() {
-		remedy = c.signIn()
-	} else if !remote.IsBarred(err) {
-		remedy = "this login requires the right to " + what
-		if right != "" {
-			remedy = "this login requires: " + right
-		}
-		if c.traits.Slow != "" {
-			remedy += "; " + c.traits.Slow
-		}
+// failDenied reports a refusal with the hint that a copy would give.
+func (c *checker) failDenied(what string, err error) {
+	remedy := cmp.Or(fault.HintOf(err), c.signIn())
+	if c.traits.Slow != "" && !c.login.IsAnonymous() && !remote.IsBarred(err) {
+		remedy += "; " + c.traits.Slow
 	}
 	c.fail(what, fault.Denied, causeOf(err), remedy)
 }
@@ -314,40 +278,6 @@ func (c *checker) suggestNames(ctx context.Context) string {
 		return "similar repositories in this registry: " + strings.Join(near, ", ")
 	}
 	return "check the spelling of the repository, and whether this login may see it"
-}
-
-// ranges tests range requests: it reads one byte of the smallest blob.
-func (c *checker) ranges(ctx context.Context) {
-	doc, err := c.repo.Document(ctx, string(c.found.Digest))
-	if err == nil && doc.IsIndex() && len(doc.Documents) > 0 {
-		parent, child := doc.Digest, doc.Documents[0]
-		if doc, err = c.repo.Document(ctx, string(child.Digest)); fault.Is(err, fault.NotFound) {
-			err = oci.Lacks(c.name.Repo, parent, child)
-		}
-	}
-	if err != nil {
-		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
-		return
-	}
-	var small oci.Descriptor
-	for _, b := range doc.Blobs {
-		if b.Size > 1 && (small.Size == 0 || b.Size < small.Size) {
-			small = b
-		}
-	}
-	if small.Size == 0 {
-		return
-	}
-	switch yes, err := c.repo.Ranges(ctx, small); {
-	case fault.Is(err, fault.Denied):
-		c.failDenied("pull", err, c.traits.Rights.Pull)
-	case err != nil:
-		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
-	case yes:
-		c.note("ranges", report.OK, "yes: an interrupted download can be resumed", "")
-	default:
-		c.note("ranges", report.Warn, "no: an interrupted download starts again from the beginning", "")
-	}
 }
 
 func (c *checker) referrers(ctx context.Context, d oci.Descriptor) {

@@ -57,7 +57,7 @@ func (c *checker) push(ctx context.Context) {
 			return
 		}
 		if fault.Is(err, fault.Denied) {
-			c.failDenied("push", err, c.traits.Rights.Push)
+			c.failDenied("push", err)
 			return
 		}
 		c.fail("push", fault.KindOf(err), causeOf(err), fault.HintOf(err))

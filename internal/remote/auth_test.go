@@ -286,12 +286,33 @@ func TestF25OddChallengesAreRefusedClearly(t *testing.T) {
 			}
 			bubble(t, []*hostile.Fault{hostile.Status(401, h, "")}, func(b *bench) {
 				_, err := b.repo.Resolve(b.Context(), "v1")
-				if err == nil || !strings.Contains(err.Error(), text) {
+				if err == nil || !strings.Contains(err.Error(), text) || strings.Count(err.Error(), b.r.Host) != 1 {
 					b.Error(err)
 				}
 			})
 		})
 	}
+}
+
+// No other name helps against a login that is missing or not possible, so its own hint stays.
+func TestAListKeepsTheHintOfALoginThatCanNotBeMade(t *testing.T) {
+	h := http.Header{}
+	h.Set("WWW-Authenticate", "Negotiate")
+	bubble(t, []*hostile.Fault{hostile.Status(401, h, "")}, func(b *bench) {
+		err := b.client.Repositories(b.Context(), b.r.Host, remote.Use{}, func(string) error { return nil })
+		if !fault.Is(err, fault.Denied) || !strings.HasPrefix(fault.HintOf(err), "ask the operator of the registry for a login") {
+			b.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+		}
+	})
+	unset := func(context.Context, ref.Repo) (credential.Login, bool, error) {
+		return credential.Login{}, false, fault.Misuse("read the password of", "sec", "NOPE_PW is not set", "set NOPE_PW")
+	}
+	bubble(t, nil, func(b *bench) {
+		err := b.client.Repositories(b.Context(), b.r.Host, remote.Use{}, func(string) error { return nil })
+		if !fault.Is(err, fault.Invalid) || fault.HintOf(err) != "set NOPE_PW" {
+			b.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+		}
+	}, auth(testbed.Auth{Mode: testbed.Basic}), func(_ *testbed.Options, o *remote.Options) { o.Logins = credential.Chain{unset} })
 }
 
 func TestF27RepliesOfATokenServiceAreReadWithCare(t *testing.T) {

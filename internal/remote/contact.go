@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/signin"
@@ -28,6 +29,7 @@ type Contact struct {
 	Expires   time.Time // expiry of the certificate
 	Unchecked bool      // the certificate is not verified, because of the configuration
 	Status    int       // status of GET /v2/ without a login; 0 if there was no answer
+	Hint      string    // what to do about a status that is no challenge, as for any other request; "" if not known
 	Asks      []string  // schemes of the challenges: "bearer", "basic"
 	Firewall  bool      // the registry refuses the address of this machine
 	Said      string    // the text of the refusal
@@ -69,6 +71,9 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Con
 	at.Status = a.Status
 	for _, ch := range signin.ParseChallenges(a.Header) {
 		at.Asks = append(at.Asks, ch.Scheme)
+	}
+	if a.Status != http.StatusOK && a.Status != http.StatusUnauthorized {
+		at.Hint = fault.HintOf(h.Refusal(call, a))
 	}
 	if a.Status == http.StatusForbidden {
 		_, at.Said = a.Problem()

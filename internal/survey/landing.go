@@ -155,8 +155,8 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 		k.setTroubled(repo)
 	}
 	if fault.Is(err, fault.NotFound) && k.Named[repo] && !repo.IsLayout() && fault.HintOf(err) == "" {
-		hint := cmp.Or(nearestRepositories(ctx, k.Into.Session, repo),
-			"to name all repositories below a prefix, end it with a slash: "+repo.String()+"/")
+		below := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
+		hint := cmp.Or(nearestRepositories(ctx, k.Into.Session, repo, below), "check the spelling of the repository")
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)

@@ -36,7 +36,7 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 
 func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 	if n.Tag == "" && n.Digest == "" {
-		return nearestRepositories(ctx, s, n.Repo)
+		return nearestRepositories(ctx, s, n.Repo, "")
 	}
 	tags, err := firstTags(ctx, s, n.Repo)
 	if near := name.Similar(n.Tag, tags); n.Digest == "" && len(near) > 0 {
@@ -46,7 +46,7 @@ func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 		return "see the tags of this repository: " + shell.Dray("ls", n.Repo.String())
 	}
 	if fault.Is(err, fault.NotFound) || err == nil {
-		return cmp.Or(nearestRepositories(ctx, s, n.Repo), "check the spelling of the repository")
+		return cmp.Or(nearestRepositories(ctx, s, n.Repo, ""), "check the spelling of the repository")
 	}
 	return ""
 }
@@ -65,9 +65,9 @@ func firstTags(ctx context.Context, s *place.Session, repo ref.Repo) (tags []str
 	return tags, err
 }
 
-// nearestRepositories returns the hint that names repositories similar to repo; "" if there are none. It
-// costs one request. Its errors are ignored.
-func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo) string {
+// nearestRepositories returns the hint that names repositories similar to repo; "" if there are none, and
+// prefix if others are below repo. It costs one request. Its errors are ignored.
+func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo, prefix string) string {
 	if !s.Base.Elsewhere(repo) {
 		return ""
 	}
@@ -76,7 +76,7 @@ func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo) s
 	use := remote.Use{Login: s.Logins[fault.Source], Observe: s.Watch()}
 	repos, _ := s.Base.Remote.FirstRepositories(ctx, repo.Host, use)
 	if slices.ContainsFunc(repos, func(path string) bool { return strings.HasPrefix(path, repo.Path+"/") }) {
-		return "" // it is the prefix of others
+		return prefix
 	}
 	if near := name.Similar(repo.Path, repos); len(near) > 0 {
 		return "similar repositories in this registry: " + strings.Join(near, ", ")

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -26,6 +27,12 @@ func explained(op, url, hint string, err error) error {
 	out := &fault.Fault{Kind: kindOf(err), Op: op, Name: url, Err: err}
 	if out.Kind == fault.Unavailable {
 		out.Hint = hint
+	}
+	// The driver repeats the address for each attempt. The first attempt says enough.
+	var dial *pgconn.ConnectError
+	if op, ok := errors.AsType[*net.OpError](err); ok && errors.As(err, &dial) {
+		out.Err = op
+		out.Hint = cmp.Or(hint, "check that PostgreSQL is running at this address, and that no firewall blocks this machine")
 	}
 	return out
 }

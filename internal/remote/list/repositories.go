@@ -36,9 +36,10 @@ func Repositories(
 	odd.tell(observe, h.Name, h.Name, "repositories")
 	switch fault.KindOf(err) {
 	case fault.Denied, fault.NotFound, fault.Refused:
-		var f *fault.Fault
+		// The hint of a login that is missing or wrong is inside: no other name helps against that.
+		f, ok := errors.AsType[*fault.Fault](err)
 		whole := fault.Is(err, fault.Refused) && fault.HintOf(err) != "" // TLS, or a web page: nothing works
-		if errors.As(err, &f) && f.Op == l.call.Op && !whole {
+		if ok && f.Op == l.call.Op && (f.Hint != "" || fault.HintOf(err) == "") && !whole {
 			hint := "name the repositories"
 			if f.Hint != "" {
 				hint = f.Hint + "; or " + hint

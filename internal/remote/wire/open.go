@@ -201,6 +201,7 @@ func (h *Host) badFile(name string, err error) error {
 		Kind: fault.Invalid,
 		Op:   "read certificates for",
 		Name: h.Name,
+		Hint: "correct the path or the file: see ca-file and client-cert of this registry in the configuration",
 		Err:  fmt.Errorf("%s: %w", name, err),
 	}
 }

@@ -35,6 +35,9 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	if address == "" {
 		return nil, nil
 	}
+	if err := a.checkCAFile(); err != nil {
+		return nil, err
+	}
 	c := client.Config{URL: address, Version: ThisBuild().Version, Requests: a.Asked}
 	if a.Common.CaFile != "" && strings.HasPrefix(address, "http://") {
 		return nil, &fault.Fault{

@@ -2,6 +2,10 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -9,6 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
 )
 
 // Open makes the Dray that the configuration and the flags describe. A flag takes precedence over the file.
@@ -53,6 +58,9 @@ func OpenNames(ctx context.Context, c *client.Client) (*dray.Dray, error) {
 func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 	file, err := a.LoadConfig()
 	if err != nil {
+		return dray.Config{}, file, err
+	}
+	if err := a.checkCAFile(); err != nil {
 		return dray.Config{}, file, err
 	}
 	missing := ""
@@ -124,6 +132,30 @@ func (a *App) LoadConfig() (config.Config, error) {
 
 // Loader returns a loader of configuration files with the variables and home directory of this run.
 func (a *App) Loader() config.Loader { return config.Loader{Env: a.IO.Env, Home: a.IO.Home} }
+
+// checkCAFile returns an error that names the flag --ca-file if its file holds no certificate.
+func (a *App) checkCAFile() error {
+	if a.Common.CaFile == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(a.Common.CaFile)
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		err = errors.New("the file contains no certificate")
+	}
+	if err != nil {
+		return &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "read",
+			Name: "--ca-file " + a.Common.CaFile,
+			Hint: "name a file that contains certificates in PEM form",
+			Err:  err,
+		}
+	}
+	return nil
+}
 
 // override returns the settings of a registry with those of the flags in their place.
 func (a *App) override(s dray.Settings) dray.Settings {
