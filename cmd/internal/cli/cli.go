@@ -56,8 +56,13 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true, // package flag makes the suggestions, for commands and for flags
-		PersistentPreRunE:  flag.RefuseUseless,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flag.RefuseTwice(cmd, args); err != nil {
+				return err
+			}
+			return flag.RefuseUseless(cmd, nil)
+		},
 	}
 	if a.IO.Only != nil {
 		asDrayd(root, a.IO.Env)

@@ -74,6 +74,23 @@ func Translate(cmd *cobra.Command, err error) error {
 	return UsageError(cmd, err, "")
 }
 
+// RefuseTwice refuses a flag of one value that line, the whole command line of cmd, gives two different values: the
+// first one would not count. Switches and repeatable flags may be given again.
+func RefuseTwice(cmd *cobra.Command, line []string) error {
+	given := map[string]string{}
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	set.AddFlagSet(cmd.Flags())
+	return set.ParseAll(line, func(f *pflag.Flag, value string) error {
+		first, again := given[f.Name]
+		given[f.Name] = value
+		_, repeatable := f.Value.(pflag.SliceValue)
+		if !again || first == value || repeatable || f.Value.Type() == "bool" {
+			return nil
+		}
+		return UsageError(cmd, fmt.Errorf("--%s has two values, and takes one", f.Name), "give --"+f.Name+" once")
+	})
+}
+
 // RefuseUseless refuses flags with a value that could not count: an empty one, or a number or a time that is
 // out of its range.
 func RefuseUseless(cmd *cobra.Command, args []string) error {
