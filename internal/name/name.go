@@ -115,7 +115,7 @@ func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
 		}
 		return n, r.pin(n.Host, scheme)
 	case side == fault.Target || scheme != "" || strings.HasSuffix(rest, "/"):
-		return ref.Name{}, r.stranger(s, first, r.similar(first, rest[len(first):]), atDockerHub(rest))
+		return ref.Name{}, r.stranger(s, first, r.similar(first, lowered(rest[len(first):])), atDockerHub(rest))
 	}
 	n, err := ref.Parse(rest)
 	if err == nil {
@@ -240,6 +240,12 @@ func atDockerHub(rest string) string {
 		return "begin with the host or the name of a registry"
 	}
 	return "write docker.io/" + rest + " for Docker Hub"
+}
+
+// lowered returns a path with its repository in lower case, as every repository is; a tag stays as it is.
+func lowered(path string) string {
+	end := strings.IndexAny(path+":", ":@")
+	return strings.ToLower(path[:end]) + path[end:]
 }
 
 func resembles(word, name string) string {
