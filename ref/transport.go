@@ -92,8 +92,8 @@ func foreign(s string) error {
 		return invalid(s, "dray does not know "+word+": by that name", "write "+shell.Quote(to))
 	case slices.Contains(others, word):
 		return invalid(s, "dray reads and writes registries and OCI image layouts, and has no transport "+word+":",
-			"use an OCI image layout, oci:DIR:TAG, and copy between the two with "+
-				shell.Line("skopeo", "copy", s, "oci:DIR:TAG"))
+			"use an OCI image layout, oci:DIR:TAG: as a source, fill it with "+shell.Line("skopeo", "copy", s, "oci:DIR:TAG")+
+				"; as a target, copy to it, and then run "+shell.Line("skopeo", "copy", "oci:DIR:TAG", s))
 	case word == "http" && isScheme, word == "https" && isScheme:
 		return invalid(s, "a name cannot begin with a scheme", "leave out "+word+"://")
 	case isScheme:

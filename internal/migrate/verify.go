@@ -211,7 +211,11 @@ func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	k := survey.NewLanding(v.Scope, l, &p)
 	steps, err := v.steps(ctx, k)
 	if err != nil {
-		steps = []plan.Step{brokenStep(k, err)}
+		step := brokenStep(k, err)
+		if v.image != nil {
+			step.From, step.To = v.image.from, v.image.to
+		}
+		steps = []plan.Step{step}
 	}
 	got := compared{
 		Looking: prove.Looking{To: l.To, From: l.From},

@@ -239,7 +239,7 @@ func (r *Reader) stranger(s, first string, similar []string, hint string) error 
 // strangerPath is stranger for a name whose part rest begins with first and a slash. Docker Hub has no
 // repositories below a prefix, so a prefix is hardly meant for it.
 func (r *Reader) strangerPath(s, first, rest string) error {
-	similar, hint := r.similar(first, rest[len(first):]), atDockerHub(rest)
+	similar, hint := r.similar(first, lowered(rest[len(first):])), atDockerHub(rest)
 	if len(similar) > 0 && strings.HasSuffix(rest, "/") {
 		hint = ""
 	}
@@ -274,6 +274,12 @@ func atDockerHub(rest string) string {
 		return "begin with the host or the name of a registry"
 	}
 	return "write docker.io/" + rest + " for Docker Hub"
+}
+
+// lowered returns a path with its repository in lower case, as every repository is; a tag stays as it is.
+func lowered(path string) string {
+	end := strings.IndexAny(path+":", ":@")
+	return strings.ToLower(path[:end]) + path[end:]
 }
 
 func resembles(word, name string) string {

@@ -33,6 +33,7 @@ func TestATargetIsNeverAtAStrangerBecauseOfATypingError(t *testing.T) {
 		"a.io:5000":       "write a.io:5000/REPOSITORY[:TAG]",
 		"localhost:5000":  "write localhost:5000/REPOSITORY[:TAG]",
 		"PROD/app:v1":     "write prod/app:v1, or begin with the host or the name of a registry",
+		"Prod/App:V1":     "write prod/app:V1, or begin with the host or the name of a registry",
 		"Prdo/app:v1":     "write prod/app:v1, or begin with the host or the name of a registry",
 		"https://prdo/ap": "write prod/ap, or docker.io/prdo/ap for Docker Hub",
 	} {

@@ -97,7 +97,7 @@ func TestARegistryThatDeletesNoTagByItselfPointsToTheManifest(t *testing.T) {
 	s := visit(t, r.Host+"/team/app", map[string]*testbed.Registry{"127.0.0.1": r})
 	err := s.repo.Delete(t.Context(), "v1")
 	wantKind(t, err, fault.Refused)
-	if !strings.Contains(err.Error(), "cannot delete a tag alone") || !strings.Contains(fault.HintOf(err), "--manifest") {
+	if !strings.Contains(err.Error(), "cannot delete a tag alone") || !strings.Contains(fault.HintOf(err), "dray rm --manifest 127.0.0.1:") {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 	if _, err := s.repo.Resolve(t.Context(), string(img.Root.Digest)); err != nil {

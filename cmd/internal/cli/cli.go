@@ -24,6 +24,9 @@ func Main(ctx context.Context, args []string, io app.IO) int {
 	if io.Env("TERM") == "dumb" {
 		io.Terminal.Progress = false // it cannot move its cursor
 	}
+	if len(args) > 1 && (args[0] == "--help" || args[0] == "-h") {
+		args = append(slices.Clone(args[1:]), args[0]) // the help of the command that follows
+	}
 	io.In = app.UntilDone(ctx, io.In)
 	a := app.New(args, io)
 	root := newRoot(a, args)
@@ -32,7 +35,7 @@ func Main(ctx context.Context, args []string, io app.IO) int {
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
 	all := func() *cobra.Command { return newRoot(app.New(nil, io), nil) }
-	if a.IO.Only == nil && len(args) > 0 && (!isCommand(args[0]) || len(args) > 2) {
+	if a.IO.Only == nil && len(args) > 0 && (!isCommand(args[0]) || len(args) > 1) {
 		if err := foreignCommand(root, args, all); err != nil {
 			return a.End(ctx, err)
 		}
@@ -52,25 +55,30 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 			"      --image nginx:1.27\n" +
 			"  dray copy ghcr.io/acme/app:v1 registry.example/acme/app:v1\n" +
 			"  dray tag registry.example/acme/app:v1 stable",
-		Args:               cobra.ArbitraryArgs,
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true, // package flag makes the suggestions, for commands and for flags
-		PersistentPreRunE:  flag.RefuseUseless,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flag.RefuseTwice(cmd, args); err != nil {
+				return err
+			}
+			return flag.RefuseUseless(cmd, nil)
+		},
 	}
 	if a.IO.Only != nil {
 		asDrayd(root, a.IO.Env)
 	}
 	version := root.Flags().Bool("version", false, "print the version of dray, as dray version does")
-	root.RunE = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) > 0 && a.IO.Only != nil && isCommand(args[0]):
+	root.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 && a.IO.Only != nil && isCommand(args[0]) {
 			why := fmt.Errorf("%s is a command of dray, not of drayd", args[0])
 			return flag.UsageError(cmd, why, "use dray in place of drayd")
-		case len(args) > 0:
-			return flag.UnknownCommand(cmd, args[0])
-		case *version:
+		}
+		return flag.NoneButCommands(cmd, args)
+	}
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *version {
 			return setup.PrintVersion(a)
 		}
 		return cmd.Help()

@@ -29,6 +29,12 @@ func foreignFlag(cmd *cobra.Command, args []string, err error, all func() *cobra
 	if !errors.As(err, &unknown) {
 		return flag.Translate(cmd, err)
 	}
+	// A word that is no command is told first: its flags are those of another tool, too.
+	if words := cmd.Flags().Args(); len(words) > 0 && cmd.HasSubCommands() {
+		if err := cmd.ValidateArgs(words); err != nil {
+			return err
+		}
+	}
 	name := "--" + unknown.GetSpecifiedName()
 	if unknown.GetSpecifiedShortnames() != "" {
 		name = "-" + unknown.GetSpecifiedName()

@@ -68,6 +68,7 @@ func TestEachFlagOfAnotherToolIsAnsweredWithALineThatDrayRuns(t *testing.T) {
 	tree := treeOf(func() *cobra.Command { return newRoot(&app.App{}, nil) })
 	lines := [][]string{
 		append([]string{"copy"}, someNames...), append([]string{"transfer"}, someNames...), {"inspect", someNames[0]}, {"login", "localhost:1"},
+		{"ls", someNames[0]}, {"digest", someNames[0]},
 	}
 	for _, f := range foreign.Flags() {
 		for name := range strings.FieldsSeq(f.Names) {

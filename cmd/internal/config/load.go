@@ -55,7 +55,7 @@ func (l Loader) Load(path string) (Config, error) {
 func (l Loader) parse(path string, data []byte, err error) (Config, error) {
 	if err != nil {
 		if f, ok := errors.AsType[*fault.Fault](err); ok && errors.Is(err, fs.ErrNotExist) {
-			f.Hint = "--config or $DRAY_CONFIG names this file: create it, or name another one"
+			f.Hint = "create this file, or name another one"
 		}
 		return Config{}, err
 	}

@@ -81,7 +81,8 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 	}
 	search, err := query.Compile(f.Query)
 	if err != nil {
-		return UsageError(cmd, fmt.Errorf("--query %q: %w", f.Query, err), "write a JMESPath expression")
+		return UsageError(cmd, fmt.Errorf("--query %q: %w", f.Query, err),
+			"compare with ==, and close each bracket, as in [?name == 'v1']")
 	}
 	f.Search = search
 	return nil

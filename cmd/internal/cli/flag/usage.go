@@ -21,16 +21,19 @@ func Optional(what string) cobra.PositionalArgs {
 
 // Gathered makes a command that has only commands below it.
 func Gathered(use, short, long, example string, below ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return UnknownCommand(cmd, args[0])
-		},
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: NoneButCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(below...)
 	return cmd
+}
+
+// NoneButCommands refuses arguments of a command whose first argument can only be a command below it.
+func NoneButCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return UnknownCommand(cmd, args[0])
+	}
+	return nil
 }
 
 // UsageError returns the error of a command line that is wrong. Its hint is hint, and how to see the help.
@@ -72,6 +75,26 @@ func Translate(cmd *cobra.Command, err error) error {
 		return UsageError(cmd, why, hint)
 	}
 	return UsageError(cmd, err, "")
+}
+
+// RefuseTwice refuses a flag of one value that line, the whole command line of cmd, gives two different values: the
+// first one would not count. Switches and repeatable flags may be given again.
+func RefuseTwice(cmd *cobra.Command, line []string) error {
+	if cmd.DisableFlagParsing { // it completes another command line
+		return nil
+	}
+	given := map[string]string{}
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	set.AddFlagSet(cmd.Flags())
+	return set.ParseAll(line, func(f *pflag.Flag, value string) error {
+		first, again := given[f.Name]
+		given[f.Name] = value
+		_, repeatable := f.Value.(pflag.SliceValue)
+		if !again || first == value || repeatable || f.Value.Type() == "bool" {
+			return nil
+		}
+		return UsageError(cmd, fmt.Errorf("--%s has two values, and takes one", f.Name), "give --"+f.Name+" once")
+	})
 }
 
 // RefuseUseless refuses flags with a value that could not count: an empty one, or a number or a time that is

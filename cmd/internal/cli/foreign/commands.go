@@ -8,6 +8,8 @@ type Command struct {
 	Of    string // the tools that have it
 	Line  string // the command of dray that does it; "..." stands for the arguments. "" means that there is none
 	Args  int    // how many names Line takes; 0 means any number
+	Bare  string // the Line if the last of several names is a tag alone; "" means Line
+	Below bool   // whether the last name gets the last part of the first one, as skopeo sync does
 	Why   string // what dray does not do, if there is no Line, or what is different
 }
 
@@ -15,8 +17,10 @@ type Command struct {
 const (
 	keepsImages = "dray does not change images: a copy has the digest of its source"
 	noEngine    = "dray works with registries and OCI image layouts, not with the images of a container engine"
-	noBlobs     = "dray moves whole images, and has no command for one blob or manifest"
-	noReferrers = "dray has no command for referrers, such as signatures"
+	noBlobs     = "dray moves whole images, and has no command for one blob"
+	noPushes    = "dray moves whole images, and does not write one manifest"
+	noAttaching = "dray lists referrers, such as signatures, and makes none: see dray manifest list-referrers"
+	noAsking    = "dray does not print logins; a refusal says which one was used, and from which place"
 	noSigning   = "dray does not sign images or check signatures"
 	noArchive   = "dray reads and writes OCI image layouts, which are directories, and no archives"
 )
@@ -34,8 +38,11 @@ func moving() []Command {
 		{Typed: "clone", Line: "copy ..."},
 		{Typed: "mv", Line: "copy ...", Why: "dray does not remove the source"},
 		{Typed: "move", Line: "copy ...", Why: "dray does not remove the source"},
-		{Typed: "rename", Line: "copy ...", Why: "dray does not remove the source"},
-		{Typed: "sync", Of: "skopeo", Line: "transfer ..."},
+		{Typed: "rename", Line: "copy ...", Bare: "tag ...", Why: "dray does not remove the source"},
+		{Typed: "promote", Line: "copy ..."},
+		{Typed: "imagetools create", Of: "docker", Line: "copy ...",
+			Why: "the source comes first, and each target is a name"},
+		{Typed: "sync", Of: "skopeo", Line: "transfer ...", Below: true},
 		{Typed: "migrate", Line: "transfer ..."},
 		{Typed: "replicate", Line: "transfer ..."},
 		{Typed: "once", Of: "regsync", Line: "mirror --once ..."},
@@ -85,6 +92,8 @@ func looking() []Command {
 		{Typed: "registry ls", Line: "ls ..."},
 		{Typed: "show", Of: "az", Line: "inspect ..."},
 		{Typed: "image inspect", Of: "docker, regctl", Line: "inspect ..."},
+		{Typed: "imagetools inspect", Of: "docker", Line: "inspect ..."},
+		{Typed: "config", Of: "crane", Line: "inspect --image-config ..."},
 		{Typed: "image config", Of: "regctl", Line: "inspect --image-config ..."},
 		{Typed: "manifest fetch-config", Of: "oras", Line: "inspect --image-config ..."},
 		{Typed: "resolve", Of: "oras", Line: "digest ..."},
@@ -101,9 +110,11 @@ func looking() []Command {
 		{Typed: "diff", Line: "verify ..."},
 		{Typed: "compare", Line: "verify ..."},
 		{Typed: "manifest diff", Of: "regctl", Line: "verify ..."},
-		{Typed: "discover", Of: "oras", Why: noReferrers},
-		{Typed: "referrers", Why: noReferrers},
-		{Typed: "artifact", Of: "regctl", Why: noReferrers},
+		{Typed: "discover", Of: "oras", Line: "manifest list-referrers ..."},
+		{Typed: "referrers", Line: "manifest list-referrers ..."},
+		{Typed: "artifact list", Of: "regctl", Line: "manifest list-referrers ..."},
+		{Typed: "artifact tree", Of: "regctl", Line: "manifest list-referrers ..."},
+		{Typed: "artifact", Of: "regctl", Why: noAttaching},
 		{Typed: "search", Of: "docker", Why: "dray lists registries and does not search them"},
 		{Typed: "images", Of: "docker", Why: noEngine},
 		{Typed: "layers", Of: "skopeo", Why: noBlobs},
@@ -164,9 +175,12 @@ func others() []Command {
 		{Typed: "audit", Line: "serve audit ..."},
 		{Typed: "job", Line: "jobs ..."},
 		{Typed: "schedule", Line: "schedules ..."},
-		{Typed: "status", Line: "jobs list ...", Why: "the rules of a mirror have a status of their own"},
+		{Typed: "status", Line: "mirror status ...", Why: "the jobs of a server are in dray jobs list"},
 		{Typed: "init", Why: "dray works without a configuration file"},
-		{Typed: "attach", Of: "oras", Why: noReferrers},
+		{Typed: "attach", Of: "oras", Why: noAttaching},
+		{Typed: "buildx", Of: "docker",
+			Why: "dray copy and dray inspect do what imagetools create and imagetools inspect do"},
+		{Typed: "whoami", Why: noAsking},
 		{Typed: "annotate", Of: "docker", Why: keepsImages},
 		{Typed: "mutate", Of: "crane", Why: keepsImages},
 		{Typed: "append", Of: "crane", Why: keepsImages},
@@ -179,8 +193,8 @@ func others() []Command {
 		{Typed: "build", Of: "docker", Why: keepsImages},
 		{Typed: "run", Of: "docker", Why: noEngine},
 		{Typed: "blob", Of: "crane, oras, regctl", Why: noBlobs},
-		{Typed: "manifest push", Of: "oras, docker", Why: noBlobs},
-		{Typed: "manifest put", Of: "regctl", Why: noBlobs},
+		{Typed: "manifest push", Of: "oras, docker", Why: noPushes},
+		{Typed: "manifest put", Of: "regctl", Why: noPushes},
 		{Typed: "export", Of: "crane", Why: "dray does not unpack layers"},
 		{Typed: "sign", Why: noSigning},
 		{Typed: "standalone-sign", Of: "skopeo", Why: noSigning},

@@ -4,6 +4,7 @@ package foreign
 type Flag struct {
 	Names string // with blanks between them: "all -a"
 	Of    string // the tools that have it
+	In    string // the commands of dray in which it means this, with blanks between them; "" means all
 	Value Value
 	To    string // dray's flag for it, with a blank and its value if that is fixed; "" means that it is left out
 	None  string // what dray does not do. The command line without the flag would do something else
@@ -48,7 +49,14 @@ func aboutImages() []Flag {
 		{Names: "multi-arch", Of: "skopeo", Value: Dropped, None: wholeImages},
 		{Names: "platform platforms", Of: "crane, regctl, oras, docker", Value: Dropped, None: wholeImages},
 		{Names: "override-os override-arch override-variant", Of: "skopeo", Value: Dropped, None: wholeImages},
-		{Names: "recursive -r", Of: "oras", None: noReferrersF},
+		{Names: "recursive -r", Of: "oras", In: "copy import transfer mirror", None: noReferrersF},
+		{Names: "digestfile", Of: "skopeo", In: "copy import", Value: Dropped, None: "dray digest IMAGE prints the digest"},
+		{Names: "include-external", Of: "regctl", In: "copy import transfer",
+			None: "dray leaves foreign layers with their publisher, and names them"},
+		{Names: "full-ref", Of: "crane", In: "ls", Why: "dray prints full names"},
+		{Names: "full-ref", Of: "crane", In: "digest",
+			None: "dray digest prints the digest alone; with -o json also the name"},
+		{Names: "from-oci-layout to-oci-layout oci-layout", Of: "oras", None: "a layout is named oci:DIR:TAG"},
 		{Names: "referrers digest-tags", Of: "regctl", None: noReferrersF},
 		{Names: "format", Of: "skopeo", Value: Dropped, None: kept + "; -o json prints all that dray knows"},
 		{Names: "dest-compress dest-decompress remove-signatures", Of: "skopeo", None: kept},
@@ -72,6 +80,7 @@ func aboutLogins() []Flag {
 		{Names: "src-password from-password dest-password to-password", Of: "skopeo, oras", Value: Dropped, Why: oneLogin},
 		{Names: "src-registry-token dest-registry-token registry-token", Of: "skopeo", Value: Dropped, Why: oneLogin},
 		{Names: "src-no-creds dest-no-creds no-creds", Of: "skopeo", None: "dray sends a login only where one is configured"},
+		{Names: "get-login", Of: "podman", In: "login", None: noAsking},
 		{Names: "user", Value: Same, To: "--username"},
 	}
 }

@@ -39,8 +39,12 @@ func CommandIn(args []string, t Tree) (a Answer, ok bool) {
 			return answer(c, rest, t), true
 		}
 	}
-	if c, found := command(typed); found && !t.Has(typed) {
-		return answer(c, slices.Concat(args[:at], args[at+1:]), t), true
+	if c, found := command(typed); found && (!t.Has(typed) || isImageFor(typed, args[at+1:])) {
+		a = answer(c, slices.Concat(args[:at], args[at+1:]), t)
+		if t.Has(typed) {
+			a.Word += " " + args[at+1]
+		}
+		return a, true
 	}
 	return Answer{}, false
 }
@@ -48,13 +52,18 @@ func CommandIn(args []string, t Tree) (a Answer, ok bool) {
 // FlagIn returns the answer to a foreign flag, such as "--all" or "-a", in the command line args. ok is false if
 // the flag is not known.
 func FlagIn(args []string, flag string, t Tree) (a Answer, ok bool) {
-	f, found := find(flag)
+	f, found := find(flag, args)
 	if !found {
 		return Answer{}, false
 	}
 	a = Answer{Word: flag, Of: f.Of, Why: f.Why, Flag: f.To}
 	a.settle(args, t)
 	return a, true
+}
+
+// isImageFor reports whether rest, which follows a command that has only commands below it, begins with an image.
+func isImageFor(typed string, rest []string) bool {
+	return typed == "config" && len(rest) > 0 && isName(rest[0]) && strings.ContainsAny(rest[0], "/:")
 }
 
 func command(typed string) (Command, bool) {
@@ -72,8 +81,15 @@ func answer(c Command, rest []string, t Tree) Answer {
 	if c.Line == "" {
 		return a
 	}
+	line := c.Line
+	switch {
+	case c.Below:
+		rest = below(rest)
+	case c.Bare != "" && isTag(rest):
+		line, rest, a.Why = c.Bare, withoutColon(rest), ""
+	}
 	var words []string
-	for word := range strings.FieldsSeq(c.Line) {
+	for word := range strings.FieldsSeq(line) {
 		if word == "..." {
 			words = append(words, rest...)
 		} else {
@@ -83,7 +99,7 @@ func answer(c Command, rest []string, t Tree) Answer {
 			a.Verb = slices.Clone(words)
 		}
 	}
-	if c.Args > 0 && count(rest) != c.Args {
+	if c.Args > 0 && len(names(rest)) != c.Args {
 		return a
 	}
 	a.settle(words, t)
@@ -113,7 +129,7 @@ func rewritten(args []string, t Tree) (line []string, why string) {
 			}
 			return value
 		}
-		f, foreign := find(word)
+		f, foreign := find(word, args)
 		foreign = foreign && !t.Knows(args, word)
 		switch {
 		case !strings.HasPrefix(word, "-"):
@@ -169,14 +185,18 @@ func isPassword(flag string) bool {
 		strings.HasSuffix(flag, "-pass")
 }
 
-// find returns the foreign flag that is written as "--all" or "-a".
-func find(flag string) (Flag, bool) {
+// find returns the foreign flag that is written as "--all" or "-a" in the command line args of dray.
+func find(flag string, args []string) (Flag, bool) {
 	name := strings.TrimPrefix(flag, "--")
 	if name == "" || !strings.HasPrefix(flag, "-") {
 		return Flag{}, false
 	}
+	in := func(f Flag) bool {
+		at := slices.IndexFunc(args, isName)
+		return f.In == "" || at >= 0 && slices.Contains(strings.Fields(f.In), args[at])
+	}
 	all := Flags()
-	i := slices.IndexFunc(all, func(f Flag) bool { return slices.Contains(strings.Fields(f.Names), name) })
+	i := slices.IndexFunc(all, func(f Flag) bool { return slices.Contains(strings.Fields(f.Names), name) && in(f) })
 	if i < 0 {
 		return Flag{}, false
 	}
@@ -190,16 +210,48 @@ func takesValue(word string) bool {
 	return slices.Contains([]string{"-o", "--output", "--config"}, word)
 }
 
-// count returns the number of names among args, without the values of foreign flags.
-func count(args []string) (n int) {
+// names returns where the names among args are, without the values of foreign flags.
+func names(args []string) (at []int) {
 	for i := 0; i < len(args); i++ {
-		f, foreign := find(args[i])
+		f, foreign := find(args[i], nil)
 		switch {
 		case isName(args[i]):
-			n++
+			at = append(at, i)
 		case isPassword(args[i]), takesValue(args[i]), foreign && f.Value != Alone && f.Value != Verifies:
 			i++
 		}
 	}
-	return n
+	return at
+}
+
+// below returns words whose second name of two has the last part of the first one behind it: skopeo sync copies the
+// repository a/b to the target c as c/b. A registry as a whole goes below the target.
+func below(words []string) []string {
+	at := names(words)
+	if len(at) != 2 {
+		return words
+	}
+	words = slices.Clone(words)
+	src, dst := strings.TrimPrefix(words[at[0]], "docker://"), &words[at[1]]
+	last := ""
+	if i := strings.LastIndexByte(src, '/'); i >= 0 {
+		last = src[i+1:]
+	}
+	*dst = strings.TrimSuffix(*dst, "/") + "/" + last
+	return words
+}
+
+// isTag reports whether the last of several names is a tag alone, such as "v2" or ":v2".
+func isTag(words []string) bool {
+	at := names(words)
+	return len(at) > 1 && !strings.ContainsAny(strings.TrimPrefix(words[at[len(at)-1]], ":"), "/:@")
+}
+
+// withoutColon returns words in which the last name does not begin with a colon.
+func withoutColon(words []string) []string {
+	at := names(words)
+	words = slices.Clone(words)
+	last := &words[at[len(at)-1]]
+	*last = strings.TrimPrefix(*last, ":")
+	return words
 }

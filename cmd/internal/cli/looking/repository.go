@@ -30,13 +30,8 @@ func NewRepository(a *app.App, removals ...*cobra.Command) *cobra.Command {
 			"with every registry.",
 		Example: "  dray repository list -n prod\n" +
 			"  dray repository show-tags -n prod --repository app",
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return flag.UnknownCommand(cmd, args[0])
-		},
+		Args: flag.NoneButCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRepositoryList(a), newRepositoryShow(a), newShowTags(a), newShowManifests(a), newRepositoryUpdate(a))
 	cmd.AddCommand(removals...)

@@ -29,12 +29,7 @@ func NewMirror(a *app.App) *cobra.Command {
 			"  dray mirror -f mirrors.yaml --dry-run --rule base-images\n" +
 			"  dray mirror -f mirrors.yaml --watch\n" +
 			"  dray mirror status -f mirrors.yaml",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return flag.UnknownCommand(cmd, args[0])
-			}
-			return nil
-		},
+		Args: flag.NoneButCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runMirror(a, cmd, f) },
 	}
 	flags := cmd.Flags()

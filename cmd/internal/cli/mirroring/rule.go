@@ -66,7 +66,11 @@ func ruleLines(r mirror.Result) []string {
 			lines = append(lines, problemLine(r.Rule+": failed: ", f.To, f.Error))
 		}
 	}
-	if told == 0 && r.Error != nil {
+	switch {
+	case told > 0 || r.Error == nil:
+	case r.Outcome == mirror.Stopped:
+		lines = append(lines, r.Rule+": interrupted")
+	default:
 		lines = append(lines, problemLine(r.Rule+": failed: ", "", *r.Error))
 	}
 	for _, t := range r.Targets {

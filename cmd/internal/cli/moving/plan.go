@@ -25,13 +25,8 @@ func NewPlan(a *app.App) *cobra.Command {
 		Example: "  dray plan transfer dev prod > plan.json\n" +
 			"  dray plan show plan.json\n" +
 			"  dray plan cost plan.json",
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return flag.UnknownCommand(cmd, args[0])
-		},
+		Args: flag.NoneButCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, verb := range []*cobra.Command{newTransfer(a, flag.Plans), newCopy(a, flag.Plans), newImport(a, flag.Plans)} {
 		cmd.AddCommand(planned(a, verb))

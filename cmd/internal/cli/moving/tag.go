@@ -78,6 +78,9 @@ func NewTag(a *app.App) *cobra.Command {
 // insteadOf returns the command that gives image the full name to, as docker tag does: another tag if to is in
 // the same repository, else a copy.
 func insteadOf(a *app.App, image, to string) string {
+	if tag, ok := strings.CutPrefix(to, ":"); ok && !strings.ContainsAny(tag, "/:@") {
+		return "leave the colon out: " + a.NextAt("tag", image, tag)
+	}
 	from, err := ref.Parse(image)
 	if n, terr := ref.Parse(to); err == nil && terr == nil && n.Repo == from.Repo && n.Tag != "" && n.Digest == "" {
 		return "leave the repository out: " + a.NextAt("tag", image, n.Tag)

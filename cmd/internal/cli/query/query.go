@@ -50,7 +50,7 @@ func known(node parsing.ASTNode) error {
 	case parsing.ASTArithmeticExpression, parsing.ASTArithmeticUnaryExpression:
 		return errors.New("az's JMESPath has no arithmetic")
 	case parsing.ASTRootNode, parsing.ASTLetExpression, parsing.ASTVariable, parsing.ASTBindings, parsing.ASTBinding:
-		return errors.New("az's JMESPath has no variables")
+		return errors.New("az's JMESPath has no variables, and no = alone")
 	}
 	for _, child := range node.Children {
 		if err := known(child); err != nil {

@@ -35,12 +35,7 @@ func NewServe(a *app.App) *cobra.Command {
 			"      --data /srv/dray\n" +
 			"  dray serve --config /etc/dray/config.yaml --check\n" +
 			"  dray serve token create ci --role submitter",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return flag.UnknownCommand(cmd, args[0])
-			}
-			return nil
-		},
+		Args: flag.NoneButCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServe(a, cmd, f) },
 	}
 	flags := cmd.Flags()

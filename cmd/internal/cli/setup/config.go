@@ -25,13 +25,8 @@ func NewConfig(a *app.App) *cobra.Command {
 		Short: "Check or show the configuration, or print its JSON Schema",
 		Example: "  dray config validate dray.yaml\n" +
 			"  dray config show",
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return flag.UnknownCommand(cmd, args[0])
-		},
+		Args: flag.NoneButCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newValidate(a), newShow(a), newSchema(a))
 	return cmd
