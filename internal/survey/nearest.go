@@ -120,7 +120,7 @@ func (s *Scope) IdleTags() (lines []string) {
 	if m.listed > 0 && m.kept == 0 && chooses && !sel.Untagged {
 		lines = append(lines, fmt.Sprintf("none of the %d tags of the sources is selected", m.listed))
 	}
-	if m.listed == 0 && m.whole > 0 && m.parts == 0 && !sel.Untagged && len(s.InUse.Images) == 0 {
+	if m.listed == 0 && m.whole && !m.part && !sel.Untagged && len(s.InUse.Images) == 0 {
 		lines = append(lines, "the sources have no tags")
 	}
 	return lines

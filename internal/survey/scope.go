@@ -31,10 +31,7 @@ type Rules struct {
 
 func (r Rules) draft(s *place.Session) *Draft {
 	p := plan.Plan{
-		Verb:      r.Verb,
-		Overwrite: r.Overwrite,
-		Backup:    r.Backup,
-		Hold:      cmp.Or(r.Hold, plan.Each),
+		Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each),
 	}
 	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
 }
@@ -51,10 +48,7 @@ type Draft struct {
 // gone returns the error for a tag that is listed, but whose manifest does not exist.
 func gone(n ref.Name) error {
 	return &fault.Fault{
-		Kind: fault.NotFound,
-		Side: fault.Source,
-		Op:   "resolve",
-		Name: n.String(),
+		Kind: fault.NotFound, Side: fault.Source, Op: "resolve", Name: n.String(),
 		Hint: "push the tag again or remove it at the source, or leave such tags out with --skip-broken",
 		Err:  errors.New("the registry lists this tag, but does not have its manifest"),
 	}
@@ -181,8 +175,8 @@ type tagMatches struct {
 	names  []string // some of the tags
 	listed int
 	kept   int
-	whole  int // sources all of whose tags were listed
-	parts  int // sources of which only the newest tags were listed
+	whole  bool // all tags of a source were listed
+	part   bool // only the newest tags of a source were listed
 }
 
 // saw records the tags of one source, and how many of them are selected.
@@ -190,11 +184,7 @@ func (m *tagMatches) saw(sel plan.Selection, s listing, kept int) {
 	tags := s.tags
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.part {
-		m.parts++
-	} else {
-		m.whole++
-	}
+	m.part, m.whole = m.part || s.part, m.whole || !s.part
 	var names []string
 	if m.listed == 0 {
 		m.idle = idleOf("include-tags", sel.IncludeTags, nil)
