@@ -78,10 +78,8 @@ var errNoForce = errors.New("a backup is only made of a tag that is overwritten,
 func CheckBackup(r Rules) error {
 	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
 		return &fault.Fault{
-			Kind: fault.Invalid,
-			Op:   r.Verb,
-			Hint: "leave the backup out, or allow tags to be overwritten",
-			Err:  errNoForce,
+			Kind: fault.Invalid, Op: r.Verb, Hint: "leave the backup out, or allow tags to be overwritten",
+			Err: errNoForce,
 		}
 	}
 	return r.Backup.Check()

@@ -163,10 +163,8 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 }
 
 // hasNoTags reports whether l and err, from listing the tags of a repository that the registry itself
-// lists, mean that the repository has no tags. A push that was interrupted, and the removal of all
-// manifests, leave such a repository behind. If the token of the login does not allow to pull from it,
-// an error proves nothing. An empty list does not count if the repository may have content to copy by
-// digest.
+// lists, mean that the repository has no tags, as after an interrupted push. If the token of the login
+// does not allow to pull from it, an error proves nothing. It may have content to copy by digest.
 func (k *Landing) hasNoTags(ctx context.Context, repo ref.Repo, l listing, err error) bool {
 	switch {
 	case !k.Cataloged[repo]:
@@ -186,9 +184,7 @@ func (k *Landing) hasNoTags(ctx context.Context, repo ref.Repo, l listing, err e
 func (k *Landing) leaveOut(repo ref.Repo) error {
 	if k.Strict {
 		return &fault.Fault{
-			Kind: fault.NotFound,
-			Op:   "list tags of",
-			Name: repo.String(),
+			Kind: fault.NotFound, Op: "list tags of", Name: repo.String(),
 			Hint: "remove the repository at the source, exclude it, or accept it without --strict",
 			Err:  errors.New("the source lists this repository, but it has no tags"),
 		}

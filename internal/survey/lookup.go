@@ -52,10 +52,7 @@ func foundAs(s *place.Session, n ref.Name, desc oci.Descriptor) plan.Inventory {
 // observeResolved reports that the source has n.
 func observeResolved(s *place.Session, n ref.Name, desc oci.Descriptor) {
 	s.Observe(event.Event{
-		Kind:   event.Resolved,
-		Side:   string(fault.Source),
-		Name:   n.String(),
-		Digest: string(desc.Digest),
+		Kind: event.Resolved, Side: string(fault.Source), Name: n.String(), Digest: string(desc.Digest),
 	})
 }
 
@@ -138,10 +135,8 @@ func (p *Draft) target(
 			Err: fmt.Errorf("%s, and it must not be replaced unseen: %w", unknown, err)}
 	}
 	p.session.Observe(event.Event{
-		Kind: event.Noted,
-		Name: n.String(),
-		Text: unknown + ", it is set without looking: " + n.String(),
-		Err:  err,
+		Kind: event.Noted, Name: n.String(), Text: unknown + ", it is set without looking: " + n.String(),
+		Err: err,
 	})
 	return oci.Descriptor{}, nil
 }

@@ -157,11 +157,8 @@ func atLine(line int, err error) error {
 		return err
 	}
 	return &fault.Fault{
-		Kind: fault.KindOf(err),
-		Op:   "read list",
-		Name: fmt.Sprintf("line %d", line),
-		Hint: fault.HintOf(err),
-		Err:  err,
+		Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Hint: fault.HintOf(err),
+		Err: err,
 	}
 }
 

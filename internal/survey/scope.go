@@ -31,10 +31,7 @@ type Rules struct {
 
 func (r Rules) draft(s *place.Session) *Draft {
 	p := plan.Plan{
-		Verb:      r.Verb,
-		Overwrite: r.Overwrite,
-		Backup:    r.Backup,
-		Hold:      cmp.Or(r.Hold, plan.Each),
+		Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each),
 	}
 	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
 }
@@ -51,10 +48,7 @@ type Draft struct {
 // gone returns the error for a tag that is listed, but whose manifest does not exist.
 func gone(n ref.Name) error {
 	return &fault.Fault{
-		Kind: fault.NotFound,
-		Side: fault.Source,
-		Op:   "resolve",
-		Name: n.String(),
+		Kind: fault.NotFound, Side: fault.Source, Op: "resolve", Name: n.String(),
 		Hint: "push the tag again or remove it at the source, or leave such tags out with --skip-broken",
 		Err:  errors.New("the registry lists this tag, but does not have its manifest"),
 	}

@@ -41,8 +41,7 @@ func SourceTags(ctx context.Context, s *place.Session, repo ref.Repo) (plan.Inve
 func (l *tagList) noteGone(s *place.Session) {
 	for _, n := range l.gone {
 		s.Observe(event.Event{
-			Kind: event.Noted,
-			Name: n.String(),
+			Kind: event.Noted, Name: n.String(),
 			Text: "the tag was in the listing, but no longer exists: " + n.String(),
 		})
 	}

@@ -104,10 +104,7 @@ func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inve
 	l := k.byDigest[from]
 	for n, err := range l.broken {
 		k.broken = append(k.broken, plan.Step{
-			Action:  plan.Broken,
-			From:    n,
-			To:      k.Of.To.Tagged(""),
-			Problem: plan.ProblemOf(err),
+			Action: plan.Broken, From: n, To: k.Of.To.Tagged(""), Problem: plan.ProblemOf(err),
 		})
 	}
 	wanted := maps.Clone(l.running)

@@ -148,9 +148,7 @@ func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, erro
 		inv[n] = found[n]
 		if err != nil {
 			failed[n] = err
-			if remote.IsStray(err) {
-				p.stray[n] = true
-			}
+			p.stray[n] = remote.IsStray(err)
 		}
 		return nil
 	})

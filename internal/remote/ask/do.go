@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -28,6 +29,9 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 			continue // to wait for pulls; the wait is not reported as a retry
 		}
 		if err == nil {
+			err = contradiction(c, a)
+		}
+		if err == nil {
 			if slices.Contains(ok, a.Status) || a.Renewed {
 				return a, nil
 			}
@@ -47,6 +51,17 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 			c = &again
 		}
 	}
+}
+
+// contradiction returns an error if the answer to a write is a success with errors in its body
+// (distribution-spec v1.1.1 §Error Codes), so that nobody can tell whether anything was written.
+func contradiction(c *wire.Call, a *wire.Answer) error {
+	if c.Class() == 0 || a.Status < 200 || a.Status > 299 || !reason.HasErrors(a.Raw) {
+		return nil
+	}
+	code, text := a.Problem()
+	return c.Fault(fault.Refused, "ask whoever runs the registry why it confirms a request and reports an error "+
+		"at the same time", reason.Quote(a.Status, code, text))
 }
 
 // try makes one attempt: it sends c with the login that the registry requires, and again after each

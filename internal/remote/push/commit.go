@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -226,9 +225,6 @@ func (p *commit) failed(c *wire.Call, a *wire.Answer, again bool) error {
 		"(distribution: validation.manifests.urls.allow), or copy the image to another registry",
 		fmt.Errorf("this registry takes no layers by URL, and the image has %d: %w", len(p.doc.Foreign), wire.CauseOf(err)))
 }
-
-// raceWait is how long the other side of a race has to end.
-const raceWait = 250 * time.Millisecond
 
 // isRace reports whether a race explains a refusal, so that it is worth one more request. Another
 // client may put the same document at this moment: docker-registry 2.8.2 then answers that the

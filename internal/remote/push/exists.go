@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
@@ -66,6 +67,22 @@ func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 		r.dock.uploads.Found(ledger.Key{Repo: r.Repo, Digest: d.Digest})
 	}
 	return there, nil
+}
+
+// raceWait is how long the other side of a race has to end.
+const raceWait = 250 * time.Millisecond
+
+// mounted reports whether the blob exists after a 201 to its mount. If w does not say so, one request
+// looks. After one mount that was confirmed for nothing, none is believed.
+func (r *Pusher) mounted(ctx context.Context, c *wire.Call, d oci.Descriptor, w *word) (bool, error) {
+	there, err := w.holds(ctx, func(ctx context.Context) (bool, error) { return r.shows(ctx, d) })
+	switch {
+	case err != nil:
+		return false, c.Stopped(ctx, err)
+	case !there:
+		r.taught.distrustMounts()
+	}
+	return there && !r.taught.liedAboutMount(), nil
 }
 
 // shows reports whether the registry has a blob that it confirmed. A registry that lets this login look

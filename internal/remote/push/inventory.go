@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"sync"
 
 	"github.com/drayage/dray/internal/remote/limit"
@@ -113,4 +114,38 @@ func (i *inventory) tended() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.asked, i.empty = true, false
+}
+
+// word is whether a registry has the blobs of which it says that it has them now. It is believed once
+// one of them was looked for and found.
+type word struct {
+	turn limit.Gate // one caller at a time looks
+	mu   sync.Mutex
+	kept bool
+}
+
+// isKept reports whether the word is believed without looking.
+func (w *word) isKept() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept
+}
+
+// holds reports whether a blob exists. It calls look only if no earlier blob was found.
+func (w *word) holds(ctx context.Context, look func(context.Context) (bool, error)) (bool, error) {
+	if w.isKept() {
+		return true, nil
+	}
+	if err := w.turn.Enter(ctx); err != nil {
+		return false, err
+	}
+	defer w.turn.Leave()
+	if w.isKept() {
+		return true, nil
+	}
+	there, err := look(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept = there && err == nil
+	return there, err
 }

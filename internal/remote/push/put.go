@@ -130,7 +130,7 @@ func (u *upload) mount(ctx context.Context, likely []ref.Repo) (from string, err
 			}
 			continue
 		case a.Status == http.StatusCreated:
-			there, err := u.mounted(ctx, &r.taught.mounted)
+			there, err := r.mounted(ctx, u.call, u.d, &r.taught.mounted)
 			if there {
 				from = repo.Path
 			}
@@ -139,18 +139,4 @@ func (u *upload) mount(ctx context.Context, likely []ref.Repo) (from string, err
 		return "", u.hold(ctx, a)
 	}
 	return "", nil
-}
-
-// mounted reports whether the blob exists after a 201 to its mount. If w does not say so, one request
-// looks. After one mount that was confirmed for nothing, none is believed.
-func (u *upload) mounted(ctx context.Context, w *word) (bool, error) {
-	r := u.r
-	there, err := w.holds(ctx, func(ctx context.Context) (bool, error) { return r.shows(ctx, u.d) })
-	switch {
-	case err != nil:
-		return false, u.call.Stopped(ctx, err)
-	case !there:
-		r.taught.distrustMounts()
-	}
-	return there && !r.taught.liedAboutMount(), nil
 }

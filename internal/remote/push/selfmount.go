@@ -72,7 +72,7 @@ func (u *upload) mountSelf(ctx context.Context) (there bool, err error) {
 		if !r.taught.choosesMounts() { // a registry that confirms every mount was right by chance before
 			w = &word{turn: make(limit.Gate, 1)}
 		}
-		return u.mounted(ctx, w)
+		return r.mounted(ctx, u.call, u.d, w)
 	}
 	// Only distribution writes the state of an upload into the upload's address.
 	r.taught.learnChoice()

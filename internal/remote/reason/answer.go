@@ -123,6 +123,9 @@ func HasErrors(raw []byte) bool {
 	return json.Unmarshal(raw, &body) == nil && len(body.Errors) > 0
 }
 
+// IsForeign reports whether the body raw is not one that a registry writes to refuse a request.
+func IsForeign(raw []byte) bool { return len(bytes.TrimSpace(raw)) > 0 && !HasErrors(raw) }
+
 // maxQuoted is the largest number of errors in a body that are quoted.
 const maxQuoted = 3
 

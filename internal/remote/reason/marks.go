@@ -22,8 +22,13 @@ type stray struct{ error }
 
 func (s stray) Unwrap() error { return s.error }
 
-// Stray marks err, so that IsStray finds it.
-func Stray(err error) error { return stray{err} }
+// Stray marks err, so that IsStray finds it. text is what the body says; if that is "", it replaces err.
+func Stray(err error, text string) error {
+	if text == "" {
+		err = errors.New("the answer is 404 with a body that no registry writes, such as the page of a proxy")
+	}
+	return stray{err}
+}
 
 // IsStray reports whether err is a 404 that any host in between may have answered: it has a body, and
 // that is no list of errors (distribution-spec v1.1.1 §Error Codes).

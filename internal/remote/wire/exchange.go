@@ -102,11 +102,6 @@ func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, erro
 			if c.replaced(a) {
 				return nil, c.Page(a)
 			}
-			if c.contradicts(a) {
-				code, text := a.Problem()
-				return nil, c.Fault(fault.Refused, "ask whoever runs the registry why it confirms a request and "+
-					"reports an error at the same time", reason.Quote(a.Status, code, text))
-			}
 			return a, nil
 		}
 		to, err := h.next(c, origin, a, location)

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -37,11 +36,8 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	switch {
 	case saysAbsent(a):
 		f.Err = reason.Absent(f.Err)
-	case a.Status == http.StatusNotFound && len(bytes.TrimSpace(a.Raw)) > 0 && !reason.HasErrors(a.Raw):
-		if text == "" {
-			f.Err = errors.New("the answer is 404 with a body that no registry writes, such as the page of a proxy")
-		}
-		f.Err = reason.Stray(f.Err)
+	case a.Status == http.StatusNotFound && reason.IsForeign(a.Raw):
+		f.Err = reason.Stray(f.Err, text)
 	case a.Status != http.StatusForbidden || a.Away || f.Kind != fault.Denied:
 	case product.Firewalled(a.Status, text), product.Placeless(h.Product(), code, text):
 		f.Err = reason.Barred(f.Err)
@@ -264,12 +260,6 @@ func (c *Call) replaced(a *Answer) bool {
 		return false
 	}
 	return a.IsPage()
-}
-
-// contradicts reports whether the answer to a write is a success with errors in its body
-// (distribution-spec v1.1.1 §Error Codes), so that nobody can tell whether anything was written.
-func (c *Call) contradicts(a *Answer) bool {
-	return c.Class() != 0 && a.Status >= 200 && a.Status < 300 && reason.HasErrors(a.Raw)
 }
 
 // saysAbsent reports whether an answer says that the repository does not exist: a 404 with
