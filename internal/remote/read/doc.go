@@ -7,8 +7,8 @@
 //	probe.go      whether the registry supports ranges
 //	referrers.go  the documents that refer to a document
 //	blob.go       a blob, or a part of it
+//	tagged.go     the target of a tag or digest, and documents: at the registry or a mirror
 //	resolve.go    the target of a tag or digest; documents
-//	tagged.go     the target of a tag if there are mirrors
 //	mirrors.go    asking mirrors first, and leaving out those that do not answer
 //	reader.go     Reader, and what answers taught
 //	codings.go    whether a blob is decoded

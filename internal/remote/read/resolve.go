@@ -14,16 +14,6 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Resolve returns the descriptor that a tag or digest points to. It sends one HEAD. If the headers
-// of the answer are incomplete, it sends a GET and computes the digest of the body. The error is
-// NotFound if there is no such reference. What a tag points to is asked at the registry, see tagged.
-func (r *Reader) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
-	if ref.Digest(reference) != nil {
-		return r.tagged(ctx, reference)
-	}
-	return firstOf(ctx, r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
-}
-
 // Straight is Resolve without mirrors.
 func (r *Reader) Straight(ctx context.Context, reference string) (oci.Descriptor, error) {
 	d, err := r.straight(ctx, reference)
@@ -106,21 +96,6 @@ func SameAlgorithm(a, b string) bool {
 func mediaTypeOf(h http.Header) string {
 	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.TrimSpace(t)
-}
-
-// Document reads a manifest or an index with one GET. For a digest, it verifies the bytes. For a
-// tag, it computes the digest of the bytes. If there are mirrors, it resolves a tag first, so that
-// they can answer. If a cache has no such digest, Document asks for the tag that resolved to it. The
-// error is TooLarge if the document is longer than oci.MaxDocument.
-func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
-	if len(r.mirrors) > 0 && ref.Digest(reference) != nil {
-		d, err := r.tagged(ctx, reference)
-		if err != nil {
-			return oci.Document{}, err
-		}
-		reference = string(d.Digest)
-	}
-	return firstOf(ctx, r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
 }
 
 // named reads a document. If the registry does not have its digest, named asks for the tag that

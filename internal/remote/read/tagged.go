@@ -10,11 +10,37 @@ import (
 	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
 // tagPatience is how long a registry that has mirrors may stay silent or fail before they are asked
 // for a tag, unless the configuration says when its answers begin.
 const tagPatience = 5 * time.Second
+
+// Resolve returns the descriptor that a tag or digest points to. It sends one HEAD. If the headers
+// of the answer are incomplete, it sends a GET and computes the digest of the body. The error is
+// NotFound if there is no such reference. What a tag points to is asked at the registry, see tagged.
+func (r *Reader) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	if ref.Digest(reference) != nil {
+		return r.tagged(ctx, reference)
+	}
+	return firstOf(ctx, r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
+}
+
+// Document reads a manifest or an index with one GET. For a digest, it verifies the bytes. For a
+// tag, it computes the digest of the bytes. If there are mirrors, it resolves a tag first, so that
+// they can answer. If a cache has no such digest, Document asks for the tag that resolved to it. The
+// error is TooLarge if the document is longer than oci.MaxDocument.
+func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
+	if len(r.mirrors) > 0 && ref.Digest(reference) != nil {
+		d, err := r.tagged(ctx, reference)
+		if err != nil {
+			return oci.Document{}, err
+		}
+		reference = string(d.Digest)
+	}
+	return firstOf(ctx, r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
+}
 
 // tagged returns what a tag points to. A mirror may be out of date, so the registry is asked, with a
 // HEAD, which is not counted as a pull. Only if the registry cannot be asked does a mirror answer.
