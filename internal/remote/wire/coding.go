@@ -18,11 +18,9 @@ import (
 // to an object store, or name what is no content coding: "aws-chunked", "utf-8". And some proxies
 // compress whatever they forward. So the header proves nothing, and the bytes decide.
 
-const uncompressedHint = "turn off compression at the proxy in front of the registry"
-
 // UnknownCoding returns an error for a body in a coding that dray did not request and cannot decode.
 func (c *Call) UnknownCoding(coding string) error {
-	return c.Fault(fault.Refused, uncompressedHint,
+	return c.Fault(fault.Refused, reason.CodingHint,
 		fmt.Errorf("the answer is compressed with %s, although no compression was requested", coding))
 }
 
@@ -105,9 +103,5 @@ func (c *Call) badCoding(bad fault.Kind, coding string, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
-	why := err.Error()
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		why = "it ends too early"
-	}
-	return c.Fault(bad, uncompressedHint, fmt.Errorf("the answer is not valid %s: %s", coding, why))
+	return c.Fault(bad, reason.CodingHint, reason.BadCoding(coding, err))
 }
