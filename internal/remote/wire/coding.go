@@ -47,8 +47,7 @@ func (c *Call) Decoded(body io.Reader, coding string) (io.Reader, error) {
 	return c.decoded(body, coding, fault.Unavailable)
 }
 
-// decoded is Decoded for any body. bad is the kind of error if it cannot be decoded: another attempt goes on with a
-// blob, and gets the same bytes of a document.
+// decoded is Decoded for any body. bad is the kind of error: another attempt gets the same bytes of a document.
 func (c *Call) decoded(body io.Reader, coding string, bad fault.Kind) (io.Reader, error) {
 	buffered := bufio.NewReader(body)
 	head, _ := buffered.Peek(2) // the reader of the body gets the error
@@ -97,8 +96,7 @@ func (d *decoding) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// badCoding returns the error of a body that cannot be decoded, of the kind bad. If the connection caused it, that
-// is the error.
+// badCoding returns the error of a body that cannot be decoded. If the connection caused it, that is the error.
 func (c *Call) badCoding(bad fault.Kind, coding string, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err

@@ -75,8 +75,7 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	return f
 }
 
-// isDeadEnd reports whether an answer is a 404, or a 403 to a request without a login, that is a web page: a firewall
-// for the web or a proxy answers, and not the registry.
+// isDeadEnd reports whether a firewall or a proxy answers: a web page with 404, or with 403 to a request without login.
 func (a *Answer) isDeadEnd(c *Call) bool {
 	_, known := c.Access.used()
 	return len(a.Raw) > 0 && reason.IsMarkup(a.Header, a.Raw) &&
