@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -64,7 +64,8 @@ func BadCoding(coding string, err error) error {
 // or one below a domain that is never public (RFC 6762, RFC 8375, Kubernetes).
 func IsInner(host string) bool {
 	if !strings.Contains(host, ".") {
-		return net.ParseIP(host) == nil
+		_, err := netip.ParseAddr(host)
+		return err != nil
 	}
 	return slices.ContainsFunc([]string{".local", ".internal", ".svc", ".lan", ".home.arpa", ".localdomain"},
 		func(domain string) bool { return strings.HasSuffix(strings.ToLower(host), domain) })
