@@ -2,8 +2,12 @@ package reason
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -43,4 +47,26 @@ func Coding(h http.Header) string {
 		}
 	}
 	return ""
+}
+
+// CodingHint is the hint for a body in a coding that cannot be decoded.
+const CodingHint = "turn off compression at the proxy in front of the registry"
+
+// BadCoding returns the cause of a body that err keeps from being decoded.
+func BadCoding(coding string, err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	return fmt.Errorf("the answer is not valid %s: %w", coding, err)
+}
+
+// IsInner reports whether host is a name that only exists inside some network: a name without a dot,
+// or one below a domain that is never public (RFC 6762, RFC 8375, Kubernetes).
+func IsInner(host string) bool {
+	if !strings.Contains(host, ".") {
+		_, err := netip.ParseAddr(host)
+		return err != nil
+	}
+	return slices.ContainsFunc([]string{".local", ".internal", ".svc", ".lan", ".home.arpa", ".localdomain"},
+		func(domain string) bool { return strings.HasSuffix(strings.ToLower(host), domain) })
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
 )
 
@@ -93,16 +91,6 @@ func (s *homes) admit(address string) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s (%s)", errInside, a.Addr(), where)
-}
-
-// isInner reports whether host is a name that only exists inside some network: a name without a dot,
-// or one below a domain that is never public (RFC 6762, RFC 8375, Kubernetes).
-func isInner(host string) bool {
-	if !strings.Contains(host, ".") {
-		return net.ParseIP(host) == nil
-	}
-	return slices.ContainsFunc([]string{".local", ".internal", ".svc", ".lan", ".home.arpa", ".localdomain"},
-		func(domain string) bool { return strings.HasSuffix(strings.ToLower(host), domain) })
 }
 
 func withPort(host, port string) string {

@@ -18,11 +18,9 @@ import (
 // to an object store, or name what is no content coding: "aws-chunked", "utf-8". And some proxies
 // compress whatever they forward. So the header proves nothing, and the bytes decide.
 
-const uncompressedHint = "turn off compression at the proxy in front of the registry"
-
 // UnknownCoding returns an error for a body in a coding that dray did not request and cannot decode.
 func (c *Call) UnknownCoding(coding string) error {
-	return c.Fault(fault.Refused, uncompressedHint,
+	return c.Fault(fault.Refused, reason.CodingHint,
 		fmt.Errorf("the answer is compressed with %s, although no compression was requested", coding))
 }
 
@@ -49,8 +47,7 @@ func (c *Call) Decoded(body io.Reader, coding string) (io.Reader, error) {
 	return c.decoded(body, coding, fault.Unavailable)
 }
 
-// decoded is Decoded for any body. bad is the kind of error if it cannot be decoded: another attempt goes on with a
-// blob, and gets the same bytes of a document.
+// decoded is Decoded for any body. bad is the kind of error: another attempt gets the same bytes of a document.
 func (c *Call) decoded(body io.Reader, coding string, bad fault.Kind) (io.Reader, error) {
 	buffered := bufio.NewReader(body)
 	head, _ := buffered.Peek(2) // the reader of the body gets the error
@@ -99,15 +96,10 @@ func (d *decoding) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// badCoding returns the error of a body that cannot be decoded, of the kind bad. If the connection caused it, that
-// is the error.
+// badCoding returns the error of a body that cannot be decoded. If the connection caused it, that is the error.
 func (c *Call) badCoding(bad fault.Kind, coding string, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
-	why := err.Error()
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		why = "it ends too early"
-	}
-	return c.Fault(bad, uncompressedHint, fmt.Errorf("the answer is not valid %s: %s", coding, why))
+	return c.Fault(bad, reason.CodingHint, reason.BadCoding(coding, err))
 }

@@ -77,12 +77,11 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	return f
 }
 
-// isDeadEnd reports whether an answer is a 404, or a 403 to a request without a login, that is a web page: a firewall
-// for the web or a proxy answers, and not the registry.
+// isDeadEnd reports whether a firewall or a proxy answers: a web page with 404, or with 403 to a request without login.
 func (a *Answer) isDeadEnd(c *Call) bool {
 	_, known := c.Access.used()
-	dead := a.Status == http.StatusNotFound || a.Status == http.StatusForbidden && !known
-	return dead && len(a.Raw) > 0 && reason.IsMarkup(a.Header, a.Raw)
+	return len(a.Raw) > 0 && reason.IsMarkup(a.Header, a.Raw) &&
+		(a.Status == http.StatusNotFound || a.Status == http.StatusForbidden && !known)
 }
 
 // DeniedHint returns the hint for a refusal. It distinguishes a network rule, a missing project, a
@@ -175,7 +174,7 @@ func astray(c *Call, origin, at *url.URL, err error) error {
 	if c.URL == nil || !SameOrigin(c.URL, origin) || c.Class() != 0 {
 		hint = product.AddressHint
 	}
-	if errors.As(err, &dns) && dns.IsNotFound && isInner(at.Hostname()) {
+	if errors.As(err, &dns) && dns.IsNotFound && reason.IsInner(at.Hostname()) {
 		kind = fault.Refused
 	}
 	if inside {
