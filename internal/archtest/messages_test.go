@@ -43,7 +43,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/mirror cmd/internal/schedule"},
 	{"Selections, maps and plan files", "plan"},
 	{"Logins and credentials", "credential internal/remote/signin internal/remote/product"},
-	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/ask internal/remote/limit"},
+	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/reason internal/remote/ask internal/remote/limit"},
 	{"Reading from a registry", "internal/remote/read internal/remote/list internal/transfer/fetch"},
 	{"Writing to a registry", "internal/remote/push internal/remote/feed"},
 	{"Images and their content", "oci internal/transfer"},

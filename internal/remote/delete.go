@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -160,7 +161,7 @@ func (r *Repository) remove(ctx context.Context, c *wire.Call, isTag bool) (bool
 	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed, locked:
 		return false, c.Fault(fault.Conflict, "", said)
 	case isTag: // docker-registry 2.8.2 answers UNSUPPORTED or DIGEST_INVALID: it accepts only a digest here
-		return false, c.Fault(fault.Refused, "delete the digest with all its tags by dray rm --manifest "+c.Name,
+		return false, c.Fault(fault.Refused, "delete the digest with all its tags: "+shell.Dray("rm", "--manifest", c.Name),
 			fmt.Errorf("this registry cannot delete a tag alone: %w", said))
 	}
 	return false, c.Fault(fault.Refused, "check whether the registry has deletion enabled", said)

@@ -21,8 +21,6 @@ type (
 	Manifest = list.Manifest
 	// Place is the repository or project that must exist before a push.
 	Place = push.Place
-	// Rights holds a registry's own names for the permissions to read and to write.
-	Rights = product.Rights
 	// Traits is what is known about a registry in advance.
 	Traits = product.Traits
 )

@@ -174,7 +174,7 @@ func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
 func (a *Access) byToken(ctx context.Context, text string) (Principal, error) {
 	id, hash, ok := readToken(text)
 	if !ok {
-		return Principal{}, denied("not a token of dray", "use a token as dray serve token create prints it")
+		return Principal{}, denied("not a token of dray", "use a whole token, which begins with dray_")
 	}
 	row := a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+`, hash FROM access_tokens WHERE id = $1`, id)
 	var kept string

@@ -48,7 +48,8 @@ func New(c Config) http.Handler {
 		p.Status, p.Title = http.StatusNotFound, http.StatusText(http.StatusNotFound)
 		if allow := allowed(mux, r); len(allow) > 0 {
 			p.Status, p.Title = http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed)
-			p.Detail = "find " + r.Method + " " + wire.OneLine(r.URL.Path) + ": invalid: this path takes " + strings.Join(allow, ", ")
+			p.Detail = "find " + r.Method + " " + wire.OneLine(r.URL.Path) +
+				": invalid: this path takes " + strings.Join(allow, ", ")
 			p.set("Allow", strings.Join(allow, ", "))
 		}
 		p.write(w)

@@ -111,7 +111,8 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func likely(text string) string {
 	u, err := url.Parse("http://" + text)
 	switch {
-	case err != nil || strings.Contains(text, "://") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case err != nil || strings.Contains(text, "://") || u.Host == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "https://HOST"
 	case loopback(u.Hostname()):
 		return "http://" + u.Host + ", or https:// if it uses TLS"
@@ -241,7 +242,8 @@ func (c *Client) exchange(req *http.Request) (*http.Response, error) {
 	plain := *req.URL
 	plain.RawQuery = ""
 	said := event.Request{
-		Host: req.URL.Host, Method: req.Method, URL: plain.String(), Sent: max(req.ContentLength, 0), Took: time.Since(begun), Err: err,
+		Host: req.URL.Host, Method: req.Method, URL: plain.String(), Sent: max(req.ContentLength, 0),
+		Took: time.Since(begun), Err: err,
 	}
 	if asked, ok := errors.AsType[*url.Error](err); ok {
 		said.Err = asked.Err

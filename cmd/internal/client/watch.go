@@ -32,8 +32,8 @@ const Away = "away"
 // event that the server still has. The first event is the job's state, then come the events of its run,
 // and the last one is "ended". "state" and "ended" carry the job.
 //
-// If the connection breaks, Watch connects again and continues after the last event. It yields Away if it cannot. The sequence ends
-// after "ended", or with an error, which is Canceled if ctx has ended.
+// If the connection breaks, Watch connects again and continues after the last event. It yields Away if it
+// cannot. The sequence ends after "ended", or with an error, which is Canceled if ctx has ended.
 func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
 		most := maxTries
@@ -53,7 +53,8 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wi
 				yield(wire.Event{}, err)
 				return
 			}
-			if failures == missed && most == reconnects && fault.Is(err, fault.Unavailable) && !yield(wire.Event{Kind: Away}, nil) {
+			if failures == missed && most == reconnects && fault.Is(err, fault.Unavailable) &&
+				!yield(wire.Event{Kind: Away}, nil) {
 				return
 			}
 			t := time.NewTimer(min(time.Duration(failures*failures)*50*time.Millisecond, 5*time.Second))

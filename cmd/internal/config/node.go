@@ -106,7 +106,7 @@ func (p parser) boolean(n *yaml.Node, out *bool) error {
 	return nil
 }
 
-// maxCount is the largest number of a key, as it is that of a flag.
+// maxCount is the largest number of a key and of a flag.
 const maxCount = 1_000_000_000
 
 // count reads a whole number from 0 to maxCount.
@@ -145,8 +145,7 @@ func (p parser) size(n *yaml.Node, out *int64) error {
 
 var errNoSize = errors.New("not a size such as 4MiB")
 
-// Size parses a size: "4MiB", "100 KB" or a number of bytes. KiB, MiB and GiB are powers of 1024; KB,
-// MB and GB are powers of 1000.
+// Size parses a size: "4MiB", "100 KB" (1024 and 1000 to the power) or a number of bytes.
 func Size(text string) (int64, error) {
 	m := sizeForm().FindStringSubmatch(text)
 	if m == nil {

@@ -288,7 +288,7 @@ func (c Config) someOf(paths ...string) error {
 		Kind: fault.NotFound,
 		Op:   "open data of server",
 		Name: c.Data,
-		Hint: "correct --data, --database or the section server: of the configuration; dray serve makes new data",
+		Hint: "correct --data, --database or the section server: of the configuration; serve itself makes new data",
 		Err:  errors.New("no data of a dray server is there"),
 	}
 }

@@ -200,7 +200,8 @@ func following(ctx context.Context, h *ask.Host, c *wire.Call, a *wire.Answer, l
 		return nil, c.Named(err)
 	}
 	if !wire.SameOrigin(u, origin) {
-		return nil, c.Fault(fault.Refused, product.AddressHint, fmt.Errorf("the link to the next page leads to another host, %s", u.Host))
+		return nil, c.Fault(fault.Refused, product.AddressHint,
+			fmt.Errorf("the link to the next page leads to another host, %s", u.Host))
 	}
 	return u, nil
 }

@@ -1,10 +1,10 @@
 package product
 
-// Rights holds a registry's own names for the permissions to read and to write.
-type Rights struct{ Pull, Push string }
+// grants holds a registry's own names for the permissions to read and to write.
+type grants struct{ Pull, Push string }
 
 // rights holds the names by product. The table for users is docs/permissions.md.
-var rights = map[string]Rights{
+var rights = map[string]grants{
 	"acr": {
 		Pull: "AcrPull (with ABAC: Container Registry Repository Reader)",
 		Push: "AcrPush (with ABAC: Container Registry Repository Writer)",
@@ -36,7 +36,6 @@ var slow = map[string]string{
 // Traits is what is known about a registry in advance. "" means unknown.
 type Traits struct {
 	Product string // "acr", "ecr", "dockerhub", "harbor", …
-	Rights  Rights
 	Slow    string // a sentence that says how long a new permission takes to take effect
 	Mount   string // whether blobs can be mounted from other repositories of the registry
 	Resume  string // whether an interrupted upload can be resumed
@@ -65,7 +64,6 @@ var resumes = map[string]string{
 func TraitsOf(product string, d Dialect) Traits {
 	t := Traits{
 		Product: product,
-		Rights:  rights[product],
 		Slow:    slow[product],
 		Mount:   mounts[product],
 		Resume:  resumes[product],

@@ -113,7 +113,8 @@ func (c *Call) Named(err error) error {
 	if f.Op == c.Op && f.Name == c.Name {
 		return err
 	}
-	if error(f) == err && f.Op == "" { // it names the host, which is in c.Name
+	// A bare Fault without an Op names the host, which c.Name contains.
+	if bare, ok := err.(*fault.Fault); ok && bare.Op == "" { //nolint:errorlint // only f itself
 		return &fault.Fault{Kind: f.Kind, Op: c.Op, Name: c.Name, RetryAfter: f.RetryAfter, Hint: f.Hint, Err: f.Err}
 	}
 	return &fault.Fault{Kind: f.Kind, Op: c.Op, Name: c.Name, RetryAfter: f.RetryAfter, Err: err}

@@ -35,9 +35,6 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	if address == "" {
 		return nil, nil
 	}
-	if err := a.checkCAFile(); err != nil {
-		return nil, err
-	}
 	c := client.Config{URL: address, Version: ThisBuild().Version, Requests: a.Asked}
 	if a.Common.CaFile != "" && strings.HasPrefix(address, "http://") {
 		return nil, &fault.Fault{
@@ -47,6 +44,9 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 			Err:  errors.New("--ca-file is for TLS, which plain http does not have"),
 			Hint: "write https:// in the address of the server, or remove --ca-file",
 		}
+	}
+	if err := a.checkCAFile(); err != nil {
+		return nil, err
 	}
 	for _, ca := range []string{file.Client.CAFile, a.Common.CaFile} {
 		if ca != "" {

@@ -19,7 +19,7 @@ const (
 	noEngine    = "dray works with registries and OCI image layouts, not with the images of a container engine"
 	noBlobs     = "dray moves whole images, and has no command for one blob"
 	noPushes    = "dray moves whole images, and does not write one manifest"
-	noAttaching = "dray lists referrers, such as signatures, and makes none: see dray manifest list-referrers"
+	noAttaching = "dray lists referrers, such as signatures, and makes none"
 	noAsking    = "dray does not print logins; a refusal says which one was used, and from which place"
 	noSigning   = "dray does not sign images or check signatures"
 	noArchive   = "dray reads and writes OCI image layouts, which are directories, and no archives"
@@ -126,7 +126,7 @@ func azure() []Command {
 	const (
 		manages   = "dray copies images at any registry, and does not manage those of Azure: use az acr for it"
 		noBuilds  = "dray does not build images or run tasks: use az acr for it"
-		pipelines = "dray transfer and dray copy do without pipelines and storage accounts"
+		pipelines = "transfer and copy do without pipelines and storage accounts"
 		deleted   = "dray does not see what a registry keeps of removed images: use az acr for it"
 	)
 	all := []Command{
@@ -175,11 +175,11 @@ func others() []Command {
 		{Typed: "audit", Line: "serve audit ..."},
 		{Typed: "job", Line: "jobs ..."},
 		{Typed: "schedule", Line: "schedules ..."},
-		{Typed: "status", Line: "mirror status ...", Why: "the jobs of a server are in dray jobs list"},
+		{Typed: "status", Line: "mirror status ...", Why: "the command jobs list shows the jobs of a server"},
 		{Typed: "init", Why: "dray works without a configuration file"},
 		{Typed: "attach", Of: "oras", Why: noAttaching},
 		{Typed: "buildx", Of: "docker",
-			Why: "dray copy and dray inspect do what imagetools create and imagetools inspect do"},
+			Why: "copy and inspect do what imagetools create and imagetools inspect do"},
 		{Typed: "whoami", Why: noAsking},
 		{Typed: "annotate", Of: "docker", Why: keepsImages},
 		{Typed: "mutate", Of: "crane", Why: keepsImages},

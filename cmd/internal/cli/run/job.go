@@ -32,7 +32,8 @@ func (g *leftOn) Error() string {
 // tellGoesOn prints that a job continues, and how to watch or stop it.
 func tellGoesOn(a *app.App, g *leftOn) error {
 	id := g.job.ID
-	a.Warnf("interrupted: %s; to see it: %s; to stop it: %s", g.Error(), a.Next("jobs", "watch", id), a.Next("jobs", "cancel", id))
+	a.Warnf("interrupted: %s; to see it: %s; to stop it: %s",
+		g.Error(), a.Next("jobs", "watch", id), a.Next("jobs", "cancel", id))
 	if a.Format == out.FormatJSON {
 		if err := PrintJobID(a, g.job); err != nil {
 			return err
