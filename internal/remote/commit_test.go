@@ -225,7 +225,7 @@ func TestARefusalByStatus405SaysWhatItsBodySays(t *testing.T) {
 	}{
 		"tag v1 is locked":                  {fault.Conflict, "the tag is immutable or locked: "},
 		"The operation is unsupported.":     {fault.Conflict, "the tag is immutable or locked, or the registry is read-only: "},
-		"the registry is in read-only mode": {fault.Invalid, "405 UNSUPPORTED: the registry is in read-only mode"},
+		"the registry is in read-only mode": {fault.Refused, "405 UNSUPPORTED: the registry is in read-only mode"},
 	} {
 		bubble(t, []*hostile.Fault{hostile.Error(405, "UNSUPPORTED", text).On("PUT", testbed.Manifest).At("v1")}, func(b *bench) {
 			doc := b.document()
