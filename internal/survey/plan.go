@@ -146,9 +146,9 @@ func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	return m.Check()
 }
 
-// renames reports whether m gives new names to tags.
 func isUntagged(n ref.Name) bool { return n.Tag == "" }
 
+// renames reports whether m gives new names to tags.
 func renames(m plan.TagMap) bool { return len(m.Pairs) > 0 || len(m.Rename) > 0 }
 
 // atLine adds the line number of a list to err. Line 0 adds nothing.
