@@ -200,3 +200,15 @@ func TestAHostThatCannotBeReachedHasAHintByItsCause(t *testing.T) {
 		})
 	}
 }
+
+func TestABlobThatTheSourceLacksHasANextStep(t *testing.T) {
+	lacks := hostile.Error(404, "BLOB_UNKNOWN", "blob unknown to registry").On("GET", testbed.Blob)
+	bubble(t, []*hostile.Fault{lacks}, func(b *bench) {
+		_, d := b.store(1, 1<<10)
+		_, _, err := b.repo.Blob(b.Context(), d, 0, -1)
+		wantKind(b, err, fault.NotFound)
+		if hint := fault.HintOf(err); hint != "the image is incomplete at this registry: push it there again" {
+			b.Errorf("hint %q", hint)
+		}
+	})
+}

@@ -58,9 +58,22 @@ func (r *Reader) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 	c.Small = end-at < limit.SmallBody
 	body, from, err := r.opened(ctx, c, d, at, end)
 	if fault.Is(err, fault.NotFound) && r.source {
-		return r.opened(ctx, c, d, at, end) // a cache that fetches a blob first may answer 404 meanwhile
+		// A cache that fetches a blob first may answer 404 meanwhile.
+		body, from, err = r.opened(ctx, c, d, at, end)
 	}
-	return body, from, err
+	return body, from, incomplete(err)
+}
+
+// incomplete adds the next step to the error for a blob that the registry does not have, although a manifest
+// of this registry lists it.
+func incomplete(err error) error {
+	f, ok := errors.AsType[*fault.Fault](err)
+	if !ok || f.Kind != fault.NotFound || fault.HintOf(err) != "" {
+		return err
+	}
+	hinted := *f
+	hinted.Hint = "the image is incomplete at this registry: push it there again"
+	return &hinted
 }
 
 // opened requests the bytes from at to end, or the whole blob if the registry has no ranges.
