@@ -2,14 +2,12 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/wire"
-	"github.com/drayage/dray/fault"
 )
 
 // Submitting holds the headers that every request that creates a job accepts.
@@ -87,8 +85,7 @@ func (a *api) await(ctx context.Context, j wire.Job, wait time.Duration) wire.Jo
 }
 
 // waitOf returns the wait that the header Prefer asks for, at most wire.MaxWait; 0 means none
-// (RFC 7240 §2 and §4.3). Unknown preferences are ignored, as the RFC requires. A wait that is no number is a
-// mistake: the client would take an early answer for the end of the job.
+// (RFC 7240 §2 and §4.3). Unknown preferences are ignored, as the RFC requires.
 func waitOf(prefer string) (time.Duration, error) {
 	for part := range strings.FieldsFuncSeq(prefer, func(r rune) bool { return r == ',' || r == ';' }) {
 		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
@@ -97,13 +94,7 @@ func waitOf(prefer string) (time.Duration, error) {
 		}
 		n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
 		if err != nil {
-			return 0, &fault.Fault{
-				Kind: fault.Invalid,
-				Op:   "read header",
-				Name: "Prefer",
-				Err:  errors.New("wait is not a whole number of seconds"),
-				Hint: "write Prefer: wait=60",
-			}
+			continue // a preference that cannot be parsed is ignored too
 		}
 		return min(time.Duration(n)*time.Second, wire.MaxWait), nil
 	}
