@@ -28,7 +28,7 @@ var may = map[string]string{
 	"event":      "",
 	"ref":        "fault",
 	"oci":        "fault ref",
-	"plan":       "fault oci ref",
+	"plan":       "fault internal/python oci ref",
 	"report":     "fault oci plan ref",
 	"credential": "fault ref",
 
@@ -56,6 +56,7 @@ var may = map[string]string{
 
 	"internal/name":    "event fault plan ref",
 	"internal/place":   "credential event fault internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
+	"internal/python":  "",
 	"internal/idle":    "internal/name oci plan ref",
 	"internal/survey":  "event fault internal/idle internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
 	"internal/apply":   "credential event fault internal/layout internal/place internal/remote internal/survey internal/transfer oci plan ref report",

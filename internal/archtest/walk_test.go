@@ -23,7 +23,6 @@ const (
 var large = map[string]string{
 	"credential":           "the token exchange of each cloud is one or two files; as separate packages they would either be public too, or not usable to build a Chain",
 	"internal/remote/wire": "one HTTP exchange, and all ways in which it can end; the words for failures are a room of their own already",
-	"plan":                 "what selects and renames is one language, read from flags, files and requests alike",
 	"bench":                "one program with the workloads, the registries and the peers; nothing imports it",
 }
 
