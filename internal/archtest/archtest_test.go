@@ -40,9 +40,9 @@ var may = map[string]string{
 
 	// The packages below remote, one for each kind of request. Packages that import the fewest
 	// others come first.
-	"internal/remote/limit":   "credential ref",
 	"internal/remote/product": "credential",
 	"internal/remote/reason":  "credential fault internal/remote/product",
+	"internal/remote/limit":   "credential fault internal/remote/reason ref",
 	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product internal/remote/reason ref",
 	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire ref",
 	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
