@@ -191,7 +191,11 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 }
 
 // For returns a Dray that shares everything with d and works for one job of dray's server.
-func (d *Dray) For(j place.Job) *Dray { return &Dray{base: d.base.For(j), names: d.names} }
+func (d *Dray) For(j place.Job) *Dray {
+	names := *d.names
+	names.Words = j.Words
+	return &Dray{base: d.base.For(j), names: &names}
+}
 
 // Close closes the idle connections of d.
 func (d *Dray) Close() { d.base.Remote.Close() }

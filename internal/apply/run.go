@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -23,6 +24,7 @@ type Run struct {
 	// guard is that of the caller that applies the plan, which may differ from that of the caller
 	// that made it.
 	guard func(context.Context, []plan.Step) error
+	words name.Words
 
 	// Turn waits for a free place for the content of one image, of all places that several runs
 	// share, and end frees it again. ok is false if the context ended first. nil does not limit the
@@ -40,6 +42,7 @@ func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *R
 		Plan:        p,
 		wantedProof: believe,
 		guard:       b.Guard,
+		words:       b.Words,
 		Reports:     make([]report.Step, len(p.Steps)),
 	}
 	for i, step := range p.Steps {
@@ -54,17 +57,14 @@ func (r *Run) Settled(i int, s plan.Step) {
 	case plan.Skip:
 		r.End(i, report.Unchanged, nil)
 	case plan.Conflict:
-		r.End(i, report.Failed, conflict(r.Plan.Verb, s))
+		r.End(i, report.Failed, conflict(r.Plan.Verb, s, r.words))
 	case plan.Broken:
 		r.End(i, report.Failed, s.Problem.Err())
 	}
 }
 
-func conflict(verb string, s plan.Step) error {
-	hint := "use --force to replace it"
-	if verb == "copy" || verb == "transfer" {
-		hint = "use --overwrite update to replace it"
-	}
+func conflict(verb string, s plan.Step, words name.Words) error {
+	hint := "use " + words.Replace(verb) + " to replace it"
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
 		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
 }

@@ -80,8 +80,8 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		}
 		if most := r.req.Selection.MaxRepositories; most > 0 && slices.ContainsFunc(part, survey.Surveyed.Needs) {
 			if needing++; needing > most {
-				r.report.notef("more than the %d repositories of --max-repositories need work: "+
-					"the rest is left for another run", most)
+				r.report.notef("more than the %d repositories of %s need work: "+
+					"the rest is left for another run", most, r.Base.Words.MaxRepositories())
 				return errEnough
 			}
 		}

@@ -119,7 +119,7 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 		return nil, fault.Misuse("verify", strconv.Itoa(req.Sample),
 			"a sample is a percentage of blobs from 1 to 100, and requires the depth rehash", "")
 	case req.Heal && req.Depth == report.Digests:
-		return nil, fault.Misuse("verify", "", "digests alone do not tell what must be repaired", "use --deep or --rehash")
+		return nil, fault.Misuse("verify", "", "digests alone do not tell what must be repaired", "use "+b.Words.Deep())
 	}
 	of := req.Of
 	of.Overwrite = plan.Update

@@ -8,5 +8,6 @@
 //	end.go      one end of a transfer: a registry, a prefix in it, or one repository
 //	az.go       registries as `az acr` names them
 //	name.go     Reader: registries and full names
+//	words.go    how hints call the parts of a request
 //	similar.go  names that resemble another, for hints
 package name

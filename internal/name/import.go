@@ -74,7 +74,7 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 		}
 		if to.Tag != "" && len(n.Tags) > 0 {
 			return n, fault.Misuse("parse name", image, "several tags are copied to a repository, but this names one image",
-				"leave the tag off; use --map to rename tags")
+				"leave the tag off; use "+r.Words.rename()+" to rename tags")
 		}
 		n.Targets = append(n.Targets, r.tagged(n, to, image, req.Map)...)
 	}
@@ -85,11 +85,11 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 		}
 		if to.Tag != "" {
 			return n, fault.Misuse("parse name", repository, "a repository for a manifest-only copy has no tag",
-				"use --image for a name with a tag")
+				"use "+r.Words.image()+" for a name with a tag")
 		}
 		if len(n.Tags) > 0 {
 			return n, fault.Misuse("parse name", repository, "a manifest-only copy copies one image, not several tags",
-				"use --image to name the repositories")
+				"use "+r.Words.image()+" to name the repositories")
 		}
 		n.Targets = append(n.Targets, to)
 	}
@@ -123,8 +123,7 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 // sameName makes the source's own path and tag the target.
 func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	if host == "" {
-		return fault.Misuse("import", n.Source.String(), "no target",
-			"name the registry with --name, or a full name with --image")
+		return fault.Misuse("import", n.Source.String(), "no target", "name "+r.Words.targets())
 	}
 	repo, err := ref.NewRepo(host, n.Source.Path)
 	if err != nil {
@@ -132,7 +131,8 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	}
 	if n.Source.Tag == "" && len(n.Tags) == 0 {
 		to := repo.At(n.Source.Digest).String()
-		r.note(to, "the source is named by digest: it is copied to "+to+" without a tag; use --image to give it a tag")
+		r.note(to, "the source is named by digest: it is copied to "+to+" without a tag; use "+r.Words.image()+
+			" to give it a tag")
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
 	if n.Source.Tag != "" {
@@ -161,7 +161,7 @@ func (r *Reader) tagged(n Named, to ref.Name, image string, m plan.TagMap) []ref
 
 func (r *Reader) importSource(req Request, n *Named) error {
 	if req.Source == "" {
-		return fault.Misuse("import", "", "no source", "name an image with --source")
+		return fault.Misuse("import", "", "no source", "name an image with "+r.Words.source())
 	}
 	var err error
 	if req.SourceRegistry == "" {
@@ -174,7 +174,7 @@ func (r *Reader) importSource(req Request, n *Named) error {
 		if err = ref.NoTransport(req.Source); err != nil {
 			return fault.On(fault.Source, err)
 		}
-		n.Source, err = ref.ParseIn(host, r.trimHost(host, req.Source, "--source", "--registry"))
+		n.Source, err = ref.ParseIn(host, r.trimHost(host, req.Source, r.Words.source(), r.Words.registry()))
 	}
 	if err != nil {
 		return err
@@ -252,7 +252,7 @@ func (r *Reader) importTarget(in into, s string, how reading) (ref.Name, error) 
 		to, err = r.Parse(s, fault.Target)
 	case !full || how == asPath:
 		return to, fault.On(fault.Target, fault.Misuse("parse name", s, "no registry",
-			"name the registry with --name, or write HOST/"+s))
+			"name the registry with "+r.Words.target()+", or write HOST/"+s))
 	default:
 		to, err = r.Parse(s, fault.Target)
 	}
@@ -265,11 +265,11 @@ func (r *Reader) importTarget(in into, s string, how reading) (ref.Name, error) 
 // pathIn parses s, a path in the registry of an import. It makes a note if s looks like the name of an image
 // in another registry.
 func (r *Reader) pathIn(in into, s string, how reading) (ref.Name, error) {
-	by := "--name"
+	by := r.Words.target()
 	if in.named == "" {
 		by = "the default"
 	}
-	s = r.trimHost(in.host, s, "--image", by)
+	s = r.trimHost(in.host, s, r.Words.image(), by)
 	first, rest, slash := strings.Cut(s, "/")
 	if !slash || how == asPath {
 		return ref.ParseIn(in.host, s)
@@ -277,7 +277,7 @@ func (r *Reader) pathIn(in into, s string, how reading) (ref.Name, error) {
 	at, known := r.known(first)
 	_, byName := r.Hosts[cmp.Or(in.named, r.Default)]
 	if rest != "" && known && at == in.host && byName {
-		r.noteIgnored(first, "--image", by)
+		r.noteIgnored(first, r.Words.image(), by)
 		return ref.ParseIn(in.host, rest)
 	}
 	to, err := ref.ParseIn(in.host, s)
@@ -306,7 +306,7 @@ func (r *Reader) isFull(s string) bool {
 }
 
 // trimHost removes the host, or an alias of it that is a host, from the beginning of s, because another
-// flag already names that registry.
+// part of the request already names that registry.
 func (r *Reader) trimHost(host, s, in, by string) string {
 	s = ref.CutTransport(s)
 	first, rest, slash := strings.Cut(s, "/")
@@ -318,7 +318,7 @@ func (r *Reader) trimHost(host, s, in, by string) string {
 	return rest
 }
 
-// noteIgnored makes a note about first, the beginning of a name in the flag in. It repeats the registry that
+// noteIgnored makes a note about first, the beginning of a name in the part in. It repeats the registry that
 // by names.
 func (r *Reader) noteIgnored(first, in, by string) {
 	r.note(in+" "+first, strconv.Quote(first)+" in "+in+" is ignored: "+by+" names the registry already")

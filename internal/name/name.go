@@ -38,6 +38,8 @@ type Reader struct {
 	// error is returned.
 	Pin func(host, scheme string) error
 
+	Words Words // how hints and notes call the parts of a request
+
 	watch event.Observer
 	noted map[string]bool // what there is a note about; nil makes no notes
 }

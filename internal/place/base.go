@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
@@ -25,6 +26,8 @@ type Base struct {
 	Here func(host string) (Local, bool)
 	// Guard is called before tags are set, see Job.Guard; nil allows all.
 	Guard func(context.Context, []plan.Step) error
+
+	Words name.Words // how hints call the parts of a request
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 
@@ -73,12 +76,15 @@ type Job struct {
 	// blob. It is for servers that work for several principals with one login: a principal must
 	// not get another one's content by naming its digest.
 	Apart bool
+
+	// Words are those that hints use for the parts of the request.
+	Words name.Words
 }
 
 // For returns a copy of b that shares everything with b and works for j.
 func (b *Base) For(j Job) *Base {
 	c := *b
-	c.Guard = j.Guard
+	c.Guard, c.Words = j.Guard, j.Words
 	if j.Apart {
 		c.Earlier = nil
 	}

@@ -185,7 +185,7 @@ func (k *Landing) leaveOut(repo ref.Repo) error {
 	if k.Strict {
 		return &fault.Fault{
 			Kind: fault.NotFound, Op: "list tags of", Name: repo.String(),
-			Hint: "remove the repository at the source, exclude it, or accept it without --strict",
+			Hint: "remove the repository at the source, exclude it, or accept it without " + k.Base.Words.Strict(),
 			Err:  errors.New("the source lists this repository, but it has no tags"),
 		}
 	}
@@ -290,7 +290,7 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 		case k.SkipBroken:
 			k.Into.Skipped = append(k.Into.Skipped, n)
 		default:
-			k.addBroken(n, gone(n))
+			k.addBroken(n, gone(n, k.Base.Words))
 		}
 	}
 	return nil

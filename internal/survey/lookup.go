@@ -122,14 +122,15 @@ func (p *Draft) target(
 	ctx context.Context, n ref.Name, digest oci.Digest, overwrite plan.Overwrite,
 ) (oci.Descriptor, error) {
 	desc, err := Target(ctx, p.session, n, digest)
+	words := p.session.Base.Words
 	const unknown = "the target does not say whether this name exists"
 	switch {
 	case !remote.IsForbidden(err):
 		return desc, err
 	case overwrite == plan.Refuse, p.Backup != (plan.Backup{}):
-		hint := fault.HintOf(err) + "; or use --force to replace what is there"
+		hint := fault.HintOf(err) + "; or use " + words.Replace(p.Verb) + " to replace what is there"
 		if overwrite != plan.Refuse {
-			hint = fault.HintOf(err) + "; or leave --backup out"
+			hint = fault.HintOf(err) + "; or leave " + words.Backup() + " out"
 		}
 		return desc, &fault.Fault{Kind: fault.Denied, Side: fault.Target, Op: "look for", Name: n.String(), Hint: hint,
 			Err: fmt.Errorf("%s, and it must not be replaced unseen: %w", unknown, err)}

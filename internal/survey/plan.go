@@ -302,8 +302,9 @@ func (p *Draft) addGone(tags []ref.Name, to map[ref.Name][]ref.Name) {
 			p.Notes = append(p.Notes, goneNote(n))
 			continue
 		}
+		problem := plan.ProblemOf(gone(n, p.session.Base.Words))
 		for _, target := range to[n] {
-			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, From: n, To: target, Problem: plan.ProblemOf(gone(n))})
+			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, From: n, To: target, Problem: problem})
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/idle"
 	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -46,10 +47,10 @@ type Draft struct {
 }
 
 // gone returns the error for a tag that is listed, but whose manifest does not exist.
-func gone(n ref.Name) error {
+func gone(n ref.Name, words name.Words) error {
 	return &fault.Fault{
 		Kind: fault.NotFound, Side: fault.Source, Op: "resolve", Name: n.String(),
-		Hint: "push the tag again or remove it at the source, or leave such tags out with --skip-broken",
+		Hint: "push the tag again or remove it at the source, or leave such tags out with " + words.SkipBroken(),
 		Err:  errors.New("the registry lists this tag, but does not have its manifest"),
 	}
 }

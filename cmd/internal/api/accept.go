@@ -32,7 +32,7 @@ func (a *api) submit(ctx context.Context, s Submitting, r wire.Request) (*accept
 	if err != nil {
 		return nil, err
 	}
-	j, fresh, err := a.Verb.Submit(ctx, caller(ctx), r, s.Key)
+	j, fresh, err := a.verb(ctx).Submit(ctx, caller(ctx), r, s.Key)
 	return a.accept(ctx, j, fresh, wait, err)
 }
 

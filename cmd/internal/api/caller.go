@@ -11,7 +11,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/shell"
 )
 
@@ -35,7 +38,11 @@ func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 		}).write(w)
 		return
 	}
-	next(huma.WithValue(ctx, callerKey{}, callInfo{p, http.NewResponseController(w)}))
+	words := name.Fields
+	if r.Header.Get(wire.WordsHeader) == wire.FlagWords {
+		words = name.Flags
+	}
+	next(huma.WithValue(ctx, callerKey{}, callInfo{p, words, http.NewResponseController(w)}))
 }
 
 // roleHint says how p gets the role. A token has its role for good; other principals have theirs from the
@@ -52,9 +59,10 @@ func roleHint(p access.Principal, role access.Role) string {
 // middleware to its handlers.
 type callerKey struct{}
 
-// callInfo holds the principal of a request and the connection that the request came over.
+// callInfo holds the principal of a request, the words for its hints, and the connection that it came over.
 type callInfo struct {
 	principal access.Principal
+	words     name.Words
 	conn      *http.ResponseController
 }
 
@@ -62,6 +70,12 @@ type callInfo struct {
 func caller(ctx context.Context) access.Principal {
 	c, _ := ctx.Value(callerKey{}).(callInfo)
 	return c.principal
+}
+
+// verb returns the service with the words for the caller's hints.
+func (a *api) verb(ctx context.Context) *verb.Service {
+	c, _ := ctx.Value(callerKey{}).(callInfo)
+	return a.Verb.In(c.words)
 }
 
 // clearReadDeadline removes the deadline for reading the body. Otherwise this deadline would cut

@@ -192,6 +192,6 @@ func (a *api) retry(ctx context.Context, in *retrying) (*accepted, error) {
 	if in.Body != nil {
 		with.Logins = *in.Body
 	}
-	j, fresh, err := a.Verb.Retry(ctx, caller(ctx), in.ID, with)
+	j, fresh, err := a.verb(ctx).Retry(ctx, caller(ctx), in.ID, with)
 	return a.accept(ctx, j, fresh, wait, err)
 }

@@ -8,10 +8,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 )
 
 var update = flag.Bool("update", false, "write docs/openapi.json")
@@ -30,6 +33,24 @@ func TestTheOpenAPIDocumentThatIsCheckedInIsTheOneOfTheCode(t *testing.T) {
 	got, err := os.ReadFile(file)
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%s is not current: go test ./cmd/internal/api -run OpenAPI -update (%v)", file, err)
+	}
+}
+
+// Each field that a hint may name is in the document, so that the hint can be followed.
+func TestTheDocumentHasEachFieldThatHintsName(t *testing.T) {
+	raw, err := api.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := name.Fields
+	for _, called := range []string{
+		w.Replace("import"), w.Replace("copy"), w.Backup(), w.Login(fault.Source), w.Login(fault.Target),
+		w.SkipBroken(), w.Strict(), w.MaxRepositories(), w.Deep(),
+	} {
+		field, _, _ := strings.Cut(called, ":")
+		if !strings.Contains(string(raw), strconv.Quote(field)+": {") {
+			t.Errorf("no field %s in the document", field)
+		}
 	}
 }
 

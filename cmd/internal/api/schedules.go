@@ -50,7 +50,7 @@ func (a *api) listSchedules(ctx context.Context, _ *struct{}) (*body[wire.Schedu
 }
 
 func (a *api) makeSchedule(ctx context.Context, in *scheduling) (*created[wire.Schedule], error) {
-	s, err := a.Verb.PutSchedule(ctx, caller(ctx), "", in.Body)
+	s, err := a.verb(ctx).PutSchedule(ctx, caller(ctx), "", in.Body)
 	return &created[wire.Schedule]{wire.Prefix + "/schedules/" + s.ID, s}, err
 }
 
@@ -61,7 +61,7 @@ func (a *api) schedule(ctx context.Context, in *ByID) (*body[wire.Schedule], err
 }
 
 func (a *api) changeSchedule(ctx context.Context, in *rescheduling) (*body[wire.Schedule], error) {
-	s, err := a.Verb.PutSchedule(ctx, caller(ctx), in.ID, in.Body)
+	s, err := a.verb(ctx).PutSchedule(ctx, caller(ctx), in.ID, in.Body)
 	return &body[wire.Schedule]{s}, err
 }
 

@@ -266,3 +266,35 @@ func TestAServerConnectsToNoAddressThatItsEgressForbids(t *testing.T) {
 		}
 	}
 }
+
+// What a hint names can be written where the request was written: fields in JSON, flags in a command of dray.
+func TestAHintUsesTheWordsOfTheRequest(t *testing.T) {
+	y := newYard(t, settings{})
+	y.image("app", "v1", 1)
+	y.image("app", "v2", 2)
+	y.done(importing("src/app:v1", "app:v1"), wire.Done)
+	resp, text := y.ask("ann", http.MethodPost, "/imports", `{"source":"src/app:v2","target":"dst","images":["app:v1"]}`, "Prefer", "wait=20")
+	if resp.StatusCode != http.StatusOK || !strings.Contains(text, `"hint":"use overwrite: update to replace it"`) {
+		t.Errorf("%d %s", resp.StatusCode, text)
+	}
+	if _, text = y.ask("ann", http.MethodPost, "/imports", `{"source":"src/app:v1"}`); !strings.Contains(text, `"hint":"name the registry with target, or a full name with images"`) {
+		t.Error(text)
+	}
+	bare := wire.Request{Kind: wire.KindImport, Import: &wire.Import{Source: "src/app:v1"}}
+	schedule := `{"name":"n","cron":"@daily","request":{"kind":"import","import":{"source":"src/app:v1"}}}`
+	if _, text = y.ask("ann", http.MethodPost, "/schedules", schedule); !strings.Contains(text, "name the registry with target,") {
+		t.Error(text)
+	}
+	c := y.client("ann")
+	if _, err := c.Submit(t.Context(), bare, client.How{}); fault.HintOf(err) != "name the registry with --name, or a full name with --image" {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+	}
+	j := y.done(importing("src/app:v2", "app:v1"), wire.Failed)
+	if j.Failure.Hint != "use --force to replace it" {
+		t.Errorf("%+v", j.Failure)
+	}
+	resp, text = y.ask("ann", http.MethodPost, "/jobs/"+j.ID+"/retry", "", "Prefer", "wait=20")
+	if resp.StatusCode != http.StatusOK || !strings.Contains(text, `"hint":"use overwrite: update to replace it"`) {
+		t.Errorf("a retry: %d %s", resp.StatusCode, text)
+	}
+}

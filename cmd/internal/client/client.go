@@ -216,6 +216,7 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	}
 	maps.Copy(req.Header, q.header)
 	req.Header.Set("User-Agent", strings.TrimSuffix("dray/"+c.version, "/"))
+	req.Header.Set(wire.WordsHeader, wire.FlagWords)
 	if body != nil {
 		req.Header.Set("Content-Type", kind)
 	}

@@ -54,6 +54,8 @@ type Submission struct {
 	Kind, Principal string
 	Request         json.RawMessage
 	Source, Target  string // for lists of jobs, in which people search for them
+	// Same is the part of Request that tells requests with the same Key apart; nil means all of it.
+	Same json.RawMessage
 	// Key is the client's idempotency key; "" means none. For one day, the same key of the same principal
 	// stands for the same job. Another request with the same key is a Conflict.
 	Key              string

@@ -144,10 +144,14 @@ const keyLife = 24 * time.Hour
 // fingerprint returns a hash that tells requests apart. White space in JSON makes no difference. The hash
 // does not include the secret, because it is stored unencrypted.
 func fingerprint(s Submission) string {
+	same := s.Same
+	if same == nil {
+		same = s.Request
+	}
 	var flat bytes.Buffer
-	if json.Compact(&flat, s.Request) != nil {
+	if json.Compact(&flat, same) != nil {
 		flat.Reset()
-		flat.Write(s.Request)
+		flat.Write(same)
 	}
 	h := sha256.New()
 	for _, part := range [][]byte{[]byte(s.Kind), flat.Bytes(), []byte(s.Source), []byte(s.Target), []byte(s.Parent)} {

@@ -111,3 +111,22 @@ func TestTheVerbsOfRulesAreThoseThatTheServerAsksFor(t *testing.T) {
 		t.Errorf("%q, want %q", config.Verbs(), want)
 	}
 }
+
+func TestAHintToAClientOfAzureNamesWhatItsRequestHas(t *testing.T) {
+	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+	testbed.Random(t, source, "app", "v1", testbed.RandomOptions{Seed: 1})
+	testbed.Random(t, source, "app", "v2", testbed.RandomOptions{Seed: 2})
+	r := run(t, server.Config{Data: t.TempDir(), Htpasswd: users(t, "admin"), Roles: map[string]access.Role{"admin": access.Admin},
+		Dray: dray.Config{Registries: map[string]dray.Registry{"src": plainHTTP(source)}}})
+	const path = "/subscriptions/x/resourceGroups/y/providers/Microsoft.ContainerRegistry/registries/drayregistry/importImage?api-version=2023-07-01"
+	said := ""
+	for _, tag := range []string{"v1", "v2"} {
+		body := `{"source":{"registryUri":"` + source.Host + `","sourceImage":"app:` + tag + `"},"targetTags":["app:v1"]}`
+		resp := r.as("admin", "POST", path, strings.NewReader(body), "Content-Type: application/json")
+		raw, _ := io.ReadAll(resp.Body)
+		said += resp.Status + string(raw)
+	}
+	if !strings.Contains(said, "(hint: use mode: Force to replace it)") {
+		t.Error(said)
+	}
+}

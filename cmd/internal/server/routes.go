@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server/gate"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/internal/name"
 )
 
 // routes returns the handler of everything that clients reach. It refuses cross-origin requests that
@@ -72,7 +73,7 @@ func (s *serving) arm() http.Handler {
 	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })
 	return arm.New(arm.Config{
 		Access:     s.access,
-		Submit:     s.service.Submit,
+		Submit:     s.service.In(name.Azure).Submit,
 		Visible:    s.service.Visible,
 		Watch:      s.queue.Watch,
 		Registries: all,

@@ -8,11 +8,13 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 )
 
 // row is the stored form of a request. It contains no logins.
 type row struct {
 	wire.Request
+	Words  name.Words  `json:"words,omitempty"`  // of the interface that it was submitted with
 	Role   access.Role `json:"role"`             // the role of the principal that submitted it
 	Via    access.Via  `json:"via"`              // how that principal was authenticated
 	Inline []string    `json:"inline,omitempty"` // "source" and "target" if a login for them came with the request; see secret

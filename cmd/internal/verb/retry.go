@@ -50,7 +50,7 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 	for _, side := range r.Inline {
 		if !slices.Contains(given.inline(), side) {
 			return refuse(fault.Invalid,
-				"the job's login for the "+side+" was deleted when the job ended", "give "+side+"Login again")
+				"the job's login for the "+side+" was deleted when the job ended", "give "+s.words.Login(fault.Side(side))+" again")
 		}
 	}
 	if err := s.allow(ctx, p, r.Request, time.Now()); err != nil {

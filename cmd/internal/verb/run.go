@@ -34,7 +34,6 @@ const (
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally()}
 	w.kinds, w.announced = map[fault.Kind]bool{}, map[ref.Name]bool{}
-	w.dray = s.dray.For(place.Job{Guard: w.announce})
 	done := make(chan job.Outcome, 1)
 	go func() {
 		defer func() {
@@ -81,6 +80,8 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	if err = cmp.Or(err, e); err != nil {
 		return failure(job.Failed, nil, err)
 	}
+	w.Service = w.In(w.row.Words)
+	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words})
 	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
 	switch {
 	case fault.Is(err, fault.Unavailable):

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/shell"
 )
@@ -36,6 +37,7 @@ type Service struct {
 	db     *store.DB
 	tool   string
 	watch  event.Observer
+	words  name.Words // see In
 }
 
 // New returns a Service with the dependencies of c. It does no I/O.
@@ -48,6 +50,14 @@ func New(c Config) *Service {
 		tool:   cmp.Or(c.Tool, "dray"),
 		watch:  c.Observe,
 	}
+}
+
+// In returns a copy of s that shares everything with s. The hints of its errors, and those of the jobs that it
+// submits, call the parts of a request by words.
+func (s *Service) In(words name.Words) *Service {
+	c := *s
+	c.words, c.dray = words, s.dray.For(place.Job{Words: words})
+	return &c
 }
 
 // Visible returns the job with the given ID. If p may not see it, the error is NotFound. A principal

@@ -1,6 +1,7 @@
 package verb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -109,12 +110,14 @@ func (s *Service) submission(p access.Principal, r wire.Request, as row) (job.Su
 	if err != nil {
 		return job.Submission{}, err
 	}
-	as.Request, as.Role, as.Via, as.Inline = bare, p.Role, p.Via, hidden.inline()
-	raw, err := json.Marshal(as)
-	if err != nil {
+	as.Request, as.Words, as.Role, as.Via, as.Inline = bare, "", p.Role, p.Via, hidden.inline()
+	same, err := json.Marshal(as) // without the words, as dray may repeat what another client began
+	as.Words = s.words
+	raw, e := json.Marshal(as)
+	if err = cmp.Or(err, e); err != nil {
 		return job.Submission{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
 	}
-	sub := job.Submission{Kind: r.Kind, Principal: p.Name, Request: raw}
+	sub := job.Submission{Kind: r.Kind, Principal: p.Name, Request: raw, Same: same}
 	sub.Source, sub.Target = names(bare)
 	if sub.Secret, err = hidden.seal(); err != nil {
 		return job.Submission{}, err

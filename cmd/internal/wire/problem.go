@@ -22,6 +22,13 @@ type Problem struct {
 // VersionHeader is the header of every answer of a server. It has the version of dray.
 const VersionHeader = "Dray-Version"
 
+// WordsHeader is the header of a request whose hints call the parts of the request by the flags of dray's command
+// line, with the value FlagWords. Without it, hints call them by the fields of the REST API.
+const (
+	WordsHeader = "Dray-Words"
+	FlagWords   = "flags"
+)
+
 // Wrong is one mistake in a request.
 type Wrong struct {
 	Pointer string `json:"pointer,omitempty" doc:"JSON Pointer (RFC 6901) to the value in the body"`
