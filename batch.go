@@ -56,9 +56,11 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 }
 
 // EntryNames returns the names that PlanBatch reads from e: the source, and the targets, which are the
-// To of the plan's steps. target is the Target of the request. It makes no requests. The error is
-// [fault.Invalid].
-func (d *Dray) EntryNames(e BatchEntry, target string) (source ref.Name, targets []ref.Name, err error) {
-	n, err := d.names.Entry(e, target)
+// To of the plan's steps. target is the Target of the request. It makes no requests. obs gets the notes about
+// names; nil makes none. The error is [fault.Invalid].
+func (d *Dray) EntryNames(
+	e BatchEntry, target string, obs event.Observer,
+) (source ref.Name, targets []ref.Name, err error) {
+	n, err := d.names.Noting(obs).Entry(e, target)
 	return n.Source, n.Targets, err
 }

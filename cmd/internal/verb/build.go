@@ -204,7 +204,7 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 	case wire.KindTransfer:
 		var req dray.TransferRequest
 		if req, err = buildTransfer(*r.Transfer, at); err == nil {
-			_, _, err = s.dray.TransferEnds(req)
+			_, _, err = s.dray.TransferEnds(req, nil)
 		}
 		err = cmp.Or(err, req.Backup.Check())
 	case wire.KindVerify:
