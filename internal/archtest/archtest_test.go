@@ -82,7 +82,7 @@ var may = map[string]string{
 	"cmd/internal/cli/out":       ". event fault cmd/internal/cli/query cmd/internal/wire plan",
 	"cmd/internal/cli/flag":      ". event fault cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config plan",
 	"cmd/internal/cli/app":       ". credential fault cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire internal/name ref",
-	"cmd/internal/cli/ask":       ". credential fault cmd/internal/cli/flag cmd/internal/client cmd/internal/config cmd/internal/mirror cmd/internal/wire plan",
+	"cmd/internal/cli/ask":       ". credential event fault cmd/internal/cli/flag cmd/internal/client cmd/internal/config cmd/internal/mirror cmd/internal/wire plan",
 	"cmd/internal/cli/run":       ". event fault cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire plan ref",
 	"cmd/internal/cli/moving":    ". credential event fault cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/query cmd/internal/cli/run cmd/internal/client cmd/internal/config cmd/internal/wire oci plan ref",
 	"cmd/internal/cli/mirroring": ". event fault cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/config cmd/internal/mirror cmd/internal/schedule plan ref",
