@@ -65,7 +65,8 @@ func buildTag(r wire.Tag) (dray.TagRequest, error) {
 
 func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 	req := dray.BatchRequest{
-		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
+		List: r.List, Target: r.Target,
+		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
 		SkipBroken: r.SkipBroken, Proof: proof(r.Proof),
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
