@@ -88,7 +88,7 @@ var may = map[string]string{
 	"cmd/internal/cli/mirroring": ". event fault cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/config cmd/internal/mirror cmd/internal/schedule plan ref",
 	"cmd/internal/cli/looking":   ". credential event fault cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/query cmd/internal/cli/run cmd/internal/client cmd/internal/wire oci plan",
 	"cmd/internal/cli/jobs":      "fault cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/run cmd/internal/client cmd/internal/config cmd/internal/wire plan",
-	"cmd/internal/cli/serve":     ". credential fault cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire plan",
+	"cmd/internal/cli/serve":     ". credential event fault cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire plan",
 	"cmd/internal/cli/setup":     "credential fault cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/config ref",
 	"cmd/internal/cli/foreign":   "ref",
 	"cmd/internal/cli":           "fault cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/foreign cmd/internal/cli/jobs cmd/internal/cli/looking cmd/internal/cli/mirroring cmd/internal/cli/moving cmd/internal/cli/out cmd/internal/cli/serve cmd/internal/cli/setup",
