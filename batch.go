@@ -16,6 +16,7 @@ import (
 // BatchRequest asks to copy a list of images. The entries are independent of each other.
 type BatchRequest struct {
 	Entries []BatchEntry
+	List    string // the name of the list that has the entries, for errors; "" means none
 
 	// Target is the registry of targets that do not name one, as in [ImportRequest].
 	Target string
@@ -46,7 +47,7 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		SkipBroken: req.SkipBroken,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		return survey.Batch(ctx, s, names, req.Entries, req.Target, r)
+		return survey.Batch(ctx, s, names, survey.List{Name: req.List, Entries: req.Entries, Target: req.Target}, r)
 	}
 	p, err := d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
 	if p != nil {
@@ -56,9 +57,11 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 }
 
 // EntryNames returns the names that PlanBatch reads from e: the source, and the targets, which are the
-// To of the plan's steps. target is the Target of the request. It makes no requests. The error is
-// [fault.Invalid].
-func (d *Dray) EntryNames(e BatchEntry, target string) (source ref.Name, targets []ref.Name, err error) {
-	n, err := d.names.Entry(e, target)
+// To of the plan's steps. target is the Target of the request. It makes no requests. obs gets the notes about
+// names; nil makes none. The error is [fault.Invalid].
+func (d *Dray) EntryNames(
+	e BatchEntry, target string, obs event.Observer,
+) (source ref.Name, targets []ref.Name, err error) {
+	n, err := d.names.Noting(obs).Entry(e, target)
 	return n.Source, n.Targets, err
 }

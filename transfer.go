@@ -131,10 +131,10 @@ type End struct {
 }
 
 // TransferEnds returns the sources and the targets that req names, with req.Target as the first target.
-// It makes no requests. A server uses it to decide whether a caller may make the request. The error is
-// [fault.Invalid].
-func (d *Dray) TransferEnds(req TransferRequest) (sources, targets []End, err error) {
-	from, to, err := migrate.Ends(d.base, d.names, migrate.Request(req))
+// It makes no requests. A server uses it to decide whether a caller may make the request. obs gets the notes
+// about names; nil makes none. The error is [fault.Invalid].
+func (d *Dray) TransferEnds(req TransferRequest, obs event.Observer) (sources, targets []End, err error) {
+	from, to, err := migrate.Ends(d.base, d.names, migrate.Request(req), obs)
 	for _, e := range from {
 		sources = append(sources, End(e))
 	}

@@ -161,7 +161,7 @@ func TestAReportThatIsReadBackIsTheReport(t *testing.T) {
 
 func TestWhatARequestWouldTouchIsKnownBeforeAnythingIsAsked(t *testing.T) {
 	y := yard.New(t)
-	from, to, err := y.TransferEnds(dray.TransferRequest{Sources: []string{"src", "src/team/", "dst/app"}, Target: "dst/mirror/", Also: []string{"src/copy/"}})
+	from, to, err := y.TransferEnds(dray.TransferRequest{Sources: []string{"src", "src/team/", "dst/app"}, Target: "dst/mirror/", Also: []string{"src/copy/"}}, nil)
 	want := []dray.End{{Host: y.Src.Host}, {Host: y.Src.Host, Prefix: "team/"}}
 	if err != nil || !reflect.DeepEqual(from[:2], want) || from[2].Repo.String() != y.Dst.Host+"/app" || len(to) != 2 || to[0] != (dray.End{Host: y.Dst.Host, Prefix: "mirror/"}) {
 		t.Errorf("%+v %+v %v", from, to, err)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -17,9 +18,11 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Ends parses the sources and targets of req. In targets, Target comes before Also.
-func Ends(b *place.Base, names *name.Reader, req Request) (sources, targets []name.End, err error) {
-	return newTransferring(b, names, req, nil).ends()
+// Ends parses the sources and targets of req. In targets, Target comes before Also. obs gets the notes about names.
+func Ends(
+	b *place.Base, names *name.Reader, req Request, obs event.Observer,
+) (sources, targets []name.End, err error) {
+	return newTransferring(b, names, req, obs).ends()
 }
 
 // landings finds the source repositories and the target of each.

@@ -32,22 +32,26 @@ func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draf
 	return p, p.planMany(ctx, wants)
 }
 
-// Batch plans each entry independently. An entry that names no target registry goes to the registry
-// target.
-func Batch(
-	ctx context.Context, s *place.Session, names *name.Reader, entries []plan.Entry, target string, r Rules,
-) (*Draft, error) {
+// List is what a batch copies.
+type List struct {
+	Name    string // for errors; "" means none
+	Entries []plan.Entry
+	Target  string // the registry of an entry that names none
+}
+
+// Batch plans each entry of l independently.
+func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r Rules) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
 		return nil, err
 	}
-	wants := make([]want, len(entries))
-	for i, e := range entries {
-		n, err := names.Entry(e, target)
+	wants := make([]want, len(l.Entries))
+	for i, e := range l.Entries {
+		n, err := names.Entry(e, l.Target)
 		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
 		if err != nil {
 			asked := fault.WithoutLogins(strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")))
-			wants[i] = want{asked: asked, err: atLine(e.Line, err)}
+			wants[i] = want{asked: asked, err: l.at(e, err)}
 		}
 	}
 	if err := p.planMany(ctx, wants); err != nil || !p.skipBroken {
@@ -151,14 +155,14 @@ func isUntagged(n ref.Name) bool { return n.Tag == "" }
 // renames reports whether m gives new names to tags.
 func renames(m plan.TagMap) bool { return len(m.Pairs) > 0 || len(m.Rename) > 0 }
 
-// atLine adds the line number of a list to err. Line 0 adds nothing.
-func atLine(line int, err error) error {
-	if line == 0 {
+// at adds the line of e in l to err. Line 0 adds nothing.
+func (l List) at(e plan.Entry, err error) error {
+	if e.Line == 0 {
 		return err
 	}
 	return &fault.Fault{
-		Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Hint: fault.HintOf(err),
-		Err: err,
+		Kind: fault.KindOf(err), Op: "read list", Name: strings.TrimSpace(fmt.Sprintf("%s line %d", l.Name, e.Line)),
+		Hint: fault.HintOf(err), Err: err,
 	}
 }
 

@@ -16,6 +16,7 @@ const maxList = 64 << 20
 
 // List is a list of images to copy.
 type List struct {
+	Name    string // for errors
 	Form    Form
 	Entries []Entry
 }
@@ -52,12 +53,11 @@ func ReadList(r io.Reader, name string) (List, error) {
 	if isYAML(name, data, func(first string) bool { return first == "-" || first == "images:" }) {
 		return readYAMLList(data, name)
 	}
-	l := List{Form: Text}
-	err = eachLine(data, name, func(line int, words []string) error {
+	l := List{Name: name, Form: Text}
+	if err := eachLine(data, name, func(line int, words []string) error {
 		l.Entries = append(l.Entries, Entry{Source: words[0], Targets: words[1:], Line: line})
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		return List{}, err
 	}
 	return l, nil
@@ -108,7 +108,7 @@ func quoted(s string) string {
 // readYAMLList reads a list in YAML.
 func readYAMLList(data []byte, name string) (List, error) {
 	p := parser{path: name}
-	l := List{Form: YAML}
+	l := List{Name: name, Form: YAML}
 	root, err := p.root(data)
 	if err != nil || root == nil {
 		return l, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -19,8 +20,19 @@ type Work struct {
 	Batch    *dray.BatchRequest    // for the images of the rule
 }
 
-// WorkOf converts a rule to requests. Ages and dates are computed from now. The error is Invalid.
-func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error) {
+// Check reads a rule as Run does, with the names of registries that d has, and sends no request. obs gets the notes
+// about names. The error is Invalid.
+func Check(d *dray.Dray, rule config.Mirror, now time.Time, obs event.Observer) (Work, error) {
+	w, err := workOf(d, rule, now, obs)
+	if err == nil && w.Transfer != nil {
+		_, _, err = d.TransferEnds(*w.Transfer, obs)
+	}
+	return w, err
+}
+
+// workOf converts a rule to requests. Ages and dates are computed from now. obs gets the notes about the names of
+// images. The error is Invalid.
+func workOf(d *dray.Dray, rule config.Mirror, now time.Time, obs event.Observer) (w Work, err error) {
 	t := dray.TransferRequest{
 		Sources: rule.Sources, Target: rule.Targets[0], Also: rule.Targets[1:], Prefer: rule.Prefer,
 		Overwrite: cmp.Or(plan.Overwrite(rule.Overwrite), plan.Update), CopyLocks: rule.CopyLocks,
@@ -55,7 +67,7 @@ func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error)
 		w.Transfer = &t
 	}
 	if len(rule.Images) > 0 {
-		w.Batch, err = batch(d, rule, t)
+		w.Batch, err = batch(d, rule, t, obs)
 	}
 	return w, err
 }
@@ -72,18 +84,20 @@ func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
 
 // batch returns the request for the images of a rule. Each image has one entry with all its targets, so
 // that it is read once. The mapping determines target repositories, as it does for sources.
-func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.BatchRequest, error) {
+func batch(
+	d *dray.Dray, rule config.Mirror, t dray.TransferRequest, obs event.Observer,
+) (*dray.BatchRequest, error) {
 	b := &dray.BatchRequest{
 		Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each, SkipBroken: t.SkipBroken, Proof: t.Proof,
 	}
 	for _, image := range rule.Images {
-		from, _, err := d.EntryNames(dray.BatchEntry{Source: image, Targets: []string{"localhost/x"}}, "localhost")
+		from, _, err := d.EntryNames(dray.BatchEntry{Source: image, Targets: []string{"localhost/x"}}, "localhost", obs)
 		if err != nil {
 			return nil, err
 		}
 		_, ends, err := d.TransferEnds(dray.TransferRequest{
 			Sources: []string{from.Repo.String()}, Target: t.Target, Also: t.Also, Mapping: t.Mapping,
-		})
+		}, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -34,7 +34,7 @@ func TestARuleSaysWhatItAccepts(t *testing.T) {
 	}
 	t.Cleanup(d.Close)
 	rule := config.Mirror{Sources: []string{"a.example"}, Targets: []string{"b.example"}, Images: []string{"c.example/app:v1"}, Strict: true, SkipBroken: true}
-	w, err := WorkOf(d, rule, time.Now())
+	w, err := Check(d, rule, time.Now(), nil)
 	if err != nil || !w.Transfer.Strict || !w.Transfer.SkipBroken || !w.Batch.SkipBroken {
 		t.Errorf("%+v %v", w.Transfer, err)
 	}

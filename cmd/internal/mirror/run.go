@@ -89,7 +89,7 @@ func Run(ctx context.Context, d *dray.Dray, rule config.Mirror, mode Mode, obs e
 	r := &run{dray: d, mode: mode, watch: obs, tell: tell, began: time.Now(), targets: map[string]*Target{},
 		sum: Result{Rule: rule.Name, DryRun: mode == DryRun, Traffic: map[string]dray.Traffic{}}}
 	r.sum.Began = r.began
-	w, err := WorkOf(d, rule, r.began)
+	w, err := workOf(d, rule, r.began, nil) // planning makes the notes
 	if err == nil && w.Transfer != nil {
 		err = r.transfer(ctx, *w.Transfer)
 	}

@@ -103,7 +103,7 @@ func (s *Service) verbAsks(a *asking, r wire.Request, at time.Time) error {
 	case wire.KindBatch:
 		req := buildBatch(*r.Batch, at)
 		for _, e := range req.Entries {
-			source, targets, err := s.dray.EntryNames(e, req.Target)
+			source, targets, err := s.dray.EntryNames(e, req.Target, nil)
 			if err != nil {
 				continue // The entry becomes a broken step, which reads and writes nothing.
 			}
@@ -172,7 +172,7 @@ func (s *Service) verifyAsks(a *asking, r wire.Verify, at time.Time) error {
 
 // transferAsks calls ask with each pair of places between which a transfer may copy content.
 func (s *Service) transferAsks(req dray.TransferRequest, ask func(source, target string)) error {
-	sources, targets, err := s.dray.TransferEnds(req)
+	sources, targets, err := s.dray.TransferEnds(req, nil)
 	if err != nil {
 		return err
 	}

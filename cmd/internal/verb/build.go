@@ -65,7 +65,8 @@ func buildTag(r wire.Tag) (dray.TagRequest, error) {
 
 func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 	req := dray.BatchRequest{
-		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
+		List: r.List, Target: r.Target,
+		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
 		SkipBroken: r.SkipBroken, Proof: proof(r.Proof),
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
@@ -204,7 +205,7 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 	case wire.KindTransfer:
 		var req dray.TransferRequest
 		if req, err = buildTransfer(*r.Transfer, at); err == nil {
-			_, _, err = s.dray.TransferEnds(req)
+			_, _, err = s.dray.TransferEnds(req, nil)
 		}
 		err = cmp.Or(err, req.Backup.Check())
 	case wire.KindVerify:

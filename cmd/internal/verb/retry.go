@@ -180,7 +180,7 @@ func (w *work) overwrites(req dray.BatchRequest) map[[2]ref.Name]plan.Overwrite 
 		if e.Overwrite == "" {
 			continue
 		}
-		source, targets, err := w.Service.dray.EntryNames(e, req.Target)
+		source, targets, err := w.Service.dray.EntryNames(e, req.Target, nil)
 		for _, to := range targets {
 			if err == nil {
 				said[[2]ref.Name{source.Repo.Tagged(source.Tag), to}] = e.Overwrite

@@ -98,6 +98,7 @@ type Tag struct {
 // Batch is the JSON form of dray.BatchRequest.
 type Batch struct {
 	Entries    []BatchEntry `json:"entries" minItems:"1" doc:"the images to copy; each entry is independent of the others"`
+	List       string       `json:"list,omitempty" maxLength:"4096" doc:"the name of the list that has the entries; messages name it"`
 	Target     string       `json:"target,omitempty" doc:"the registry of every target that does not name a registry"`
 	Overwrite  string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"the overwrite of every entry that sets none; default: refuse"`
 	Hold       string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`

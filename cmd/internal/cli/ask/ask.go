@@ -89,6 +89,7 @@ func Tag(req dray.TagRequest, renames []string) wire.Request {
 // Batch returns the request of a batch.
 func Batch(req dray.BatchRequest) wire.Request {
 	b := &wire.Batch{
+		List:      req.List,
 		Target:    req.Target,
 		Overwrite: string(req.Overwrite),
 		Hold:      string(req.Hold),

@@ -9,12 +9,14 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/mirror"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/shell"
 )
 
-// Schedules returns the schedules of a rule: one for its sources, and one for its images.
-func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleRequest, error) {
+// Schedules returns the schedules of a rule: one for its sources, and one for its images. obs gets the notes about its
+// names.
+func Schedules(d *dray.Dray, r config.Mirror, path string, obs event.Observer) ([]wire.ScheduleRequest, error) {
 	bad := func(err error, hint string) ([]wire.ScheduleRequest, error) {
 		return nil, &fault.Fault{
 			Kind: fault.Invalid,
@@ -33,7 +35,7 @@ func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleReque
 			"give it schedule: or every:, or run it here: "+shell.Dray("mirror", "-f", path, "--rule", r.Name))
 	}
 	// Reading the rule as dray mirror does reports errors here, and not at the server.
-	work, err := mirror.WorkOf(d, r, time.Now())
+	work, err := mirror.Check(d, r, time.Now(), obs)
 	if err != nil {
 		return bad(err, fault.HintOf(err))
 	}

@@ -105,7 +105,7 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 		defer d.Close()
 		var all []wire.ScheduleRequest
 		for _, rule := range m.Rules {
-			made, err := ask.Schedules(d, rule, m.Path)
+			made, err := ask.Schedules(d, rule, m.Path, a.Note)
 			if err != nil {
 				return err
 			}

@@ -22,14 +22,18 @@ func newMirrorValidate(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a file of rules",
-		Long: "Check a file of mirror rules strictly, and print the line of the first error. dray sends no request. " +
-			"With --output json it prints the rules with all defaults filled in.",
+		Long: "Check a file of mirror rules strictly, and print the line of the first error. The registries in it must be " +
+			"hosts, or names in the configuration. dray sends no request. With --output json it prints the rules with " +
+			"all defaults filled in.",
 		Example: "  dray mirror validate mirrors.yaml\n" +
 			"  dray mirror validate mirrors.yaml -o json",
 		Args: flag.Exactly(1, "one file of rules"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			m, err := config.ReadMirrors(args[0])
 			if err != nil {
+				return err
+			}
+			if err := checkRules(a, m); err != nil {
 				return err
 			}
 			value := struct {
@@ -47,6 +51,21 @@ func newMirrorValidate(a *app.App) *cobra.Command {
 			})
 		},
 	}
+}
+
+// checkRules returns the error with which dray mirror would refuse a rule before it sends a request.
+func checkRules(a *app.App, m config.Mirrors) error {
+	d, err := a.Open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	for _, rule := range m.Rules {
+		if _, err := mirror.Check(d, rule, time.Now(), a.Note); err != nil {
+			return fmt.Errorf("%s:%d: %s: %w", m.Path, rule.Line, rule.Name, err)
+		}
+	}
+	return nil
 }
 
 func newMirrorSchema(a *app.App) *cobra.Command {

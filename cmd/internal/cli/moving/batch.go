@@ -105,7 +105,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if err := run.CheckWritable(f.failedTo, f.file); err != nil {
 		return err
 	}
-	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
+	req := dray.BatchRequest{List: list.Name, Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
 	req.SkipBroken = f.skip
 	if f.force {
 		req.Overwrite = plan.Update

@@ -87,7 +87,7 @@ func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
 func (l leftover) left(
 	d *dray.Dray, e dray.BatchEntry, ended map[route]dray.StepReport, why error,
 ) (config.Entry, string) {
-	from, to, err := d.EntryNames(e, l.target)
+	from, to, err := d.EntryNames(e, l.target, nil)
 	if err != nil {
 		// The list is a new file, which may be kept for longer than the one with the login.
 		bad := config.Entry{Source: fault.WithoutLogins(e.Source)}

@@ -9,23 +9,38 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 )
 
 // inOffice calls do with an office: that of the directory or database that a flag names, else that of the
 // server that is named, else that of the directory that serve uses by default.
 func inOffice(a *app.App, cmd *cobra.Command, f app.PlaceFlags, do func(context.Context, app.Office) error) error {
-	in, err := officeOf(a, cmd, f, existing)
+	in, err := officeOf(a, cmd, f, func(s *app.Serving) app.OpenOffice { return s.Office })
 	if err != nil {
 		return err
 	}
 	return in(do)
 }
 
-// existing and begun choose whether data that does not exist is an error, or made: an operator may create a
-// token and store logins before the first start of a server.
-func existing(s *app.Serving) app.OpenOffice { return s.Office }
-func begun(s *app.Serving) app.OpenOffice    { return s.Begin }
+// begun makes data that does not exist, and says so: an operator may create a token and store logins before the
+// first start of a server.
+func begun(a *app.App) func(*app.Serving) app.OpenOffice {
+	return func(here *app.Serving) app.OpenOffice {
+		return func(ctx context.Context, s app.Setup) (app.Office, func() error, error) {
+			o, done, err := here.Office(ctx, s)
+			if err == nil {
+				return o, done, nil
+			}
+			missing := fault.KindOf(err) == fault.NotFound
+			o, done, err = here.Begin(ctx, s)
+			if missing && err == nil {
+				a.Note(event.Event{Kind: event.Noted, Text: s.Data + " had no data of a dray server, and has new data now"})
+			}
+			return o, done, err
+		}
+	}
+}
 
 // officeOf finds the office, but opens it only when in is called.
 func officeOf(

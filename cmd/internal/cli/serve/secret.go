@@ -45,7 +45,7 @@ func newSecretPut(a *app.App) *cobra.Command {
 			if stdin && cmd.Flags().Changed("password") {
 				return flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
 			}
-			in, err := officeOf(a, cmd, f, begun) // before stdin is read, since drayd reads it if it does the work
+			in, err := officeOf(a, cmd, f, begun(a)) // before stdin is read, since drayd reads it if it does the work
 			if err != nil {
 				return err
 			}

@@ -45,7 +45,7 @@ func schedulesOfFile(a *app.App, c dray.Config) ([]wire.ScheduleRequest, error) 
 	defer d.Close()
 	all := []wire.ScheduleRequest{}
 	for _, rule := range m.Rules {
-		made, err := ask.Schedules(d, rule, m.Path)
+		made, err := ask.Schedules(d, rule, m.Path, a.Note)
 		if err != nil {
 			return nil, err
 		}

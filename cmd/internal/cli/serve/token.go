@@ -51,7 +51,7 @@ func newTokenCreate(a *app.App) *cobra.Command {
 				}
 				t.Expires = time.Now().Add(age)
 			}
-			in, err := officeOf(a, cmd, f, begun)
+			in, err := officeOf(a, cmd, f, begun(a))
 			if err != nil {
 				return err
 			}
