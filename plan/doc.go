@@ -53,7 +53,6 @@
 //	version.go    ranges of semantic versions
 //	letters.go    select by the first letter
 //	pattern.go    globs and regular expressions
-//	python.go     translate Python's regular expressions
 //	text.go       compile expressions at first use; errors about texts
 //	plan.go       Inventory, Rules, Plan, Step; Make
 package plan

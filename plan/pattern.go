@@ -12,6 +12,7 @@ import (
 	"github.com/dlclark/regexp2"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/python"
 )
 
 // Limits of patterns. If a pattern or a file exceeds its limit, the error is [fault.Invalid].
@@ -56,18 +57,18 @@ func compile(s string) (Pattern, error) {
 	}
 	expression, isRegexp := strings.CutPrefix(s, "re:")
 	if !isRegexp {
-		fast, err := regexp.Compile(globExpression(s))
+		fast, err := regexp.Compile(python.Glob(s))
 		return Pattern{text: s, fast: fast}, err
 	}
-	e, err := fromPython(expression)
+	e, err := python.Regexp(expression)
 	if err != nil {
 		return Pattern{}, err
 	}
-	fast, err := regexp.Compile(e.text)
-	if err == nil && !e.backtracks {
+	fast, err := regexp.Compile(e.Text)
+	if err == nil && !e.Backtracks {
 		return Pattern{text: s, fast: fast}, nil
 	}
-	slow, slowErr := regexp2.Compile(e.text, regexp2.None)
+	slow, slowErr := regexp2.Compile(e.Text, regexp2.None)
 	if slowErr != nil {
 		if err == nil {
 			err = slowErr // RE2 compiled it, but read the backreference as something else
@@ -108,29 +109,11 @@ type Patterns []Pattern
 // refused. The error is [fault.Invalid].
 func ParsePatterns(entries ...string) (Patterns, error) {
 	for _, s := range entries {
-		if isOpen(s) {
+		if !strings.HasPrefix(s, "re:") && python.IsOpen(s) {
 			return nil, invalid("read pattern", shown(s), errors.New("a [ has no ]"), "write the characters as [abc]")
 		}
 	}
 	return parseAll(entries)
-}
-
-// isOpen reports whether s is a glob in which a "[" begins no set.
-func isOpen(s string) bool {
-	if strings.HasPrefix(s, "re:") {
-		return false
-	}
-	for rest := s; ; {
-		_, set, begins := strings.Cut(rest, "[")
-		if !begins {
-			return false
-		}
-		_, after, ends := cutSet(set)
-		if !ends {
-			return true
-		}
-		rest = after
-	}
 }
 
 func parseAll(entries []string) (Patterns, error) {

@@ -28,7 +28,7 @@ var may = map[string]string{
 	"event":      "",
 	"ref":        "fault",
 	"oci":        "fault ref",
-	"plan":       "fault oci ref",
+	"plan":       "fault internal/python oci ref",
 	"report":     "fault oci plan ref",
 	"credential": "fault ref",
 
@@ -40,9 +40,9 @@ var may = map[string]string{
 
 	// The packages below remote, one for each kind of request. Packages that import the fewest
 	// others come first.
-	"internal/remote/limit":   "credential ref",
 	"internal/remote/product": "credential",
 	"internal/remote/reason":  "credential fault internal/remote/product",
+	"internal/remote/limit":   "credential fault internal/remote/reason ref",
 	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product internal/remote/reason ref",
 	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire ref",
 	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
@@ -56,6 +56,7 @@ var may = map[string]string{
 
 	"internal/name":    "event fault plan ref",
 	"internal/place":   "credential event fault internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
+	"internal/python":  "",
 	"internal/idle":    "internal/name oci plan ref",
 	"internal/survey":  "event fault internal/idle internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
 	"internal/apply":   "credential event fault internal/layout internal/place internal/remote internal/survey internal/transfer oci plan ref report",

@@ -21,10 +21,8 @@ const (
 
 // large lists packages that have more than maxFiles files or maxLines lines, with the reason.
 var large = map[string]string{
-	"credential":           "the token exchange of each cloud is one or two files; as separate packages they would either be public too, or not usable to build a Chain",
-	"internal/remote/wire": "one HTTP exchange, and all ways in which it can end; the words for failures are a room of their own already",
-	"plan":                 "what selects and renames is one language, read from flags, files and requests alike",
-	"bench":                "one program with the workloads, the registries and the peers; nothing imports it",
+	"credential": "the token exchange of each cloud is one or two files; as separate packages they would either be public too, or not usable to build a Chain",
+	"bench":      "one program with the workloads, the registries and the peers; nothing imports it",
 }
 
 // up lists references from a file to one that doc.go names earlier, as "package from.go to.go",

@@ -3,6 +3,7 @@ package remote_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,9 +22,9 @@ type disagreeing struct {
 // disagree runs test against a registry that has the given faults after v1 was pushed to it.
 func disagree(t *testing.T, home []*hostile.Fault, test func(m disagreeing)) {
 	t.Helper()
-	var ready bool
+	var ready atomic.Bool // a request that the client gave up may still be at the registry
 	for _, f := range home {
-		f.When(func(*http.Request) bool { return ready })
+		f.When(func(*http.Request) bool { return ready.Load() })
 	}
 	mirroredAt(t, home, func(m *mirrors) {
 		fresh, stale := testbed.RandomOptions{Seed: 1, Size: 100}, testbed.RandomOptions{Seed: 2, Size: 100}
@@ -33,9 +34,9 @@ func disagree(t *testing.T, home []*hostile.Fault, test func(m disagreeing)) {
 		d.mirror = testbed.Random(m, m.all[0], "app", "v1", stale).Root.Digest.String()
 		m.home.Reset()
 		m.all[0].Reset()
-		ready = true
+		ready.Store(true)
 		test(d)
-		ready = false
+		ready.Store(false)
 	}, nil)
 }
 

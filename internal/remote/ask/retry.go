@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -84,7 +85,7 @@ func (b *Budget) tooLong(err error, d time.Duration) error {
 		RetryAfter: d,
 		Hint:       "try again after that time, or raise --max-wait",
 		Err: fmt.Errorf("the registry asks to wait until %s, which is longer than --max-wait %v allows: %w",
-			limit.Clock(time.Now().Add(d)), b.host.Options.MaxWait, wire.CauseOf(err)),
+			limit.Clock(time.Now().Add(d)), b.host.Options.MaxWait, reason.CauseOf(err)),
 	}
 }
 

@@ -223,7 +223,7 @@ func (p *commit) failed(c *wire.Call, a *wire.Answer, again bool) error {
 	}
 	return c.Fault(fault.Invalid, "allow the URLs of these layers at the registry "+
 		"(distribution: validation.manifests.urls.allow), or copy the image to another registry",
-		fmt.Errorf("this registry takes no layers by URL, and the image has %d: %w", len(p.doc.Foreign), wire.CauseOf(err)))
+		fmt.Errorf("this registry takes no layers by URL, and the image has %d: %w", len(p.doc.Foreign), reason.CauseOf(err)))
 }
 
 // isRace reports whether a race explains a refusal, so that it is worth one more request. Another

@@ -9,7 +9,6 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/reason"
-	"github.com/drayage/dray/internal/remote/wire"
 )
 
 // firstOf calls ask with each mirror that is not left out, and then with the registry itself. An error
@@ -70,7 +69,7 @@ func (r *Reader) failed(begin time.Time, err error) {
 	case !r.Host.Pulse.HeardSince(begin), reason.IsPage(err):
 		r.leaveOut(err)
 	case r.taught.standing.news():
-		note.Text = "the mirror " + r.Host.Name + " fails, so dray reads from the next place: " + wire.CauseOf(err).Error()
+		note.Text = "the mirror " + r.Host.Name + " fails, so dray reads from the next place: " + reason.CauseOf(err).Error()
 		r.Observe.Tell(note)
 	}
 }
@@ -81,7 +80,7 @@ func (r *Reader) leaveOut(err error) {
 		return
 	}
 	r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Err: err,
-		Text: "the mirror " + r.Host.Name + " is left out for 10 minutes: " + wire.CauseOf(err).Error()})
+		Text: "the mirror " + r.Host.Name + " is left out for 10 minutes: " + reason.CauseOf(err).Error()})
 }
 
 // mirrored is the body of a blob from a mirror. If it breaks, the mirror is left out, so that the rest

@@ -8,7 +8,6 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/reason"
-	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -71,7 +70,7 @@ func (r *Reader) tagged(ctx context.Context, tag string) (oci.Descriptor, error)
 	default:
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Err: cause, Count: 1,
 			Text: r.Host.Name + " cannot be asked for its tags, so they are those of its mirror " + by.Host.Name +
-				", which may be older: " + wire.CauseOf(cause).Error()})
+				", which may be older: " + reason.CauseOf(cause).Error()})
 	}
 	return d, err
 }

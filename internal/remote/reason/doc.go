@@ -7,6 +7,6 @@
 //	certificate.go  what is wrong with a certificate
 //	answer.go       what the body of an answer says, and the Kind of error that it means
 //	page.go         web pages that answer in place of a registry, and compressed bodies
-//	marks.go        causes that callers ask for: absent, forbidden, a web page
+//	marks.go        causes that callers ask for: absent, forbidden, a web page; the innermost cause
 //	clean.go        printable text, and the name of a login
 package reason

@@ -1,6 +1,10 @@
 package reason
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/drayage/dray/fault"
+)
 
 // absent marks an answer in which the registry itself says that it has no such repository.
 type absent struct{ error }
@@ -82,4 +86,12 @@ func Page(host string) error { return page{host} }
 func IsPage(err error) bool {
 	var p page
 	return errors.As(err, &p)
+}
+
+// CauseOf returns what is inside the Faults of err, because the text of a Fault names one image.
+func CauseOf(err error) error {
+	for f, ok := errors.AsType[*fault.Fault](err); ok && f.Err != nil; f, ok = errors.AsType[*fault.Fault](err) {
+		err = f.Err
+	}
+	return err
 }

@@ -15,7 +15,6 @@
 //	dial.go      dialing the registry, the hosts that it redirects to, and proxies
 //	redirect.go  where a Location or a Link leads
 //	host.go      Host: what is known about one host
-//	circuit.go   the circuit breaker: whether the host answers at all
 //	address.go   public, private and other kinds of addresses
 //	conn.go      connections that wait for a body; bodies in large pieces
 //	coding.go    bodies that are compressed, or that only claim to be

@@ -64,7 +64,7 @@ type Host struct {
 	Budgets          *limit.Budgets // request rates
 	Pulls            *limit.Pulls   // nil if the registry does not count pulls
 	Pause            limit.Pause
-	Pulse            Pulse
+	Pulse            limit.Pulse
 
 	// plain is true after an answer by plain http that a port for TLS does not give.
 	plain atomic.Bool

@@ -51,7 +51,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 		told.tell(0, 0, err)
 		return nil, err
 	}
-	h.Pulse.heard()
+	h.Pulse.Heard()
 	told.status = resp.StatusCode
 	in := &receiving{body: resp.Body, w: w, cancel: cancel, told: told, spend: h.spender(inner, c),
 		broke: func(err error) error { return h.broke(ctx, inner, c, at, err) }}

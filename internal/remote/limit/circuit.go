@@ -1,12 +1,12 @@
-package wire
+package limit
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 )
 
 // The circuit breaker finds out once that a host went down during a run, instead of once for each
@@ -36,8 +36,8 @@ type circuit struct {
 	wait  time.Duration // wait after that check
 }
 
-// heard records an answer.
-func (p *Pulse) heard() {
+// Heard records an answer.
+func (p *Pulse) Heard() {
 	p.mu.Lock()
 	p.answered, p.heardAt, p.open = true, time.Now(), nil
 	p.mu.Unlock()
@@ -91,15 +91,7 @@ func (p *Pulse) Spared(host string) error {
 	since := o.since.UTC().Format("2006-01-02 15:04:05 UTC")
 	return &fault.Fault{
 		Kind: fault.Unavailable,
-		Err:  fmt.Errorf("%s has not answered since %s: %w", host, since, CauseOf(o.cause)),
+		Err:  fmt.Errorf("%s has not answered since %s: %w", host, since, reason.CauseOf(o.cause)),
 		Hint: fault.HintOf(o.cause),
 	}
-}
-
-// CauseOf returns what is inside the Faults of err, because the text of a Fault names one image.
-func CauseOf(err error) error {
-	for f, ok := errors.AsType[*fault.Fault](err); ok && f.Err != nil; f, ok = errors.AsType[*fault.Fault](err) {
-		err = f.Err
-	}
-	return err
 }

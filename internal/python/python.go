@@ -1,4 +1,5 @@
-package plan
+// Package python translates the patterns of Python's fnmatch and re into those of Go.
+package python
 
 import (
 	"errors"
@@ -6,11 +7,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
-// globExpression translates a glob of Python's fnmatch into an expression for RE2.
-func globExpression(glob string) string {
+// Glob translates a glob of Python's fnmatch into an expression for RE2.
+func Glob(glob string) string {
 	var b strings.Builder
 	b.WriteString(`(?s)\A`)
 	for rest := glob; rest != ""; {
@@ -37,6 +39,21 @@ func globExpression(glob string) string {
 	}
 	b.WriteString(`\z`)
 	return b.String()
+}
+
+// IsOpen reports whether a "[" of the glob begins no set, because no "]" follows. It stands for itself then.
+func IsOpen(glob string) bool {
+	for {
+		_, set, begins := strings.Cut(glob, "[")
+		if !begins {
+			return false
+		}
+		_, after, ends := cutSet(set)
+		if !ends {
+			return true
+		}
+		glob = after
+	}
 }
 
 // cutSet splits "seq]rest" at the "]" that ends the set. A "]" at the start, or directly after "!", is part
@@ -84,19 +101,19 @@ func setExpression(set string) string {
 	return `[` + b.String() + `]`
 }
 
-// expression is a Python regular expression in a syntax that RE2 and regexp2 read in the same way.
-type expression struct {
-	text       string
-	backtracks bool // it has a backreference, so RE2 must not run it, even if it compiles
+// Expression is a Python regular expression in a syntax that RE2 and regexp2 read in the same way.
+type Expression struct {
+	Text       string
+	Backtracks bool // it has a backreference, so RE2 must not run it, even if it compiles
 }
 
-// pythonReader translates one expression from left to right.
-type pythonReader struct {
+// reader translates one expression from left to right.
+type reader struct {
 	rest   string
 	out    strings.Builder
 	groups int            // number of groups so far
 	names  map[string]int // the numbers of named groups
-	expression
+	Expression
 }
 
 var (
@@ -123,24 +140,24 @@ const (
 	setEscapes = "bdDsSwWafnrtvxu" // inside a set
 )
 
-// fromPython translates an expression of Python's re module. RE2 and regexp2 read a few constructs
+// Regexp translates an expression of Python's re module. RE2 and regexp2 read a few constructs
 // differently from Python and from each other, without an error: {,n}; \Z; [ inside a set; the numbers of
-// named groups; \12. fromPython rewrites these. It refuses the escapes that Python refuses, and what
+// named groups; \12. Regexp rewrites these. It refuses the escapes that Python refuses, and what
 // neither engine supports: \N, \U, possessive quantifiers (Python 3.11) and the flags a, L and u inside an
 // expression.
-func fromPython(s string) (expression, error) {
-	r := &pythonReader{rest: s, names: map[string]int{}}
+func Regexp(s string) (Expression, error) {
+	r := &reader{rest: s, names: map[string]int{}}
 	for r.rest != "" {
 		if err := r.next(); err != nil {
-			return expression{}, err
+			return Expression{}, err
 		}
 	}
-	r.text = r.out.String()
-	return r.expression, nil
+	r.Text = r.out.String()
+	return r.Expression, nil
 }
 
 // next translates one element.
-func (r *pythonReader) next() error {
+func (r *reader) next() error {
 	switch r.rest[0] {
 	case '\\':
 		return r.escape()
@@ -150,7 +167,7 @@ func (r *pythonReader) next() error {
 		return r.open()
 	case '^', '$':
 		if repeatedAnchor().MatchString(r.rest) {
-			return fmt.Errorf("nothing to repeat at %s", shown(r.rest))
+			return fmt.Errorf("nothing to repeat at %.80q", r.rest)
 		}
 	case '{':
 		if m := openRepeat().FindStringSubmatch(r.rest); m != nil {
@@ -164,18 +181,18 @@ func (r *pythonReader) next() error {
 }
 
 // put consumes n bytes of the input and writes s.
-func (r *pythonReader) put(n int, s string) {
+func (r *reader) put(n int, s string) {
 	r.out.WriteString(s)
 	r.rest = r.rest[n:]
 }
 
-func (r *pythonReader) escape() error {
+func (r *reader) escape() error {
 	if len(r.rest) == 1 {
 		return errLoneStop
 	}
 	c := r.rest[1]
 	if repeatedAnchor().MatchString(r.rest) {
-		return fmt.Errorf("nothing to repeat at %s", shown(r.rest))
+		return fmt.Errorf("nothing to repeat at %.80q", r.rest)
 	}
 	if m := octal().FindString(r.rest); m != "" {
 		return r.octal(m)
@@ -200,7 +217,7 @@ func (r *pythonReader) escape() error {
 }
 
 // octal translates an octal escape such as \101 into a hexadecimal one.
-func (r *pythonReader) octal(m string) error {
+func (r *reader) octal(m string) error {
 	n, err := strconv.ParseUint(m[1:], 8, 8)
 	if err != nil {
 		return err
@@ -210,17 +227,17 @@ func (r *pythonReader) octal(m string) error {
 }
 
 // back writes a backreference to group n. typed is its original text.
-func (r *pythonReader) back(typed string, n int) error {
+func (r *reader) back(typed string, n int) error {
 	if n > r.groups {
 		return fmt.Errorf("%s refers to a group that does not exist", typed)
 	}
-	r.backtracks = true
+	r.Backtracks = true
 	// The reference is put into a group, so that a digit after it is not read as part of the number.
 	r.put(len(typed), fmt.Sprintf(`(?:\%d)`, n))
 	return nil
 }
 
-func (r *pythonReader) open() error {
+func (r *reader) open() error {
 	if m := comment().FindString(r.rest); m != "" {
 		r.put(len(m), "")
 		return nil
@@ -249,7 +266,7 @@ func (r *pythonReader) open() error {
 		if err != nil || n < 1 || n > r.groups {
 			return fmt.Errorf("%s refers to a group that does not exist", m[0])
 		}
-		r.backtracks = true
+		r.Backtracks = true
 		r.put(len(m[0]), fmt.Sprintf("(?(%d)", n))
 		return nil
 	}
@@ -263,14 +280,14 @@ func (r *pythonReader) open() error {
 		r.rest = r.rest[len(m[0]):]
 		return nil
 	} else if m != nil || !extension().MatchString(r.rest) {
-		return fmt.Errorf("unknown or misplaced extension at %s", shown(r.rest))
+		return fmt.Errorf("unknown or misplaced extension at %.80q", r.rest)
 	}
 	r.put(1, "(")
 	return nil
 }
 
 // set translates [seq]. A "[" inside it, and a "]" at its start, stand for themselves.
-func (r *pythonReader) set() error {
+func (r *reader) set() error {
 	r.put(1, "[")
 	if strings.HasPrefix(r.rest, "^") {
 		r.put(1, "^")
@@ -295,7 +312,7 @@ func (r *pythonReader) set() error {
 	return errSetEnd
 }
 
-func (r *pythonReader) setEscape() error {
+func (r *reader) setEscape() error {
 	if len(r.rest) == 1 {
 		return errLoneStop
 	}
@@ -316,3 +333,8 @@ func (r *pythonReader) setEscape() error {
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// lazily returns a function that compiles expr at its first call. Most runs need none of the expressions.
+func lazily(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
