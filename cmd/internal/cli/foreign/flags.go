@@ -96,6 +96,7 @@ func aboutRuns() []Flag {
 		{Names: "jobs -j", Of: "crane", Value: Same, To: "--concurrency"},
 		{Names: "no-clobber", Of: "crane", To: "--overwrite refuse"},
 		{Names: "force-tag", Of: "regctl", To: "--overwrite always"},
+		{Names: "force -f", In: "copy", To: "--overwrite always"},
 		{Names: "-n", Of: "rsync, make", To: "--dry-run"},
 		{Names: "keep-going", Of: "skopeo", Why: "dray goes on after a failure"},
 		{Names: "src dest", Of: "skopeo", Value: Dropped, Why: "the names say what they are"},

@@ -2,6 +2,7 @@ package looking
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,6 +62,7 @@ func check(a *app.App, cmd *cobra.Command, args []string) error {
 	defer d.Close()
 	s := a.NewStory()
 	defer s.End()
+	s.Far("checking " + strings.Join(args, " and "))
 	report, err := app.Patiently(ctx, app.Grace, func() (dray.CheckReport, error) { return d.Check(ctx, req, s.Observe) })
 	s.End()
 	if err != nil {

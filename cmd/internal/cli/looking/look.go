@@ -1,6 +1,7 @@
 package looking
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,7 @@ func lookingAs[T any](
 	defer d.Close()
 	s := a.NewStory()
 	defer s.End()
+	s.Far("reading " + cmp.Or(name, "the list of repositories"))
 	ctx := cmd.Context()
 	v := view{dray: d, req: dray.LookRequest{Name: name, Login: login}, tell: s.Observe}
 	return app.Patiently(ctx, app.Grace, func() (T, error) { return look(ctx, v) })

@@ -69,6 +69,7 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 	defer d.Close()
 	s := a.NewStory()
 	defer s.End()
+	s.Far("reading the sizes of what the plan copies")
 	sum, err := app.Patiently(ctx, app.Grace, func() (dray.Estimate, error) { return d.Estimate(ctx, req, s.Observe) })
 	s.End()
 	if err != nil {

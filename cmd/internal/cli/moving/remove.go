@@ -257,6 +257,7 @@ func planRemovals(
 ) (all []removedImage, failures []error) {
 	seen := map[string]bool{}
 	for _, name := range names {
+		s.Far("reading " + name)
 		p, err := app.Patiently(ctx, app.Grace, func() (dray.Removal, error) {
 			return d.PlanRemove(ctx, dray.RemoveRequest{Image: name, What: r.what, Login: r.login}, s.Observe)
 		})
@@ -320,6 +321,7 @@ func removeAll(
 		if ctx.Err() != nil {
 			return failures
 		}
+		s.Far("removing " + all[i].Name)
 		_, err := app.Patiently(ctx, app.Grace, func() (struct{}, error) {
 			return struct{}{}, d.Remove(ctx, all[i].plan, login, s.Observe)
 		})

@@ -77,7 +77,7 @@ func (s *Story) Waits(yes bool) {
 	s.tally.queued = yes
 }
 
-// Far sets the text that says how far a run of many repositories is.
+// Far sets the text that says what a run without a plan does, or how far one of many repositories is.
 func (s *Story) Far(head string) {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
@@ -247,14 +247,13 @@ func stepsDone(done, all int) string { return fmt.Sprintf("%d of %s done", done,
 // beatLine returns a line such as "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for
 // docker.io until 14:05:00, 429".
 func beatLine(s state) string {
-	head := "planning"
-	if s.steps > 0 {
+	head := cmp.Or(s.head, "planning")
+	switch {
+	case s.queued:
+		head = "waiting for a worker of the server"
+	case s.head == "" && s.steps > 0:
 		head = stepsDone(s.finished, s.steps)
 	}
-	if s.queued {
-		head = "waiting for a worker of the server"
-	}
-	head = cmp.Or(s.head, head)
 	if p := s.progress(); p != "" {
 		head += ", " + p
 	}

@@ -16,7 +16,7 @@ type tally struct {
 	mu       sync.Mutex
 	steps    int    // of the plan; 0 while the plan is made
 	queued   bool   // the job waits for a worker of the server
-	head     string // says how far a run of many repositories is; "" if steps are counted instead
+	head     string // says what is done, or how far it is; "" if steps are counted instead
 	finished map[int]bool
 	done     int64 // bytes of the blobs that have arrived completely
 	total    int64 // bytes of all blobs to send

@@ -36,6 +36,7 @@ func VerifyAt(ctx context.Context, a *app.App, at Place, w Verifying) error {
 	began := time.Now()
 	s := a.NewStory()
 	defer s.End()
+	s.Far("comparing names")
 	t := &troubles{app: a, story: s}
 	receipt, err := at.verify(ctx, w, s, t.see)
 	s.End()
