@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
@@ -31,7 +32,11 @@ type Run struct {
 	// number of images.
 	Turn func(context.Context) (end func(), ok bool)
 
+	finder   *referrers.Finder // of what travels with the images
+	tagSteps map[tagStep]bool
+
 	mu      sync.Mutex
+	sent    map[sent]*delivery
 	Reports []report.Step
 }
 

@@ -19,7 +19,7 @@ import (
 // Import plans an import: one HEAD for the source, and one for each target.
 func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
 	p := r.draft(s)
-	if err := CheckBackup(r); err != nil {
+	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
 	if len(n.Tags) == 0 {
@@ -42,7 +42,7 @@ type List struct {
 // Batch plans each entry of l independently.
 func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r Rules) (*Draft, error) {
 	p := r.draft(s)
-	if err := CheckBackup(r); err != nil {
+	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
 	wants := make([]want, len(l.Entries))
@@ -65,7 +65,7 @@ func Copy(
 	ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name, which plan.Tags, r Rules,
 ) (*Draft, error) {
 	p := r.draft(s)
-	if err := CheckBackup(r); err != nil {
+	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
 	if err := r.Map.Check(); err != nil {
