@@ -12,6 +12,7 @@
 //   - [Mapping]: which repository becomes which.
 //   - [TagMap]: which tag becomes which.
 //   - [InUse]: which images run in a cluster.
+//   - [Platforms]: which platforms of an image to copy.
 //   - [Reader] and [Writer]: plan files of any length.
 //
 // For example, this selects the two highest versions of each repository below team/ that were set in the
@@ -44,7 +45,7 @@
 //	file.go       a plan as a file, whole or step by step
 //	backup.go     tags that keep what other tags held before they are overwritten
 //	merge.go      plan several sources for one target, name by name
-//	entry.go      parts of a batch request and a copy request
+//	entry.go      parts of requests: tags, entries of a batch, platforms
 //	mapping.go    which repository becomes which
 //	tagmap.go     which tag becomes which
 //	selection.go  which repositories and tags to copy

@@ -211,6 +211,9 @@ func (p *Plan) readStep(line []byte) error {
 	if s.Size < 0 || s.Size > oci.MaxDocument {
 		return fmt.Errorf("size %d is out of range", s.Size)
 	}
+	if err := s.Trim.check(); err != nil {
+		return err
+	}
 	if s.Replaces != "" {
 		if err := ref.Digest(string(s.Replaces)); err != nil {
 			return err

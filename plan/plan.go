@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,6 +45,8 @@ func (o Overwrite) known() bool { return o == Refuse || o == Update || o == Alwa
 // Rules is the last argument of [Make].
 type Rules struct {
 	Overwrite Overwrite // what to do with target names that exist
+
+	Trims Trims // which images are not copied whole
 
 	// Targets returns the target names of a source name, and none if it is not to be copied. A target
 	// name without a tag means that the content is copied by digest.
@@ -90,6 +93,7 @@ type Step struct {
 	Size      int64      `json:"size"`                // bytes of the manifest or index itself
 	Replaces  oci.Digest `json:"replaces,omitempty"`  // what To pointed to when the plan was made
 	Backup    string     `json:"backup,omitempty"`    // the tag that keeps Replaces, set before To; "" means none
+	Trim      Trim       `json:"trim,omitzero"`       // what of the image is copied; the zero value means all
 	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
@@ -119,12 +123,97 @@ func (e *problemError) Error() string { return e.Message }
 
 func (e *problemError) Unwrap() error { return &fault.Fault{Kind: e.Kind, Side: e.Side, Hint: e.Hint} }
 
-// Digest returns the digest that To points to after the step; "" if the source was not resolved.
-func (s Step) Digest() oci.Digest { return oci.Digest(s.From.Digest) }
+// Form says what becomes of an index of which only some platforms are copied:
+//   - [Trimmed]: the target gets an index that lists these only.
+//   - [Sparse]: the target gets the index as it is.
+type Form string
 
-// Root returns the descriptor of the manifest or index to copy.
+const (
+	// Trimmed means that the target gets another index, which lists what is copied and nothing else. It has
+	// another digest, so signatures of the whole index do not match it.
+	Trimmed Form = ""
+	// Sparse means that the target gets the index with its digest and its signatures, although it does not
+	// have all of the images that the index lists. Some registries refuse that.
+	Sparse Form = "sparse"
+)
+
+// Trim says what of an image a step copies. The zero Trim means all of it.
+type Trim struct {
+	// Digest is that of the trimmed index, which the target gets. It is "" if the target gets the document of
+	// the source as it is.
+	Digest oci.Digest `json:"digest,omitempty"`
+	Size   int64      `json:"size,omitempty"` // bytes of the trimmed index
+
+	Form      Form   `json:"form,omitempty"`
+	Platforms string `json:"platforms,omitempty"` // what is copied, as oci.ParsePlatforms reads it; "" means all
+	Lacks     string `json:"lacks,omitempty"`     // what was asked for, and the image does not have
+}
+
+// Trims holds the Trim of images, by the digest that they have at the source. An image that is not in it
+// is copied whole.
+type Trims map[oci.Digest]Trim
+
+// Only returns the platforms that are copied; none means all. The error is [fault.Invalid].
+func (t Trim) Only() ([]oci.Platform, error) {
+	if t.Platforms == "" {
+		return nil, nil
+	}
+	return oci.ParsePlatforms(t.Platforms)
+}
+
+// Partial reports whether the target gets only a part of the image.
+func (t Trim) Partial() bool { return t.Digest != "" || t.Form == Sparse }
+
+// String returns t for a person, such as "only linux/amd64"; "" for the zero Trim.
+func (t Trim) String() string {
+	text := ""
+	switch {
+	case t.Form == Sparse:
+		text = "a sparse index, only " + t.Platforms
+	case t.Digest != "":
+		text = "only " + t.Platforms
+	}
+	if t.Lacks != "" {
+		if text != "" {
+			text += "; "
+		}
+		text += "it has no " + t.Lacks
+	}
+	return text
+}
+
+// check checks a Trim of a plan file.
+func (t Trim) check() error {
+	only, err := t.Only()
+	switch {
+	case err != nil:
+		return err
+	case t.Form != Trimmed && t.Form != Sparse:
+		return fmt.Errorf("unknown form %q", t.Form)
+	case t.Partial() != (len(only) > 0) || t.Digest != "" && t.Form == Sparse:
+		return errors.New("a part of an image needs its platforms, and either a digest or the form sparse")
+	case t.Size < 0 || t.Size > oci.MaxDocument:
+		return fmt.Errorf("size %d is out of range", t.Size)
+	case t.Digest != "":
+		return ref.Digest(string(t.Digest))
+	}
+	return nil
+}
+
+// Origin returns the digest that From has at the source; "" if it was not resolved. It differs from
+// Step.Digest if the step trims the image.
+func (s Step) Origin() oci.Digest { return oci.Digest(s.From.Digest) }
+
+// Digest returns the digest that To points to after the step; "" if the source was not resolved.
+func (s Step) Digest() oci.Digest { return cmp.Or(s.Trim.Digest, s.Origin()) }
+
+// Root returns the descriptor of the manifest or index that the target gets.
 func (s Step) Root() oci.Descriptor {
-	return oci.Descriptor{MediaType: s.MediaType, Digest: s.Digest(), Size: s.Size}
+	size := s.Size
+	if s.Trim.Digest != "" {
+		size = s.Trim.Size
+	}
+	return oci.Descriptor{MediaType: s.MediaType, Digest: s.Digest(), Size: size}
 }
 
 // Plan is a list of steps in a stable order.
@@ -152,11 +241,12 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 	taken := map[ref.Name]int{} // index into steps, not a copy of the step: there may be 100,000 steps
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
 		for _, to := range rules.Targets(from) {
+			trim := rules.Trims[src[from].Digest]
 			key := to
 			if to.Tag == "" {
-				key.Digest = string(src[from].Digest) // many digests can be copied to one repository
+				key.Digest = string(cmp.Or(trim.Digest, src[from].Digest)) // many digests can be copied to one repository
 			}
-			s := decide(from, to, src[from], cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
+			s := decide(from, to, src[from], trim, cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
 			other, twice := taken[key]
 			if twice && steps[other].Digest() != s.Digest() {
 				return nil, collision(to, steps[other].From, s.From)
@@ -170,16 +260,16 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 	return steps, nil
 }
 
-func decide(from, to ref.Name, want oci.Descriptor, have oci.Digest, ow Overwrite) Step {
+func decide(from, to ref.Name, want oci.Descriptor, trim Trim, have oci.Digest, ow Overwrite) Step {
 	from.Digest = string(want.Digest)
 	if to.Tag == "" {
 		to.Digest = "" // copied by digest: it is the digest of the source
 	}
-	s := Step{From: from, To: to, MediaType: want.MediaType, Size: want.Size, Replaces: have}
+	s := Step{From: from, To: to, MediaType: want.MediaType, Size: want.Size, Trim: trim, Replaces: have}
 	switch {
-	case have == want.Digest && ow != Always:
+	case have == s.Digest() && ow != Always:
 		s.Action = Skip
-	case have != "" && have != want.Digest && ow == Refuse:
+	case have != "" && have != s.Digest() && ow == Refuse:
 		s.Action = Conflict
 	case from.Repo == to.Repo:
 		s.Action = Retag
@@ -212,6 +302,9 @@ func (s Step) Describe() string {
 	}
 	if line += string(s.Digest()); s.Backup != "" {
 		line += "  (kept as " + s.Backup + ")"
+	}
+	if what := s.Trim.String(); what != "" {
+		line += "  (" + what + ")"
 	}
 	if s.Locks != (oci.Locks{}) {
 		line += "  (lock " + s.Locks.String() + ")"

@@ -153,7 +153,7 @@ func recheck(
 			failed[i] = why
 			continue
 		}
-		anew, err := step.Anew(now, there, overwrite)
+		anew, err := step.Anew(now, there, overwrite, nil)
 		if err != nil {
 			failed[i] = err
 			continue
