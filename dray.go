@@ -183,6 +183,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
 			Proofs:   ledger.NewProofs(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
+			Trims:    ledger.NewTrims(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		},
