@@ -34,8 +34,18 @@ func ParsePlatforms(words ...string) ([]Platform, error) {
 		return nil, fault.Misuse("read platforms", strings.Join(words, ","), "all platforms are asked for, and some of them",
 			"leave out the word all, or the others")
 	}
-	slices.SortFunc(all, comparePlatforms)
-	return slices.CompactFunc(all, func(a, b Platform) bool { return comparePlatforms(a, b) == 0 }), nil
+	return NormalPlatforms(all), nil
+}
+
+// NormalPlatforms returns platforms with the names that images use, as containerd normalizes them. They are
+// sorted, and each is there once.
+func NormalPlatforms(all []Platform) []Platform {
+	var normal []Platform
+	for _, p := range all {
+		normal = append(normal, normalized(p))
+	}
+	slices.SortFunc(normal, comparePlatforms)
+	return slices.CompactFunc(normal, func(a, b Platform) bool { return comparePlatforms(a, b) == 0 })
 }
 
 func comparePlatforms(a, b Platform) int {
@@ -54,7 +64,7 @@ func parsePlatform(s string) (Platform, error) {
 	if len(parts) == 3 {
 		p.Variant = parts[2]
 	}
-	return normalized(p), nil
+	return p, nil
 }
 
 func isPlatformWord(s string) bool {

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -98,6 +97,10 @@ type Step struct {
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
 	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken
+
+	// Referrers are what refers to the image at the source and travels with it, if the plan was made to be
+	// looked at. Whoever applies the plan looks for them again.
+	Referrers []Referrer `json:"referrers,omitempty"`
 }
 
 // Problem is an error in the form that a plan stores.
@@ -123,83 +126,6 @@ func (e *problemError) Error() string { return e.Message }
 
 func (e *problemError) Unwrap() error { return &fault.Fault{Kind: e.Kind, Side: e.Side, Hint: e.Hint} }
 
-// Form says what becomes of an index of which only some platforms are copied:
-//   - [Trimmed]: the target gets an index that lists these only.
-//   - [Sparse]: the target gets the index as it is.
-type Form string
-
-const (
-	// Trimmed means that the target gets another index, which lists what is copied and nothing else. It has
-	// another digest, so signatures of the whole index do not match it.
-	Trimmed Form = ""
-	// Sparse means that the target gets the index with its digest and its signatures, although it does not
-	// have all of the images that the index lists. Some registries refuse that.
-	Sparse Form = "sparse"
-)
-
-// Trim says what of an image a step copies. The zero Trim means all of it.
-type Trim struct {
-	// Digest is that of the trimmed index, which the target gets. It is "" if the target gets the document of
-	// the source as it is.
-	Digest oci.Digest `json:"digest,omitempty"`
-	Size   int64      `json:"size,omitempty"` // bytes of the trimmed index
-
-	Form      Form   `json:"form,omitempty"`
-	Platforms string `json:"platforms,omitempty"` // what is copied, as oci.ParsePlatforms reads it; "" means all
-	Lacks     string `json:"lacks,omitempty"`     // what was asked for, and the image does not have
-}
-
-// Trims holds the Trim of images, by the digest that they have at the source. An image that is not in it
-// is copied whole.
-type Trims map[oci.Digest]Trim
-
-// Only returns the platforms that are copied; none means all. The error is [fault.Invalid].
-func (t Trim) Only() ([]oci.Platform, error) {
-	if t.Platforms == "" {
-		return nil, nil
-	}
-	return oci.ParsePlatforms(t.Platforms)
-}
-
-// Partial reports whether the target gets only a part of the image.
-func (t Trim) Partial() bool { return t.Digest != "" || t.Form == Sparse }
-
-// String returns t for a person, such as "only linux/amd64"; "" for the zero Trim.
-func (t Trim) String() string {
-	text := ""
-	switch {
-	case t.Form == Sparse:
-		text = "a sparse index, only " + t.Platforms
-	case t.Digest != "":
-		text = "only " + t.Platforms
-	}
-	if t.Lacks != "" {
-		if text != "" {
-			text += "; "
-		}
-		text += "it has no " + t.Lacks
-	}
-	return text
-}
-
-// check checks a Trim of a plan file.
-func (t Trim) check() error {
-	only, err := t.Only()
-	switch {
-	case err != nil:
-		return err
-	case t.Form != Trimmed && t.Form != Sparse:
-		return fmt.Errorf("unknown form %q", t.Form)
-	case t.Partial() != (len(only) > 0) || t.Digest != "" && t.Form == Sparse:
-		return errors.New("a part of an image needs its platforms, and either a digest or the form sparse")
-	case t.Size < 0 || t.Size > oci.MaxDocument:
-		return fmt.Errorf("size %d is out of range", t.Size)
-	case t.Digest != "":
-		return ref.Digest(string(t.Digest))
-	}
-	return nil
-}
-
 // Origin returns the digest that From has at the source; "" if it was not resolved. It differs from
 // Step.Digest if the step trims the image.
 func (s Step) Origin() oci.Digest { return oci.Digest(s.From.Digest) }
@@ -220,9 +146,11 @@ func (s Step) Root() oci.Descriptor {
 type Plan struct {
 	Verb      string // "import", "copy", "tag", "batch", "transfer"
 	Overwrite Overwrite
-	Hold      Hold     // "" means Each
-	Backup    Backup   // how the backups of the steps are named; used again for steps that are planned again
-	Notes     []string // what a person should know before the plan is applied
+	Hold      Hold      // "" means Each
+	Backup    Backup    // how the backups of the steps are named; used again for steps that are planned again
+	Referrers Referrers // what travels with the images
+	Platforms Platforms // what of the images is copied; used again for steps that are planned again
+	Notes     []string  // what a person should know before the plan is applied
 	Steps     []Step
 }
 
@@ -330,3 +258,28 @@ type Repository struct {
 
 // Needs reports whether there is something to do; see [Step.Works].
 func (p Repository) Needs() bool { return slices.ContainsFunc(p.Steps, Step.Works) }
+
+// Tags says which tags of the source a copy includes:
+//   - [NamedTag]: the one that the source names.
+//   - [AllTags]: all tags of the source repository.
+//   - [Sharing]: all tags that point to the same image.
+type Tags string
+
+// The Tags of a copy.
+const (
+	NamedTag Tags = ""        // The tag that the source names.
+	AllTags  Tags = "all"     // Every tag that the source repository lists.
+	Sharing  Tags = "sharing" // Every tag that has the digest of the image that the source names.
+)
+
+// Entry is one image of a batch.
+type Entry struct {
+	Source string // the full name of an image
+
+	// Targets are names "repository[:tag]" in the registry of the batch, or full names. If there are
+	// none, the target is that registry with the path and the tag of the source.
+	Targets   []string
+	Paths     bool      // Targets are paths in the registry of the batch, also if they begin like a host
+	Overwrite Overwrite // "" means the Overwrite of the batch
+	Line      int       // the line in the list, for errors; 0 means none
+}

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"bytes"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,6 +11,15 @@ import (
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
+
+func platformsOf(t *testing.T, words ...string) []oci.Platform {
+	t.Helper()
+	all, err := oci.ParsePlatforms(words...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
 
 // The target is compared with what the step brings there, and not with what the source has.
 func TestATrimmedImageIsComparedByTheDigestThatTheTargetGets(t *testing.T) {
@@ -39,11 +49,12 @@ func TestATrimmedImageIsComparedByTheDigestThatTheTargetGets(t *testing.T) {
 			t.Error(line)
 		}
 		var file bytes.Buffer
-		p := plan.Plan{Verb: "copy", Overwrite: c.ow, Steps: steps}
+		p := plan.Plan{Verb: "copy", Overwrite: c.ow, Steps: steps,
+			Platforms: plan.Platforms{Only: platformsOf(t, "linux/amd64"), Lacks: plan.Optional}}
 		if err := p.Write(&file); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := plan.Read(&file); err != nil || got.Steps[0] != s {
+		if got, err := plan.Read(&file); err != nil || !reflect.DeepEqual(got, p) {
 			t.Errorf("%+v, %v", got.Steps, err)
 		}
 		again, err := s.Anew(digestOf("c"), digestOf("e"), plan.Update, plan.Trims{digestOf("c"): {Digest: digestOf("e"), Platforms: "linux/amd64"}})
@@ -74,10 +85,7 @@ func TestAPlanFileWithAMeaninglessTrimIsRefused(t *testing.T) {
 }
 
 func TestPlatformsThatDoNotFitEachOtherAreRefused(t *testing.T) {
-	amd, err := oci.ParsePlatforms("linux/amd64")
-	if err != nil {
-		t.Fatal(err)
-	}
+	amd := platformsOf(t, "linux/amd64")
 	for _, p := range []plan.Platforms{{Form: plan.Sparse}, {Lacks: plan.Optional}, {Only: amd, Form: "x"}, {Only: amd, Lacks: "x"}} {
 		if err := p.Check(); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", p, err)

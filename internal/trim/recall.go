@@ -24,11 +24,11 @@ type recalled struct {
 // recall reads what earlier runs found out about the repositories of names.
 func (t *Trimmer) recall(s *place.Session, names map[oci.Digest][]ref.Name) *recalled {
 	r := &recalled{
-		asked:  t.Want.Only,
+		asked:  t.want.Only,
 		before: map[ref.Repo]map[oci.Digest]ledger.Trim{},
 		news:   map[ref.Repo]map[oci.Digest]ledger.Trim{},
 	}
-	if t.Want.Form == plan.Sparse {
+	if t.want.Form == plan.Sparse {
 		return r
 	}
 	for _, all := range names {

@@ -14,13 +14,19 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Trimmer finds out what of images is copied. It asks for each image once. It is safe for concurrent use. The
-// zero value copies all of every image, and asks nothing.
+// Trimmer finds out what of images is copied. It asks for each image once. It is safe for concurrent use.
 type Trimmer struct {
-	Want plan.Platforms
+	want plan.Platforms
 
 	mu    sync.Mutex
 	known map[oci.Digest]part
+}
+
+// New returns a Trimmer for the platforms of p. If p asks for all, it copies all of every image, and asks
+// nothing.
+func New(p plan.Platforms) *Trimmer {
+	p.Only = oci.NormalPlatforms(p.Only)
+	return &Trimmer{want: p}
 }
 
 // part is what is known of one image.
@@ -59,7 +65,7 @@ func (t *Trimmer) Images(
 	ctx context.Context, s *place.Session, src plan.Inventory, held func(from ref.Name) []Held,
 ) (Answer, error) {
 	a := Answer{Trims: plan.Trims{}, Lost: map[ref.Name]error{}}
-	if t == nil || t.Want.All() {
+	if t.want.All() {
 		return a, nil
 	}
 	names := map[oci.Digest][]ref.Name{} // an image may have many names
@@ -83,7 +89,7 @@ func (t *Trimmer) Images(
 				a.Lost[n] = fault.On(fault.Source, err)
 			case p.none:
 				a.None = append(a.None, n)
-			case len(p.lacks) > 0 && t.Want.Lacks == plan.Required:
+			case len(p.lacks) > 0 && t.want.Lacks == plan.Required:
 				a.Lost[n] = t.missing(n, p)
 			}
 		}
@@ -116,7 +122,7 @@ func (t *Trimmer) find(
 	if !known {
 		p, known = t.atTargets(ctx, s, names, d, held)
 	}
-	if known && (len(p.lacks) == 0 || t.Want.Lacks == plan.Optional) { // else the error needs all platforms
+	if known && (len(p.lacks) == 0 || t.want.Lacks == plan.Optional) { // else the error needs all platforms
 		r.learn(names[0].Repo, d, p)
 		t.keep(d, p)
 		return p, nil
@@ -163,14 +169,14 @@ func (t *Trimmer) atTargets(
 				}
 				continue
 			}
-			if t.Want.Form == plan.Sparse {
+			if t.want.Form == plan.Sparse {
 				continue
 			}
 			doc, err := s.Documents.Read(ctx, at, h.Digest)
 			if err != nil {
 				continue
 			}
-			asked := oci.PlatformsString(t.Want.Only)
+			asked := oci.PlatformsString(t.want.Only)
 			if from, to := oci.TrimmedFrom(doc); from == d && to == asked {
 				return part{trim: plan.Trim{Digest: doc.Digest, Size: doc.Size, Platforms: to}}, true
 			}
@@ -185,7 +191,7 @@ func (t *Trimmer) read(ctx context.Context, s *place.Session, at place.Repositor
 	if err != nil {
 		return part{}, err
 	}
-	got, err := PartOf(ctx, at, doc, t.Want.Only, t.Want.Form)
+	got, err := PartOf(ctx, at, doc, t.want.Only, t.want.Form)
 	if err != nil {
 		return part{}, err
 	}
@@ -193,7 +199,7 @@ func (t *Trimmer) read(ctx context.Context, s *place.Session, at place.Repositor
 	p.lack(got.Lacks)
 	switch {
 	case len(got.Has) > 0 && len(got.Found) == 0:
-		p.none = t.Want.Lacks == plan.Optional
+		p.none = t.want.Lacks == plan.Optional
 	case got.Digest != d:
 		p.trim.Digest, p.trim.Size, p.trim.Platforms = got.Digest, got.Size, oci.PlatformsString(got.Found)
 	case len(got.Documents) < len(doc.Documents):
