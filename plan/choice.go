@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -197,6 +198,9 @@ type Trim struct {
 // Trims holds the Trim of images, by the digest that they have at the source. An image that is not in it
 // is copied whole.
 type Trims map[oci.Digest]Trim
+
+// Becomes returns the digest that an image gets at the target.
+func (t Trims) Becomes(d oci.Digest) oci.Digest { return cmp.Or(t[d].Digest, d) }
 
 // Only returns the platforms that are copied; none means all. The error is [fault.Invalid].
 func (t Trim) Only() ([]oci.Platform, error) {

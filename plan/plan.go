@@ -172,7 +172,7 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 			trim := rules.Trims[src[from].Digest]
 			key := to
 			if to.Tag == "" {
-				key.Digest = string(cmp.Or(trim.Digest, src[from].Digest)) // many digests can be copied to one repository
+				key.Digest = string(rules.Trims.Becomes(src[from].Digest)) // many digests can be copied to one repository
 			}
 			s := decide(from, to, src[from], trim, cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
 			other, twice := taken[key]

@@ -65,22 +65,26 @@ func TestATrimmedImageIsComparedByTheDigestThatTheTargetGets(t *testing.T) {
 }
 
 func TestAPlanFileWithAMeaninglessTrimIsRefused(t *testing.T) {
+	const head = `{"plan":1,"verb":"copy","overwrite":"update","platforms":{"only":[{"os":"linux","architecture":"amd64"}]}}`
 	for _, trim := range []string{
 		`{"digest":"sha256:x","platforms":"linux/amd64"}`, `{"digest":"` + string(digestOf("a")) + `"}`, `{"platforms":"linux/amd64"}`,
 		`{"form":"sparse"}`, `{"form":"odd","platforms":"linux/amd64"}`, `{"form":"sparse","platforms":"amd64"}`,
 		`{"digest":"` + string(digestOf("a")) + `","platforms":"linux/amd64","form":"sparse"}`,
 		`{"digest":"` + string(digestOf("a")) + `","platforms":"linux/amd64","size":-1}`,
 	} {
-		file := `{"plan":1,"verb":"copy","overwrite":"update"}` + "\n" +
+		file := head + "\n" +
 			`{"action":"copy","from":"a.example/app:v1@` + string(digestOf("a")) + `","to":"b.example/app:v1","size":1,"trim":` + trim + "}\n" + plan.End + "\n"
 		if _, err := plan.Read(strings.NewReader(file)); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", trim, err)
 		}
 	}
-	file := `{"plan":1,"verb":"copy","overwrite":"update"}` + "\n" +
+	file := head + "\n" +
 		`{"action":"copy","from":"a.example/app:v1@` + string(digestOf("a")) + `","to":"b.example/app:v1","size":1,"trim":{"form":"sparse","platforms":"linux/amd64"}}` + "\n" + plan.End + "\n"
 	if _, err := plan.Read(strings.NewReader(file)); err != nil {
 		t.Error(err)
+	}
+	if _, err := plan.Read(strings.NewReader(strings.Replace(file, head, `{"plan":1,"verb":"copy","overwrite":"update"}`, 1))); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a trimmed step in a plan for all platforms: %v", err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -48,20 +47,4 @@ func hasAll(ctx context.Context, s *place.Session, step plan.Step) (bool, error)
 		}
 	}
 	return true, nil
-}
-
-// Refused returns err with a hint, if it is that of a target that refuses a sparse index because it does not
-// have all of the images that the index lists.
-func Refused(t plan.Trim, index oci.Digest, err error) error {
-	if t.Form != plan.Sparse || !fault.Is(err, fault.NotFound) || fault.SideOf(err) != fault.Target {
-		return err
-	}
-	return &fault.Fault{
-		Kind: fault.Refused,
-		Side: fault.Target,
-		Op:   "put sparse index",
-		Name: string(index),
-		Hint: "this registry wants all images of an index: leave out --sparse, so that the index is trimmed",
-		Err:  err,
-	}
 }

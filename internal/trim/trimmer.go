@@ -2,8 +2,10 @@ package trim
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/drayage/dray/fault"
@@ -43,26 +45,22 @@ func (p *part) lack(lacks []oci.Platform) {
 	}
 }
 
-// Held is what a target has under a name that an image is to get.
-type Held struct {
-	Repo   ref.Repo
-	Digest oci.Digest
-}
-
 // Answer says what of images is copied.
 type Answer struct {
 	Trims plan.Trims
 	Lost  map[ref.Name]error // images that are not copied, because they lack a platform or cannot be read
-	None  []ref.Name         // images that are left out: they have none of the platforms, which are optional
+	Notes []string           // name the images that are left out: they have none of the platforms, which are optional
 }
 
-// Images finds out what of the images in src is copied. held returns what targets have of one of them.
+// Images finds out what of the images in src is copied, and takes those out of src that are not. dst says what
+// the targets have under the names that targets returns for an image. If such a name has no tag, Images looks at
+// the target for what the image becomes, because dst says at most whether the target has the whole of it.
 //
 // An earlier run may have found it out. Otherwise the target tells, without a request to the source: an index
 // that was trimmed says of which index and to which platforms, and a target that has the image itself is
 // read in place of the source. Only then the image is read from the source.
 func (t *Trimmer) Images(
-	ctx context.Context, s *place.Session, src plan.Inventory, held func(from ref.Name) []Held,
+	ctx context.Context, s *place.Session, src, dst plan.Inventory, targets func(from ref.Name) []ref.Name,
 ) (Answer, error) {
 	a := Answer{Trims: plan.Trims{}, Lost: map[ref.Name]error{}}
 	if t.want.All() {
@@ -74,8 +72,15 @@ func (t *Trimmer) Images(
 			names[d] = append(names[d], n)
 		}
 	}
+	held := func(n ref.Name) (there []ref.Name) {
+		for _, to := range targets(n) {
+			there = append(there, to.Repo.At(string(dst[to].Digest)))
+		}
+		return there
+	}
 	r := t.recall(s, names)
 	var mu sync.Mutex
+	var none []ref.Name
 	err := place.Each(ctx, place.Lookups, slices.Collect(maps.Keys(names)), func(ctx context.Context, d oci.Digest) error {
 		p, err := t.find(ctx, s, r, names[d], d, held)
 		if ctx.Err() != nil {
@@ -88,7 +93,7 @@ func (t *Trimmer) Images(
 			case err != nil:
 				a.Lost[n] = fault.On(fault.Source, err)
 			case p.none:
-				a.None = append(a.None, n)
+				none = append(none, n)
 			case len(p.lacks) > 0 && t.want.Lacks == plan.Required:
 				a.Lost[n] = t.missing(n, p)
 			}
@@ -99,8 +104,73 @@ func (t *Trimmer) Images(
 		return nil
 	})
 	r.note(s)
-	slices.SortFunc(a.None, ref.Name.Compare)
-	return a, err
+	for n := range a.Lost {
+		delete(src, n)
+	}
+	for _, n := range none {
+		delete(src, n)
+	}
+	a.Notes = t.leftOut(none)
+	if err != nil {
+		return a, err
+	}
+	return a, loose(ctx, s, src, dst, a.Trims, targets)
+}
+
+// loose looks at the targets for the trimmed images that get no tag there.
+func loose(
+	ctx context.Context, s *place.Session, src, dst plan.Inventory, trims plan.Trims, targets func(ref.Name) []ref.Name,
+) error {
+	var at []ref.Name
+	for n, desc := range src {
+		for _, to := range targets(n) {
+			if d := trims.Becomes(desc.Digest); to.Tag == "" && d != desc.Digest && !place.Absent(to.Repo) {
+				delete(dst, to)
+				at = append(at, to.Repo.At(string(d)))
+			}
+		}
+	}
+	var mu sync.Mutex
+	return place.Each(ctx, place.Lookups, at, func(ctx context.Context, n ref.Name) error {
+		repo, err := s.Target(n.Repo, layout.Read)
+		if err != nil {
+			return err
+		}
+		desc, err := repo.Resolve(ctx, n.Digest)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			return nil
+		case err != nil:
+			return fault.On(fault.Target, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		dst[n] = desc
+		return nil
+	})
+}
+
+// leftOut returns a note for each repository that has images without any of the platforms.
+func (t *Trimmer) leftOut(images []ref.Name) (notes []string) {
+	slices.SortFunc(images, ref.Name.Compare)
+	for len(images) > 0 {
+		const most = 10
+		n := slices.IndexFunc(images, func(n ref.Name) bool { return n.Repo != images[0].Repo })
+		if n < 0 {
+			n = len(images)
+		}
+		var words []string
+		for _, name := range images[:min(n, most)] {
+			words = append(words, name.String())
+		}
+		if n > most {
+			words = append(words, fmt.Sprintf("and %d more", n-most))
+		}
+		notes = append(notes, fmt.Sprintf("left out, because they are not for %s: %s",
+			oci.PlatformsString(t.want.Only), strings.Join(words, ", ")))
+		images = images[n:]
+	}
+	return notes
 }
 
 func (t *Trimmer) missing(n ref.Name, p part) error {
@@ -110,7 +180,8 @@ func (t *Trimmer) missing(n ref.Name, p part) error {
 
 // find finds out what of one image is copied. names are its names at the source.
 func (t *Trimmer) find(
-	ctx context.Context, s *place.Session, r *recalled, names []ref.Name, d oci.Digest, held func(ref.Name) []Held,
+	ctx context.Context, s *place.Session, r *recalled, names []ref.Name, d oci.Digest,
+	held func(ref.Name) []ref.Name,
 ) (part, error) {
 	t.mu.Lock()
 	p, known := t.known[d]
@@ -150,9 +221,9 @@ func (t *Trimmer) keep(d oci.Digest, p part) {
 
 // atTargets asks the targets what they know of an image. Whatever goes wrong there, the source can tell.
 func (t *Trimmer) atTargets(
-	ctx context.Context, s *place.Session, names []ref.Name, d oci.Digest, held func(ref.Name) []Held,
+	ctx context.Context, s *place.Session, names []ref.Name, d oci.Digest, held func(ref.Name) []ref.Name,
 ) (part, bool) {
-	seen := map[Held]bool{}
+	seen := map[ref.Name]bool{}
 	for _, n := range names {
 		for _, h := range held(n) {
 			if seen[h] || h.Digest == "" {
@@ -163,7 +234,7 @@ func (t *Trimmer) atTargets(
 			if err != nil {
 				continue
 			}
-			if h.Digest == d {
+			if h.Digest == string(d) {
 				if p, err := t.read(ctx, s, at, d); err == nil {
 					return p, true
 				}
@@ -172,7 +243,7 @@ func (t *Trimmer) atTargets(
 			if t.want.Form == plan.Sparse {
 				continue
 			}
-			doc, err := s.Documents.Read(ctx, at, h.Digest)
+			doc, err := s.Documents.Read(ctx, at, oci.Digest(h.Digest))
 			if err != nil {
 				continue
 			}
