@@ -34,6 +34,9 @@ type BatchRequest struct {
 	// all of them, with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms chooses which platforms of an image are copied. The zero value means all of them.
+	Platforms plan.Platforms
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -49,6 +52,7 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		Hold:       req.Hold,
 		Backup:     req.Backup,
 		Referrers:  req.Referrers,
+		Platforms:  req.Platforms,
 		SkipBroken: req.SkipBroken,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

@@ -184,6 +184,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Proofs:   ledger.NewProofs(c.StateDir),
 			Refusals: ledger.NewRefusals(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
+			Trims:    ledger.NewTrims(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		},

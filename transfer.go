@@ -55,6 +55,10 @@ type TransferRequest struct {
 	// all of them, with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms chooses which platforms of an image are copied. The zero value means all of them. Not with
+	// Incremental.
+	Platforms plan.Platforms
+
 	// Proof says how to make sure that a target has a blob. "" means Sized with plan.Always, and else
 	// Claimed.
 	Proof Proof

@@ -23,6 +23,8 @@
 //
 //	locks.go     what a registry forbids to do with a tag
 //	listed.go    a tag in a listing
+//	trim.go      some platforms of an index
+//	platform.go  platforms, as people write them
 //	document.go  manifests and indexes, read once
 //	strict.go    JSON that can be read in one way only
 //	digesttag.go tags that belong to a digest

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -120,6 +121,130 @@ func (r Referrer) check() error {
 	}
 	if r.Tag != "" {
 		return ref.Tag(r.Tag)
+	}
+	return nil
+}
+
+// Platforms says which platforms of an image to copy. The zero value means all of them.
+//
+// An image that names no platform is always copied whole: a Helm chart, a signature, an index of such. So is
+// a single manifest that is for a platform of Only.
+type Platforms struct {
+	Only  []oci.Platform `json:"only,omitempty"`  // none means all; see oci.ParsePlatforms
+	Form  Form           `json:"form,omitempty"`  // what becomes of an index; "" means Trimmed
+	Lacks Lacks          `json:"lacks,omitempty"` // what to do about platforms that an image lacks; "" means Required
+}
+
+// Lacks says what to do about an image that does not have all of the platforms:
+//   - [Required]: it is an error.
+//   - [Optional]: copy those that it has.
+type Lacks string
+
+const (
+	// Required means that an image that lacks one of the platforms is not copied, and is an error.
+	Required Lacks = ""
+	// Optional means that the platforms that the image has are copied. An image without any of them is left
+	// out, and a note names it.
+	Optional Lacks = "optional"
+)
+
+// All reports whether all platforms are copied.
+func (p Platforms) All() bool { return len(p.Only) == 0 }
+
+// Check checks that the fields fit each other. The error is [fault.Invalid].
+func (p Platforms) Check() error {
+	bad := func(cause string) error {
+		return invalid("read platforms", oci.PlatformsString(p.Only), errors.New(cause), "name the platforms to copy")
+	}
+	switch {
+	case p.Form != Trimmed && p.Form != Sparse:
+		return bad(fmt.Sprintf("unknown form of an index %q", p.Form))
+	case p.Lacks != Required && p.Lacks != Optional:
+		return bad(fmt.Sprintf("unknown rule for platforms that are missing %q", p.Lacks))
+	case p.All() && p.Form == Sparse:
+		return bad("an index is sparse only if some of its platforms are copied, and all are asked for")
+	case p.All() && p.Lacks == Optional:
+		return bad("platforms can be optional only if they are named, and all are asked for")
+	}
+	return nil
+}
+
+// Form says what becomes of an index of which only some platforms are copied:
+//   - [Trimmed]: the target gets an index that lists these only.
+//   - [Sparse]: the target gets the index as it is.
+type Form string
+
+const (
+	// Trimmed means that the target gets another index, which lists what is copied and nothing else. It has
+	// another digest, so signatures of the whole index do not match it.
+	Trimmed Form = ""
+	// Sparse means that the target gets the index with its digest and its signatures, although it does not
+	// have all of the images that the index lists. Some registries refuse that.
+	Sparse Form = "sparse"
+)
+
+// Trim says what of an image a step copies. The zero Trim means all of it.
+type Trim struct {
+	// Digest is that of the trimmed index, which the target gets. It is "" if the target gets the document of
+	// the source as it is.
+	Digest oci.Digest `json:"digest,omitempty"`
+	Size   int64      `json:"size,omitempty"` // bytes of the trimmed index
+
+	Form      Form   `json:"form,omitempty"`
+	Platforms string `json:"platforms,omitempty"` // what is copied, as oci.ParsePlatforms reads it; "" means all
+	Lacks     string `json:"lacks,omitempty"`     // what was asked for, and the image does not have
+}
+
+// Trims holds the Trim of images, by the digest that they have at the source. An image that is not in it
+// is copied whole.
+type Trims map[oci.Digest]Trim
+
+// Becomes returns the digest that an image gets at the target.
+func (t Trims) Becomes(d oci.Digest) oci.Digest { return cmp.Or(t[d].Digest, d) }
+
+// Only returns the platforms that are copied; none means all. The error is [fault.Invalid].
+func (t Trim) Only() ([]oci.Platform, error) {
+	if t.Platforms == "" {
+		return nil, nil
+	}
+	return oci.ParsePlatforms(t.Platforms)
+}
+
+// Partial reports whether the target gets only a part of the image.
+func (t Trim) Partial() bool { return t.Digest != "" || t.Form == Sparse }
+
+// String returns t for a person, such as "only linux/amd64"; "" for the zero Trim.
+func (t Trim) String() string {
+	text := ""
+	switch {
+	case t.Form == Sparse:
+		text = "a sparse index, only " + t.Platforms
+	case t.Digest != "":
+		text = "only " + t.Platforms
+	}
+	if t.Lacks != "" {
+		if text != "" {
+			text += "; "
+		}
+		text += "it has no " + t.Lacks
+	}
+	return text
+}
+
+// check checks a Trim of a plan file.
+func (t Trim) check() error {
+	only, err := t.Only()
+	switch {
+	case err != nil:
+		return err
+	case t.Form != Trimmed && t.Form != Sparse:
+		return fmt.Errorf("unknown form %q", t.Form)
+	case t.Partial() != (len(only) > 0) || t.Digest != "" && t.Form == Sparse:
+		return errors.New("a part of an image needs its platforms, and either a digest or the form sparse")
+	case t.Size < 0 || t.Size > oci.MaxDocument:
+		return fmt.Errorf("size %d is out of range", t.Size)
+	case t.Digest != "":
+		return ref.Digest(string(t.Digest))
 	}
 	return nil
 }

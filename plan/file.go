@@ -76,7 +76,8 @@ func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Backup, p.Referrers, p.Notes})
+	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Backup, p.Referrers, p.Platforms,
+		p.Notes})
 }
 
 // Step writes one step.
@@ -141,6 +142,9 @@ func (r *Reader) Next() (Step, error) {
 	if err := p.readStep(raw); err != nil {
 		return Step{}, badLine(r.line, err)
 	}
+	if r.head.Platforms.All() && p.Steps[0].Trim != (Trim{}) {
+		return Step{}, badLine(r.line, errors.New("the step copies some platforms, but the first line names none"))
+	}
 	return p.Steps[0], nil
 }
 
@@ -169,6 +173,7 @@ type header struct {
 	Hold      Hold      `json:"hold,omitempty"`
 	Backup    Backup    `json:"backup,omitzero"`
 	Referrers Referrers `json:"referrers,omitzero"`
+	Platforms Platforms `json:"platforms,omitzero"`
 	Notes     []string  `json:"notes,omitempty"`
 }
 
@@ -184,14 +189,14 @@ func (p *Plan) readHeader(line []byte) error {
 		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
 	}
 	p.Verb, p.Overwrite, p.Hold, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Notes
-	p.Backup, p.Referrers = h.Backup, h.Referrers
+	p.Backup, p.Referrers, p.Platforms = h.Backup, h.Referrers, h.Platforms
 	if !p.Overwrite.known() || p.Verb == "" {
 		return fmt.Errorf("not a plan of dray: verb %q, overwrite %q", p.Verb, p.Overwrite)
 	}
 	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
 		return fmt.Errorf("unknown hold %q", p.Hold)
 	}
-	return cmp.Or(p.Backup.Check(), p.Referrers.Check())
+	return cmp.Or(p.Backup.Check(), p.Referrers.Check(), p.Platforms.Check())
 }
 
 func (p *Plan) readStep(line []byte) error {
@@ -213,6 +218,9 @@ func (p *Plan) readStep(line []byte) error {
 	}
 	if s.Size < 0 || s.Size > oci.MaxDocument {
 		return fmt.Errorf("size %d is out of range", s.Size)
+	}
+	if err := s.Trim.check(); err != nil {
+		return err
 	}
 	if s.Replaces != "" {
 		if err := ref.Digest(string(s.Replaces)); err != nil {

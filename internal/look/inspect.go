@@ -7,6 +7,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
@@ -24,7 +25,7 @@ func Inspect(
 	defer s.Release()
 	root, err := at.Document(ctx, survey.Reference(name))
 	if err != nil {
-		return report.Image{}, survey.Nearest(ctx, s, name, err)
+		return report.Image{}, nearest.Hint(ctx, s, name, err)
 	}
 	img := report.Image{
 		Name:      name,

@@ -7,10 +7,10 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/shell"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -46,7 +46,7 @@ func List(
 		return fault.Misuse("list", name.String(), "this names one image, not a repository",
 			"leave the tag off, or see the digest: "+shell.Dray("digest", name.String()))
 	}
-	return survey.Nearest(ctx, s, name, listTags(ctx, at, visit))
+	return nearest.Hint(ctx, s, name, listTags(ctx, at, visit))
 }
 
 // listTags calls visit with each tag in the order of the listing. It looks up the digests that the
@@ -110,5 +110,5 @@ func Tags(
 	err = at.List(ctx, func(l oci.Listed) error {
 		return visit(entryOf(at.Repo(), l))
 	})
-	return survey.Nearest(ctx, s, name, err)
+	return nearest.Hint(ctx, s, name, err)
 }

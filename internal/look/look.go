@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
@@ -33,7 +34,7 @@ func Digest(
 	}
 	defer s.Release()
 	desc, err := at.Resolve(ctx, survey.Reference(name))
-	return desc, survey.Nearest(ctx, s, name, err)
+	return desc, nearest.Hint(ctx, s, name, err)
 }
 
 // Manifest reads the manifest or index of an image. It sends one GET request.
@@ -46,7 +47,7 @@ func Manifest(
 	}
 	defer s.Release()
 	doc, err := at.Document(ctx, survey.Reference(name))
-	return doc, survey.Nearest(ctx, s, name, err)
+	return doc, nearest.Hint(ctx, s, name, err)
 }
 
 // Config reads the configuration of an image. An index must have a single platform.
@@ -58,7 +59,7 @@ func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request,
 	defer s.Release()
 	doc, err := at.Document(ctx, survey.Reference(name))
 	if err != nil {
-		return nil, survey.Nearest(ctx, s, name, err)
+		return nil, nearest.Hint(ctx, s, name, err)
 	}
 	if doc.IsIndex() {
 		if doc, err = onlyImage(ctx, at, name, doc); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -36,6 +37,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 	r := newTransferring(b, new(name.Reader), Request{
 		Overwrite:   head.Overwrite,
 		Referrers:   head.Referrers,
+		Platforms:   head.Platforms,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,
 	}, obs)
@@ -81,6 +83,8 @@ type image struct {
 	from   ref.Repo
 	to     ref.Repo
 	digest oci.Digest
+	of     oci.Digest // the image at the source, if it is trimmed
+	trim   plan.Trim
 }
 
 // countLookups adds the requests that check steps against both sides again: one for each name, or a
@@ -148,7 +152,7 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 		if !s.Moves() {
 			continue
 		}
-		i := image{s.From.Repo, s.To.Repo, s.Digest()}
+		i := image{s.From.Repo, s.To.Repo, s.Digest(), s.Origin(), s.Trim}
 		if tags[i]++; tags[i] == 1 {
 			images = append(images, i)
 		}
@@ -219,7 +223,7 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 				continue
 			}
 			seen[d.Digest] = true
-			doc, err := s.Documents.Read(ctx, from, d.Digest)
+			doc, err := i.document(ctx, s, from, d.Digest)
 			if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
 				err = oci.Lacks(i.from, parent, d)
 			}
@@ -235,6 +239,16 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 		level = next
 	}
 	return docs, nil
+}
+
+// document reads one of the documents of an image.
+func (i image) document(
+	ctx context.Context, s *place.Session, from place.Repository, d oci.Digest,
+) (oci.Document, error) {
+	if d == i.digest && i.trim.Partial() {
+		return trim.Document(ctx, s.Documents, from, i.of, i.trim)
+	}
+	return s.Documents.Read(ctx, from, d)
 }
 
 // count adds the documents and tags of an image. A document that several images contain is read

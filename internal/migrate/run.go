@@ -68,6 +68,7 @@ type Request struct {
 	Backup      plan.Backup
 	CopyLocks   bool
 	Referrers   plan.Referrers
+	Platforms   plan.Platforms
 	Proof       oci.Proof
 	Heal        bool
 	Delay       time.Duration
@@ -102,6 +103,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		Map:         req.Map,
 		Overwrite:   req.Overwrite,
 		Backup:      req.Backup,
+		Platforms:   req.Platforms,
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,
@@ -113,7 +115,8 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 
 // rules returns the rules for the plan of a landing.
 func (r *transferring) rules() survey.Rules {
-	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup, Referrers: r.req.Referrers}
+	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup, Referrers: r.req.Referrers,
+		Platforms: r.req.Platforms}
 }
 
 // begin opens a session for one target repository.

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -25,6 +26,7 @@ type Rules struct {
 	Backup    plan.Backup
 	Map       plan.TagMap
 	Referrers plan.Referrers
+	Platforms plan.Platforms
 
 	// SkipBroken leaves out tags that the source lists and whose manifest does not exist, and notes
 	// their names. It costs one request for each tag, even if the listing has its digest.
@@ -34,15 +36,18 @@ type Rules struct {
 func (r Rules) draft(s *place.Session) *Draft {
 	p := plan.Plan{
 		Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each),
-		Referrers: r.Referrers,
+		Referrers: r.Referrers, Platforms: r.Platforms,
 	}
-	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
+	return &Draft{
+		Plan: p, session: s, trimmer: trim.New(r.Platforms), skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
+	}
 }
 
 // Draft is a plan while it is made, with the session in which it is made.
 type Draft struct {
 	plan.Plan
 	session *place.Session
+	trimmer *trim.Trimmer
 
 	skipBroken bool
 	stray      map[ref.Name]bool // sources of which only a host in between says that they do not exist
@@ -74,6 +79,7 @@ type Scope struct {
 	Map         plan.TagMap
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
+	Platforms   plan.Platforms
 	CopyLocks   bool
 	Incremental bool // list only what changed, if it is known what was copied before
 	Explained   bool // the caller wants to know why each tag is selected or not
@@ -91,12 +97,13 @@ type Scope struct {
 	Named map[ref.Repo]bool
 
 	idle    *idle.Tags
+	trimmer *trim.Trimmer
 	lookups map[fault.Side]chan struct{} // semaphores that limit the lookups at each side
 }
 
 // NewScope returns a copy of s that is ready for use.
 func NewScope(s Scope) *Scope {
-	s.Named, s.idle = map[ref.Repo]bool{}, &idle.Tags{}
+	s.Named, s.idle, s.trimmer = map[ref.Repo]bool{}, &idle.Tags{}, trim.New(s.Platforms)
 	s.lookups = map[fault.Side]chan struct{}{
 		fault.Source: make(chan struct{}, maxLookups),
 		fault.Target: make(chan struct{}, maxLookups),
@@ -150,6 +157,8 @@ type Landing struct {
 	// seen holds what the same sources have, if another landing surveyed them before; else nil.
 	seen       plan.Inventory
 	seenBroken []plan.Step // the Broken steps of seen
+
+	trims plan.Trims // which images are not copied whole
 
 	mu     sync.Mutex
 	at     ref.Repo // the source to name next to the target in an error
