@@ -30,6 +30,7 @@ var may = map[string]string{
 	"oci":        "fault ref",
 	"plan":       "fault internal/python oci ref",
 	"report":     "fault oci plan ref",
+	"gate":       "fault oci ref",
 	"credential": "fault ref",
 
 	"internal/shell":          "",
@@ -55,16 +56,17 @@ var may = map[string]string{
 	"internal/registry": "fault oci ref",
 
 	"internal/name":    "event fault plan ref",
-	"internal/place":   "credential event fault internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
+	"internal/place":   "credential event fault gate internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
 	"internal/python":  "",
 	"internal/idle":    "internal/name oci plan ref",
 	"internal/survey":  "event fault internal/idle internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
-	"internal/apply":   "credential event fault internal/layout internal/place internal/remote internal/survey internal/transfer oci plan ref report",
+	"internal/admit":   "fault gate internal/place oci plan ref",
+	"internal/apply":   "credential event fault gate internal/admit internal/layout internal/place internal/remote internal/survey internal/transfer oci plan ref report",
 	"internal/prove":   "fault internal/layout internal/place internal/transfer oci plan ref report",
-	"internal/migrate": "credential event fault internal/apply internal/idle internal/layout internal/name internal/place internal/prove internal/remote internal/survey oci plan ref report",
+	"internal/migrate": "credential event fault gate internal/admit internal/apply internal/idle internal/layout internal/name internal/place internal/prove internal/remote internal/survey oci plan ref report",
 	"internal/probe":   "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
 	"internal/look":    "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
-	".":                "credential event fault internal/apply internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",
+	".":                "credential event fault gate internal/admit internal/apply internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",
 
 	"cmd/internal/config":        "credential fault cmd/internal/schedule plan ref",
 	"cmd/internal/schedule":      "fault",
@@ -126,6 +128,7 @@ var never = map[string][]string{
 	"internal/transfer": {"os", "net/http", "flag"},
 	"fault":             {"os", "net/http"},
 	"report":            {"os", "net", "net/http", "context"},
+	"gate":              {"os", "net", "net/http"},
 	"internal/name":     {"os", "net/http", "context"},
 	"internal/ledger":   {"net", "net/http"},
 

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -26,6 +27,7 @@ type FileRequest struct {
 	Follow      bool // a step whose source or target moved is planned again
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
+	Gate        gate.Gate
 }
 
 // Apply applies a plan while reading it.
@@ -38,6 +40,7 @@ func Apply(
 		Overwrite:   head.Overwrite,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,
+		Gate:        req.Gate,
 	}, obs)
 	r.visit = visit
 	r.hold = head.Hold
@@ -115,7 +118,7 @@ func recheck(
 	var from, to []ref.Name
 	head := req.Plan.Header()
 	for _, step := range steps {
-		if step.Action == plan.Broken {
+		if step.Impossible() {
 			continue
 		}
 		if step.From.Tag != "" {
@@ -134,7 +137,7 @@ func recheck(
 	}
 	failed = map[int]error{}
 	for i, step := range steps {
-		if step.Action == plan.Broken {
+		if step.Impossible() {
 			continue
 		}
 		overwrite := cmp.Or(step.Overwrite, head.Overwrite)

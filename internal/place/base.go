@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
@@ -25,6 +26,9 @@ type Base struct {
 	Here func(host string) (Local, bool)
 	// Guard is called before tags are set, see Job.Guard; nil allows all.
 	Guard func(context.Context, []plan.Step) error
+
+	// Gate is asked before an image moves; nil admits all.
+	Gate gate.Gate
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 
