@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -37,6 +38,9 @@ type BatchRequest struct {
 	// Platforms chooses which platforms of an image are copied. The zero value means all of them.
 	Platforms plan.Platforms
 
+	// Gate decides which images may move, after Config.Gate; nil admits all.
+	Gate gate.Gate
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -58,7 +62,7 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
 		return survey.Batch(ctx, s, names, survey.List{Name: req.List, Entries: req.Entries, Target: req.Target}, r)
 	}
-	p, err := d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
+	p, err := d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
 	if p != nil {
 		p.Proof = req.Proof
 	}

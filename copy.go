@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -41,6 +42,9 @@ type CopyRequest struct {
 	// Platforms chooses which platforms of an image are copied. The zero value means all of them.
 	Platforms plan.Platforms
 
+	// Gate decides which images may move, after Config.Gate; nil admits all.
+	Gate gate.Gate
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -67,5 +71,5 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		}
 		return survey.Copy(ctx, s, source, targets, req.Tags, r)
 	}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
+	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -76,6 +77,11 @@ type Config struct {
 	// Cloud is used to ask Amazon ECR's own API: for Settings.Create, for immutable tags, and for
 	// listings with digests. If Cloud.Env is nil, dray does not ask that API.
 	Cloud credential.Cloud
+
+	// Gate is asked before an image moves, by every request that moves images; nil admits all. What it
+	// does not admit is a step with the action plan.Refused, and stays where it is. A new name for an
+	// image in its own repository is not a move.
+	Gate gate.Gate
 
 	// Requests receives each HTTP exchange with a registry after it has ended. nil ignores them.
 	Requests event.Requests
@@ -178,6 +184,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Remote:   client,
 			Engine:   engine,
 			Requests: c.Requests,
+			Gate:     c.Gate,
 			Here:     in.Local,
 			Images:   c.Limits.Images,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),

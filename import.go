@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -58,6 +59,9 @@ type ImportRequest struct {
 	// Platforms chooses which platforms of an image are copied. The zero value means all of them.
 	Platforms plan.Platforms
 
+	// Gate decides which images may move, after Config.Gate; nil admits all.
+	Gate gate.Gate
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -82,7 +86,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		}
 		return survey.Import(ctx, s, n, r)
 	}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
+	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
 }
 
 // ImportNames returns the names that PlanImport reads from req. If req asks for several tags, they are

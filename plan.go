@@ -6,6 +6,8 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/gate"
+	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/apply"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
@@ -25,18 +27,29 @@ type Prepared struct {
 	SourceLogin *credential.Login // nil means Config.Logins; never written to a file
 	TargetLogin *credential.Login // nil means Config.Logins; never written to a file
 	Proof       Proof             // "" means Sized for steps with plan.Always, else Claimed; never written to a file
+	Gate        gate.Gate         // decides about the images of a plan from a file; never written to a file
 	session     *place.Session    // nil for a plan from a file
 }
 
-// plan makes a plan in a new session.
+// opening is what a plan gives to its session.
+type opening struct {
+	source, target *credential.Login
+	gate           gate.Gate
+}
+
+// plan makes a plan in a new session, and asks the gates about it.
 func (d *Dray) plan(
-	source, target *credential.Login, obs event.Observer,
+	ctx context.Context, o opening, obs event.Observer,
 	draft func(*place.Session, *name.Reader) (*survey.Draft, error),
 ) (*Prepared, error) {
-	s := d.base.Begin(source, target, obs)
+	s := d.base.Begin(o.source, o.target, obs)
+	s.GatedBy(o.gate)
 	defer s.Release()
 	var notes []string
 	p, err := draft(s, d.names.Noting(func(e event.Event) { notes = append(notes, e.Text) }))
+	if err == nil {
+		err = admit.Steps(ctx, s, p.Verb, p.Steps)
+	}
 	if err != nil {
 		for _, text := range notes {
 			obs.Tell(event.Event{Kind: event.Noted, Text: text})
@@ -44,7 +57,7 @@ func (d *Dray) plan(
 		return nil, err
 	}
 	p.Notes = append(notes, p.Notes...)
-	return &Prepared{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, nil
+	return &Prepared{Plan: p.Plan, SourceLogin: o.source, TargetLogin: o.target, session: s}, nil
 }
 
 // ReadPlan reads a plan that the Write method of a [plan.Plan] wrote. The error is [fault.Invalid] and
@@ -82,6 +95,7 @@ func (d *Dray) Apply(ctx context.Context, p *Prepared, obs event.Observer) (Repo
 		Plan:        &p.Plan,
 		Proof:       p.Proof,
 		Session:     p.session,
+		Gate:        p.Gate,
 		SourceLogin: p.SourceLogin,
 		TargetLogin: p.TargetLogin,
 	}, obs)
@@ -97,6 +111,9 @@ type PlanFileRequest struct {
 
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
+
+	// Gate decides which images may move, after Config.Gate; nil admits all.
+	Gate gate.Gate
 }
 
 // ApplyFile carries out a plan while it reads it, so that the plan can be larger than memory.

@@ -31,7 +31,7 @@ type TagRequest struct {
 // tags; they are set, whatever they point to now. It writes nothing; [Dray.Apply] carries the plan out.
 func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Prepared, error) {
 	r := survey.Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
-	return d.plan(req.Login, req.Login, obs, func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
+	return d.plan(ctx, opening{req.Login, req.Login, nil}, obs, func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
 		image, err := names.Parse(req.Image, fault.Target)
 		if err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -93,6 +94,9 @@ type TransferRequest struct {
 	// time: first for the repositories, then for the tags of each repository, in their order. nil
 	// means that no one needs the reasons.
 	Explain func(plan.Explain)
+
+	// Gate decides which images may move, after Config.Gate; nil admits all.
+	Gate gate.Gate
 
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins

@@ -204,12 +204,12 @@ func (p *Plan) readStep(line []byte) error {
 	if err := strict(line, &s, "step"); err != nil {
 		return err
 	}
-	if !slices.Contains([]Action{Copy, Replace, Retag, Skip, Conflict, Broken}, s.Action) {
+	if !slices.Contains([]Action{Copy, Replace, Retag, Skip, Conflict, Broken, Refused}, s.Action) {
 		return fmt.Errorf("unknown action %q", s.Action)
 	}
 	switch {
-	case s.Action == Broken && s.Problem == nil:
-		return errors.New("a broken step needs a problem")
+	case s.Impossible() && s.Problem == nil:
+		return errors.New("a step that is broken or refused needs a problem")
 	case s.Action != Broken && (s.From.Digest == "" || s.To.Repo == (ref.Repo{})):
 		return errors.New("a step needs a source with its digest and a target")
 	}

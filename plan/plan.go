@@ -17,6 +17,10 @@ func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s
 // Works reports whether there is something to do: the step Moves, or locks a name that is up to date.
 func (s Step) Works() bool { return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip }
 
+// Impossible reports whether the step cannot be done, whatever the target has: it is [Broken] or [Refused].
+// Its Problem says why.
+func (s Step) Impossible() bool { return s.Action == Broken || s.Action == Refused }
+
 // Inventory holds the content that names pointed to at one moment. A name is a tag of a repository, or a digest
 // in it. A name that is not in the Inventory did not exist.
 type Inventory map[ref.Name]oci.Descriptor
@@ -56,7 +60,7 @@ type Rules struct {
 //   - [Copy], [Replace]: copy to a name that is new, or that points to other content now.
 //   - [Retag]: set a name in the same repository.
 //   - [Skip]: nothing, because the target name is up to date.
-//   - [Conflict], [Broken]: nothing, because the step cannot be done.
+//   - [Conflict], [Broken], [Refused]: nothing, because the step cannot be done.
 type Action string
 
 // The Actions of a [Step].
@@ -70,6 +74,9 @@ const (
 	// Broken means that the step cannot be done: the source could not be resolved, or the target tag is
 	// locked, for example. Step.Problem says why.
 	Broken Action = "broken"
+
+	// Refused means that a gate does not let the image move. Step.Problem says what the gate found.
+	Refused Action = "refused"
 )
 
 // Hold says what a step that cannot be done means for the other steps of its plan:
@@ -96,7 +103,7 @@ type Step struct {
 	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
-	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken
+	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken or Refused
 
 	// Referrers are what refers to the image at the source and travels with it, if the plan was made to be
 	// looked at. Whoever applies the plan looks for them again.
@@ -217,7 +224,7 @@ func collision(to, a, b ref.Name) error {
 
 // Describe returns the step as one line: "replace  a/x:1 -> b/x:1  sha256:aa -> sha256:bb".
 func (s Step) Describe() string {
-	if s.Action == Broken {
+	if s.Impossible() {
 		what := s.Asked
 		if what == "" {
 			what = fmt.Sprintf("%s -> %s", s.From, s.To)

@@ -7,6 +7,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
@@ -19,6 +20,9 @@ import (
 type Work struct {
 	Plan  *plan.Plan
 	Proof oci.Proof // how much evidence is required that a target has a blob
+
+	// Gate decides about the images of a plan without a session, after the gate of the Base; nil admits all.
+	Gate gate.Gate
 
 	// Session is the session in which the plan was made. It is nil for a plan from a file, which is
 	// checked against both sides first.
@@ -67,6 +71,7 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 func (r *Run) prepare(ctx context.Context, b *place.Base, w Work, obs event.Observer) error {
 	if r.session == nil {
 		r.session = b.Begin(w.SourceLogin, w.TargetLogin, obs)
+		r.session.GatedBy(w.Gate)
 		for _, s := range r.Plan.Steps {
 			r.session.Aim(s.From.Repo, s.To.Repo)
 		}
@@ -78,6 +83,9 @@ func (r *Run) prepare(ctx context.Context, b *place.Base, w Work, obs event.Obse
 		}
 	}
 	r.session.WatchedBy(obs)
+	if err := r.Admit(ctx); err != nil {
+		return err
+	}
 	for i, s := range r.Plan.Steps {
 		r.Settled(i, s)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
@@ -56,6 +57,17 @@ func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *R
 	return r
 }
 
+// Admit asks the gate about the images that the plan would move. The steps of those that it does not admit
+// become Refused. What it said while the plan was made counts, so it is not asked again. The error is
+// Canceled.
+func (r *Run) Admit(ctx context.Context) error {
+	err := admit.Steps(ctx, r.session, r.Plan.Verb, r.Plan.Steps)
+	for i, s := range r.Plan.Steps {
+		r.Reports[i].Step = s
+	}
+	return err
+}
+
 // Settled records the result of a step that requires no work.
 func (r *Run) Settled(i int, s plan.Step) {
 	switch s.Action {
@@ -63,7 +75,7 @@ func (r *Run) Settled(i int, s plan.Step) {
 		r.End(i, report.Unchanged, nil)
 	case plan.Conflict:
 		r.End(i, report.Failed, conflict(r.Plan.Verb, s, r.words))
-	case plan.Broken:
+	case plan.Broken, plan.Refused:
 		r.End(i, report.Failed, s.Problem.Err())
 	}
 }

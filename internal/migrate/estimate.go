@@ -94,7 +94,7 @@ func (e *estimating) countLookups(verb string, steps []plan.Step) {
 	defer e.mu.Unlock()
 	sources, targets := map[ref.Name]bool{}, map[ref.Name]bool{}
 	for _, s := range steps {
-		if s.Action == plan.Broken {
+		if s.Impossible() {
 			continue
 		}
 		if s.From.Tag != "" {

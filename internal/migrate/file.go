@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -28,6 +29,7 @@ type FileRequest struct {
 	Follow      bool // a step whose source or target moved is planned again
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
+	Gate        gate.Gate
 }
 
 // Apply applies a plan while reading it.
@@ -42,6 +44,7 @@ func Apply(
 		Platforms:   head.Platforms,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,
+		Gate:        req.Gate,
 	}, obs)
 	r.visit = visit
 	r.hold = head.Hold
@@ -119,7 +122,7 @@ func recheck(
 	var from, to []ref.Name
 	head := req.Plan.Header()
 	for _, step := range steps {
-		if step.Action == plan.Broken {
+		if step.Impossible() {
 			continue
 		}
 		if step.From.Tag != "" {
@@ -139,7 +142,7 @@ func recheck(
 	failed = map[int]error{}
 	trimmer := trim.New(head.Platforms)
 	for i, step := range steps {
-		if step.Action == plan.Broken {
+		if step.Impossible() {
 			continue
 		}
 		overwrite := cmp.Or(step.Overwrite, head.Overwrite)

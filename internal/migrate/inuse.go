@@ -45,7 +45,7 @@ func (u *running) addSurveyed(from []ref.Repo, steps []plan.Step) {
 		u.looked[repo] = true
 	}
 	for _, s := range steps {
-		if s.Action != plan.Broken {
+		if !s.Impossible() {
 			u.addCopied(s.From)
 		}
 	}

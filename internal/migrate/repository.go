@@ -28,6 +28,9 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		Steps:     p.Steps,
 	}, r.req.Proof)
 	work.Turn = r.images.acquire
+	if err := work.Admit(ctx); err != nil {
+		return nil //nolint:nilerr // the run was canceled: steps that were not started are not reported
+	}
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {
 			work.End(i, report.Failed, err)

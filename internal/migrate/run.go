@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/idle"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -76,6 +77,7 @@ type Request struct {
 	SkipBroken  bool
 	Strict      bool
 	Explain     func(plan.Explain)
+	Gate        gate.Gate
 
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
@@ -84,12 +86,14 @@ type Request struct {
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
 	sum := newSumming("transfer")
+	whole := b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs))
+	whole.GatedBy(req.Gate)
 	return &transferring{
 		Scope:  newScope(b, req),
 		req:    req,
 		names:  names.Noting(obs),
 		report: sum,
-		whole:  b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs)),
+		whole:  whole,
 		images: newImages(b, req.Delay),
 	}
 }

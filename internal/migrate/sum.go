@@ -118,14 +118,14 @@ func (s *summing) planned(steps []plan.Step, notes []string) {
 	s.sum.Repositories++
 	for _, step := range steps {
 		s.sum.Actions[step.Action]++
-		if step.Action == plan.Broken && s.sum.Err == nil {
+		if step.Impossible() && s.sum.Err == nil {
 			s.sum.Err = step.Problem.Err()
 		}
 		if step.Retags() {
 			s.sum.Retagged++
 			s.retag(step, "")
 		}
-		if step.To.Tag == "" && step.From.Digest != "" && step.Action != plan.Broken {
+		if step.To.Tag == "" && step.From.Digest != "" && !step.Impossible() {
 			s.sum.Untagged++
 		}
 		if step.Locks != (oci.Locks{}) {

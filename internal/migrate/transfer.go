@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -126,7 +127,11 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surv
 		if first != nil {
 			look.After(first)
 		}
-		if err := look.Plan(ctx); err != nil {
+		err := look.Plan(ctx)
+		if err == nil {
+			err = admit.Steps(ctx, s, r.report.verb(), p.Steps)
+		}
+		if err != nil {
 			p.Steps = []plan.Step{brokenStep(look, err)}
 		}
 		if first == nil || !first.SawSources() {

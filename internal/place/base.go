@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/remote"
@@ -28,6 +29,9 @@ type Base struct {
 	Guard func(context.Context, []plan.Step) error
 
 	Words name.Words // how hints call the parts of a request
+
+	// Gate is asked before an image moves; nil admits all.
+	Gate gate.Gate
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
@@ -29,6 +30,10 @@ type Session struct {
 	Documents *transfer.Documents // what was read from the sources
 	Traffic   *Traffic            // counts the traffic
 	Told      *Told               // what was noted about registries
+	Verdicts  *Verdicts           // what Gate said about images
+
+	// Gate is asked before an image moves; nil admits all.
+	Gate gate.Gate
 
 	// Looks says that target registries are only read, so that a login without push access is
 	// enough.
@@ -66,6 +71,8 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Documents: &transfer.Documents{},
 		Traffic:   NewTraffic(),
 		Told:      &Told{},
+		Verdicts:  &Verdicts{},
+		Gate:      b.Gate,
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
 		layouts:   map[opened]*layout.Dir{},
@@ -79,7 +86,20 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 func (s *Session) Another() *Session {
 	other := s.Base.Begin(s.Logins[fault.Source], s.Logins[fault.Target], s.watch)
 	other.Shared, other.Documents, other.Traffic, other.Told = s.Shared, s.Documents, s.Traffic, s.Told
+	other.Gate, other.Verdicts = s.Gate, s.Verdicts
 	return other
+}
+
+// GatedBy lets g decide about images, too. The gate that every session has is asked before it. A nil g
+// changes nothing.
+func (s *Session) GatedBy(g gate.Gate) {
+	switch {
+	case g == nil:
+	case s.Gate == nil:
+		s.Gate = g
+	default:
+		s.Gate = gate.All{s.Gate, g}
+	}
 }
 
 // Aim announces that source will be copied to targets. The first token that is requested for a

@@ -16,7 +16,7 @@ func EntryOf(s plan.Step) report.Comparison {
 		e.To.Digest = ""
 	}
 	switch {
-	case s.Action == plan.Broken:
+	case s.Impossible():
 		e.Match, e.Err = report.Unproven, s.Problem.Err()
 	case s.Action == plan.Skip:
 		e.Match = report.Same

@@ -41,7 +41,7 @@ func backupTaken(s plan.Step, holds oci.Digest) error {
 // BackupFree checks a step of a plan file against its target: the backup name must be free, or must
 // already hold the digest that is to be kept.
 func BackupFree(ctx context.Context, s *place.Session, step plan.Step) error {
-	if step.Backup == "" || step.Action == plan.Broken {
+	if step.Backup == "" || step.Impossible() {
 		return nil
 	}
 	now, err := Target(ctx, s, step.Kept(), "")

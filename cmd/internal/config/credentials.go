@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
@@ -89,7 +90,7 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 // readSecret reads a password or token file.
 func readSecret(path string) (string, error) {
 	const op = "read password or token"
-	f, err := Open(op, path)
+	f, err := textfile.Open(op, path)
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +100,7 @@ func readSecret(path string) (string, error) {
 		err = errors.New("the file is longer than 64 KiB")
 	}
 	if err != nil {
-		return "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: bare(err),
+		return "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: textfile.Bare(err),
 			Hint: "name a file that holds only the password or the token"}
 	}
 	return string(data), nil
@@ -166,4 +167,14 @@ func (p parser) helper(n *yaml.Node, out *string) error {
 			"write the part of the program's name after docker-credential-")
 	}
 	return nil
+}
+
+// Variable returns the value of the environment variable name. setting is the key that names it. The
+// error is Invalid if the variable is not set.
+func Variable(env func(string) string, setting, name string) (string, error) {
+	if v := env(name); v != "" {
+		return v, nil
+	}
+	err := errors.New("the environment variable " + name + " is not set")
+	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: err}
 }

@@ -19,7 +19,6 @@
 //	mirrorkeys.go    Mirror: one mirror rule, and its keys
 //	tagmap.go        a map of tags to new names
 //	list.go          a list of images
-//	read.go          files, environment variables, and text line by line
 //	node.go          the values of YAML: text, numbers, lists, hosts, paths and so on
 //	parser.go        the parser of one file, and its errors with line numbers
 package config

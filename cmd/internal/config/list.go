@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -46,15 +47,15 @@ var overwrites = []string{"refuse", "update", "always"}
 // are ignored, and a "#" at the beginning of a word starts a comment. The error is Invalid and names the
 // line.
 func ReadList(r io.Reader, name string) (List, error) {
-	data, err := ReadAll("read list", r, name, maxList)
+	data, err := textfile.ReadAll("read list", r, name, maxList)
 	if err != nil {
 		return List{}, err
 	}
-	if isYAML(name, data, func(first string) bool { return first == "-" || first == "images:" }) {
+	if textfile.IsYAML(name, data, func(first string) bool { return first == "-" || first == "images:" }) {
 		return readYAMLList(data, name)
 	}
 	l := List{Name: name, Form: Text}
-	if err := eachLine(data, name, func(line int, words []string) error {
+	if err := textfile.EachLine(data, name, func(line int, words []string) error {
 		l.Entries = append(l.Entries, Entry{Source: words[0], Targets: words[1:], Line: line})
 		return nil
 	}); err != nil {

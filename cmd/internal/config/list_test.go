@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/fault"
 )
 
@@ -89,7 +90,7 @@ func TestAListThatIsWrongIsRefusedWithItsLine(t *testing.T) {
 		{"- [", `list:1: invalid: not YAML: did not find expected node content`},
 		{"a\n\xffb", `list:2: invalid: not UTF-8 text`},
 		{"a\n\n\x00", `list:3: invalid: not UTF-8 text`},
-		{"a\n" + strings.Repeat("x", maxListLine+1), `list:2: invalid: the line is longer than 64 KiB`},
+		{"a\n" + strings.Repeat("x", textfile.MaxLine+1), `list:2: invalid: the line is longer than 64 KiB`},
 		{"\xff\xfea\x00", `read list list: invalid: the file is UTF-16`},
 	} {
 		got, err := ReadList(strings.NewReader(tt.in), "list")

@@ -5,8 +5,12 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/fault"
 )
+
+// maxFile is the largest configuration file, in bytes.
+const maxFile = 1 << 20
 
 // Loader reads the configuration of a user. The zero Loader has no default file and no home directory.
 type Loader struct {
@@ -38,7 +42,7 @@ func (l Loader) LoadDefault() (Config, error) {
 	if path == "" {
 		return Config{}, nil
 	}
-	data, err := readFile("read configuration", path, maxFile)
+	data, err := textfile.Read("read configuration", path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, nil
 	}
@@ -48,7 +52,7 @@ func (l Loader) LoadDefault() (Config, error) {
 // Load reads the file at path, which must exist. Errors are Invalid. They name the file and, if it
 // could be read, the line of the first mistake.
 func (l Loader) Load(path string) (Config, error) {
-	data, err := readFile("read configuration", path, maxFile)
+	data, err := textfile.Read("read configuration", path, maxFile)
 	return l.parse(path, data, err)
 }
 

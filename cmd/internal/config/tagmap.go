@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -20,23 +21,23 @@ type Renamed struct{ From, To string }
 // are as in a list. In YAML and JSON, a tag may have a list of new names. A tag that appears twice is an
 // error. The error is Invalid and names the line.
 func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
-	data, err := ReadAll("read tag map", r, name, maxTagMap)
+	data, err := textfile.ReadAll("read tag map", r, name, maxTagMap)
 	if err != nil {
 		return nil, err
 	}
-	if isYAML(name, data, func(first string) bool { return strings.Contains(first, ":") }) {
+	if textfile.IsYAML(name, data, func(first string) bool { return strings.Contains(first, ":") }) {
 		return readYAMLTagMap(data, name)
 	}
 	var pairs []Renamed
 	lines := map[string]int{}
-	err = eachLine(data, name, func(line int, words []string) error {
+	err = textfile.EachLine(data, name, func(line int, words []string) error {
 		if len(words) != 2 {
-			return badLine(name, line, fmt.Sprintf("a line must have a tag and its new name, but has %d words", len(words)),
+			return textfile.BadLine(name, line, fmt.Sprintf("a line must have a tag and its new name, but has %d words", len(words)),
 				"for several new names, use a YAML mapping or a JSON object: TAG: [NEW, NEW]")
 		}
 		if first, twice := lines[words[0]]; twice {
 			cause := fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(words[0]), first)
-			return badLine(name, line, cause, "remove one of them")
+			return textfile.BadLine(name, line, cause, "remove one of them")
 		}
 		lines[words[0]] = line
 		pairs = append(pairs, Renamed{words[0], words[1]})

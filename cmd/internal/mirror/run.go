@@ -171,7 +171,7 @@ func planned(steps []plan.Step) []dray.StepReport {
 			}
 		case plan.Conflict:
 			all[i].State, all[i].Err = dray.Failed, conflict(s)
-		case plan.Broken:
+		case plan.Broken, plan.Refused:
 			all[i].State, all[i].Err = dray.Failed, s.Problem.Err()
 		}
 	}

@@ -38,7 +38,7 @@ func (w *work) applyAll(ctx context.Context, p *dray.Prepared) (any, error) {
 
 func broken(steps []plan.Step) bool {
 	for _, s := range steps {
-		if s.Action == plan.Broken {
+		if s.Impossible() {
 			return true
 		}
 	}

@@ -238,7 +238,7 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error 
 		if err != nil || end {
 			return err
 		}
-		if step.Action == plan.Broken {
+		if step.Impossible() {
 			continue
 		}
 		if step.From.Repo.IsLayout() || step.To.Repo.IsLayout() {

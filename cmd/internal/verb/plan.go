@@ -124,7 +124,7 @@ func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.
 	case plan.Conflict:
 		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(),
 			Err: errors.New("the tag exists with another digest")})
-	case plan.Broken:
+	case plan.Broken, plan.Refused:
 		w.failed(step.Problem.Err())
 	default:
 		w.good++

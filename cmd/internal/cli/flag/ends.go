@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -208,12 +208,12 @@ func readIgnore(path string) (plan.Patterns, error) {
 		return nil, nil
 	}
 	const op = "read ignore patterns"
-	in, err := config.Open(op, path)
+	in, err := textfile.Open(op, path)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	raw, err := config.ReadAll(op, in, path, plan.MaxIgnoreFile)
+	raw, err := textfile.ReadAll(op, in, path, plan.MaxIgnoreFile)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func newPlanShow(a *app.App) *cobra.Command {
 }
 
 // actions lists all actions in the order in which they are printed.
-var actions = []plan.Action{plan.Copy, plan.Replace, plan.Retag, plan.Skip, plan.Conflict, plan.Broken}
+var actions = []plan.Action{plan.Copy, plan.Replace, plan.Retag, plan.Skip, plan.Conflict, plan.Broken, plan.Refused}
 
 func summarize(in io.Reader) (planSummary, error) {
 	r, err := plan.NewReader(in)
@@ -120,7 +120,7 @@ func (p *planSummary) add(s plan.Step) {
 			})
 		}
 	}
-	if (s.Action == plan.Conflict || s.Action == plan.Broken) && len(p.Problems) < dray.MaxRetags {
+	if (s.Action == plan.Conflict || s.Impossible()) && len(p.Problems) < dray.MaxRetags {
 		p.Problems = append(p.Problems, s.Describe())
 	}
 }
@@ -142,7 +142,7 @@ func (p planSummary) String() string {
 	if p.Locked > 0 {
 		fmt.Fprintf(&b, "to lock: %d\n", p.Locked)
 	}
-	if n := p.Actions[plan.Conflict] + p.Actions[plan.Broken]; n > 0 {
+	if n := p.Actions[plan.Conflict] + p.Actions[plan.Broken] + p.Actions[plan.Refused]; n > 0 {
 		fmt.Fprintf(&b, "not possible: %d\n", n)
 	}
 	for _, line := range p.Problems {

@@ -92,7 +92,7 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 		switch s.Action {
 		case plan.Conflict:
 			t.failure(told, dray.StepReport{Step: s, Err: conflict(t.Verb, s, "use --overwrite update to replace it")})
-		case plan.Broken:
+		case plan.Broken, plan.Refused:
 			t.failure(told, dray.StepReport{Step: s, Err: s.Problem.Err()})
 		default:
 			t.good++

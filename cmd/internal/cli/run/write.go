@@ -141,7 +141,7 @@ func showPlan(a *app.App, p plan.Plan, w Writing) error {
 		switch s.Action {
 		case plan.Conflict:
 			failures = append(failures, conflict(p.Verb, s, w.Instead))
-		case plan.Broken:
+		case plan.Broken, plan.Refused:
 			failures = append(failures, s.Problem.Err())
 		}
 	}
@@ -196,7 +196,7 @@ func showReport(
 }
 
 // refused reports whether a step cannot be done.
-func refused(s plan.Step) bool { return s.Action == plan.Conflict || s.Action == plan.Broken }
+func refused(s plan.Step) bool { return s.Action == plan.Conflict || s.Impossible() }
 
 // tellFailures prints a line for each step that failed, or for err if no step has failed.
 func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted bool) []error {

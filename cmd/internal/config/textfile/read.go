@@ -1,4 +1,4 @@
-package config
+package textfile
 
 import (
 	"bufio"
@@ -9,17 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/drayage/dray/fault"
 )
-
-// maxFile is the largest configuration file, in bytes.
-const maxFile = 1 << 20
 
 // Open opens a file that the user named, for op, such as "read list". The error is Invalid and names the file.
 // It says at once that path is a directory.
@@ -39,11 +35,11 @@ func Open(op, path string) (*os.File, error) {
 	} else if errors.Is(err, fs.ErrNotExist) {
 		hint = "correct the path, or create the file"
 	}
-	return nil, &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: bare(err), Hint: hint}
+	return nil, &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: Bare(err), Hint: hint}
 }
 
-// readFile reads a file of at most limit bytes of UTF-8, without its byte order mark.
-func readFile(op, path string, limit int64) ([]byte, error) {
+// Read reads a file of at most limit bytes of UTF-8, without its byte order mark.
+func Read(op, path string, limit int64) ([]byte, error) {
 	f, err := Open(op, path)
 	if err != nil {
 		return nil, err
@@ -61,7 +57,7 @@ func ReadAll(op string, r io.Reader, name string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	switch {
 	case err != nil:
-		return bad(bare(err), "")
+		return bad(Bare(err), "")
 	case int64(len(data)) > limit:
 		return bad(fmt.Errorf("the file is longer than %d MiB", limit>>20), "name another file, or divide it")
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
@@ -69,7 +65,7 @@ func ReadAll(op string, r io.Reader, name string, limit int64) ([]byte, error) {
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
-		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8 text", "save the file as UTF-8 text")
+		return nil, BadLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8 text", "save the file as UTF-8 text")
 	}
 	return data, nil
 }
@@ -89,9 +85,9 @@ func firstInvalid(data []byte) int {
 	return -1
 }
 
-// isYAML reports whether data is YAML, from the ending of name or from the first word that is not a
+// IsYAML reports whether data is YAML, from the ending of name or from the first word that is not a
 // comment. begins reports whether a first word occurs only in YAML.
-func isYAML(name string, data []byte, begins func(first string) bool) bool {
+func IsYAML(name string, data []byte, begins func(first string) bool) bool {
 	for _, end := range []string{".yaml", ".yml", ".json"} {
 		if strings.HasSuffix(strings.ToLower(name), end) {
 			return true
@@ -99,7 +95,7 @@ func isYAML(name string, data []byte, begins func(first string) bool) bool {
 	}
 	yes := false
 	// An error can only be an overlong line, which the later reading of data reports.
-	_ = eachLine(data, name, func(_ int, words []string) error {
+	_ = EachLine(data, name, func(_ int, words []string) error {
 		first := words[0]
 		yes = first == "---" || first[0] == '{' || first[0] == '[' || begins(first)
 		return io.EOF
@@ -107,10 +103,10 @@ func isYAML(name string, data []byte, begins func(first string) bool) bool {
 	return yes
 }
 
-// eachLine calls visit with the words of each line that has any, without comments.
-func eachLine(data []byte, name string, visit func(line int, words []string) error) error {
+// EachLine calls visit with the words of each line that has any, without comments.
+func EachLine(data []byte, name string, visit func(line int, words []string) error) error {
 	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxListLine)
+	lines.Buffer(nil, MaxLine)
 	n := 0
 	for lines.Scan() {
 		n++
@@ -126,31 +122,22 @@ func eachLine(data []byte, name string, visit func(line int, words []string) err
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return badLine(name, n+1, "the line is longer than 64 KiB", "")
+		return BadLine(name, n+1, "the line is longer than 64 KiB", "")
 	}
 	return nil
 }
 
-// maxListLine is the longest line of a text list, in bytes.
-const maxListLine = 64 << 10
+// MaxLine is the longest line of a list, in bytes.
+const MaxLine = 64 << 10
 
-// Variable returns the value of the environment variable name. setting is the key that names it. The
-// error is Invalid if the variable is not set.
-func Variable(env func(string) string, setting, name string) (string, error) {
-	if v := env(name); v != "" {
-		return v, nil
-	}
-	err := errors.New("the environment variable " + name + " is not set")
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: err}
+// BadLine returns the error "map.txt:7: invalid: cause".
+func BadLine(name string, line int, cause, hint string) error {
+	at := name + ":" + strconv.Itoa(line)
+	return &fault.Fault{Kind: fault.Invalid, Name: at, Hint: hint, Err: errors.New(cause)}
 }
 
-// badLine returns the error "map.txt:7: invalid: cause", in the form of bad.
-func badLine(name string, line int, cause, hint string) error {
-	return parser{path: name}.bad(&yaml.Node{Line: line}, cause, hint)
-}
-
-// bare returns err without its path, because the Fault around it contains the path.
-func bare(err error) error {
+// Bare returns err without its path, because the Fault around it contains the path.
+func Bare(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}

@@ -1,0 +1,6 @@
+// Package admit asks the gate of a run about the images that its steps would move.
+//
+// Files, in the order of the walk:
+//
+//	admit.go  the steps of a plan, and what the gate says about each
+package admit
