@@ -200,7 +200,7 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 			continue
 		case err == nil:
 			return "", p.refused(ctx, c, a, reference)
-		case !ask.Passing(err):
+		case !ask.Passing(err), p.r.Single:
 			return "", err
 		}
 		if fault.Is(err, fault.Unavailable) && p.holds(ctx, reference) {

@@ -23,20 +23,25 @@ const maxReferrers = 10_000
 // does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
 // Compatibility). It believes an answer only if it is a list of referrers, see unlisted.
 func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
-	c, err := r.referrersCall(d)
-	if err != nil {
-		return nil, err
-	}
-	if !r.taught.has(noReferrers) {
-		list, a, err := r.referrersByAPI(ctx, c, d)
-		if err != nil || a.has {
-			return list, err
-		}
-		if a.lacks {
-			r.taught.learn(noReferrers)
-		}
+	list, has, err := r.ReferrersByAPI(ctx, d)
+	if err != nil || has {
+		return list, err
 	}
 	return r.referrersByTag(ctx, d)
+}
+
+// ReferrersByAPI is Referrers without the referrers tag. has is false if the registry does not have the
+// API, or does not have it for d.
+func (r *Reader) ReferrersByAPI(ctx context.Context, d oci.Descriptor) (list []oci.Descriptor, has bool, err error) {
+	c, err := r.referrersCall(d)
+	if err != nil || r.taught.has(noReferrers) {
+		return nil, false, err
+	}
+	list, a, err := r.referrersByAPI(ctx, c, d)
+	if a.lacks {
+		r.taught.learn(noReferrers)
+	}
+	return list, a.has, err
 }
 
 // HasReferrers asks whether the registry has the referrers API, and judges its answer as Referrers
@@ -156,10 +161,10 @@ func unlisted(a *wire.Answer, d oci.Descriptor) bool {
 	return body["manifests"] == nil || own != "" && own != oci.TypeIndex || oci.Sum(a.Raw) == d.Digest
 }
 
-// referrersByTag reads the referrers tag: the digest of d with "-" in place of ":". GitLab takes
-// this tag for the digest, and answers with d itself.
+// referrersByTag reads the referrers tag. GitLab takes this tag for the digest, and answers with d
+// itself.
 func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
-	doc, err := r.document(ctx, "list referrers of", strings.Replace(string(d.Digest), ":", "-", 1))
+	doc, err := r.document(ctx, "list referrers of", oci.ReferrersTag(d.Digest))
 	switch {
 	case fault.Is(err, fault.NotFound), reason.IsPage(err):
 		return nil, nil
