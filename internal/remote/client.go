@@ -87,7 +87,7 @@ type Client struct {
 	dock    *push.Dock
 	// subjects brings together those that list documents below their subjects.
 	subjects subject.Desk
-	pieces  sync.Pool // buffers that bodies are copied through; see wire.New
+	pieces   sync.Pool // buffers that bodies are copied through; see wire.New
 
 	mu    sync.Mutex
 	hosts map[string]*registry

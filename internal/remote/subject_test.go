@@ -320,6 +320,41 @@ func TestAListThatCannotBeChangedIsAnErrorThatNamesTheReferrer(t *testing.T) {
 	}
 }
 
+// ECR takes some manifests with a subject and not others.
+func TestAReferrerThatTheRegistryDoesNotTakeIsNamedWithItsSubject(t *testing.T) {
+	for name, tt := range map[string]struct {
+		f    *hostile.Fault
+		tags []string
+		want string
+	}{
+		"ecr":          {hostile.Error(405, "UNSUPPORTED", "Invalid JSON syntax"), nil, "takes no referrer of this form"},
+		"ecr by tag":   {hostile.Error(405, "UNSUPPORTED", "Invalid JSON syntax"), []string{"sha256-abc.sig"}, "takes no referrer of this form"},
+		"old":          {hostile.Error(400, "MANIFEST_INVALID", "manifest invalid"), nil, "takes no referrer of this form"},
+		"bare":         {hostile.Status(501, nil, ""), nil, "takes no referrer of this form"},
+		"read-only":    {hostile.Error(405, "UNSUPPORTED_", "the registry is read-only"), nil, "read-only"},
+		"another name": {hostile.Error(400, "NAME_INVALID", "no such name"), nil, "no such name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{tt.f.On("PUT", testbed.Manifest)}, func(b *bench) {
+				img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+				doc := referrers(b, b.r, img.Root, 1)[0]
+				_, err := b.repo.PutDocument(b.Context(), doc, tt.tags...)
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					b.Fatalf("%v; want %q", err, tt.want)
+				}
+				if !strings.HasPrefix(tt.want, "takes") {
+					return
+				}
+				wantKind(b, err, fault.Refused)
+				if !strings.Contains(err.Error(), sbomType+", of "+string(img.Root.Digest)) || !strings.Contains(fault.HintOf(err), "--referrers=false") {
+					b.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+				}
+				b.count("PUT", testbed.Manifest, 1)
+			})
+		})
+	}
+}
+
 func TestATagOfTheReferrersThatIsSomethingElseIsNotReplaced(t *testing.T) {
 	bubble(t, nil, func(b *bench) {
 		img := testbed.Index(b, b.r, "app", "v1", 2)

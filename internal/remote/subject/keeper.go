@@ -119,13 +119,11 @@ func (w *writing) round(ctx context.Context) error {
 		return nil
 	}
 	for _, d := range w.queue.all() {
-		if err := now.add(d); err != nil {
-			return err
-		}
+		now.add(d)
 	}
-	doc, err := now.document()
-	if err != nil {
-		return w.call.Fault(fault.TooLarge, "remove referrers that nobody needs any more", fmt.Errorf("the list under %s: %w", w.tag, err))
+	doc, ok := now.document()
+	if !ok {
+		return w.tooLong()
 	}
 	_, err = w.Put.PutDocument(ctx, doc, w.tag)
 	switch {
@@ -178,10 +176,11 @@ func (w *writing) read(ctx context.Context) (*list, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := parse(doc, w.doc.Subject.Digest)
-	if err != nil {
+	l, ok := parse(doc, w.doc.Subject.Digest)
+	if !ok {
 		return nil, w.call.Fault(fault.Conflict, "remove this tag, or copy the image to a registry with the referrers API",
-			fmt.Errorf("the tag %s cannot list what refers to the image: %w", w.tag, err))
+			fmt.Errorf("the registry has no referrers API, and the tag %s points to something else than the list that "+
+				"takes its place: %s of type %s", w.tag, doc.Digest, doc.MediaType))
 	}
 	return l, nil
 }
@@ -228,11 +227,11 @@ func (w *writing) prune(ctx context.Context, l *list, cause error) error {
 	case gone == 0, !have[w.doc.Digest]:
 		return cause
 	}
-	doc, err := l.document()
-	if err != nil {
-		return err
+	doc, ok := l.document()
+	if !ok {
+		return w.tooLong()
 	}
-	if _, err = w.Put.PutDocument(ctx, doc, w.tag); err != nil {
+	if _, err := w.Put.PutDocument(ctx, doc, w.tag); err != nil {
 		return err
 	}
 	w.put, w.last = doc, l
@@ -241,19 +240,18 @@ func (w *writing) prune(ctx context.Context, l *list, cause error) error {
 	return w.settle(ctx, 0)
 }
 
+func (w *writing) tooLong() error {
+	return w.call.Fault(fault.TooLarge, "remove referrers that nobody needs any more",
+		fmt.Errorf("the list under %s has more than %d entries or %d MiB", w.tag, maxEntries, oci.MaxDocument>>20))
+}
+
 // failed returns err as the error of the document whose subject does not list it.
 func (w *writing) failed(ctx context.Context, err error) error {
 	var f *fault.Fault
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil || !fault.Is(err, fault.Conflict) || errors.As(err, &f) && f.Op == w.call.Op {
 		return w.call.Stopped(ctx, err)
-	case errors.As(err, &f) && f.Op == w.call.Op:
-		return err
 	}
-	hint := fault.HintOf(err)
-	if fault.Is(err, fault.Conflict) {
-		hint = "let the registry move tags that begin with sha256-, or copy the image to a registry with the referrers API"
-	}
-	return w.call.Fault(fault.KindOf(err), hint,
-		fmt.Errorf("the registry has no referrers API, and the list under %s cannot be changed: %w", w.tag, err))
+	return w.call.Fault(fault.Conflict, "let the registry move tags that begin with "+w.doc.Subject.Digest.Algorithm().String()+
+		"-, or copy the image to a registry with the referrers API",
+		fmt.Errorf("the registry has no referrers API, and does not change the tag that takes its place: %w", err))
 }

@@ -2,8 +2,6 @@ package subject
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/drayage/dray/oci"
@@ -19,53 +17,44 @@ type list struct {
 	digests []oci.Digest // of entries
 }
 
-// parse returns the list that doc holds. doc may also be something else: a registry may take the tag
-// for the digest, and somebody may use it for an image.
-func parse(doc oci.Document, subject oci.Digest) (*list, error) {
+// parse returns the list that doc holds. ok is false if doc is something else: a registry may take the
+// tag for the digest of subject, and somebody may use it for an image.
+func parse(doc oci.Document, subject oci.Digest) (l *list, ok bool) {
 	if doc.MediaType != oci.TypeIndex || doc.Digest == subject {
-		return nil, fmt.Errorf("it points to something else, %s of type %s", doc.Digest, doc.MediaType)
+		return nil, false
 	}
-	l := &list{}
-	if err := json.Unmarshal(doc.Raw, &l.fields); err != nil {
-		return nil, err
+	l = empty()
+	var index struct {
+		Manifests []json.RawMessage `json:"manifests"`
 	}
-	if raw, ok := l.fields["manifests"]; ok {
-		if err := json.Unmarshal(raw, &l.entries); err != nil {
-			return nil, err
-		}
+	if json.Unmarshal(doc.Raw, &l.fields) != nil || json.Unmarshal(doc.Raw, &index) != nil {
+		return nil, false
 	}
-	for _, raw := range l.entries {
+	for _, raw := range index.Manifests {
 		var d oci.Descriptor
-		if err := json.Unmarshal(raw, &d); err != nil {
-			return nil, err
+		if json.Unmarshal(raw, &d) != nil {
+			return nil, false
 		}
-		l.digests = append(l.digests, d.Digest)
+		l.entries, l.digests = append(l.entries, raw), append(l.digests, d.Digest)
 	}
-	if l.has(subject) {
-		return nil, errors.New("it points to an index with the image itself, which is no list of what refers to it")
-	}
-	return l, nil
+	return l, !l.has(subject)
 }
 
-func empty() *list { return &list{fields: map[string]json.RawMessage{}} }
+func empty() *list { return &list{fields: map[string]json.RawMessage{}, entries: []json.RawMessage{}} }
 
 func (l *list) has(d oci.Digest) bool { return slices.Contains(l.digests, d) }
 
-func (l *list) add(d oci.Descriptor) error {
-	if l.has(d.Digest) {
-		return nil
-	}
+func (l *list) add(d oci.Descriptor) {
 	raw, err := json.Marshal(d)
-	if err != nil {
-		return err
+	if err != nil || l.has(d.Digest) {
+		return
 	}
 	l.entries, l.digests = append(l.entries, raw), append(l.digests, d.Digest)
-	return nil
 }
 
 // keep removes the entries that are not in have.
 func (l *list) keep(have map[oci.Digest]bool) {
-	var entries []json.RawMessage
+	entries := []json.RawMessage{}
 	for i, d := range l.digests {
 		if have[d] {
 			entries = append(entries, l.entries[i])
@@ -75,26 +64,21 @@ func (l *list) keep(have map[oci.Digest]bool) {
 	l.digests = slices.DeleteFunc(l.digests, func(d oci.Digest) bool { return !have[d] })
 }
 
-// document returns the list as a document.
-func (l *list) document() (oci.Document, error) {
-	switch {
-	case len(l.entries) > maxEntries:
-		return oci.Document{}, fmt.Errorf("it has more than %d entries", maxEntries)
-	case l.entries == nil:
-		l.entries = []json.RawMessage{}
+// document returns the list as a document. ok is false if it is too long to be one.
+func (l *list) document() (doc oci.Document, ok bool) {
+	if len(l.entries) > maxEntries {
+		return oci.Document{}, false
 	}
 	all, err := json.Marshal(l.entries)
 	if err != nil {
-		return oci.Document{}, err
+		return oci.Document{}, false
 	}
 	l.fields["schemaVersion"], l.fields["mediaType"] = json.RawMessage("2"), json.RawMessage(`"`+oci.TypeIndex+`"`)
 	l.fields["manifests"] = all
 	raw, err := json.Marshal(l.fields)
 	if err != nil {
-		return oci.Document{}, err
+		return oci.Document{}, false
 	}
-	if len(raw) > oci.MaxDocument {
-		return oci.Document{}, fmt.Errorf("it is longer than %d MiB", oci.MaxDocument>>20)
-	}
-	return oci.Parse(oci.Descriptor{MediaType: oci.TypeIndex}, raw)
+	doc, err = oci.Parse(oci.Descriptor{MediaType: oci.TypeIndex}, raw)
+	return doc, err == nil
 }
