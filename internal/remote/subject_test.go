@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -76,7 +77,7 @@ func TestF57ARegistryWithoutTheAPIListsAReferrerUnderATag(t *testing.T) {
 		}
 		for i, d := range all {
 			if d.Digest != docs[i].Digest || d.Size != docs[i].Size || d.MediaType != oci.TypeManifest ||
-				d.ArtifactType != sbomType || d.Annotations["n"] != fmt.Sprint(i) {
+				d.ArtifactType != sbomType || d.Annotations["n"] != strconv.Itoa(i) {
 				b.Errorf("%+v", d)
 			}
 		}
@@ -424,6 +425,50 @@ func TestF57ALostAnswerToAListIsReadAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestThatThereIsNoReferrersAPIIsLearnedOnce(t *testing.T) {
+	for name, f := range map[string]*hostile.Fault{
+		"404":             hostile.Status(404, nil, ""),
+		"404 UNSUPPORTED": hostile.Error(404, "UNSUPPORTED", "no"),
+		"405":             hostile.Status(405, nil, ""),
+		"501":             hostile.Error(501, "UNSUPPORTED", "no"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{f.On("GET", testbed.Referrer)}, func(b *bench) {
+				img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+				b.r.Reset()
+				for range 3 {
+					_, err := b.repo.Referrers(b.Context(), img.Root)
+					must(b, err)
+				}
+				b.count("GET", testbed.Referrer, 1)
+			})
+		})
+	}
+	one := hostile.Error(404, "MANIFEST_UNKNOWN", "this one").On("GET", testbed.Referrer)
+	bubble(t, []*hostile.Fault{one}, func(b *bench) { // says nothing of others
+		for range 3 {
+			_, err := b.repo.Referrers(b.Context(), oci.Descriptor{MediaType: oci.TypeManifest, Digest: oci.Sum([]byte("x"))})
+			must(b, err)
+		}
+		b.count("GET", testbed.Referrer, 3)
+	})
+}
+
+func TestMoreReferrersThanAreListedAreRefusedByTagToo(t *testing.T) {
+	entries := make([]string, 10_001)
+	for i := range entries {
+		entries[i] = fmt.Sprintf(`{"mediaType":%q,"digest":"sha256:%064x","size":1}`, oci.TypeManifest, i)
+	}
+	many := hostile.OtherManifest(oci.TypeIndex, []byte(`{"schemaVersion":2,"manifests":[`+strings.Join(entries, ",")+`]}`))
+	bubble(t, []*hostile.Fault{many}, func(b *bench) {
+		_, err := b.repo.Referrers(b.Context(), oci.Descriptor{MediaType: oci.TypeManifest, Digest: oci.Sum([]byte("x"))})
+		wantKind(b, err, fault.TooLarge)
+		if !strings.Contains(fault.HintOf(err), "--referrers=false") {
+			b.Error(fault.HintOf(err))
+		}
+	})
 }
 
 func TestDigestsOfAnotherAlgorithmHaveAReferrersTagToo(t *testing.T) {

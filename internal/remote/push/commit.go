@@ -278,7 +278,8 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 		p.r.known.disown(p.doc.Blobs)
 		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content that the manifest refers to: %w", err))
 	case p.refusesSubject(a, reference):
-		return c.Fault(fault.Refused, "copy the image to a registry that takes them, or leave referrers out with --referrers=false",
+		return c.Fault(fault.Refused,
+			"copy the image to a registry that takes them, or leave referrers out with --referrers=false",
 			fmt.Errorf("this registry takes no referrer of this form (%s, of %s): %w",
 				cmp.Or(p.doc.AsReferrer().ArtifactType, p.doc.MediaType), p.doc.Subject.Digest, reason.CauseOf(err)))
 	case ref.Digest(reference) == nil:

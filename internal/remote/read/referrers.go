@@ -65,15 +65,16 @@ func (r *Reader) referrersCall(d oci.Descriptor) (*wire.Call, error) {
 // referrers, such as a web page.
 type api struct {
 	has   bool
-	lacks bool // the registry does not know the path; of an unknown repository it has a code
+	lacks bool // the registry does not have it, for whatever document
 	open  bool // the answer does not tell
 }
 
 // refusal returns what a refusal says about the API.
 func refusal(a *wire.Answer) api {
 	code, _ := a.Problem()
+	unknown := a.Status == http.StatusNotFound && (code == "" || a.Says("UNSUPPORTED"))
 	return api{
-		lacks: a.Status == http.StatusNotFound && code == "" && !a.Away,
+		lacks: !a.Away && (unknown || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusNotImplemented),
 		open: a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN") ||
 			a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest,
 	}
@@ -109,7 +110,7 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 		}
 		all = append(all, doc.Documents...)
 		if len(all) > maxReferrers {
-			return nil, api{}, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d referrers", maxReferrers))
+			return nil, api{}, r.tooMany(d)
 		}
 		next, err := r.nextReferrers(ctx, c, a, asked)
 		if err != nil {
@@ -121,6 +122,13 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 		}
 		c = next
 	}
+}
+
+// tooMany returns the error of a document with more than maxReferrers referrers.
+func (r *Reader) tooMany(d oci.Descriptor) error {
+	return &fault.Fault{Kind: fault.TooLarge, Op: "list referrers of", Name: r.BlobName(d),
+		Hint: "remove referrers that nobody needs any more, or leave them out with --referrers=false",
+		Err:  fmt.Errorf("more than %d referrers", maxReferrers)}
 }
 
 // nextReferrers returns the request for the page after a, or nil if there is none.
@@ -172,6 +180,8 @@ func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.De
 		return nil, err
 	case doc.MediaType != oci.TypeIndex, doc.Digest == d.Digest:
 		return nil, nil
+	case len(doc.Documents) > maxReferrers:
+		return nil, r.tooMany(d)
 	}
 	return r.foreign(ctx, d, doc.Documents)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -236,7 +237,8 @@ func (w *writing) prune(ctx context.Context, l *list, cause error) error {
 	}
 	w.put, w.last = doc, l
 	w.Observe.Tell(event.Event{Kind: event.Noted, Host: w.Host.Name, Name: w.call.Name, Count: gone,
-		Text: fmt.Sprintf("the list under %s named %d that the registry does not have any more; they are left out", w.tag, gone)})
+		Text: fmt.Sprintf("the list under %s named %d that the registry does not have any more; they are left out",
+			w.tag, gone)})
 	return w.settle(ctx, 0)
 }
 
@@ -251,7 +253,8 @@ func (w *writing) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil || !fault.Is(err, fault.Conflict) || errors.As(err, &f) && f.Op == w.call.Op {
 		return w.call.Stopped(ctx, err)
 	}
-	return w.call.Fault(fault.Conflict, "let the registry move tags that begin with "+w.doc.Subject.Digest.Algorithm().String()+
+	algorithm, _, _ := strings.Cut(w.tag, "-")
+	return w.call.Fault(fault.Conflict, "let the registry move tags that begin with "+algorithm+
 		"-, or copy the image to a registry with the referrers API",
 		fmt.Errorf("the registry has no referrers API, and does not change the tag that takes its place: %w", err))
 }
