@@ -3,7 +3,6 @@ package oci
 import (
 	"cmp"
 	"encoding/json"
-	"strings"
 )
 
 // AsReferrer returns the descriptor with which a list of referrers names d: it has the artifact type
@@ -28,18 +27,4 @@ func (d Document) AsReferrer() Descriptor {
 // manifests and indexes; in other documents, the field means nothing to them.
 func (d Document) HasListedSubject() bool {
 	return d.Subject != nil && (d.MediaType == TypeManifest || d.MediaType == TypeIndex)
-}
-
-// ReferrersTag returns the tag that lists what refers to subject at a registry without the referrers
-// API: the algorithm and the first 64 characters of the sum (distribution-spec v1.1.1 §Referrers Tag
-// Schema).
-func ReferrersTag(subject Digest) string {
-	algorithm, sum, _ := strings.Cut(string(subject), ":")
-	algorithm = strings.Map(func(c rune) rune {
-		if c == '+' {
-			return '-'
-		}
-		return c
-	}, algorithm)
-	return algorithm[:min(len(algorithm), 32)] + "-" + sum[:min(len(sum), 64)]
 }

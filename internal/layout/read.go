@@ -131,7 +131,7 @@ func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor
 	if err != nil {
 		return nil, err
 	}
-	fallback := oci.ReferrersTag(s.Digest)
+	fallback := oci.FallbackTag(s.Digest)
 	var out []oci.Descriptor
 	listed, seen := map[oci.Digest]bool{}, map[oci.Digest]bool{}
 	add := func(r oci.Descriptor) {

@@ -51,7 +51,7 @@ func listed(b *bench, subject oci.Descriptor) (all []oci.Descriptor) {
 func list(b *bench, subject oci.Descriptor) []byte {
 	b.Helper()
 	var raw bytes.Buffer
-	b.r.Direct(b, "GET", "/v2/app/manifests/"+oci.ReferrersTag(subject.Digest), nil, nil, &raw)
+	b.r.Direct(b, "GET", "/v2/app/manifests/"+oci.FallbackTag(subject.Digest), nil, nil, &raw)
 	return raw.Bytes()
 }
 
@@ -115,7 +115,7 @@ func TestWhatOthersWroteInTheListStaysAsItIs(t *testing.T) {
 		docs := referrers(b, b.r, img.Root, 2)
 		b.r.Manifest(b, "app", "", oci.TypeManifest, docs[0].Raw)
 		entry := fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d,"x-own":[1.50]}`, oci.TypeManifest, docs[0].Digest, docs[0].Size)
-		b.r.Manifest(b, "app", oci.ReferrersTag(img.Root.Digest), oci.TypeIndex,
+		b.r.Manifest(b, "app", oci.FallbackTag(img.Root.Digest), oci.TypeIndex,
 			[]byte(`{"schemaVersion":2,"mediaType":"`+oci.TypeIndex+`","manifests":[`+entry+`],"annotations":{"by":"somebody"}}`))
 		_, err := b.repo.PutDocument(b.Context(), docs[1])
 		must(b, err)
@@ -184,7 +184,7 @@ func TestAnAPIThatListsAReferrerLateIsWaitedFor(t *testing.T) {
 func lists(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if e := testbed.Parse(q.URL.Path); e.Kind == testbed.Referrer {
-			q.URL.Path = "/v2/" + e.Repo + "/manifests/" + oci.ReferrersTag(oci.Digest(e.Ref))
+			q.URL.Path = "/v2/" + e.Repo + "/manifests/" + oci.FallbackTag(oci.Digest(e.Ref))
 		}
 		next.ServeHTTP(w, q)
 	})
@@ -262,7 +262,7 @@ func TestAClientThatAlwaysReplacesTheListIsGivenUp(t *testing.T) {
 		other = []byte(`{"schemaVersion":2,"mediaType":"` + oci.TypeIndex + `","manifests":[` + string(entry) + `]}`)
 		_, err = b.repo.PutDocument(b.Context(), docs[1])
 		wantKind(b, err, fault.Conflict)
-		if !strings.Contains(err.Error(), "other clients replaced the list under "+oci.ReferrersTag(img.Root.Digest)+" 20 times") {
+		if !strings.Contains(err.Error(), "other clients replaced the list under "+oci.FallbackTag(img.Root.Digest)+" 20 times") {
 			b.Error(err)
 		}
 	}, func(o *testbed.Options, _ *remote.Options) {
@@ -308,7 +308,7 @@ func TestAListThatCannotBeChangedIsAnErrorThatNamesTheReferrer(t *testing.T) {
 				doc := referrers(b, b.r, img.Root, 1)[0]
 				_, err := b.repo.PutDocument(b.Context(), doc)
 				wantKind(b, err, tt.kind)
-				for _, want := range []string{"list referrer 127.0.0.1:5000/app@" + string(doc.Digest), tt.says, oci.ReferrersTag(img.Root.Digest)} {
+				for _, want := range []string{"list referrer 127.0.0.1:5000/app@" + string(doc.Digest), tt.says, oci.FallbackTag(img.Root.Digest)} {
 					if !strings.Contains(err.Error(), want) {
 						b.Errorf("%v; want %q", err, want)
 					}
@@ -360,7 +360,7 @@ func TestATagOfTheReferrersThatIsSomethingElseIsNotReplaced(t *testing.T) {
 	bubble(t, nil, func(b *bench) {
 		img := testbed.Index(b, b.r, "app", "v1", 2)
 		doc := referrers(b, b.r, img.Root, 1)[0]
-		tag := oci.ReferrersTag(img.Root.Digest)
+		tag := oci.FallbackTag(img.Root.Digest)
 		other := testbed.Random(b, b.r, "app", tag, testbed.RandomOptions{Seed: 7})
 		_, err := b.repo.PutDocument(b.Context(), doc)
 		wantKind(b, err, fault.Conflict)
@@ -473,7 +473,7 @@ func TestMoreReferrersThanAreListedAreRefusedByTagToo(t *testing.T) {
 
 func TestDigestsOfAnotherAlgorithmHaveAReferrersTagToo(t *testing.T) {
 	d := oci.Digest("sha512:" + strings.Repeat("0123456789abcdef", 8))
-	if got, want := oci.ReferrersTag(d), "sha512-"+strings.Repeat("0123456789abcdef", 4); got != want {
+	if got, want := oci.FallbackTag(d), "sha512-"+strings.Repeat("0123456789abcdef", 4); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

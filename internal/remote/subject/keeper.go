@@ -70,12 +70,12 @@ func (k *Keeper) listed(ctx context.Context, doc oci.Document) (listed, has bool
 }
 
 func (k *Keeper) call(doc oci.Document) *wire.Call {
-	return k.Call("list referrer", "PUT", "/manifests/"+oci.ReferrersTag(doc.Subject.Digest), k.At(string(doc.Digest)))
+	return k.Call("list referrer", "PUT", "/manifests/"+oci.FallbackTag(doc.Subject.Digest), k.At(string(doc.Digest)))
 }
 
 // add adds doc to the list that the referrers tag points to.
 func (k *Keeper) add(ctx context.Context, c *wire.Call, doc oci.Document) error {
-	tag := oci.ReferrersTag(doc.Subject.Digest)
+	tag := oci.FallbackTag(doc.Subject.Digest)
 	q, leave := k.Desk.join(key{k.Repo, tag}, doc.AsReferrer())
 	defer leave()
 	if err := q.turn.Enter(ctx); err != nil {
