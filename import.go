@@ -75,7 +75,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Overwrite: cmp.Or(req.Overwrite, plan.Refuse),
 		Hold:      req.Hold,
 		Backup:    req.Backup,
-		Referrers: req.Referrers,
+		Referrers: req.Referrers.Or(d.referrers),
 		Platforms: req.Platforms,
 		Map:       req.Map,
 	}

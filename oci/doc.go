@@ -23,6 +23,7 @@
 //
 //	locks.go     what a registry forbids to do with a tag
 //	listed.go    a tag in a listing
+//	referrer.go  how a document is listed below its subject
 //	trim.go      some platforms of an index
 //	platform.go  platforms, as people write them
 //	document.go  manifests and indexes, read once

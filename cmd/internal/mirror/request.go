@@ -42,6 +42,8 @@ func workOf(d *dray.Dray, rule config.Mirror, now time.Time, obs event.Observer)
 	if rule.Rehash {
 		t.Proof = dray.Hashed
 	}
+	t.Referrers = rule.Referrers
+	t.Referrers.Mode = cmp.Or(t.Referrers.Mode, plan.ReferrersSync)
 	if rule.Backup != "" {
 		t.Backup = plan.Backup{Template: rule.Backup, Date: now.UTC().Format("20060102")}
 	}
@@ -89,6 +91,7 @@ func batch(
 ) (*dray.BatchRequest, error) {
 	b := &dray.BatchRequest{
 		Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each, SkipBroken: t.SkipBroken, Proof: t.Proof,
+		Referrers: t.Referrers,
 	}
 	for _, image := range rule.Images {
 		from, _, err := d.EntryNames(dray.BatchEntry{Source: image, Targets: []string{"localhost/x"}}, "localhost", obs)
