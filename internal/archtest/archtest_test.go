@@ -51,6 +51,7 @@ var may = map[string]string{
 	"internal/remote/feed":    "fault internal/ledger internal/remote/limit oci",
 	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
 
+	"internal/archive":  "fault",
 	"internal/layout":   "event fault oci ref",
 	"internal/registry": "fault oci ref",
 
