@@ -9,11 +9,17 @@ import (
 
 // The transports of ends on disk. Each is the Host of a Repo whose Dir is a directory or a file.
 const (
-	Layout = "oci:" // an OCI image layout in a directory
+	Layout        = "oci:"            // an OCI image layout in a directory
+	Archive       = "oci-archive:"    // an OCI image layout in a tar archive
+	DockerArchive = "docker-archive:" // a tar archive as docker save writes it
+	Directory     = "dir:"            // a directory with the files of one image, as skopeo writes it
 )
 
 // transports are the transports of ends on disk, as a name begins with them.
-var transports = []string{Layout}
+var transports = []string{Layout, Archive, DockerArchive, Directory}
+
+// Stream is the Dir of an archive that is the standard input or the standard output.
+const Stream = "-"
 
 // CutTransport removes what other tools write before a name at a registry: "docker://", and "oci://" if a host with
 // a dot or a port, or localhost, follows it. Helm and Flux write oci:// so, while "oci:DIR" is a layout.
@@ -84,7 +90,7 @@ func noHost(s string) error {
 var (
 	layouts = []string{"ocidir", "oci-dir", "oci-layout"}
 	others  = []string{
-		"dir", "docker-archive", "oci-archive", "docker-daemon", "containers-storage", "ostree", "sif",
+		"docker-daemon", "containers-storage", "ostree", "sif",
 		"tarball", "docker-tar", "podman", "containerd", "atomic", "openshift", "singularity", "file",
 	}
 )
