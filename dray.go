@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -76,6 +78,11 @@ type Config struct {
 	// Cloud is used to ask Amazon ECR's own API: for Settings.Create, for immutable tags, and for
 	// listings with digests. If Cloud.Env is nil, dray does not ask that API.
 	Cloud credential.Cloud
+
+	// Input and Output are the standard input and output, for archives that are named "-", as in
+	// "oci-archive:-". Without them such a name is an error. A Dray reads Input once.
+	Input  io.Reader
+	Output io.Writer
 
 	// Requests receives each HTTP exchange with a registry after it has ended. nil ignores them.
 	Requests event.Requests
@@ -177,6 +184,8 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		base: &place.Base{
 			Remote:   client,
 			Engine:   engine,
+			Ends:     &ends.Reading{Input: c.Input},
+			Output:   c.Output,
 			Requests: c.Requests,
 			Here:     in.Local,
 			Images:   c.Limits.Images,
@@ -193,8 +202,11 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 // For returns a Dray that shares everything with d and works for one job of dray's server.
 func (d *Dray) For(j place.Job) *Dray { return &Dray{base: d.base.For(j), names: d.names} }
 
-// Close closes the idle connections of d.
-func (d *Dray) Close() { d.base.Remote.Close() }
+// Close closes the idle connections of d, and the archives that it read.
+func (d *Dray) Close() {
+	d.base.Remote.Close()
+	_ = d.base.Ends.Close() // nothing depends on what was only read
+}
 
 // Allowances returns the limits that the registry at host is known to have: those that its operator
 // publishes, or that of Settings.RequestsPerSecond. nil means that none is known.

@@ -30,6 +30,10 @@ type Repo struct {
 // IsLayout reports whether r is on disk, and not at a registry.
 func (r Repo) IsLayout() bool { return slices.Contains(transports, r.Host) }
 
+// IsMade reports whether r is in an end on disk that is made as a whole when all its content has arrived:
+// an archive or a directory of skopeo.
+func (r Repo) IsMade() bool { return r.IsLayout() && r.Host != Layout }
+
 // In returns the repository path in the same end on disk as r; "" is the one whose names are tags.
 func (r Repo) In(path string) Repo { return Repo{Host: r.Host, Dir: r.Dir, Path: path} }
 

@@ -18,7 +18,7 @@ import (
 // copy copies one image to all ends of t and settles their steps. Ends that the source's pull limit
 // stopped are returned as a task for later.
 func (r *Run) copy(ctx context.Context, t *task) (late *task) {
-	from, err := r.open(t)
+	from, err := r.open(ctx, t)
 	if err != nil {
 		for _, e := range t.to {
 			r.settle(e, transfer.Outcome{Err: err})
@@ -35,7 +35,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		Observe:   r.session.Observe,
 	}
 	for _, e := range t.to {
-		at, err := r.session.Target(e.repo, layout.Write)
+		at, err := r.session.Target(ctx, e.repo, layout.Write)
 		if err != nil {
 			r.settle(e, transfer.Outcome{Err: err})
 			continue
@@ -93,11 +93,11 @@ func (r *Run) proof(t *task) oci.Proof {
 }
 
 // open opens the repository that t reads from.
-func (r *Run) open(t *task) (place.Repository, error) {
+func (r *Run) open(ctx context.Context, t *task) (place.Repository, error) {
 	if t.part == namesOnly {
-		return r.session.Target(t.from, layout.Write)
+		return r.session.Target(ctx, t.from, layout.Write)
 	}
-	return r.session.Source(t.from)
+	return r.session.Source(ctx, t.from)
 }
 
 // tags returns the tags of an end: first those that stay on their image, then those that move from

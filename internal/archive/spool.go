@@ -84,7 +84,10 @@ func (a *Archive) spool(ctx context.Context, plain io.Reader, in *counter) error
 	if a.file != nil {
 		defer a.file.Close() // plain reads it until then
 	}
-	a.file, a.temp = f, f.Name()
+	a.file = f
+	if os.Remove(f.Name()) != nil {
+		a.temp = f.Name() // Windows removes no open file, so Close does it
+	}
 	buf := make([]byte, 256<<10)
 	for total := int64(0); ; {
 		if err := canceled(ctx, "read archive", a.name); err != nil {
@@ -97,7 +100,7 @@ func (a *Archive) spool(ctx context.Context, plain io.Reader, in *counter) error
 				"decompress the file yourself if you trust it, and name the result")
 		}
 		if _, err := f.Write(buf[:n]); err != nil {
-			return a.failed("write temporary file "+a.temp, err)
+			return a.failed("write temporary file "+f.Name(), err)
 		}
 		if errors.Is(readErr, io.EOF) {
 			break

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
@@ -24,13 +25,14 @@ func (g *stage) folder(ctx context.Context, t *tree, files layout.Files) error {
 	if err := g.write(ctx, versionFile, []byte(versionText)); err != nil {
 		return err
 	}
+	wanted := t.around(root)
 	for _, d := range t.order {
 		doc, isDocument := t.docs[d.Digest]
 		switch {
+		case !wanted[d.Digest]:
+			continue // of the image that is replaced
 		case d.Digest == root:
 			err = g.write(ctx, rootFile, doc.Raw)
-		case isDocument && g.before[d.Digest]:
-			continue // the image that is replaced
 		case isDocument:
 			err = g.write(ctx, d.Digest.Encoded()+rootSuffix, doc.Raw)
 		default:
@@ -53,7 +55,8 @@ func (g *stage) onlyImage(t *tree) (oci.Digest, error) {
 		}
 	}
 	for _, e := range t.index.Manifests { // only something about the image is new
-		if doc := t.docs[e.Digest]; len(found) == 0 && g.before[e.Digest] && doc.Subject == nil {
+		doc, ok := t.docs[e.Digest]
+		if ok && len(found) == 0 && g.before[e.Digest] && doc.Subject == nil {
 			found = append(found, e.Digest)
 		}
 	}
@@ -62,6 +65,31 @@ func (g *stage) onlyImage(t *tree) (oci.Digest, error) {
 	}
 	return "", refused("write directory", g.end.String(), fmt.Sprintf("it holds one image, and %d were put", len(found)),
 		"write oci:DIR, which holds any number")
+}
+
+// around returns the content below root, and below the entries of the index that refer to it.
+func (t *tree) around(root oci.Digest) map[oci.Digest]bool {
+	wanted := map[oci.Digest]bool{}
+	var add func(oci.Digest)
+	add = func(d oci.Digest) {
+		if wanted[d] {
+			return
+		}
+		wanted[d] = true
+		for _, c := range slices.Concat(t.docs[d].Documents, t.docs[d].Blobs) {
+			add(c.Digest)
+		}
+	}
+	add(root)
+	for before := 0; before < len(wanted); { // a signature of an attestation comes in the second round
+		before = len(wanted)
+		for _, e := range t.index.Manifests {
+			if subject := t.docs[e.Digest].Subject; subject != nil && wanted[subject.Digest] {
+				add(e.Digest)
+			}
+		}
+	}
+	return wanted
 }
 
 // write writes a whole file into the directory.

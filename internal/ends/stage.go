@@ -87,6 +87,16 @@ func (g *stage) occupy(ctx context.Context, w *Writing) error {
 	return nil
 }
 
+// IsEmpty reports whether an end on disk holds nothing yet: it does not exist, or it is an empty file or
+// directory, or the standard output.
+func IsEmpty(end ref.Repo) bool {
+	if end.Dir == ref.Stream && end.Host != ref.Layout && end.Host != ref.Directory {
+		return true
+	}
+	empty, err := isEmpty(filepath.Clean(end.Dir))
+	return err == nil && empty
+}
+
 // isEmpty reports whether nothing is at path: no file, an empty file as mktemp makes it, or an empty
 // directory.
 func isEmpty(path string) (bool, error) {

@@ -3,10 +3,12 @@ package place
 import (
 	"cmp"
 	"context"
+	"io"
 	"time"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
@@ -25,6 +27,9 @@ type Base struct {
 	Here func(host string) (Local, bool)
 	// Guard is called before tags are set, see Job.Guard; nil allows all.
 	Guard func(context.Context, []plan.Step) error
+
+	Ends   *ends.Reading // archives and directories that are read
+	Output io.Writer     // for an archive that is the standard output; nil means that there is none
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 

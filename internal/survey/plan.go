@@ -169,7 +169,7 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 	if len(m.Rename) == 0 {
 		return tags, nil
 	}
-	at, err := s.Source(repo)
+	at, err := s.Source(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
