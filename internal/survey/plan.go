@@ -82,7 +82,9 @@ func Copy(
 			p.Notes = append(p.Notes, fmt.Sprintf(
 				"the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
 		}
-		targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
+		if targets[i].Host != ref.Directory { // has no tags
+			targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
+		}
 	}
 	return p, p.planOne(ctx, source, targets)
 }
