@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
+	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -87,6 +89,11 @@ type Config struct {
 	// does not admit is a step with the action plan.Refused, and stays where it is. A new name for an
 	// image in its own repository is not a move.
 	Gate gate.Gate
+
+	// Input and Output are the standard input and output, for archives that are named "-", as in
+	// "oci-archive:-". Without them such a name is an error. A Dray reads Input once.
+	Input  io.Reader
+	Output io.Writer
 
 	// Requests receives each HTTP exchange with a registry after it has ended. nil ignores them.
 	Requests event.Requests
@@ -190,6 +197,8 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		base: &place.Base{
 			Remote:   client,
 			Engine:   engine,
+			Ends:     &ends.Reading{Input: c.Input},
+			Output:   c.Output,
 			Requests: c.Requests,
 			Gate:     c.Gate,
 			Here:     in.Local,
@@ -215,8 +224,11 @@ func (d *Dray) For(j place.Job) *Dray {
 	return &Dray{base: d.base.For(j), names: &names, referrers: d.referrers}
 }
 
-// Close closes the idle connections of d.
-func (d *Dray) Close() { d.base.Remote.Close() }
+// Close closes the idle connections of d, and the archives that it read.
+func (d *Dray) Close() {
+	d.base.Remote.Close()
+	_ = d.base.Ends.Close() // nothing depends on what was only read
+}
 
 // Allowances returns the limits that the registry at host is known to have: those that its operator
 // publishes, or that of Settings.RequestsPerSecond. nil means that none is known.

@@ -35,7 +35,7 @@ func withoutLogin(word string) string {
 	for at >= 0 && isDigest(word[at+1:]) {
 		at = strings.LastIndexByte(word[:at], '@')
 	}
-	if at < 0 {
+	if at < 0 || isOnDisk(word) {
 		return word
 	}
 	from, isURL := 0, false
@@ -50,6 +50,13 @@ func withoutLogin(word string) string {
 		return word // a user alone
 	}
 	return word[:from] + redacted + word[at:]
+}
+
+// isOnDisk reports whether word is the name of a file or a directory, whose name may have an "@".
+func isOnDisk(word string) bool {
+	transport, rest, _ := strings.Cut(strings.TrimLeft(word, "([{"), ":")
+	onDisk := slices.Contains([]string{"oci", "oci-archive", "docker-archive", "dir"}, transport)
+	return onDisk && (!strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "///"))
 }
 
 // isDigest reports whether s begins as what follows the "@" of a name does, in a name or in a message.

@@ -30,6 +30,10 @@ type Repo struct {
 // IsLayout reports whether r is on disk, and not at a registry.
 func (r Repo) IsLayout() bool { return slices.Contains(transports, r.Host) }
 
+// IsMade reports whether r is in an end on disk that is made as a whole when all its content has arrived:
+// an archive or a directory of skopeo.
+func (r Repo) IsMade() bool { return r.IsLayout() && r.Host != Layout }
+
 // In returns the repository path in the same end on disk as r; "" is the one whose names are tags.
 func (r Repo) In(path string) Repo { return Repo{Host: r.Host, Dir: r.Dir, Path: path} }
 
@@ -266,17 +270,26 @@ func parseOnDisk(whole string) (Name, error) {
 	if isDrive(s) {
 		drive, s = s[:2], s[2:]
 	}
-	rest, dig, hasDigest := strings.Cut(s, "@")
-	if hasDigest && Digest(dig) != nil {
-		return Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "write sha256: and 64 lower-case hex digits")
+	rest, dig := s, ""
+	if i := strings.LastIndexByte(s, '@'); i >= 0 && !strings.ContainsAny(s[i:], `/\`) { // else it is part of a directory
+		if rest, dig = s[:i], s[i+1:]; Digest(dig) != nil {
+			return Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "write sha256: and 64 lower-case hex digits")
+		}
 	}
 	dir, reference, hasReference := strings.Cut(rest, ":")
 	if dir == "" || strings.ContainsRune(dir, 0) {
-		return Name{}, invalid(whole, "no directory", "write "+transport+"DIR[:TAG|@DIGEST]")
+		return Name{}, noPath(whole, transport)
 	}
-	n := Repo{Host: transport, Dir: drive + filepath.Clean(dir)}.At(dig)
+	dir = filepath.Clean(dir)
+	if i := strings.LastIndexByte(dir, '@'); i >= 0 && !strings.ContainsAny(dir[i:], `/\`) {
+		return Name{}, invalid(whole, "a digest follows @, so a name on disk cannot end in one with @", "rename "+dir)
+	}
+	n := Repo{Host: transport, Dir: drive + dir}.At(dig)
 	if !hasReference {
 		return n, nil
+	}
+	if transport == Directory {
+		return Name{}, invalid(whole, "a directory of dir: holds one image, without a name", "leave out :"+reference)
 	}
 	if !strings.ContainsAny(reference, "/:") {
 		n.Tag = reference
@@ -288,7 +301,21 @@ func parseOnDisk(whole string) (Name, error) {
 			"write "+transport+"DIR:TAG, or "+transport+"DIR:HOST/REPOSITORY:TAG")
 	}
 	n.Path, n.Tag = path, tag
+	if transport == DockerArchive { // docker reads nginx as docker.io/library/nginx
+		repo, err := NewRepo(splitHost(path))
+		if err != nil {
+			return Name{}, about(whole, err)
+		}
+		n.Path = repo.String()
+	}
 	return n, nil
+}
+
+func noPath(whole, transport string) error {
+	if transport == Archive || transport == DockerArchive {
+		return invalid(whole, "no file", "write "+transport+"FILE[:TAG|@DIGEST], or "+transport+Stream+" for a pipe")
+	}
+	return invalid(whole, "no directory", "write "+transport+"DIR[:TAG|@DIGEST]")
 }
 
 // CutWhole splits a whole reference, which names an image in a layout or an archive, into a repository and a tag:

@@ -152,7 +152,7 @@ func TestParseInTakesNoComponentForAHost(t *testing.T) {
 // distribution/reference is the oracle: it must accept every name that Parse accepts, and read the
 // same host and path.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"nginx", "a.io/x:v1@sha256:" + hex64, "localhost:5000/a/b", "[::1]:5000/x", "a.io/a__b---c", "A.io/x", "x@y", "a.io:1/z:_", "oci:a:b/c:v1", "oci:a:b:", "oci:c:/x:y", "oci:A:/"} {
+	for _, s := range []string{"nginx", "a.io/x:v1@sha256:" + hex64, "localhost:5000/a/b", "[::1]:5000/x", "a.io/a__b---c", "A.io/x", "x@y", "a.io:1/z:_", "oci:a:b/c:v1", "oci:a:b:", "oci:c:/x:y", "oci:A:/", "docker-archive:-:nginx:1", "oci-archive:a@b/c:v1", "dir:a"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -184,6 +184,9 @@ func TestARegistryMayBeWrittenAsOtherToolsWriteIt(t *testing.T) {
 	for in, want := range map[string]string{
 		"docker://a.io/x:v1": "a.io/x:v1", "docker://nginx": "docker.io/library/nginx", "docker://localhost:5000/x@sha256:" + hex64: "localhost:5000/x@sha256:" + hex64,
 		"oci://a.io/charts/x:1.2.3": "a.io/charts/x:1.2.3", "oci://localhost/x": "localhost/x", "oci://localhost:5000/x": "localhost:5000/x", "oci://A.io/x": "a.io/x",
+		"docker-archive:/tmp/my app.tar:nginx:1": "docker-archive:/tmp/my app.tar:docker.io/library/nginx:1", "docker-archive:a.tar:a.io/x:v1": "docker-archive:a.tar:a.io/x:v1",
+		"docker-archive:-": "docker-archive:-", "oci-archive:./x.tar:v1": "oci-archive:x.tar:v1", "oci-archive:mod@v1.2/x.tar": "oci-archive:mod@v1.2/x.tar", "dir:./x": "dir:x", "dir:///x": "dir:/x",
+		"oci-archive:x.tar@sha256:" + hex64: "oci-archive:x.tar@sha256:" + hex64,
 		"oci:///media/stick:v1": "oci:/media/stick:v1", "oci:a.io/x": "oci:a.io/x", "dir:5000/x": "dir:5000/x", "docker:20-dind": "docker.io/library/docker:20-dind", "registry:2": "docker.io/library/registry:2",
 	} {
 		n, err := Parse(in)
@@ -199,14 +202,15 @@ func TestATransportThatDrayDoesNotHaveIsNoName(t *testing.T) {
 		"oci://stick":                       "write oci:stick for a directory, or HOST/REPOSITORY for a registry",
 		"oci://stick/x:v1":                  "write oci:stick/x:v1 for a directory",
 		"oci://":                            "no host follows oci://",
-		"docker-archive:app.tar":            "skopeo copy docker-archive:app.tar oci:DIR:TAG",
-		"docker-archive:/tmp/my app.tar:v1": "skopeo copy 'docker-archive:/tmp/my app.tar:v1' oci:DIR:TAG",
-		"oci-archive:app.tar:v1":            "has no transport oci-archive:",
-		"docker-daemon:app:v1":              "skopeo copy docker-daemon:app:v1 oci:DIR:TAG",
-		"containers-storage:localhost/app":  "has no transport containers-storage:",
-		"dir:app":                           "has no transport dir:",
-		"dir:/tmp/app":                      "skopeo copy dir:/tmp/app oci:DIR:TAG",
-		"dir://tmp":                         "has no transport dir:",
+		"docker-archive:":                   "write docker-archive:FILE[:TAG|@DIGEST], or docker-archive:- for a pipe",
+		"docker-archive:app.tar:App:v1":     "not a tag and not a whole reference",
+		"oci-archive:app.tar:":              "not a tag",
+		"oci-archive://app.tar":             "write oci-archive:app.tar",
+		"docker-daemon:app:v1":              "docker save app:v1 | dray copy docker-archive:- TARGET",
+		"containers-storage:localhost/app":  "dray copy SOURCE docker-archive:- | podman load",
+		"docker-tar:app.tar":                "write docker-archive:app.tar",
+		"dir:app:v1":                        "holds one image, without a name",
+		"dir://tmp":                         "write dir:tmp",
 		"ocidir://stick:v1":                 "write oci:stick:v1",
 		"oci-layout:stick":                  "write oci:stick",
 		"s3://bucket/app":                   "has no transport s3://",

@@ -9,11 +9,17 @@ import (
 
 // The transports of ends on disk. Each is the Host of a Repo whose Dir is a directory or a file.
 const (
-	Layout = "oci:" // an OCI image layout in a directory
+	Layout        = "oci:"            // an OCI image layout in a directory
+	Archive       = "oci-archive:"    // an OCI image layout in a tar archive
+	DockerArchive = "docker-archive:" // a tar archive as docker save writes it
+	Directory     = "dir:"            // a directory with the files of one image, as skopeo writes it
 )
 
 // transports are the transports of ends on disk, as a name begins with them.
-var transports = []string{Layout}
+var transports = []string{Layout, Archive, DockerArchive, Directory}
+
+// Stream is the Dir of an archive that is the standard input or the standard output.
+const Stream = "-"
 
 // CutTransport removes what other tools write before a name at a registry: "docker://", and "oci://" if a host with
 // a dot or a port, or localhost, follows it. Helm and Flux write oci:// so, while "oci:DIR" is a layout.
@@ -40,7 +46,8 @@ func cutDisk(s string) (transport, rest string) {
 	for _, transport := range transports {
 		rest, ok := strings.CutPrefix(s, transport)
 		rooted := strings.TrimPrefix(rest, "//")
-		if ok && (rooted == rest || strings.HasPrefix(rooted, "/")) {
+		isHost := transport == Directory && beginsWithPort(rest) // a host may be called dir
+		if ok && !isHost && (rooted == rest || strings.HasPrefix(rooted, "/")) {
 			return transport, rooted
 		}
 	}
@@ -82,12 +89,18 @@ func noHost(s string) error {
 // The transports of other tools that dray does not have. They cannot be names: Docker Hub has no such images,
 // and a host has a port.
 var (
-	layouts = []string{"ocidir", "oci-dir", "oci-layout"}
-	others  = []string{
-		"dir", "docker-archive", "oci-archive", "docker-daemon", "containers-storage", "ostree", "sif",
-		"tarball", "docker-tar", "podman", "containerd", "atomic", "openshift", "singularity", "file",
+	synonyms = map[string]string{
+		"ocidir": Layout, "oci-dir": Layout, "oci-layout": Layout, "docker-tar": DockerArchive, "tarball": DockerArchive,
+		"oci-tar": Archive,
 	}
+	others = []string{"ostree", "sif", "containerd", "atomic", "openshift", "singularity", "file"}
+
+	// stores are the programs that hold images for a transport, and write and read archives of them.
+	stores = map[string]string{"docker-daemon": "docker", "containers-storage": "podman", "podman": "podman"}
 )
+
+// Ends lists what a name can be, for hints.
+const Ends = "HOST/REPOSITORY[:TAG], oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or dir:DIR"
 
 // NoTransport returns the error of a name inside a registry that begins with a transport of another tool, such as
 // "oci-archive:x.tar"; nil if it does not. It leaves words that may be repositories, as in "file:v1". The error is
@@ -102,23 +115,35 @@ func NoTransport(s string) error {
 // foreign returns the error of a name that begins with a transport or a scheme; nil if it does not.
 func foreign(s string) error {
 	word, rest, ok := strings.Cut(s, ":")
-	port, _, slash := strings.Cut(rest, "/")
 	isScheme := strings.HasPrefix(rest, "//")
+	if !ok || !isScheme && beginsWithPort(rest) {
+		return nil // the word may be a host, with a port
+	}
+	if transport, known := synonyms[word]; known {
+		return invalid(s, "dray does not know "+word+": by that name",
+			"write "+shell.Quote(transport+strings.TrimPrefix(rest, "//")))
+	}
+	program, isStore := stores[word]
 	switch {
-	case !ok, !isScheme && slash && port != "" && strings.Trim(port, "0123456789") == "":
-		return nil // the word is a host, with a port
-	case slices.Contains(layouts, word):
-		to := Layout + strings.TrimPrefix(rest, "//")
-		return invalid(s, "dray does not know "+word+": by that name", "write "+shell.Quote(to))
+	case isStore:
+		save := shell.Line(program, "save", rest) + " | " + shell.Dray("copy", DockerArchive+Stream, "TARGET")
+		load := shell.Dray("copy", "SOURCE", DockerArchive+Stream) + " | " + shell.Line(program, "load")
+		return invalid(s, "dray has no transport "+word+":, because "+program+" holds these images",
+			"use a pipe: as a source, run "+save+"; as a target, run "+load)
 	case slices.Contains(others, word):
-		return invalid(s, "dray reads and writes registries and OCI image layouts, and has no transport "+word+":",
-			"use an OCI image layout, oci:DIR:TAG: as a source, fill it with "+shell.Line("skopeo", "copy", s, "oci:DIR:TAG")+
-				"; as a target, copy to it, and then run "+shell.Line("skopeo", "copy", "oci:DIR:TAG", s))
+		return invalid(s, "dray has no transport "+word+":", "write "+Ends)
 	case word == "http" && isScheme, word == "https" && isScheme:
 		return invalid(s, "a name cannot begin with a scheme", "leave out "+word+"://")
+	case isScheme && slices.Contains(transports, word+":"):
+		return invalid(s, "a file or a directory follows "+word+": without //", "write "+shell.Quote(word+":"+rest[2:]))
 	case isScheme:
-		return invalid(s, "dray has no transport "+word+"://",
-			"write HOST/REPOSITORY[:TAG] for a registry, or oci:DIR[:TAG] for an OCI image layout")
+		return invalid(s, "dray has no transport "+word+"://", "write "+Ends)
 	}
 	return nil
+}
+
+// beginsWithPort reports whether s begins as what follows a host does: "5000/".
+func beginsWithPort(s string) bool {
+	port, _, slash := strings.Cut(s, "/")
+	return slash && port != "" && strings.Trim(port, "0123456789") == ""
 }

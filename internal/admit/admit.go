@@ -54,7 +54,7 @@ func Steps(ctx context.Context, s *place.Session, verb string, steps []plan.Step
 
 // ask asks the gate about the image that step would move.
 func ask(ctx context.Context, s *place.Session, step plan.Step) error {
-	at, err := s.Source(step.From.Repo)
+	at, err := s.Source(ctx, step.From.Repo)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		Sparse:    t.trim.Form == plan.Sparse && t.part != namesOnly,
 	}
 	for _, e := range t.to {
-		at, err := r.session.Target(e.repo, layout.Write)
+		at, err := r.session.Target(ctx, e.repo, layout.Write)
 		if err != nil {
 			r.settle(e, transfer.Outcome{Err: err})
 			continue
@@ -106,10 +106,10 @@ func (r *Run) proof(t *task) oci.Proof {
 // source has.
 func (r *Run) open(ctx context.Context, t *task) (from place.Repository, doc oci.Document, err error) {
 	if t.part == namesOnly {
-		from, err = r.session.Target(t.from, layout.Write)
+		from, err = r.session.Target(ctx, t.from, layout.Write)
 		return from, doc, err
 	}
-	from, err = r.session.Source(t.from)
+	from, err = r.session.Source(ctx, t.from)
 	if err == nil && t.trim.Partial() {
 		doc, err = trim.Document(ctx, r.session.Documents, from, t.of, t.trim)
 	}

@@ -111,7 +111,7 @@ func (r *Run) refill(ctx context.Context, late []*task) error {
 // look resolves the digest of one image with a HEAD request. The response headers update the known
 // pull limit. An error is ignored, and refill keeps waiting.
 func (r *Run) refreshLimit(ctx context.Context, t *task) {
-	if at, err := r.session.Source(t.from); err == nil {
+	if at, err := r.session.Source(ctx, t.from); err == nil {
 		_, _ = at.Resolve(ctx, string(t.root.Digest))
 	}
 }

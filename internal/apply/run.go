@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -27,6 +28,8 @@ type Run struct {
 	// that made it.
 	guard func(context.Context, []plan.Step) error
 	words name.Words
+
+	committed bool // the archives that were written have been made
 
 	// Turn waits for a free place for the content of one image, of all places that several runs
 	// share, and end frees it again. ok is false if the context ended first. nil does not limit the
@@ -97,11 +100,12 @@ func (r *Run) End(i int, s report.State, err error) {
 	}
 	r.mu.Lock()
 	r.Reports[i].State, r.Reports[i].Err = s, err
+	step := r.Plan.Steps[i]
+	pending := s == report.Done && step.To.IsMade() && !r.committed // see commit
 	r.mu.Unlock()
-	if s == report.NotFinished {
+	if s == report.NotFinished || pending {
 		return
 	}
-	step := r.Plan.Steps[i]
 	e := event.Event{
 		Kind:   event.Finished,
 		Step:   i,
@@ -113,6 +117,29 @@ func (r *Run) End(i int, s report.State, err error) {
 		e.Kind = event.Failed
 	}
 	r.session.Observe(e)
+}
+
+// commit makes the archives and directories that steps were done to. If that fails for one of them, all
+// its steps fail, because nothing of them is there.
+func (r *Run) commit(ctx context.Context) {
+	arrived := map[ref.Repo]bool{}
+	for _, rep := range r.Reports {
+		if rep.State == report.Done && rep.To.IsMade() {
+			arrived[rep.To.In("")] = true
+		}
+	}
+	failed := r.session.Commit(ctx, func(end ref.Repo) bool { return arrived[end] })
+	r.committed = true
+	for i, rep := range r.Reports {
+		if rep.State != report.Done || !rep.To.IsMade() {
+			continue
+		}
+		if err := failed[rep.To.In("")]; err != nil {
+			r.End(i, report.Failed, err)
+		} else {
+			r.End(i, report.Done, nil)
+		}
+	}
 }
 
 // FirstErr returns the error of the first step that failed or was not finished, or nil.

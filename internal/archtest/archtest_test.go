@@ -53,6 +53,7 @@ var may = map[string]string{
 	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/subject": "event fault internal/remote/ask internal/remote/limit internal/remote/push internal/remote/read internal/remote/wire oci ref",
 
+	"internal/archive":  "fault",
 	"internal/layout":   "event fault oci ref",
 	"internal/registry": "fault oci ref",
 

@@ -42,14 +42,20 @@ const (
 type Dir struct {
 	repo ref.Repo
 	mode Mode
-	root *os.Root
+	root *os.Root      // nil if all files are in over
+	over Files         // has the files that root lacks; nil if there are none
 	turn chan struct{} // held by the goroutine that is changing index.json
 
 	doubted sync.Map // digests of blobs whose files have to be replaced
 }
 
 // Close closes the directory. Bodies that Blob returned can still be read.
-func (d *Dir) Close() error { return d.root.Close() }
+func (d *Dir) Close() error {
+	if d.root == nil {
+		return nil
+	}
+	return d.root.Close()
+}
 
 // Repo returns the repository that was opened.
 func (d *Dir) Repo() ref.Repo { return d.repo }

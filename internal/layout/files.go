@@ -92,12 +92,12 @@ func (d *Dir) readJSON(name string, limit int64) ([]byte, error) {
 
 // readFile reads a file of at most limit bytes.
 func (d *Dir) readFile(name string, limit int64) ([]byte, error) {
-	f, err := d.openRegular(name, os.O_RDONLY)
+	f, err := d.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
+	raw, err := io.ReadAll(io.NewSectionReader(f, 0, limit+1))
 	if err == nil && int64(len(raw)) > limit {
 		err = &fault.Fault{Kind: fault.TooLarge, Op: "read file", Name: name, Err: fmt.Errorf("the limit is %d bytes", limit)}
 	}

@@ -25,19 +25,27 @@ import (
 // stays unchanged.
 func Open(repo ref.Repo, mode Mode) (*Dir, error) {
 	d := &Dir{repo: repo, mode: mode, turn: make(chan struct{}, 1)}
-	whole, err := filepath.Abs(repo.Dir)
-	if err != nil {
-		return nil, d.failed("open layout", d.repo.String(), err)
+	if err := d.openIn(repo.Dir); err != nil {
+		return nil, err
 	}
-	if mode == Write {
+	return d, nil
+}
+
+// openIn opens the directory of d.
+func (d *Dir) openIn(path string) error {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return d.failed("open layout", d.repo.String(), err)
+	}
+	if d.mode == Write {
 		if err := os.MkdirAll(whole, 0o755); err != nil { //nolint:gosec // other users read layouts, too
-			return nil, d.failed("make layout", d.repo.String(), err)
+			return d.failed("make layout", d.repo.String(), err)
 		}
 	}
 	d.root, err = os.OpenRoot(whole)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &fault.Fault{
+		return &fault.Fault{
 			Kind: fault.NotFound,
 			Op:   "open layout",
 			Name: d.repo.String(),
@@ -45,9 +53,9 @@ func Open(repo ref.Repo, mode Mode) (*Dir, error) {
 			Hint: "check the path, which is " + whole,
 		}
 	case err != nil:
-		return nil, d.failed("open layout", d.repo.String(), err)
+		return d.failed("open layout", d.repo.String(), err)
 	}
-	if mode == Write {
+	if d.mode == Write {
 		err = d.prepare()
 	}
 	if err == nil {
@@ -55,9 +63,9 @@ func Open(repo ref.Repo, mode Mode) (*Dir, error) {
 	}
 	if err != nil {
 		_ = d.root.Close()
-		return nil, err
+		return err
 	}
-	return d, nil
+	return nil
 }
 
 // check checks that dray can read this layout.

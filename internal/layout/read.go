@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -47,12 +46,12 @@ func (d *Dir) Resolve(ctx context.Context, reference string) (oci.Descriptor, er
 		doc, err := d.document("resolve", reference, want)
 		return doc.Descriptor, err
 	}
-	info, err := d.stat(want.Digest)
+	size, err := d.size(want.Digest)
 	if err != nil {
 		return oci.Descriptor{}, d.failed("resolve", d.name(reference), err)
 	}
-	if info.Size() != want.Size {
-		return oci.Descriptor{}, d.corrupt("resolve", want, info.Size())
+	if size != want.Size {
+		return oci.Descriptor{}, d.corrupt("resolve", want, size)
 	}
 	return want, nil
 }
@@ -80,16 +79,13 @@ func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadC
 	if err != nil {
 		return nil, 0, err
 	}
-	f, err := d.openRegular(path, os.O_RDONLY)
+	f, err := d.open(path)
 	if err != nil {
 		return nil, 0, d.failed(op, name, err)
 	}
-	info, err := f.Stat()
 	switch {
-	case err != nil:
-		err = d.failed(op, name, err)
-	case info.Size() != b.Size:
-		err = d.corrupt(op, b, info.Size())
+	case f.Size() != b.Size:
+		err = d.corrupt(op, b, f.Size())
 	case at < 0 || at > b.Size:
 		err = &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: fmt.Errorf("byte %d of %d", at, b.Size)}
 	}
@@ -250,26 +246,34 @@ func (d *Dir) typeOf(dgst oci.Digest, raw []byte) string {
 	return ""
 }
 
-// stat returns the file info of dgst, which must be a regular file.
-func (d *Dir) stat(dgst oci.Digest) (fs.FileInfo, error) {
+// size returns the size of the file of dgst, which must be a regular file.
+func (d *Dir) size(dgst oci.Digest) (int64, error) {
 	path, err := blobPath(dgst)
 	if err != nil {
-		return nil, err
+		return 0, err
+	}
+	if d.root == nil {
+		return d.sizeOver(path)
 	}
 	info, err := d.root.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = &irregular{path}
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && d.over != nil:
+		return d.sizeOver(path)
+	case err != nil:
+		return 0, err
+	case !info.Mode().IsRegular():
+		return 0, &irregular{path}
 	}
-	return info, err
+	return info.Size(), nil
 }
 
 // has reports whether b is there with the right size.
 func (d *Dir) has(b oci.Descriptor) (bool, error) {
-	info, err := d.stat(b.Digest)
+	size, err := d.size(b.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && info.Size() == b.Size, err
+	return err == nil && size == b.Size, err
 }
 
 // name returns the full name of a tag or digest, for error messages.

@@ -18,7 +18,7 @@ import (
 func Inspect(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (report.Image, error) {
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return report.Image{}, err
 	}

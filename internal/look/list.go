@@ -37,7 +37,7 @@ func List(
 			return visit(report.Entry{Repository: repo, Name: repo.String()})
 		})
 	}
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func Tags(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 	visit func(report.Entry) error,
 ) error {
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return err
 	}

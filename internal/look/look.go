@@ -28,7 +28,7 @@ type Request struct {
 func Digest(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (oci.Descriptor, error) {
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return oci.Descriptor{}, err
 	}
@@ -41,7 +41,7 @@ func Digest(
 func Manifest(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (oci.Document, error) {
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return oci.Document{}, err
 	}
@@ -52,7 +52,7 @@ func Manifest(
 
 // Config reads the configuration of an image. An index must have a single platform.
 func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) ([]byte, error) {
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +91,13 @@ func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oc
 
 // open opens the repository that a request names.
 func open(
-	b *place.Base, names *name.Reader, req Request, obs event.Observer,
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (ref.Name, place.Repository, *place.Session, error) {
 	name, err := names.Noting(obs).Parse(req.Name, "")
 	if err != nil {
 		return name, nil, nil, err
 	}
 	s := b.Begin(req.Login, nil, obs)
-	at, err := s.Open(fault.Source, name.Repo, layout.Read)
+	at, err := s.Open(ctx, fault.Source, name.Repo, layout.Read)
 	return name, at, s, err
 }

@@ -43,7 +43,7 @@ func Metadata(
 			return raw, nearest.Hint(ctx, s, name, err)
 		}
 	}
-	_, at, s, err := open(b, names, req, obs)
+	_, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func SetAttributes(
 func Referrers(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) ([]oci.Descriptor, error) {
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func PlanRemove(
 	}
 	s := b.Begin(req.Login, nil, obs)
 	defer s.Release()
-	at, err := s.Source(name.Repo)
+	at, err := s.Source(ctx, name.Repo)
 	if err != nil {
 		return r, err
 	}

@@ -119,7 +119,7 @@ func differing(
 		if d := src[n].Digest; d != "" {
 			return d
 		}
-		at, err := k.Into.Session.Source(n.Repo)
+		at, err := k.Into.Session.Source(ctx, n.Repo)
 		if err != nil {
 			return ""
 		}

@@ -166,7 +166,7 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	var target place.Repository // nil is a layout that does not exist yet
 	var err error
 	if to := images[0].to; !place.Absent(to) {
-		if target, err = s.Target(to, layout.Read); err != nil {
+		if target, err = s.Target(ctx, to, layout.Read); err != nil {
 			return err
 		}
 	}
@@ -209,7 +209,7 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 	if i.from == i.to {
 		return nil, nil
 	}
-	from, err := s.Source(i.from)
+	from, err := s.Source(ctx, i.from)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func Apply(
 	if ctx.Err() != nil {
 		err = canceled(ctx, "apply plan")
 	}
-	return r.end(err)
+	return r.end(ctx, err)
 }
 
 // groups reads steps and passes on those that belong together. For a transfer these are the steps

@@ -126,8 +126,12 @@ func (r *transferring) rules() survey.Rules {
 // begin opens a session for one target repository.
 func (r *transferring) begin() *place.Session { return r.whole.Another() }
 
-// end completes the report. If err is nil, the error of the first failed step is returned.
-func (r *transferring) end(err error) (report.Transfer, error) {
+// end makes the archives that were written, and completes the report. If err is nil, the error of the first
+// failed step is returned.
+func (r *transferring) end(ctx context.Context, err error) (report.Transfer, error) {
+	for _, failed := range r.whole.Commit(ctx, func(end ref.Repo) bool { return r.report.arrived[end] }) {
+		err = cmp.Or(err, failed) // two archives in one run are rare, and the notes name both
+	}
 	sum, err := r.endPlan(err)
 	return sum, cmp.Or(err, sum.Err)
 }

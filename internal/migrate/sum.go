@@ -24,12 +24,13 @@ type summing struct {
 	began time.Time
 	sum   report.Transfer
 
-	named map[ref.Name]bool // names that sum lists once
+	named   map[ref.Name]bool // names that sum lists once
+	arrived map[ref.Repo]bool // the archives and directories that steps were done to
 }
 
 func newSumming(verb string) *summing {
 	sum := report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}}
-	return &summing{began: time.Now(), sum: sum, named: map[ref.Name]bool{}}
+	return &summing{began: time.Now(), sum: sum, named: map[ref.Name]bool{}, arrived: map[ref.Repo]bool{}}
 }
 
 func (s *summing) verb() string { return s.sum.Verb }
@@ -156,6 +157,9 @@ func (s *summing) done(rep report.Repository) {
 		s.sum.States[step.State]++
 		s.sum.Blobs = s.sum.Blobs.And(step.Blobs)
 		s.sum.Referrers.Add(step.Referrers)
+		if step.State == report.Done && step.To.IsMade() {
+			s.arrived[step.To.In("")] = true
+		}
 		if step.Healed {
 			s.sum.Healed++
 		}

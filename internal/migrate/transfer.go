@@ -52,7 +52,7 @@ func Transfer(
 	if ctx.Err() != nil {
 		err = canceled(ctx, "transfer")
 	}
-	return r.end(err)
+	return r.end(ctx, err)
 }
 
 // errEnough ends the planning at Selection.MaxRepositories.

@@ -251,7 +251,7 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 		return nil, err
 	}
 	dst := plan.Inventory{}
-	at, err := k.Into.Session.Target(to.Repo, layout.Read)
+	at, err := k.Into.Session.Target(ctx, to.Repo, layout.Read)
 	if err != nil {
 		return nil, err
 	}

@@ -208,11 +208,16 @@ func (r *Reader) Entry(e plan.Entry, target string) (Named, error) {
 	return r.Import(Request{Source: e.Source, Target: target, Images: e.Targets}, how)
 }
 
-// Spread gives each target without a tag the tags that m maps the source's tag to.
+// Spread gives each target without a tag the tags that m maps the source's tag to. A directory of
+// skopeo has no tags: there the image is stored by its digest. In an archive of docker a target
+// without a repository has that of the source, because docker load names the image by it.
 func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 	var out []ref.Name
 	for _, to := range targets {
-		if to.Tag != "" || source.Tag == "" {
+		if to.Host == ref.DockerArchive && to.Path == "" {
+			to.Path = repositoryOf(source)
+		}
+		if to.Tag != "" || source.Tag == "" || to.Host == ref.Directory {
 			out = append(out, to)
 			continue
 		}
@@ -221,6 +226,14 @@ func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 		}
 	}
 	return out
+}
+
+// repositoryOf returns the name of a repository for docker, with its registry, or "".
+func repositoryOf(n ref.Name) string {
+	if n.IsLayout() {
+		return n.Path
+	}
+	return n.Repo.String()
 }
 
 // WithLatest adds the tag "latest" to a name at a registry that has neither a tag nor a digest.

@@ -59,7 +59,7 @@ func firstTags(ctx context.Context, s *place.Session, repo ref.Repo) (tags []str
 	if s.Base.Elsewhere(repo) {
 		return s.Once(fault.Source, repo, remote.Pull).FirstTags(ctx)
 	}
-	at, err := s.Source(repo)
+	at, err := s.Source(ctx, repo)
 	if err == nil {
 		err = at.List(ctx, func(l oci.Listed) error { tags = append(tags, l.Tag); return nil })
 	}

@@ -3,11 +3,13 @@ package place
 import (
 	"cmp"
 	"context"
+	"io"
 	"time"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
+	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/remote"
@@ -32,6 +34,9 @@ type Base struct {
 
 	// Gate is asked before an image moves; nil admits all.
 	Gate gate.Gate
+
+	Ends   *ends.Reading // archives and directories that are read
+	Output io.Writer     // for an archive that is the standard output; nil means that there is none
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 

@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -46,15 +45,9 @@ type LocalRepository interface {
 	Delete(ctx context.Context, reference string, tags ...string) error
 }
 
-// Absent reports whether repo is a layout that does not exist yet. Such a layout holds nothing,
-// and looking at it must not create it.
-func Absent(repo ref.Repo) bool {
-	if !repo.IsLayout() {
-		return false
-	}
-	entries, err := os.ReadDir(filepath.Clean(repo.Dir))
-	return os.IsNotExist(err) || err == nil && len(entries) == 0
-}
+// Absent reports whether repo is an end on disk that does not exist yet. Such an end holds nothing,
+// and looking at it must not create it. The standard output holds nothing either.
+func Absent(repo ref.Repo) bool { return repo.IsLayout() && ends.IsEmpty(repo) }
 
 // maxConfig is the largest image configuration that is read into memory: 8 MiB.
 const maxConfig = 8 << 20

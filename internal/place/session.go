@@ -2,6 +2,7 @@ package place
 
 import (
 	"context"
+	"io"
 	"iter"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
+	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
@@ -31,6 +33,7 @@ type Session struct {
 	Traffic   *Traffic            // counts the traffic
 	Told      *Told               // what was noted about registries
 	Verdicts  *Verdicts           // what Gate said about images
+	Writing   *ends.Writing       // archives and directories that are written
 
 	// Gate is asked before an image moves; nil admits all.
 	Gate gate.Gate
@@ -46,19 +49,25 @@ type Session struct {
 	// mounts holds, for each target, the paths of the repositories that it may mount blobs from.
 	mounts map[ref.Repo][]string
 
-	mu      sync.Mutex
-	places  map[opened]Repository
-	layouts map[opened]*layout.Dir
-	watch   event.Observer
-	backs   map[Repository]*transfer.Back
-	tagged  map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
+	mu     sync.Mutex
+	places map[opened]Repository
+	onDisk map[opened]onDisk
+	watch  event.Observer
+	backs  map[Repository]*transfer.Back
+	tagged map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
 }
 
 // opened identifies a repository as one side opened it.
 type opened struct {
 	side fault.Side
 	repo ref.Repo
-	mode layout.Mode // only for layouts
+	mode layout.Mode // only for ends on disk
+}
+
+// onDisk is a repository in a layout, or in another end on disk.
+type onDisk interface {
+	Repository
+	io.Closer
 }
 
 // Begin opens a session. If a login is nil, the session asks the credential chain. If obs is nil,
@@ -75,7 +84,8 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Gate:      b.Gate,
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
-		layouts:   map[opened]*layout.Dir{},
+		Writing:   &ends.Writing{Reading: b.Ends, Output: b.Output},
+		onDisk:    map[opened]onDisk{},
 		watch:     obs,
 		backs:     map[Repository]*transfer.Back{},
 		tagged:    map[ref.Repo]map[string]oci.Descriptor{},
@@ -87,6 +97,7 @@ func (s *Session) Another() *Session {
 	other := s.Base.Begin(s.Logins[fault.Source], s.Logins[fault.Target], s.watch)
 	other.Shared, other.Documents, other.Traffic, other.Told = s.Shared, s.Documents, s.Traffic, s.Told
 	other.Gate, other.Verdicts = s.Gate, s.Verdicts
+	other.Writing = s.Writing
 	return other
 }
 
@@ -117,19 +128,19 @@ func (s *Session) Aim(source ref.Repo, targets ...ref.Repo) {
 
 // Source opens repo for reading. If repo is also a target with the same login, it is opened only
 // once for both.
-func (s *Session) Source(repo ref.Repo) (Repository, error) {
+func (s *Session) Source(ctx context.Context, repo ref.Repo) (Repository, error) {
 	side := fault.Source
 	if _, both := s.mounts[repo]; both && s.Logins[fault.Source] == s.Logins[fault.Target] {
 		side = fault.Target
 	}
-	p, err := s.Open(side, repo, layout.Read)
+	p, err := s.Open(ctx, side, repo, layout.Read)
 	return p, fault.On(fault.Source, err)
 }
 
 // Target opens repo for writing, or for a survey of a target.
-func (s *Session) Target(repo ref.Repo, mode layout.Mode) (Repository, error) {
-	p, err := s.Open(fault.Target, repo, mode)
-	if mode == layout.Read && fault.Is(err, fault.NotFound) && repo.IsLayout() && !Absent(repo) {
+func (s *Session) Target(ctx context.Context, repo ref.Repo, mode layout.Mode) (Repository, error) {
+	p, err := s.Open(ctx, fault.Target, repo, mode)
+	if mode == layout.Read && fault.Is(err, fault.NotFound) && repo.Host == ref.Layout && !Absent(repo) {
 		err = fault.Misuse("open layout", repo.String(), "the directory is not empty and is no image layout",
 			"name a new or an empty directory, or an image layout")
 	}
@@ -137,11 +148,11 @@ func (s *Session) Target(repo ref.Repo, mode layout.Mode) (Repository, error) {
 }
 
 // Open opens repo for one side. mode applies only to a layout.
-func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Repository, error) {
+func (s *Session) Open(ctx context.Context, side fault.Side, repo ref.Repo, mode layout.Mode) (Repository, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if repo.IsLayout() {
-		return s.openLayout(opened{"", repo, mode})
+		return s.openOnDisk(ctx, opened{"", repo, mode})
 	}
 	key := opened{side: side, repo: repo}
 	if p, ok := s.places[key]; ok {
@@ -169,16 +180,47 @@ func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Reposi
 	return p, nil
 }
 
-func (s *Session) openLayout(key opened) (Repository, error) {
-	if dir, ok := s.layouts[key]; ok {
-		return dir, nil
+func (s *Session) openOnDisk(ctx context.Context, key opened) (Repository, error) {
+	if at, ok := s.onDisk[key]; ok {
+		return at, nil
 	}
-	dir, err := layout.Open(key.repo, key.mode)
+	var at onDisk
+	var err error
+	switch {
+	case key.repo.Host == ref.Layout:
+		at, err = layout.Open(key.repo, key.mode)
+	case key.mode == layout.Write:
+		at, err = s.Writing.Open(ctx, key.repo)
+	default:
+		at, err = s.Base.Ends.Open(ctx, key.repo)
+	}
 	if err != nil {
 		return nil, err
 	}
-	s.layouts[key] = dir
-	return dir, nil
+	s.onDisk[key] = at
+	return at, nil
+}
+
+// Commit makes the archives and the directories that were written, as far as wanted is true for them. The
+// others stay as they were. It returns why an end was not made. A note says where what arrived stays for the
+// next run.
+func (s *Session) Commit(ctx context.Context, wanted func(end ref.Repo) bool) map[ref.Repo]error {
+	s.Release()
+	var failed map[ref.Repo]error
+	for _, c := range s.Writing.Commit(ctx, wanted) {
+		if c.Err != nil {
+			if failed == nil {
+				failed = map[ref.Repo]error{}
+			}
+			failed[c.End] = fault.On(fault.Target, c.Err)
+		}
+		if c.Kept != "" {
+			s.Observe(event.Event{Kind: event.Noted, Side: string(fault.Target), Name: c.End.String(),
+				Text: c.End.String() + " was not written; what arrived is in " + c.Kept +
+					": run the same again to continue, or remove that directory"})
+		}
+	}
+	return failed
 }
 
 // Own opens repo for requests that the registry offers in addition to the distribution API.
@@ -238,14 +280,14 @@ func (s *Session) DigestTags(repo ref.Repo) (tags map[string]oci.Descriptor, kno
 	return tags, known
 }
 
-// Release closes the layouts that are open. They are opened again when they are needed.
+// Release closes the layouts and the other ends on disk that are open. They are opened again when they are needed.
 func (s *Session) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, dir := range s.layouts {
-		_ = dir.Close() // each write was synced on its own: closing the directory commits nothing
+	for _, at := range s.onDisk {
+		_ = at.Close() // each write was synced on its own: closing the directory commits nothing
 	}
-	clear(s.layouts)
+	clear(s.onDisk)
 	clear(s.backs)
 }
 

@@ -35,7 +35,7 @@ func (c *checker) source(ctx context.Context) {
 }
 
 func (c *checker) sourceLayout(ctx context.Context) {
-	at, err := c.session.Source(c.name.Repo)
+	at, err := c.session.Source(ctx, c.name.Repo)
 	if err == nil {
 		c.found, err = at.Resolve(ctx, survey.Reference(c.name))
 	}

@@ -22,7 +22,7 @@ func (c *checker) target(ctx context.Context) {
 		text := "the layout exists"
 		if place.Absent(c.name.Repo) {
 			text = "the layout does not exist yet: it will be created"
-		} else if _, err := c.session.Target(c.name.Repo, layout.Read); err != nil {
+		} else if _, err := c.session.Target(ctx, c.name.Repo, layout.Read); err != nil {
 			c.fail("reached", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 			return
 		}

@@ -24,7 +24,7 @@ const maxDeep = 16
 func (v *Prover) checkBelow(
 	ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison,
 ) (*deepCheck, error) {
-	at, err := s.Target(repo, layout.Read)
+	at, err := s.Target(ctx, repo, layout.Read)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (v *Prover) checkBelow(
 		if e.Match != report.Same {
 			continue
 		}
-		from, err := s.Source(e.From.Repo)
+		from, err := s.Source(ctx, e.From.Repo)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -47,16 +48,22 @@ func (v *Prover) heal(ctx context.Context, p *deepCheck, got *Looking) {
 		broken[e.Source] = err
 		return nil
 	})
+	made := func(ref.Repo) bool { return true }
+	if err := s.Commit(ctx, made)[got.To.In("")]; err != nil {
+		for digest := range broken {
+			broken[digest] = cmp.Or(broken[digest], err)
+		}
+	}
 	v.checkAgain(ctx, got, broken)
 }
 
 // repair sends what is missing below one name: first the image, then each referrer with its content.
 func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e report.Comparison) error {
-	from, err := s.Source(e.From.Repo)
+	from, err := s.Source(ctx, e.From.Repo)
 	if err != nil {
 		return err
 	}
-	at, err := s.Target(e.To.Repo, layout.Write)
+	at, err := s.Target(ctx, e.To.Repo, layout.Write)
 	if err != nil {
 		return err
 	}

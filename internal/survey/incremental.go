@@ -39,11 +39,11 @@ func (k *Landing) incremental(ctx context.Context) (sources []listing, target li
 		return nil, listing{}, false, fault.On(fault.Source, err)
 	}
 	one := listing{tags: tags, part: true}
-	if one.at, err = k.Into.Session.Source(from); err != nil {
+	if one.at, err = k.Into.Session.Source(ctx, from); err != nil {
 		return nil, listing{}, false, err
 	}
 	target.part = true
-	if target.at, err = k.Into.Session.Target(l.To, layout.Read); err != nil {
+	if target.at, err = k.Into.Session.Target(ctx, l.To, layout.Read); err != nil {
 		return nil, listing{}, false, err
 	}
 	k.setMark(tags, known.Through, known.Full, 0)

@@ -165,7 +165,7 @@ func (k *Landing) Selects(ctx context.Context, from ref.Repo) (plan.Inventory, e
 }
 
 func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err error) {
-	if l.at, err = k.Into.Session.Source(repo); err == nil {
+	if l.at, err = k.Into.Session.Source(ctx, repo); err == nil {
 		err = l.read(ctx)
 	}
 	if err == nil {
@@ -224,7 +224,7 @@ func (k *Landing) listTarget(ctx context.Context, repo ref.Repo) (l listing, err
 	if place.Absent(repo) {
 		return listing{}, nil
 	}
-	if l.at, err = k.Into.Session.Target(repo, layout.Read); err != nil {
+	if l.at, err = k.Into.Session.Target(ctx, repo, layout.Read); err != nil {
 		return l, err
 	}
 	if err = l.read(ctx); k.Base.IsAbsent(repo, err) {

@@ -29,7 +29,8 @@ const (
 func listSources(
 	ctx context.Context, s *place.Session, names []ref.Name,
 ) (inv plan.Inventory, left []ref.Name, err error) {
-	inv, absent, left, err := findInListings(ctx, s, names, s.Source)
+	source := func(repo ref.Repo) (place.Repository, error) { return s.Source(ctx, repo) }
+	inv, absent, left, err := findInListings(ctx, s, names, source)
 	for n, desc := range inv {
 		observeResolved(s, n, desc)
 	}
@@ -41,7 +42,7 @@ func listSources(
 func listTargets(
 	ctx context.Context, s *place.Session, names []ref.Name,
 ) (inv plan.Inventory, left []ref.Name, err error) {
-	open := func(repo ref.Repo) (place.Repository, error) { return s.Target(repo, layout.Read) }
+	open := func(repo ref.Repo) (place.Repository, error) { return s.Target(ctx, repo, layout.Read) }
 	inv, _, left, err = findInListings(ctx, s, names, open)
 	return inv, left, err
 }

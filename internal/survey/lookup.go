@@ -19,7 +19,7 @@ import (
 
 // Source resolves n at the source with one HEAD request.
 func Source(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, error) {
-	at, err := s.Source(n.Repo)
+	at, err := s.Source(ctx, n.Repo)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func Source(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, 
 // Read reads the document that n points to, for callers that need the document anyway: one GET
 // instead of a HEAD and a GET.
 func Read(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, error) {
-	at, err := s.Source(n.Repo)
+	at, err := s.Source(ctx, n.Repo)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func Target(ctx context.Context, s *place.Session, n ref.Name, digest oci.Digest
 	if place.Absent(n.Repo) {
 		return oci.Descriptor{}, nil
 	}
-	at, err := s.Target(n.Repo, layout.Read)
+	at, err := s.Target(ctx, n.Repo, layout.Read)
 	if err != nil {
 		return oci.Descriptor{}, err
 	}

@@ -87,7 +87,9 @@ func Copy(
 			p.Notes = append(p.Notes, fmt.Sprintf(
 				"the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
 		}
-		targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
+		if targets[i].Host != ref.Directory { // has no tags
+			targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
+		}
 	}
 	return p, p.planOne(ctx, source, targets)
 }
@@ -174,7 +176,7 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 	if len(m.Rename) == 0 {
 		return tags, nil
 	}
-	at, err := s.Source(repo)
+	at, err := s.Source(ctx, repo)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func resolveAtSide(ctx context.Context, s *place.Session, side fault.Side, n ref
 	if side == fault.Target {
 		return Target(ctx, s, ref.Name{Repo: n.Repo, Tag: n.Tag}, oci.Digest(n.Digest))
 	}
-	at, err := s.Source(n.Repo)
+	at, err := s.Source(ctx, n.Repo)
 	if err != nil {
 		return oci.Descriptor{}, err
 	}

@@ -66,7 +66,7 @@ func (l *tagList) doubt() {
 }
 
 func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, error) {
-	at, err := s.Source(repo)
+	at, err := s.Source(ctx, repo)
 	if err != nil {
 		return tagList{}, err
 	}
@@ -82,7 +82,7 @@ func targetList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 	if place.Absent(repo) {
 		return tagList{}, nil
 	}
-	at, err := s.Target(repo, layout.Read)
+	at, err := s.Target(ctx, repo, layout.Read)
 	if err != nil {
 		return tagList{}, err
 	}

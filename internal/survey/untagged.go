@@ -59,7 +59,7 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 				names = append(names, from.At(string(d)))
 			}
 		}
-		at, err := k.Into.Session.Source(from)
+		at, err := k.Into.Session.Source(ctx, from)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func (k *Landing) heldByDigest(
 	for n := range wanted {
 		names = append(names, to.At(n.Digest))
 	}
-	at, err := k.Into.Session.Target(to, layout.Read)
+	at, err := k.Into.Session.Target(ctx, to, layout.Read)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func (k *Landing) children(
 	if len(lacking) == 0 || len(parents) == 0 {
 		return children, nil
 	}
-	at, err := k.Into.Session.Source(from)
+	at, err := k.Into.Session.Source(ctx, from)
 	if err != nil {
 		return nil, err
 	}

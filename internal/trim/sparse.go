@@ -30,7 +30,7 @@ func FillSparse(ctx context.Context, s *place.Session, steps []plan.Step) error 
 
 // hasAll reports whether the target of a step has all images of a sparse index that are to be copied.
 func hasAll(ctx context.Context, s *place.Session, step plan.Step) (bool, error) {
-	at, err := s.Target(step.To.Repo, layout.Read)
+	at, err := s.Target(ctx, step.To.Repo, layout.Read)
 	if err != nil {
 		return false, err
 	}

@@ -132,7 +132,7 @@ func loose(
 	}
 	var mu sync.Mutex
 	return place.Each(ctx, place.Lookups, at, func(ctx context.Context, n ref.Name) error {
-		repo, err := s.Target(n.Repo, layout.Read)
+		repo, err := s.Target(ctx, n.Repo, layout.Read)
 		if err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (t *Trimmer) find(
 		t.keep(d, p)
 		return p, nil
 	}
-	at, err := s.Source(names[0].Repo)
+	at, err := s.Source(ctx, names[0].Repo)
 	if err != nil {
 		return part{}, err
 	}
@@ -230,7 +230,7 @@ func (t *Trimmer) atTargets(
 				continue
 			}
 			seen[h] = true
-			at, err := s.Target(h.Repo, layout.Read)
+			at, err := s.Target(ctx, h.Repo, layout.Read)
 			if err != nil {
 				continue
 			}

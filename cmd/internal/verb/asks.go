@@ -241,8 +241,8 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error 
 		if step.Impossible() {
 			continue
 		}
-		if step.From.Repo.IsLayout() || step.To.Repo.IsLayout() {
-			return remoteOnly(ref.Layout)
+		if err := remoteOnly(step.From.Repo.String(), step.To.Repo.String()); err != nil {
+			return err
 		}
 		ow := plan.Refuse
 		// A plan of verb tag was made without a look at its targets, so an empty Replaces does not mean

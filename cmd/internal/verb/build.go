@@ -178,10 +178,10 @@ func remoteOnly(names ...string) error {
 	for _, name := range names {
 		name = ref.CutTransport(strings.TrimSpace(name))
 		switch {
-		case strings.HasPrefix(name, ref.Layout):
+		case ref.IsLayout(name), strings.HasPrefix(name, ref.Layout):
 			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name,
-				Err:  errors.New("a server does not read or write directories"),
-				Hint: "use oci: in a command that runs without a server"}
+				Err:  errors.New("a server does not read or write directories and files"),
+				Hint: "use this name in a command that runs without a server"}
 		case strings.Contains(name, "://"):
 			return invalid("read name", name,
 				"a name has no scheme", "write HOST/REPO; the server's configuration says how to connect to a host")

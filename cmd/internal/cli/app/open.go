@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
 )
 
 // Open makes the Dray that the configuration and the flags describe. A flag takes precedence over the file.
@@ -25,8 +26,27 @@ func (a *App) Open() (*dray.Dray, error) {
 		return nil, err
 	}
 	c.Requests = a.Console.Relay.Request
+	c.Input, c.Output = a.IO.In, a.IO.Out
 	a.warnOfProxies()
 	return dray.New(c)
+}
+
+// Yield leaves the standard output to an archive, if one of the targets is named "-": what a command prints goes to
+// the standard error then. The error is [fault.Invalid] if the standard output is a terminal.
+func (a *App) Yield(targets ...string) error {
+	for _, s := range targets {
+		n, err := ref.Parse(s)
+		if err != nil || !n.IsMade() || n.Dir != ref.Stream {
+			continue
+		}
+		if a.IO.Terminal.Width != 0 {
+			return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "write archive", Name: s,
+				Err:  errors.New("the standard output is a terminal"),
+				Hint: "connect it to a program with |, or to a file with >"}
+		}
+		a.Out = a.IO.Err
+	}
+	return nil
 }
 
 // warnOfProxies says that ALL_PROXY does not count. curl takes it as the proxy of every request; other clients

@@ -1,0 +1,157 @@
+package ends
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/archive"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/ref"
+)
+
+// commit makes the end from its stage, and removes the stage.
+func (g *stage) commit(ctx context.Context, w *Writing) error {
+	root, err := os.OpenRoot(g.layoutDir())
+	if err != nil {
+		return failed("open directory", g.part, err)
+	}
+	files := stacked{inRoot{root}, g.over}
+	err = g.make(ctx, w, files)
+	root.Close()
+	if err != nil {
+		return err
+	}
+	if g.path != "" {
+		if err := g.replace(w); err != nil {
+			return err
+		}
+	}
+	return failed("remove directory", g.part, os.RemoveAll(g.part))
+}
+
+// make makes the end: a file or a directory that will be renamed, or all of the standard output.
+func (g *stage) make(ctx context.Context, w *Writing, files layout.Files) error {
+	t, err := collect(g.end.String(), files)
+	if err != nil {
+		return err
+	}
+	if g.end.Host == ref.Directory {
+		return g.folder(ctx, t, files)
+	}
+	heads, err := g.heads(t, files)
+	if err != nil {
+		return err
+	}
+	entries := entriesOf(heads, t, files)
+	if g.path == "" {
+		return g.writeFailed(ctx, archive.Write(ctx, w.Output, archive.None, entries))
+	}
+	f, err := os.OpenFile(g.packed(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // as a layout
+	if err != nil {
+		return failed("write archive", g.end.String(), err)
+	}
+	err = archive.Write(ctx, f, archive.CompressionOf(g.path), entries)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return g.writeFailed(ctx, err)
+}
+
+func (g *stage) writeFailed(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return &fault.Fault{Kind: fault.Canceled, Op: "write archive", Name: g.end.String(), Err: context.Cause(ctx)}
+	}
+	return failed("write archive", g.end.String(), err)
+}
+
+// head is a file before the content of an archive.
+type head struct {
+	name string
+	raw  []byte
+}
+
+// heads returns the files that come first in an archive.
+func (g *stage) heads(t *tree, files layout.Files) ([]head, error) {
+	if g.end.Host == ref.DockerArchive {
+		return t.docker(g.end.String())
+	}
+	index, _, err := readAll(files, v1.ImageIndexFile, maxIndex)
+	return []head{{v1.ImageLayoutFile, []byte(layoutHeader)}, {v1.ImageIndexFile, index}},
+		failed("read "+v1.ImageIndexFile, g.end.String(), err)
+}
+
+// entriesOf returns the entries of an archive: the heads, the documents, and then the blobs.
+func entriesOf(heads []head, t *tree, files layout.Files) iter.Seq[archive.Entry] {
+	return func(yield func(archive.Entry) bool) {
+		for _, h := range heads {
+			open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(h.raw)), nil }
+			if !yield(archive.Entry{Name: h.name, Size: int64(len(h.raw)), Open: open}) {
+				return
+			}
+		}
+		for _, d := range t.order {
+			open := func() (io.ReadCloser, error) { return reader(files, blobName(d.Digest)) }
+			if !yield(archive.Entry{Name: blobName(d.Digest), Size: d.Size, Open: open}) {
+				return
+			}
+		}
+	}
+}
+
+// reader opens a file to read it from its beginning to its end.
+func reader(files layout.Files, name string) (io.ReadCloser, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, 0, f.Size()), f}, nil
+}
+
+// replace gives what was made its name.
+func (g *stage) replace(w *Writing) error {
+	op := "write " + g.end.Host
+	if err := w.Reading.forget(g.end); err != nil { // Windows renames over no open file
+		return err
+	}
+	older := filepath.Join(g.part, olderName)
+	moved := false
+	if info, err := os.Stat(g.path); err == nil && info.IsDir() {
+		if err := os.Rename(g.path, older); err != nil {
+			return failed(op, g.end.String(), err)
+		}
+		moved = true
+	}
+	if err := os.Rename(g.packed(), g.path); err != nil {
+		if moved {
+			err = errors.Join(err, os.Rename(older, g.path))
+		}
+		return failed(op, g.end.String(), err)
+	}
+	return failed(op, g.end.String(), syncDirectory(filepath.Dir(g.path)))
+}
+
+// stacked are the files of upper, and those of lower that upper lacks.
+type stacked struct{ upper, lower layout.Files }
+
+func (s stacked) Open(name string) (layout.File, error) {
+	f, err := s.upper.Open(name)
+	if errors.Is(err, fs.ErrNotExist) && s.lower != nil {
+		return s.lower.Open(name)
+	}
+	return f, err
+}
