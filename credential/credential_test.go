@@ -98,7 +98,7 @@ func TestTheFirstLookupThatKnowsAnswers(t *testing.T) {
 	if !fault.Is(err, fault.Denied) || err.Error() != "find a login for reg.example: ask vault: denied" {
 		t.Error(err)
 	}
-	if got, err := (Chain{broken}).For(t.Context(), ref.Repo{Host: ref.Layout, Path: "dir"}); got != (Login{}) || err != nil {
+	if got, err := (Chain{broken}).For(t.Context(), ref.Repo{Host: ref.Layout, Dir: "dir"}); got != (Login{}) || err != nil {
 		t.Error("a layout was looked up:", got, err)
 	}
 }

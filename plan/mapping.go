@@ -122,7 +122,7 @@ func (m Mapping) Landings(host string, from []ref.Repo) ([]Landing, error) {
 }
 
 func compareRepos(a, b ref.Repo) int {
-	return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path))
+	return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Dir, b.Dir), cmp.Compare(a.Path, b.Path))
 }
 
 // Targets returns the target names of from. If from has no tag, the target has none, and the content is copied

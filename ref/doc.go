@@ -6,6 +6,7 @@
 //	prod.example/team/app:v1       host prod.example, path team/app, tag v1
 //	localhost:5000/app@sha256:…    host localhost:5000, path app, that digest
 //	oci:build/out:v1               the tag v1 of the OCI image layout in the directory build/out
+//	oci:out:quay.io/team/app:v1    in the layout out, the image whose whole name is quay.io/team/app:v1
 //	oci://prod.example/charts/a    host prod.example, path charts/a, as Helm and Flux write it
 //
 // A name without a host is on Docker Hub, as every container tool reads it. A [Repo] is a Name

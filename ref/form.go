@@ -8,10 +8,6 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Layout is the Host of a Repo that is an OCI image layout on disk. The Path of such a Repo is a
-// directory.
-const Layout = "oci:"
-
 // Limits of the grammar.
 const (
 	// MaxPath is the maximum length in bytes of host, slash and path together.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,23 +15,26 @@ import (
 // DockerHub is the host of Docker Hub in canonical names.
 const DockerHub = "docker.io"
 
-// Repo is a repository: a registry host and a path in it, or an OCI image layout on disk. Repos are
-// comparable: two equal Repos are the same repository. [NewRepo] and [Parse] make valid Repos.
+// Repo is a repository: a path at a registry, or an end on disk, such as an OCI image layout. Repos are
+// comparable: two equal Repos are the same repository. [NewRepo], [Parse] and [Repo.In] make valid Repos.
+//
+// A layout may hold many repositories. Then the name of each image in it is a whole reference, such as
+// "docker.io/library/nginx:1.27", and Path is the part before the tag. Path is empty if the names in the
+// layout are tags.
 type Repo struct {
-	Host string // lower case, as people write it: "docker.io", "localhost:5000"; or Layout
-	Path string // "library/nginx"; for a layout, its directory
+	Host string // lower case, as people write it: "docker.io", "localhost:5000"; or a transport, such as Layout
+	Dir  string // the directory or file on disk; "" for a registry
+	Path string // "library/nginx"; on disk the repository that whole references name, or ""
 }
 
-// IsLayout reports whether r is an OCI image layout on disk.
-func (r Repo) IsLayout() bool { return r.Host == Layout }
+// IsLayout reports whether r is on disk, and not at a registry.
+func (r Repo) IsLayout() bool { return slices.Contains(transports, r.Host) }
 
-// String returns "HOST/PATH", or "oci:DIR" for a layout.
-func (r Repo) String() string {
-	if r.IsLayout() {
-		return Layout + r.Path
-	}
-	return r.Host + "/" + r.Path
-}
+// In returns the repository path in the same end on disk as r; "" is the one whose names are tags.
+func (r Repo) In(path string) Repo { return Repo{Host: r.Host, Dir: r.Dir, Path: path} }
+
+// String returns "HOST/PATH", or "oci:DIR[:PATH]" for a layout.
+func (r Repo) String() string { return Name{Repo: r}.String() }
 
 // Tagged returns the name of tag in r. If tag is empty, the Name is the repository alone.
 func (r Repo) Tagged(tag string) Name { return Name{Repo: r, Tag: tag} }
@@ -47,10 +51,17 @@ type Name struct {
 	Digest string // "sha256:…"
 }
 
-// String returns the canonical form: "HOST/PATH[:TAG][@DIGEST]" or "oci:DIR[:TAG][@DIGEST]".
+// String returns the canonical form: "HOST/PATH[:TAG][@DIGEST]" or "oci:DIR[:PATH][:TAG][@DIGEST]". A path of
+// one component that no tag follows ends in a colon, because it would be read as a tag otherwise.
 func (n Name) String() string {
-	s := n.Repo.String()
-	if n.Tag != "" {
+	s := n.Host + "/" + n.Path
+	if n.IsLayout() {
+		s = n.Host + n.Dir
+		if n.Path != "" {
+			s += ":" + n.Path
+		}
+	}
+	if n.Tag != "" || n.IsLayout() && n.Path != "" && !strings.Contains(n.Path, "/") {
 		s += ":" + n.Tag
 	}
 	if n.Digest != "" {
@@ -63,10 +74,10 @@ func (n Name) String() string {
 // "latest".
 func (n Name) Reference() string { return cmp.Or(n.Digest, n.Tag, "latest") }
 
-// Compare compares n and m by host, then path, tag and digest. It returns -1, 0 or 1, like
+// Compare compares n and m by host, then directory, path, tag and digest. It returns -1, 0 or 1, like
 // [strings.Compare].
 func (n Name) Compare(m Name) int {
-	return cmp.Or(strings.Compare(n.Host, m.Host), strings.Compare(n.Path, m.Path),
+	return cmp.Or(strings.Compare(n.Host, m.Host), strings.Compare(n.Dir, m.Dir), strings.Compare(n.Path, m.Path),
 		strings.Compare(n.Tag, m.Tag), strings.Compare(n.Digest, m.Digest))
 }
 
@@ -96,7 +107,7 @@ func Parse(s string) (Name, error) {
 	s = CutTransport(s)
 	switch {
 	case IsLayout(s):
-		return parseLayout(s, strings.TrimPrefix(strings.TrimPrefix(s, Layout), "//"))
+		return parseOnDisk(s)
 	case strings.HasPrefix(s, Layout):
 		return Name{}, noHost(s)
 	}
@@ -112,7 +123,7 @@ func Parse(s string) (Name, error) {
 	}
 	host, path := splitHost(rest)
 	if n.Repo, err = NewRepo(host, path); err != nil {
-		return Name{}, invalid(s, causeOf(err), fault.HintOf(err))
+		return Name{}, about(s, err)
 	}
 	return n, nil
 }
@@ -130,7 +141,7 @@ func ParseIn(host, s string) (Name, error) {
 		return Name{}, err
 	}
 	if n.Repo, err = NewRepo(host, rest); err != nil {
-		return Name{}, invalid(s, causeOf(err), fault.HintOf(err))
+		return Name{}, about(s, err)
 	}
 	return n, nil
 }
@@ -158,7 +169,7 @@ func NewRepo(host, path string) (Repo, error) {
 	case len(host)+1+len(path) > MaxPath:
 		return Repo{}, invalid(host+"/"+path, "the name is longer than "+strconv.Itoa(MaxPath)+" bytes", "")
 	}
-	return Repo{host, path}, nil
+	return Repo{Host: host, Path: path}, nil
 }
 
 // Host checks "HOST" or "HOST:PORT" and returns its canonical form: lower case, and "docker.io" for
@@ -241,33 +252,74 @@ func cutReference(s, whole string) (rest string, n Name, err error) {
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
 		rest, n.Tag = rest[:i], rest[i+1:]
 		if err := Tag(n.Tag); err != nil {
-			return "", Name{}, invalid(whole, causeOf(err), fault.HintOf(err))
+			return "", Name{}, about(whole, err)
 		}
 	}
 	return rest, n, nil
 }
 
-func parseLayout(whole, s string) (Name, error) {
+// parseOnDisk parses TRANSPORT:DIR[:REFERENCE][@DIGEST]. As skopeo reads it, the directory ends at the first colon
+// that does not belong to a drive letter of Windows.
+func parseOnDisk(whole string) (Name, error) {
+	transport, s := cutDisk(whole)
 	drive := ""
 	if isDrive(s) {
 		drive, s = s[:2], s[2:]
 	}
-	dir, dig, hasDigest := strings.Cut(s, "@")
-	n := Name{Digest: dig}
+	rest, dig, hasDigest := strings.Cut(s, "@")
 	if hasDigest && Digest(dig) != nil {
 		return Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "write sha256: and 64 lower-case hex digits")
 	}
-	if i := strings.LastIndexByte(dir, ':'); i >= 0 {
-		dir, n.Tag = dir[:i], dir[i+1:]
-		if err := Tag(n.Tag); err != nil {
-			return Name{}, invalid(whole, causeOf(err), fault.HintOf(err))
-		}
-	}
+	dir, reference, hasReference := strings.Cut(rest, ":")
 	if dir == "" || strings.ContainsRune(dir, 0) {
-		return Name{}, invalid(whole, "no directory", "write oci:DIR[:TAG|@DIGEST]")
+		return Name{}, invalid(whole, "no directory", "write "+transport+"DIR[:TAG|@DIGEST]")
 	}
-	n.Repo = Repo{Layout, filepath.Clean(drive + dir)}
+	n := Repo{Host: transport, Dir: drive + filepath.Clean(dir)}.At(dig)
+	if !hasReference {
+		return n, nil
+	}
+	if !strings.ContainsAny(reference, "/:") {
+		n.Tag = reference
+		return n, about(whole, Tag(n.Tag))
+	}
+	path, tag, ok := CutWhole(reference)
+	if !ok {
+		return Name{}, invalid(whole, "not a tag and not a whole reference: "+strconv.Quote(reference),
+			"write "+transport+"DIR:TAG, or "+transport+"DIR:HOST/REPOSITORY:TAG")
+	}
+	n.Path, n.Tag = path, tag
 	return n, nil
+}
+
+// CutWhole splits a whole reference, which names an image in a layout or an archive, into a repository and a tag:
+// "docker.io/library/nginx:1.27", "localhost:5000/app" and "library/nginx:1.27". It may have no host. It may
+// have no tag if it has a slash or ends in a colon: "app:" is the repository app, while "app" is a tag. Unlike
+// [Parse], CutWhole adds nothing. ok is false if s is something else.
+func CutWhole(s string) (path, tag string, ok bool) {
+	path = s
+	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, '/') {
+		if path, tag = s[:i], s[i+1:]; tag == "" && strings.Contains(path, "/") || tag != "" && !isTag(tag) {
+			return "", "", false
+		}
+	} else if !strings.Contains(s, "/") {
+		return "", "", false
+	}
+	in := path
+	if first, rest, slash := strings.Cut(path, "/"); slash && LooksLikeHost(first) {
+		if _, _, err := splitPort(first); err != nil || first != strings.ToLower(first) {
+			return "", "", false
+		}
+		in = rest
+	}
+	return path, tag, isPath(in) && len(path) <= MaxPath
+}
+
+// about returns err, an error of this package or nil, as one about the name whole.
+func about(whole string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return invalid(whole, causeOf(err), fault.HintOf(err))
 }
 
 // splitPort splits "host:port"; port keeps its colon. An IPv6 address must be in brackets.

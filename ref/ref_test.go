@@ -1,6 +1,7 @@
 package ref
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
@@ -14,28 +15,35 @@ const hex64 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 func TestParseGivesFullyQualifiedNames(t *testing.T) {
 	for in, want := range map[string]string{
-		"nginx":                              "docker.io/library/nginx",
-		"nginx:1.25":                         "docker.io/library/nginx:1.25",
-		"docker.io/nginx":                    "docker.io/library/nginx",
-		"grafana/grafana:latest":             "docker.io/grafana/grafana:latest",
-		"index.docker.io/library/nginx:1":    "docker.io/library/nginx:1",
-		"registry-1.docker.io/library/n":     "docker.io/library/n",
-		"localhost/app":                      "localhost/app",
-		"localhost:5000/a/b:v1":              "localhost:5000/a/b:v1",
-		"Reg.Example.com/app":                "reg.example.com/app",
-		"[::1]:5000/app:v1":                  "[::1]:5000/app:v1",
-		"a.io/x:v1@sha256:" + hex64:          "a.io/x:v1@sha256:" + hex64,
-		"oci:out:v1":                         "oci:out:v1",
-		"oci:./out//x":                       "oci:out/x",
-		"oci:/tmp/a b@sha256:" + hex64:       "oci:/tmp/a b@sha256:" + hex64,
-		`oci:C:\images\app:v1`:               `oci:C:\images\app:v1`,
-		"a.io/x@sha512:" + hex64 + hex64:     "a.io/x@sha512:" + hex64 + hex64,
-		"a.io/a__b-c---d.e/f:_V.1-x":         "a.io/a__b-c---d.e/f:_V.1-x",
-		"127.0.0.1:5000/x:" + rep("t", 128):  "127.0.0.1:5000/x:" + rep("t", 128),
-		"xn--bcher-kva.example:443/app:1.0":  "xn--bcher-kva.example:443/app:1.0",
-		"mcr.microsoft.com/dotnet/sdk:8.0":   "mcr.microsoft.com/dotnet/sdk:8.0",
-		"dev.azurecr.io/myapp:20261120.1":    "dev.azurecr.io/myapp:20261120.1",
-		"registry.hub.docker.com/library/ub": "docker.io/library/ub",
+		"nginx":                                   "docker.io/library/nginx",
+		"nginx:1.25":                              "docker.io/library/nginx:1.25",
+		"docker.io/nginx":                         "docker.io/library/nginx",
+		"grafana/grafana:latest":                  "docker.io/grafana/grafana:latest",
+		"index.docker.io/library/nginx:1":         "docker.io/library/nginx:1",
+		"registry-1.docker.io/library/n":          "docker.io/library/n",
+		"localhost/app":                           "localhost/app",
+		"localhost:5000/a/b:v1":                   "localhost:5000/a/b:v1",
+		"Reg.Example.com/app":                     "reg.example.com/app",
+		"[::1]:5000/app:v1":                       "[::1]:5000/app:v1",
+		"a.io/x:v1@sha256:" + hex64:               "a.io/x:v1@sha256:" + hex64,
+		"oci:out:v1":                              "oci:out:v1",
+		"oci:./out//x":                            "oci:out/x",
+		"oci:/tmp/a b@sha256:" + hex64:            "oci:/tmp/a b@sha256:" + hex64,
+		`oci:C:\images\app:v1`:                    `oci:C:\images\app:v1`,
+		"oci:out:docker.io/library/nginx:1.27":    "oci:out:docker.io/library/nginx:1.27",
+		"oci:out:localhost:5000/app":              "oci:out:localhost:5000/app",
+		"oci:out:app:":                            "oci:out:app:",
+		"oci:out:app:v1":                          "oci:out:app:v1",
+		"oci:out:app:@sha256:" + hex64:            "oci:out:app:@sha256:" + hex64,
+		"oci:///abs/out:a.io/b:v1":                "oci:/abs/out:a.io/b:v1",
+		`oci:c:/images:a.io/b:v1@sha256:` + hex64: `oci:c:/images:a.io/b:v1@sha256:` + hex64,
+		"a.io/x@sha512:" + hex64 + hex64:          "a.io/x@sha512:" + hex64 + hex64,
+		"a.io/a__b-c---d.e/f:_V.1-x":              "a.io/a__b-c---d.e/f:_V.1-x",
+		"127.0.0.1:5000/x:" + rep("t", 128):       "127.0.0.1:5000/x:" + rep("t", 128),
+		"xn--bcher-kva.example:443/app:1.0":       "xn--bcher-kva.example:443/app:1.0",
+		"mcr.microsoft.com/dotnet/sdk:8.0":        "mcr.microsoft.com/dotnet/sdk:8.0",
+		"dev.azurecr.io/myapp:20261120.1":         "dev.azurecr.io/myapp:20261120.1",
+		"registry.hub.docker.com/library/ub":      "docker.io/library/ub",
 	} {
 		n, err := Parse(in)
 		if err != nil || n.String() != want {
@@ -44,6 +52,42 @@ func TestParseGivesFullyQualifiedNames(t *testing.T) {
 		}
 		if again, err := Parse(n.String()); err != nil || again != n {
 			t.Errorf("%q does not read back: %v, %v", n, again, err)
+		}
+	}
+}
+
+func TestALayoutHasManyRepositoriesIfItsNamesAreWholeReferences(t *testing.T) {
+	for in, want := range map[string]Name{
+		"oci:out":                              {Repo: Repo{Host: Layout, Dir: "out"}},
+		"oci:out:1.27":                         {Repo: Repo{Host: Layout, Dir: "out"}, Tag: "1.27"},
+		"oci:out:docker.io/library/nginx:1.27": {Repo: Repo{Host: Layout, Dir: "out", Path: "docker.io/library/nginx"}, Tag: "1.27"},
+		"oci:out:library/nginx":                {Repo: Repo{Host: Layout, Dir: "out", Path: "library/nginx"}},
+		"oci:out:index.docker.io/a:1":          {Repo: Repo{Host: Layout, Dir: "out", Path: "index.docker.io/a"}, Tag: "1"},
+		"oci:out:localhost:5000/app":           {Repo: Repo{Host: Layout, Dir: "out", Path: "localhost:5000/app"}},
+		"oci:out:app:v1":                       {Repo: Repo{Host: Layout, Dir: "out", Path: "app"}, Tag: "v1"},
+		"oci:out:app:":                         {Repo: Repo{Host: Layout, Dir: "out", Path: "app"}},
+		"oci:///abs:a/b:v1@sha256:" + hex64:    {Repo: Repo{Host: Layout, Dir: "/abs", Path: "a/b"}, Tag: "v1", Digest: "sha256:" + hex64},
+		`oci:D:\x:a.io/b:v1`:                   {Repo: Repo{Host: Layout, Dir: `D:\x`, Path: "a.io/b"}, Tag: "v1"},
+	} {
+		got, err := Parse(in)
+		if err != nil || got != want {
+			t.Errorf("Parse(%q) = %+v, %v; want %+v", in, got, err, want)
+		}
+		var again Name
+		if err := again.UnmarshalText([]byte(got.String())); err != nil || again != want {
+			t.Errorf("%q does not read back: %+v, %v", got, again, err)
+		}
+	}
+}
+
+func TestNamesInOneDirectoryAreOrderedByRepository(t *testing.T) {
+	one, two := Repo{Host: Layout, Dir: "a"}, Repo{Host: Layout, Dir: "b"}
+	names := []Name{one.Tagged("v2"), one.In("x").Tagged("v1"), one.In("y").Tagged("v0"), two.Tagged("v1")}
+	for i := range names {
+		for j := range names {
+			if got := names[i].Compare(names[j]); got != cmp.Compare(i, j) {
+				t.Errorf("%s and %s: %d", names[i], names[j], got)
+			}
 		}
 	}
 }
@@ -57,6 +101,7 @@ func TestParseRefusesWhatCouldBeReadDifferently(t *testing.T) {
 		"a.io/X", "a.io/x@sha256:abc", "a.io/x@sha256:" + strings.ToUpper(hex64), "a.io/x@md5:" + hex64[:32], "a.io/x:v 1",
 		"a.io/x:" + rep("t", 129), "a.io/" + rep("r", 260), "a.io/x\r\nHost: y", "a.io/x\x00", "a.io:0/x", "a.io:99999/x", "a.io:/x",
 		"a..io/x", "-a.io/x", "a.io/-x", "a.io/x-", "http://a.io/x", "user:pw@a.io/x", "a.io/ünï:v1", "[::1/x", "a.io/x:v1:v2", "oci:", "oci::v1", "oci:dir:b@d",
+		"oci:dir:", "oci:dir:a:b:c", "oci:dir:a.io/X:v1", "oci:dir:A.io/x:v1", "oci:dir:a.io:0/x:v1", "oci:dir:/x:v1", "oci:dir:a/b:", "oci:dir:a/../b:v1", "oci:dir:a/b:-v", "oci:a\x00b",
 	} {
 		if n, err := Parse(in); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("Parse(%q) = %q, %v; want fault.Invalid", in, n, err)
@@ -107,7 +152,7 @@ func TestParseInTakesNoComponentForAHost(t *testing.T) {
 // distribution/reference is the oracle: it must accept every name that Parse accepts, and read the
 // same host and path.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"nginx", "a.io/x:v1@sha256:" + hex64, "localhost:5000/a/b", "[::1]:5000/x", "a.io/a__b---c", "A.io/x", "x@y", "a.io:1/z:_"} {
+	for _, s := range []string{"nginx", "a.io/x:v1@sha256:" + hex64, "localhost:5000/a/b", "[::1]:5000/x", "a.io/a__b---c", "A.io/x", "x@y", "a.io:1/z:_", "oci:a:b/c:v1", "oci:a:b:", "oci:c:/x:y", "oci:A:/"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

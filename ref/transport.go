@@ -7,6 +7,14 @@ import (
 	"github.com/drayage/dray/internal/shell"
 )
 
+// The transports of ends on disk. Each is the Host of a Repo whose Dir is a directory or a file.
+const (
+	Layout = "oci:" // an OCI image layout in a directory
+)
+
+// transports are the transports of ends on disk, as a name begins with them.
+var transports = []string{Layout}
+
 // CutTransport removes what other tools write before a name at a registry: "docker://", and "oci://" if a host with
 // a dot or a port, or localhost, follows it. Helm and Flux write oci:// so, while "oci:DIR" is a layout.
 func CutTransport(s string) string {
@@ -20,11 +28,23 @@ func CutTransport(s string) string {
 	return s
 }
 
-// IsLayout reports whether s is the name of an OCI image layout: "oci:DIR", or "oci:///DIR" for a directory from the
-// root of the file system.
+// IsLayout reports whether s is the name of an end on disk, and not of one at a registry: "oci:DIR", or "oci:///DIR"
+// for a directory from the root of the file system.
 func IsLayout(s string) bool {
-	rest, ok := strings.CutPrefix(s, Layout)
-	return ok && (!strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "///"))
+	transport, _ := cutDisk(s)
+	return transport != ""
+}
+
+// cutDisk splits the name of an end on disk after its transport. The transport is "" if s is no such name.
+func cutDisk(s string) (transport, rest string) {
+	for _, transport := range transports {
+		rest, ok := strings.CutPrefix(s, transport)
+		rooted := strings.TrimPrefix(rest, "//")
+		if ok && (rooted == rest || strings.HasPrefix(rooted, "/")) {
+			return transport, rooted
+		}
+	}
+	return "", s
 }
 
 // NoLogin returns the error of a name that has a login before its host, as in "https://USER:PASSWORD@HOST/a"; nil if

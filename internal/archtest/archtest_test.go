@@ -107,7 +107,7 @@ var may = map[string]string{
 	"cmd/internal/server/gate":    "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
 	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several
-	"packaging/mkimage": "internal/layout oci",
+	"packaging/mkimage": "internal/layout oci ref",
 	"internal/conform":  "fault oci ref internal/transfer",
 	"internal/testbed":  "",
 	"internal/hostile":  "internal/testbed",

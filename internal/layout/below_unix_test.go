@@ -11,18 +11,19 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
 )
 
 func TestLayoutsBelowADirectoryAreFoundAndNothingInThemOrBehindLinks(t *testing.T) {
 	root, away := t.TempDir(), t.TempDir()
 	for _, dir := range []string{filepath.Join(root, "team", "web"), filepath.Join(root, "app"), filepath.Join(away, "other")} {
-		d, err := Open(dir, Write)
+		d, err := Open(ref.Repo{Host: ref.Layout, Dir: dir}, Write)
 		if err != nil {
 			t.Fatal(err)
 		}
 		d.Close()
 	}
-	inside, err := Open(filepath.Join(root, "app", "blobs", "x"), Write)
+	inside, err := Open(ref.Repo{Host: ref.Layout, Dir: filepath.Join(root, "app", "blobs", "x")}, Write)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/drayage/dray/internal/conform"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/ref"
 )
 
 var (
@@ -32,9 +33,12 @@ func TestTwoDirsOnOneDirectoryConform(t *testing.T) {
 	}})
 }
 
+// at returns the repository of the layout in dir whose names are tags.
+func at(dir string) ref.Repo { return ref.Repo{Host: ref.Layout, Dir: dir} }
+
 func open(t *testing.T, path string, mode layout.Mode) *layout.Dir {
 	t.Helper()
-	d, err := layout.Open(path, mode)
+	d, err := layout.Open(at(path), mode)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,5 @@ type Dir struct {
 // Close closes the directory. Bodies that Blob returned can still be read.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// Repo returns the identity of the layout: ref.Layout and the cleaned path that it was opened
-// with.
+// Repo returns the repository that was opened.
 func (d *Dir) Repo() ref.Repo { return d.repo }

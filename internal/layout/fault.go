@@ -24,9 +24,9 @@ func (d *Dir) failed(op, name string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = fault.NotFound
 	case isFull(err):
-		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.repo.Path
+		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.repo.Dir
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		f.Kind, f.Hint = fault.Denied, "check the permissions of "+d.repo.Path
+		f.Kind, f.Hint = fault.Denied, "check the permissions of "+d.repo.Dir
 	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR),
 		errors.Is(err, fs.ErrExist):
 		f.Kind = fault.Refused

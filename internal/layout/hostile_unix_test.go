@@ -64,7 +64,7 @@ func TestFilesThatAreNoneAreRefused(t *testing.T) {
 				if err := place(name); err != nil {
 					t.Fatal(err)
 				}
-				_, err := layout.Open(path, layout.Write)
+				_, err := layout.Open(at(path), layout.Write)
 				refused(t, name, err)
 				os.Remove(name)
 				if err := os.Rename(name+".away", name); err != nil {
@@ -95,7 +95,7 @@ func TestADirectoryOfBlobsThatLeadsOutIsRefused(t *testing.T) {
 	if err := os.Symlink(outside, blobs); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := layout.Open(path, layout.Write); err == nil {
+	if d, err := layout.Open(at(path), layout.Write); err == nil {
 		_, err = d.Put(t.Context(), describe("x"), nil, serve("x"))
 		refused(t, "put", err)
 		d.Close()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
 var (
@@ -81,7 +82,7 @@ func TestAByteOrderMarkBeforeTheIndexIsPassedOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := Open(dir, Read)
+	d, err := Open(ref.Repo{Host: ref.Layout, Dir: dir}, Read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func FuzzIndex(f *testing.F) {
 // F-80: errors of the disk become faults of the Kinds that callers act on.
 func TestErrorsOfTheDiskHaveTheirKinds(t *testing.T) {
 	d := &Dir{}
-	d.repo.Path = "some/dir"
+	d.repo.Dir = "some/dir"
 	for errno, want := range map[syscall.Errno]fault.Kind{
 		syscall.EACCES: fault.Denied, syscall.EPERM: fault.Denied, syscall.EROFS: fault.Denied,
 		syscall.EIO: fault.Unavailable, syscall.EMFILE: fault.Unavailable,

@@ -39,7 +39,7 @@ func TestWriteLeavesADirectoryOfOtherThingsAlone(t *testing.T) {
 	for _, name := range []string{"precious.txt", "index.json", "blobs"} {
 		path := t.TempDir()
 		write(t, path, name, "mine")
-		_, err := layout.Open(path, layout.Write)
+		_, err := layout.Open(at(path), layout.Write)
 		if !fault.Is(err, fault.Conflict) || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -74,12 +74,12 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		if tt.index != "" {
 			write(t, path, "index.json", tt.index)
 		}
-		_, err := layout.Open(path, layout.Read)
+		_, err := layout.Open(at(path), layout.Read)
 		if !fault.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.text) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v; want kind %s and %q", tt.why, err, tt.kind, tt.text)
 		}
 	}
-	if _, err := layout.Open(filepath.Join(t.TempDir(), "absent"), layout.Read); !fault.Is(err, fault.NotFound) {
+	if _, err := layout.Open(at(filepath.Join(t.TempDir(), "absent")), layout.Read); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an absent directory: %v", err)
 	}
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Open opens the layout in the directory path. Call Close when it is no longer needed.
+// Open opens the repository repo of the layout in the directory repo.Dir. Call Close when it is no longer needed.
 //
 // With Read, the directory must hold a layout of version 1; otherwise the error is NotFound. With
 // Write, an absent or empty directory becomes an empty layout. Write also removes temporary files
 // that a writer left more than a day ago. A directory that holds anything else is a Conflict and
 // stays unchanged.
-func Open(path string, mode Mode) (*Dir, error) {
-	d := &Dir{repo: ref.Repo{Host: ref.Layout, Path: filepath.Clean(path)}, mode: mode, turn: make(chan struct{}, 1)}
-	whole, err := filepath.Abs(path)
+func Open(repo ref.Repo, mode Mode) (*Dir, error) {
+	d := &Dir{repo: repo, mode: mode, turn: make(chan struct{}, 1)}
+	whole, err := filepath.Abs(repo.Dir)
 	if err != nil {
 		return nil, d.failed("open layout", d.repo.String(), err)
 	}

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	if role == "" {
 		os.Exit(m.Run())
 	}
-	d, err := layout.Open(path, layout.Write)
+	d, err := layout.Open(at(path), layout.Write)
 	if err == nil {
 		err = roles[role](d)
 	}

@@ -50,7 +50,7 @@ func Metadata(
 	d := described{Name: name.Tag}
 	if name.Tag == "" && name.Digest == "" {
 		count := 0
-		d = described{Registry: name.Host, Image: name.Path, TagCount: &count}
+		d = described{Registry: name.Host, Image: name.Dir + name.Path, TagCount: &count}
 		err = at.List(ctx, func(oci.Listed) error {
 			count++
 			return nil

@@ -27,7 +27,7 @@ func eachLayout(ctx context.Context, from name.End, visit func(path string, at r
 				Err:  errors.New("its path is not a valid repository name"),
 			}
 		}
-		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.Prefix, filepath.FromSlash(path))})
+		return visit(path, ref.Repo{Host: ref.Layout, Dir: filepath.Join(from.Prefix, filepath.FromSlash(path))})
 	})
 }
 
@@ -66,7 +66,7 @@ func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, er
 		}
 		landings[i].From = from
 		if to.Host == ref.Layout {
-			landings[i].To = ref.Repo{Host: ref.Layout, Path: filepath.Join(to.Prefix, filepath.FromSlash(l.To.Path))}
+			landings[i].To = ref.Repo{Host: ref.Layout, Dir: filepath.Join(to.Prefix, filepath.FromSlash(l.To.Path))}
 		}
 	}
 	return landings, checkNested(to, landings)
@@ -80,11 +80,11 @@ func checkNested(to name.End, landings []plan.Landing) error {
 	}
 	taken := map[string]bool{}
 	for _, l := range landings {
-		taken[l.To.Path] = true
+		taken[l.To.Dir] = true
 	}
 	root := filepath.Clean(to.Prefix)
 	for _, l := range landings {
-		for dir := l.To.Path; dir != root && dir != filepath.Dir(dir); {
+		for dir := l.To.Dir; dir != root && dir != filepath.Dir(dir); {
 			dir = filepath.Dir(dir)
 			if taken[dir] || layout.Is(dir) {
 				return &fault.Fault{
@@ -108,7 +108,7 @@ func (r *transferring) layouts(
 	some := false
 	err := eachLayout(ctx, from, func(path string, at ref.Repo) error {
 		some = true
-		arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) })
+		arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Dir) })
 		if !arrived && r.paths[at] == "" {
 			r.paths[at], r.Cataloged[at] = path, true
 			found[path] = append(found[path], at)

@@ -78,7 +78,11 @@ func (r End) Covers(repo ref.Repo) bool {
 	if r.Single() {
 		return repo == r.Repo
 	}
-	return repo.Host == r.Host && strings.HasPrefix(repo.Path, r.Prefix)
+	path := repo.Path
+	if repo.IsLayout() {
+		path = repo.Dir + string(filepath.Separator)
+	}
+	return repo.Host == r.Host && strings.HasPrefix(path, r.Prefix)
 }
 
 // Meets reports whether r and other overlap, that is, whether one of them contains the other.
@@ -114,7 +118,7 @@ func (r *Reader) layoutReach(s string) (End, error) {
 		return End{}, errorOneImage(n)
 	case endsInSeparator(s):
 		const separator = string(filepath.Separator)
-		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, separator) + separator}, nil
+		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Dir, separator) + separator}, nil
 	}
 	return End{Host: ref.Layout, Repo: n.Repo}, nil
 }

@@ -52,7 +52,7 @@ func Absent(repo ref.Repo) bool {
 	if !repo.IsLayout() {
 		return false
 	}
-	entries, err := os.ReadDir(filepath.Clean(repo.Path))
+	entries, err := os.ReadDir(filepath.Clean(repo.Dir))
 	return os.IsNotExist(err) || err == nil && len(entries) == 0
 }
 

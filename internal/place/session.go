@@ -149,7 +149,7 @@ func (s *Session) openLayout(key opened) (Repository, error) {
 	if dir, ok := s.layouts[key]; ok {
 		return dir, nil
 	}
-	dir, err := layout.Open(key.repo.Path, key.mode)
+	dir, err := layout.Open(key.repo, key.mode)
 	if err != nil {
 		return nil, err
 	}

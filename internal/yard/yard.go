@@ -2,6 +2,7 @@ package yard
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -287,7 +288,7 @@ func (y *Yard) Verified(req dray.VerifyRequest) (string, dray.Receipt, error) {
 		if e.Match == dray.Same && !e.Healed {
 			return nil
 		}
-		line := fmt.Sprintf("%s:%s %s", filepath.Base(e.To.Path), e.To.Tag, e.Match)
+		line := fmt.Sprintf("%s:%s %s", filepath.Base(cmp.Or(e.To.Path, e.To.Dir)), e.To.Tag, e.Match)
 		if e.Healed {
 			line += " healed"
 		}

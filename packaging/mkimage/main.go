@@ -26,6 +26,7 @@ import (
 
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
 const (
@@ -71,7 +72,7 @@ type builder struct {
 
 func (b *builder) build(ctx context.Context) (oci.Document, error) {
 	var err error
-	if b.layout, err = layout.Open(b.dir, layout.Write); err != nil {
+	if b.layout, err = layout.Open(ref.Repo{Host: ref.Layout, Dir: filepath.Clean(b.dir)}, layout.Write); err != nil {
 		return oci.Document{}, err
 	}
 	defer func() { _ = b.layout.Close() }() // each write was synced

@@ -21,6 +21,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
 // The test builds the release image for both platforms and reads it again.
@@ -101,7 +102,7 @@ func build(t *testing.T, bin string) (oci.Document, *layout.Dir) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := layout.Open(dir, layout.Read)
+	at, err := layout.Open(ref.Repo{Host: ref.Layout, Dir: dir}, layout.Read)
 	if err != nil {
 		t.Fatal(err)
 	}
