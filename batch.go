@@ -29,6 +29,10 @@ type BatchRequest struct {
 	// names them. Otherwise such a tag is a failed step, as is a tag that is not listed.
 	SkipBroken bool
 
+	// Referrers chooses which signatures and other referrers travel with an image. The zero value means
+	// all of them, with each image that moves.
+	Referrers plan.Referrers
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -43,6 +47,7 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		Overwrite:  cmp.Or(req.Overwrite, plan.Refuse),
 		Hold:       req.Hold,
 		Backup:     req.Backup,
+		Referrers:  req.Referrers,
 		SkipBroken: req.SkipBroken,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

@@ -34,6 +34,10 @@ type CopyRequest struct {
 	// request for each tag, even if the listing has its digest.
 	SkipBroken bool
 
+	// Referrers chooses which signatures and other referrers travel with an image. The zero value means
+	// all of them, with each image that moves.
+	Referrers plan.Referrers
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -47,6 +51,7 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		Overwrite: cmp.Or(req.Overwrite, plan.Update),
 		Hold:      req.Hold,
 		Backup:    req.Backup,
+		Referrers: req.Referrers,
 		Map:       req.Map,
 
 		SkipBroken: req.SkipBroken,

@@ -51,6 +51,10 @@ type ImportRequest struct {
 	Hold      plan.Hold      // for several source tags; "" means plan.Each
 	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 
+	// Referrers chooses which signatures and other referrers travel with an image. The zero value means
+	// all of them, with each image that moves.
+	Referrers plan.Referrers
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -64,6 +68,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Overwrite: cmp.Or(req.Overwrite, plan.Refuse),
 		Hold:      req.Hold,
 		Backup:    req.Backup,
+		Referrers: req.Referrers,
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

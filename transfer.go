@@ -51,6 +51,10 @@ type TransferRequest struct {
 	// container registries.
 	CopyLocks bool
 
+	// Referrers chooses which signatures and other referrers travel with an image. The zero value means
+	// all of them, with each image that moves.
+	Referrers plan.Referrers
+
 	// Proof says how to make sure that a target has a blob. "" means Sized with plan.Always, and else
 	// Claimed.
 	Proof Proof

@@ -11,6 +11,7 @@
 //   - [Selection] and [Words]: which repositories and tags to copy.
 //   - [Mapping]: which repository becomes which.
 //   - [TagMap]: which tag becomes which.
+//   - [Referrers]: which signatures and other referrers travel with an image.
 //   - [InUse]: which images run in a cluster.
 //   - [Reader] and [Writer]: plan files of any length.
 //
@@ -44,7 +45,6 @@
 //	file.go       a plan as a file, whole or step by step
 //	backup.go     tags that keep what other tags held before they are overwritten
 //	merge.go      plan several sources for one target, name by name
-//	entry.go      parts of a batch request and a copy request
 //	mapping.go    which repository becomes which
 //	tagmap.go     which tag becomes which
 //	selection.go  which repositories and tags to copy
@@ -53,6 +53,7 @@
 //	version.go    ranges of semantic versions
 //	letters.go    select by the first letter
 //	pattern.go    globs and regular expressions
+//	plan.go       Inventory, Rules, Plan, Step; Make; the parts of a copy and a batch request
+//	choice.go     what travels with an image: referrers
 //	text.go       compile expressions at first use; errors about texts
-//	plan.go       Inventory, Rules, Plan, Step; Make
 package plan

@@ -3,6 +3,7 @@ package plan
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Backup, p.Notes})
+	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Backup, p.Referrers, p.Notes})
 }
 
 // Step writes one step.
@@ -157,8 +158,8 @@ func (r *Reader) next() ([]byte, error) {
 // version is the version of the file format. A Reader refuses any other.
 const version = 1
 
-// maxLine is the maximum length of a line of a plan file in bytes.
-const maxLine = 1 << 20
+// maxLine is the maximum length of a line of a plan file in bytes. A step may list thousands of referrers.
+const maxLine = 16 << 20
 
 // header is the first line of a plan file.
 type header struct {
@@ -167,6 +168,7 @@ type header struct {
 	Overwrite Overwrite `json:"overwrite"`
 	Hold      Hold      `json:"hold,omitempty"`
 	Backup    Backup    `json:"backup,omitzero"`
+	Referrers Referrers `json:"referrers,omitzero"`
 	Notes     []string  `json:"notes,omitempty"`
 }
 
@@ -181,14 +183,15 @@ func (p *Plan) readHeader(line []byte) error {
 	if h.Version != version {
 		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
 	}
-	p.Verb, p.Overwrite, p.Hold, p.Backup, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Backup, h.Notes
+	p.Verb, p.Overwrite, p.Hold, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Notes
+	p.Backup, p.Referrers = h.Backup, h.Referrers
 	if !p.Overwrite.known() || p.Verb == "" {
 		return fmt.Errorf("not a plan of dray: verb %q, overwrite %q", p.Verb, p.Overwrite)
 	}
 	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
 		return fmt.Errorf("unknown hold %q", p.Hold)
 	}
-	return p.Backup.Check()
+	return cmp.Or(p.Backup.Check(), p.Referrers.Check())
 }
 
 func (p *Plan) readStep(line []byte) error {
@@ -218,6 +221,11 @@ func (p *Plan) readStep(line []byte) error {
 	}
 	if s.Locks != (oci.Locks{}) && (s.To.Tag == "" || s.To.IsLayout()) {
 		return errors.New("only a tag of a registry can be locked")
+	}
+	for _, r := range s.Referrers {
+		if err := r.check(); err != nil {
+			return err
+		}
 	}
 	if s.Backup != "" {
 		if err := ref.Tag(s.Backup); err != nil {

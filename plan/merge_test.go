@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -149,7 +150,7 @@ func TestAPlanIsReadAndWrittenByTheStep(t *testing.T) {
 		t.Fatalf("%+v %v", r, err)
 	}
 	for i := range steps {
-		if s, err := r.Next(); err != nil || s != steps[i] {
+		if s, err := r.Next(); err != nil || !reflect.DeepEqual(s, steps[i]) {
 			t.Errorf("%+v %v", s, err)
 		}
 	}

@@ -94,6 +94,10 @@ type Step struct {
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
 	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken
+
+	// Referrers are what refers to the image at the source and travels with it, if the plan was made to be
+	// looked at. Whoever applies the plan looks for them again.
+	Referrers []Referrer `json:"referrers,omitempty"`
 }
 
 // Problem is an error in the form that a plan stores.
@@ -131,9 +135,10 @@ func (s Step) Root() oci.Descriptor {
 type Plan struct {
 	Verb      string // "import", "copy", "tag", "batch", "transfer"
 	Overwrite Overwrite
-	Hold      Hold     // "" means Each
-	Backup    Backup   // how the backups of the steps are named; used again for steps that are planned again
-	Notes     []string // what a person should know before the plan is applied
+	Hold      Hold      // "" means Each
+	Backup    Backup    // how the backups of the steps are named; used again for steps that are planned again
+	Referrers Referrers // what travels with the images
+	Notes     []string  // what a person should know before the plan is applied
 	Steps     []Step
 }
 
@@ -237,3 +242,28 @@ type Repository struct {
 
 // Needs reports whether there is something to do; see [Step.Works].
 func (p Repository) Needs() bool { return slices.ContainsFunc(p.Steps, Step.Works) }
+
+// Tags says which tags of the source a copy includes:
+//   - [NamedTag]: the one that the source names.
+//   - [AllTags]: all tags of the source repository.
+//   - [Sharing]: all tags that point to the same image.
+type Tags string
+
+// The Tags of a copy.
+const (
+	NamedTag Tags = ""        // The tag that the source names.
+	AllTags  Tags = "all"     // Every tag that the source repository lists.
+	Sharing  Tags = "sharing" // Every tag that has the digest of the image that the source names.
+)
+
+// Entry is one image of a batch.
+type Entry struct {
+	Source string // the full name of an image
+
+	// Targets are names "repository[:tag]" in the registry of the batch, or full names. If there are
+	// none, the target is that registry with the path and the tag of the source.
+	Targets   []string
+	Paths     bool      // Targets are paths in the registry of the batch, also if they begin like a host
+	Overwrite Overwrite // "" means the Overwrite of the batch
+	Line      int       // the line in the list, for errors; 0 means none
+}

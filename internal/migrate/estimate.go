@@ -35,6 +35,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 	head := req.Plan.Header()
 	r := newTransferring(b, new(name.Reader), Request{
 		Overwrite:   head.Overwrite,
+		Referrers:   head.Referrers,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,
 	}, obs)

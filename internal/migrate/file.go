@@ -36,6 +36,7 @@ func Apply(
 	head := req.Plan.Header()
 	r := newTransferring(b, names, Request{
 		Overwrite:   head.Overwrite,
+		Referrers:   head.Referrers,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,
 	}, obs)

@@ -24,6 +24,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		Verb:      r.report.verb(),
 		Overwrite: r.req.Overwrite,
 		Hold:      r.hold,
+		Referrers: r.req.Referrers,
 		Steps:     p.Steps,
 	}, r.req.Proof)
 	work.Turn = r.images.acquire

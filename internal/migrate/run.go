@@ -67,6 +67,7 @@ type Request struct {
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
 	CopyLocks   bool
+	Referrers   plan.Referrers
 	Proof       oci.Proof
 	Heal        bool
 	Delay       time.Duration
@@ -112,7 +113,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 
 // rules returns the rules for the plan of a landing.
 func (r *transferring) rules() survey.Rules {
-	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup}
+	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup, Referrers: r.req.Referrers}
 }
 
 // begin opens a session for one target repository.

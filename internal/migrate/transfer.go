@@ -60,7 +60,7 @@ var errEnough = errors.New("enough")
 // planAll plans each landing and passes the plans on in the order of the landings. Plans with the
 // same sources are passed on together.
 func (r *transferring) planAll(ctx context.Context, take func(context.Context, []survey.Surveyed) error) error {
-	if err := cmp.Or(survey.CheckBackup(r.rules()), r.checkIncremental()); err != nil {
+	if err := cmp.Or(survey.CheckRules(r.rules()), r.checkIncremental()); err != nil {
 		return err
 	}
 	landings, err := r.landings(ctx)

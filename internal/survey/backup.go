@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -74,13 +75,14 @@ func RecheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error
 
 var errNoForce = errors.New("a backup is only made of a tag that is overwritten, and this request overwrites none")
 
-// CheckBackup refuses an invalid template, and a template in a request that overwrites nothing.
-func CheckBackup(r Rules) error {
+// CheckRules refuses an invalid template of backups, a template in a request that overwrites nothing, and an
+// invalid choice of referrers.
+func CheckRules(r Rules) error {
 	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
 		return &fault.Fault{
 			Kind: fault.Invalid, Op: r.Verb, Hint: "leave the backup out, or allow tags to be overwritten",
 			Err: errNoForce,
 		}
 	}
-	return r.Backup.Check()
+	return cmp.Or(r.Backup.Check(), r.Referrers.Check())
 }

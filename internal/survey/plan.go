@@ -19,7 +19,7 @@ import (
 // Import plans an import: one HEAD for the source, and one for each target.
 func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
 	p := r.draft(s)
-	if err := CheckBackup(r); err != nil {
+	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
 	if len(n.Tags) == 0 {
@@ -38,7 +38,7 @@ func Batch(
 	ctx context.Context, s *place.Session, names *name.Reader, entries []plan.Entry, target string, r Rules,
 ) (*Draft, error) {
 	p := r.draft(s)
-	if err := CheckBackup(r); err != nil {
+	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
 	wants := make([]want, len(entries))
@@ -61,7 +61,7 @@ func Copy(
 	ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name, which plan.Tags, r Rules,
 ) (*Draft, error) {
 	p := r.draft(s)
-	if err := CheckBackup(r); err != nil {
+	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
 	if err := r.Map.Check(); err != nil {

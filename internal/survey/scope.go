@@ -23,6 +23,7 @@ type Rules struct {
 	Hold      plan.Hold // applies to several names; "" means plan.Each
 	Backup    plan.Backup
 	Map       plan.TagMap
+	Referrers plan.Referrers
 
 	// SkipBroken leaves out tags that the source lists and whose manifest does not exist, and notes
 	// their names. It costs one request for each tag, even if the listing has its digest.
@@ -32,6 +33,7 @@ type Rules struct {
 func (r Rules) draft(s *place.Session) *Draft {
 	p := plan.Plan{
 		Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each),
+		Referrers: r.Referrers,
 	}
 	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
 }

@@ -35,7 +35,7 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 		}
 		head, err := headerOf(plan.Plan{
 			Verb: wire.KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each,
-			Backup: req.Backup, Notes: sum.Notes,
+			Backup: req.Backup, Referrers: req.Referrers, Notes: sum.Notes,
 		})
 		return planReport{Header: head, Summary: sum}, err
 	}

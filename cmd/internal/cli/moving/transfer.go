@@ -154,6 +154,7 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		FailedTo:  f.failedTo,
 		Overwrite: req.Overwrite,
 		Backup:    req.Backup,
+		Referrers: req.Referrers,
 		Proof:     func() string { return proof(cmd, append(slices.Clone(req.Sources), req.Target), "--deep") },
 		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
 			if f.sourceName == "" {

@@ -113,6 +113,7 @@ type Streaming struct {
 	Verb      string // of the plan that --dry-run prints
 	Overwrite plan.Overwrite
 	Backup    plan.Backup
+	Referrers plan.Referrers
 	Proof     func() string // the command that proves the content of tags that were up to date
 	DryRun    bool
 	FailedTo  string
@@ -131,7 +132,7 @@ func SeeVerify() string { return "see " + shell.Dray("verify", "--help") }
 
 // head returns the header of the plan that --dry-run prints.
 func (w Streaming) head() plan.Plan {
-	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: plan.Each, Backup: w.Backup}
+	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: plan.Each, Backup: w.Backup, Referrers: w.Referrers}
 }
 
 // Verifying is one run of verify.
