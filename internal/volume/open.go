@@ -15,6 +15,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/report"
 )
 
 // Set is some or all volumes of one bundle.
@@ -293,6 +294,14 @@ func (s *Set) Volumes() (given []int, all int) {
 		given = append(given, v.list.Volume)
 	}
 	return given, s.Contents.Volumes
+}
+
+// Files returns the files and directories of the open volumes.
+func (s *Set) Files() (all []report.Volume) {
+	for _, v := range s.volumes {
+		all = append(all, report.Volume{File: v.name, Number: v.list.Volume, Bytes: v.end})
+	}
+	return all
 }
 
 // Arranged returns the bundle as it can be written again. The error is Corrupt if it would not be the same.

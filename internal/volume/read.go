@@ -40,15 +40,26 @@ func (s *Set) Document(d Document) (oci.Document, error) {
 	return oci.Parse(d.Descriptor(), raw)
 }
 
-// Needs returns the digests of all documents and blobs that the document root needs, and root itself. The
-// bundle may lack blobs of them, because the receiver has them.
-func (s *Set) Needs(root oci.Digest) (map[oci.Digest]bool, error) {
+// IsDocument reports whether d is a manifest or an index of the bundle.
+func (s *Set) IsDocument(d oci.Digest) bool {
+	_, known := s.listDocuments()[d]
+	return known
+}
+
+func (s *Set) listDocuments() map[oci.Digest]Document {
 	if s.documents == nil {
 		s.documents = map[oci.Digest]Document{}
 		for _, d := range s.Contents.Documents {
 			s.documents[d.Digest] = d
 		}
 	}
+	return s.documents
+}
+
+// Needs returns the digests of all documents and blobs that the document root needs, and root itself. The
+// bundle may lack blobs of them, because the receiver has them.
+func (s *Set) Needs(root oci.Digest) (map[oci.Digest]bool, error) {
+	documents := s.listDocuments()
 	all := map[oci.Digest]bool{}
 	for next := []oci.Digest{root}; len(next) > 0; {
 		at := next[len(next)-1]
@@ -57,7 +68,7 @@ func (s *Set) Needs(root oci.Digest) (map[oci.Digest]bool, error) {
 			continue
 		}
 		all[at] = true
-		doc, err := s.Document(s.documents[at])
+		doc, err := s.Document(documents[at])
 		if err != nil {
 			return all, err
 		}

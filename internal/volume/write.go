@@ -118,21 +118,22 @@ func (t *tarWriter) write(b []byte) error {
 }
 
 // WriteDir writes the files that are not blobs into the directory dir, so that it becomes a bundle of one
-// volume. All documents and blobs are there already. The list comes last.
-func (a *Arranged) WriteDir(dir string) error {
+// volume. All documents and blobs are there already. The list comes last, and WriteDir returns its path.
+func (a *Arranged) WriteDir(dir string) (list string, err error) {
 	raw, err := json.Marshal(a.list(1))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, ours), 0o755); err != nil { //nolint:gosec // other users read bundles, too
-		return err
+		return "", err
 	}
 	for path, text := range a.small {
 		if err := writeFile(filepath.Join(dir, filepath.FromSlash(path)), text); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return writeFile(filepath.Join(dir, filepath.FromSlash(listPath(1, 1, raw))), raw)
+	list = listPath(1, 1, raw)
+	return list, writeFile(filepath.Join(dir, filepath.FromSlash(list)), raw)
 }
 
 // writeFile writes a whole file and syncs it to disk.
