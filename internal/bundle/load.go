@@ -112,7 +112,7 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	if err == nil {
 		err = l.prove(ctx, b, complete)
 	}
-	if err == nil {
+	if err == nil && len(complete) > 0 {
 		err = l.writeReceipt(complete)
 	}
 	return l.sum, err
