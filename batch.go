@@ -50,23 +50,29 @@ type BatchRequest struct {
 //
 // The error is [fault.Invalid] if two entries copy different content to one name.
 func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Prepared, error) {
-	r := survey.Rules{
-		Verb:       "batch",
-		Overwrite:  cmp.Or(req.Overwrite, plan.Refuse),
-		Hold:       req.Hold,
-		Backup:     req.Backup,
-		Referrers:  req.Referrers.Or(d.referrers),
-		Platforms:  req.Platforms,
-		SkipBroken: req.SkipBroken,
-	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		return survey.Batch(ctx, s, names, survey.List{Name: req.List, Entries: req.Entries, Target: req.Target}, r)
+		return d.draftBatch(ctx, s, names, req, plan.Refuse)
 	}
 	p, err := d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
 	if p != nil {
 		p.Proof = req.Proof
 	}
 	return p, err
+}
+
+// draftBatch plans the entries of req. overwrite is for a request that does not set it.
+func (d *Dray) draftBatch(
+	ctx context.Context, s *place.Session, names *name.Reader, req BatchRequest, overwrite plan.Overwrite,
+) (*survey.Draft, error) {
+	return survey.Batch(ctx, s, names, survey.List{Name: req.List, Entries: req.Entries, Target: req.Target}, survey.Rules{
+		Verb:       "batch",
+		Overwrite:  cmp.Or(req.Overwrite, overwrite),
+		Hold:       req.Hold,
+		Backup:     req.Backup,
+		Referrers:  req.Referrers.Or(d.referrers),
+		Platforms:  req.Platforms,
+		SkipBroken: req.SkipBroken,
+	})
 }
 
 // EntryNames returns the names that PlanBatch reads from e: the source, and the targets, which are the

@@ -20,6 +20,13 @@ type (
 	Pulls = report.Pulls
 	// TransferReport is the answer of [Dray.Transfer], [Dray.PlanTransfer] and [Dray.ApplyFile].
 	TransferReport = report.Transfer
+
+	// Bundle is the answer of [Dray.VerifyBundle]; [Dray.CreateBundle] and [Dray.LoadBundle] return it within
+	// a TransferReport.
+	Bundle = report.Bundle
+
+	// Have is the answer of [Dray.HaveList].
+	Have = report.Have
 	// RepositoryReport says what was done for one target repository.
 	RepositoryReport = report.Repository
 	// Retag is a target name that held other content before.

@@ -62,6 +62,8 @@ type Transfer struct {
 	Pulls map[string]Pulls `json:"pulls,omitempty"`
 	Notes []string         `json:"notes,omitempty"` // what a person should know
 	Took  time.Duration    `json:"tookNanoseconds"`
+	// Bundle is what Dray.CreateBundle wrote, or what Dray.LoadBundle read.
+	Bundle *Bundle `json:"bundle,omitempty"`
 	// Err is the error of the first step that failed; the transfer continued after it.
 	Err error `json:"-"`
 }

@@ -72,7 +72,7 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 		return l, nil
 	}
 	told, err := false, error(nil)
-	if !from.IsLayout() {
+	if k.Base.Elsewhere(from) {
 		told, err = k.Into.Session.Own(fault.Source, from, remote.Pull).Every(ctx, func(m remote.Manifest) error {
 			if len(m.Tags) == 0 {
 				l.manifests = append(l.manifests,
@@ -151,7 +151,7 @@ func (k *Landing) heldByDigest(
 	ctx context.Context, wanted plan.Inventory, lost map[ref.Name]error,
 ) (plan.Inventory, error) {
 	to, held := k.Of.To, plan.Inventory{}
-	if len(wanted) > Handful && !to.IsLayout() {
+	if len(wanted) > Handful && k.Base.Elsewhere(to) {
 		told, err := k.Into.Session.Own(fault.Target, to, remote.Pull).Every(ctx, func(m remote.Manifest) error {
 			held[to.At(string(m.Digest))] = m.Descriptor
 			return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/bundling"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/jobs"
 	"github.com/drayage/dray/cmd/internal/cli/looking"
@@ -143,6 +144,7 @@ func headings() []heading {
 			{"batch", moving.NewBatch},
 			{"transfer", moving.NewTransfer},
 			{"mirror", mirroring.NewMirror},
+			{"bundle", bundling.NewBundle},
 			{"plan", moving.NewPlan},
 			{"apply", moving.NewApply},
 			{"rm", moving.NewRemove},

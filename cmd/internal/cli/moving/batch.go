@@ -3,8 +3,6 @@ package moving
 import (
 	"cmp"
 	"context"
-	"errors"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,27 +13,19 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/cmd/internal/client"
-	"github.com/drayage/dray/cmd/internal/config"
-	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
 
 // batchFlags holds the flags of dray batch.
 type batchFlags struct {
-	name      string
-	file      string
-	strip     []string
-	rewrites  []string
-	failedTo  string
-	force     bool
-	skip      bool // the value of --skip-broken
-	dryRun    bool
+	name     string
+	failedTo string
+	force    bool
+	dryRun   bool
+	flag.List
 	flag.Tags // only its --all-or-nothing is a flag of batch
-
-	renames plan.Renames // rewrites, parsed
 }
 
 // NewBatch makes the command dray batch.
@@ -59,21 +49,11 @@ func NewBatch(a *app.App) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBatch(a, cmd, f) },
 	}
 	flags := cmd.Flags()
-	flag.Group(flags, "Which images", func(set *pflag.FlagSet) {
-		set.StringVarP(&f.file, "file", "f", "", "read the list from `FILE`; - is stdin")
-		set.BoolVar(&f.skip, "skip-broken", false,
-			"leave out tags that their repository lists and whose manifest does not exist, "+
-				"and name them in the report (default such a tag fails)")
-	})
+	f.AddFileTo(flags)
 	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
 		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("for targets without a registry, use this"))
-		set.StringArrayVar(&f.strip, "strip", nil,
-			"for a source without a target: remove `PREFIX` from it, and the rest is its target; "+
-				"repeatable, the first that matches is removed")
-		set.StringArrayVar(&f.rewrites, "rewrite", nil,
-			"for a source without a target: make its target with `s/RE2/TEXT/`, after --strip; "+
-				"repeatable, applied one after the other")
 	})
+	f.AddPathsTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -88,14 +68,7 @@ func NewBatch(a *app.App) *cobra.Command {
 }
 
 func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
-	if f.file == "" {
-		return flag.UsageError(cmd, errors.New("-f is missing"), "name the file of the list, or - for stdin")
-	}
-	var err error
-	if f.renames, err = plan.ParseRenames(f.rewrites); err != nil {
-		return err
-	}
-	list, err := readList(a, f.file)
+	list, err := f.List.Read(cmd, a.IO.In)
 	if err != nil {
 		return err
 	}
@@ -103,11 +76,11 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 		noteUnwritten(a, f.failedTo)
 		f.failedTo = ""
 	}
-	if err := run.CheckWritable(f.failedTo, f.file); err != nil {
+	if err := run.CheckWritable(f.failedTo, f.List.File); err != nil {
 		return err
 	}
 	req := dray.BatchRequest{List: list.Name, Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
-	req.SkipBroken = f.skip
+	req.SkipBroken = f.Skip
 	if f.force {
 		req.Overwrite = plan.Update
 	}
@@ -117,7 +90,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
 		return err
 	}
-	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries, skips: f.skip}
+	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.Entries, skips: f.Skip}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
 		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
@@ -126,80 +99,13 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 				return wire.Request{}, err
 			}
 			req := req
-			req.Entries = f.entries(d, list)
+			req.Entries = f.Entries(d, list)
 			return ask.Batch(req), nil
 		},
 		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			req := req
-			req.Entries = f.entries(d, list)
+			req.Entries = f.Entries(d, list)
 			return d.PlanBatch(ctx, req, tell)
 		},
 	})
-}
-
-// readList reads the list at path; "-" is stdin.
-func readList(a *app.App, path string) (config.List, error) {
-	if path == "-" {
-		return config.ReadList(a.IO.In, "stdin")
-	}
-	in, err := textfile.Open("read list", path)
-	if err != nil {
-		return config.List{}, err
-	}
-	defer in.Close()
-	return config.ReadList(in, path)
-}
-
-// entries makes the entries of a request from a list. A source that stands alone gets the target that the
-// flags make of it.
-func (f batchFlags) entries(d *dray.Dray, list config.List) []dray.BatchEntry {
-	entries := make([]dray.BatchEntry, len(list.Entries))
-	for i, e := range list.Entries {
-		entries[i] = dray.BatchEntry{
-			Source:    e.Source,
-			Targets:   e.Targets,
-			Overwrite: plan.Overwrite(e.Overwrite),
-			Line:      e.Line,
-		}
-		if len(e.Targets) > 0 {
-			continue
-		}
-		if to := f.target(d, e.Source); to != "" {
-			// The rest after --strip is a path, even if it looks like a host. An expression may make a full name.
-			entries[i].Targets, entries[i].Paths = []string{to}, len(f.renames) == 0
-		}
-	}
-	return entries
-}
-
-// target returns the target that --strip and --rewrite make of a source as it is typed, or of its
-// canonical name if they do not change the typed one. It returns "" if they change neither. The tag is
-// kept; a digest is not part of a target.
-func (f batchFlags) target(d *dray.Dray, source string) string {
-	if len(f.strip)+len(f.renames) == 0 {
-		return ""
-	}
-	typed, _, _ := strings.Cut(source, "@")
-	if to := f.change(typed); to != typed {
-		return to
-	}
-	n, err := d.Name(source, fault.Source)
-	if err != nil {
-		return "" // planning reports what is wrong with the name
-	}
-	whole := n.Repo.Tagged(n.Tag).String()
-	if to := f.change(whole); to != whole {
-		return to
-	}
-	return ""
-}
-
-func (f batchFlags) change(name string) string {
-	for _, prefix := range f.strip {
-		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" {
-			name = rest
-			break
-		}
-	}
-	return f.renames.Apply(name)
 }

@@ -35,6 +35,16 @@ func Stream(a *app.App, cmd *cobra.Command, w Streaming) error {
 	return StreamAt(cmd.Context(), a, at, w)
 }
 
+// StreamHere is Stream in this process, also if there is a server.
+func StreamHere(a *app.App, cmd *cobra.Command, w Streaming) error {
+	d, err := a.Open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return StreamAt(cmd.Context(), a, here{d}, w)
+}
+
 // StreamAt is Stream at a place that the caller has found.
 func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error) {
 	began := time.Now()

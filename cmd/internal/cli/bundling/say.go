@@ -1,0 +1,52 @@
+package bundling
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+)
+
+// sayWritten prints what a bundle has, and its files.
+func sayWritten(a *app.App, b *dray.Bundle) {
+	if b == nil {
+		return
+	}
+	line := fmt.Sprintf("the bundle has %s, %s and %s (%s)", out.Plural(b.Names, "name"),
+		out.Plural(b.Documents, "manifest"), out.Plural(b.Blobs, "blob"), out.Size(b.Bytes))
+	if b.Absent > 0 {
+		line += fmt.Sprintf(", without %s that the receiver has (%s)", out.Plural(b.Absent, "blob"), out.Size(b.AbsentBytes))
+	}
+	a.Warnf("%s", line)
+	for _, v := range b.Volumes {
+		size := ""
+		if v.Bytes > 0 {
+			size = " (" + out.Size(v.Bytes) + ")"
+		}
+		a.Warnf("wrote %s%s", v.File, size)
+	}
+}
+
+// sayLoaded prints where the receipt is, and which volumes are still needed.
+func sayLoaded(a *app.App, b *dray.Bundle) {
+	if b.Receipt != "" && !a.Quiet {
+		a.Warnf("wrote %s; for the next bundle, send it back to the sender, for --since", b.Receipt)
+	}
+	if len(b.Waiting) > 0 {
+		a.Warnf("some images wait for volume %s of the bundle; load it, in any order", numbers(b.Waiting))
+	}
+}
+
+// numbers returns "2", or "2, 3 and 7".
+func numbers(all []int) string {
+	var words []string
+	for _, n := range all {
+		words = append(words, fmt.Sprint(n))
+	}
+	if n := len(words) - 1; n > 0 {
+		return strings.Join(words[:n], ", ") + " and " + words[n]
+	}
+	return strings.Join(words, "")
+}

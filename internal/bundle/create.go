@@ -1,0 +1,212 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/have"
+	"github.com/drayage/dray/internal/migrate"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/report"
+)
+
+// CreateRequest says what to put into a bundle: the images of a list, or those of a transfer.
+type CreateRequest struct {
+	// List plans the images of a list, whose targets are below target; nil if there is no list.
+	List        func(ctx context.Context, s *place.Session, names *name.Reader, target string) (*survey.Draft, error)
+	ListProof   oci.Proof
+	SourceLogin *credential.Login // of the list
+
+	Transfer migrate.Request // if there is no list
+
+	Since []string // files of lists of what the receiver has
+	To    string   // the file, or the directory if it ends with a slash
+	Split int64    // the maximum bytes of a volume; 0 means one volume
+	Made  time.Time
+}
+
+// Create makes a bundle. It copies the images into a directory beside req.To, which it removes when the
+// bundle is written. If it is interrupted, or if an image fails, the directory stays, and Create continues
+// there when it is called again.
+//
+// visit is called as for a transfer. If a step fails, no bundle is written, and the error is that of the step.
+func Create(
+	ctx context.Context, b *place.Base, names *name.Reader, req CreateRequest, obs event.Observer,
+	visit func(report.Repository) error,
+) (report.Transfer, error) {
+	to := outputOf(req.To)
+	if err := to.check(req.Split); err != nil {
+		return report.Transfer{}, err
+	}
+	has, err := readSince(req.Since)
+	if err != nil {
+		return report.Transfer{}, err
+	}
+	elsewhere := func(d oci.Digest) bool { _, there := has.Holder(d); return there }
+	s, err := openStage(to.partial(), has, elsewhere)
+	if err != nil {
+		return report.Transfer{}, err
+	}
+	defer func() { _ = s.close() }() // what counts was synced when it was put
+	var roots roots
+	sum, err := req.copy(ctx, into(b, s), names, obs, func(r report.Repository) error {
+		roots.add(r)
+		return visit(r)
+	})
+	if err != nil {
+		return sum, err
+	}
+	contents, err := s.gather(ctx, roots.all(), req.Made)
+	if err == nil {
+		sum.Bundle, err = s.pack(ctx, to, contents, req.Split, obs)
+	}
+	return sum, err
+}
+
+// copy copies what is requested into the stage.
+func (req CreateRequest) copy(
+	ctx context.Context, b *place.Base, names *name.Reader, obs event.Observer, visit func(report.Repository) error,
+) (report.Transfer, error) {
+	if req.List != nil {
+		return copyListed(ctx, b, names, req.listed(Host), obs, visit)
+	}
+	t := req.Transfer
+	t.Target = Host
+	return migrate.Transfer(ctx, b, names, t, obs, visit)
+}
+
+func (req CreateRequest) listed(target string) copies {
+	return copies{
+		draft: func(ctx context.Context, s *place.Session, names *name.Reader) (*survey.Draft, error) {
+			d, err := req.List(ctx, s, names, target)
+			if err != nil {
+				return nil, err
+			}
+			return d, checkTargets(d.Steps)
+		},
+		source: req.SourceLogin,
+		proof:  req.ListProof,
+	}
+}
+
+// checkTargets refuses a list in which a target is at a registry. A bundle does not know the receiver.
+func checkTargets(steps []plan.Step) error {
+	for _, s := range steps {
+		if s.To.Host != "" && s.To.Host != Host {
+			return fault.Misuse("create bundle", s.To.String(), "the target is at a registry, but a bundle holds paths",
+				"leave the registry out of the target, and name it when the bundle is loaded")
+		}
+	}
+	return nil
+}
+
+// readSince reads and merges lists of what the receiver has.
+func readSince(paths []string) (*have.List, error) {
+	all := nothing()
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &fault.Fault{Kind: fault.NotFound, Op: "read list", Name: path, Err: err, Hint: "check the path"}
+		}
+		if err != nil {
+			return nil, stageFault("read list", path, err)
+		}
+		one, err := have.Read(f, path)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		all.Merge(one)
+	}
+	return all, nil
+}
+
+// roots collects what the steps of a run put into a stage.
+type roots struct {
+	mu   sync.Mutex
+	done []report.Step
+}
+
+func (r *roots) add(rep report.Repository) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range rep.Steps {
+		if s.State == report.Done || s.State == report.Unchanged {
+			r.done = append(r.done, s)
+		}
+	}
+}
+
+func (r *roots) all() []report.Step {
+	slices.SortFunc(r.done, func(a, b report.Step) int { return a.To.Compare(b.To) })
+	return r.done
+}
+
+// output is where a bundle is written.
+type output struct {
+	path string
+	dir  bool // the bundle is a directory
+}
+
+func outputOf(path string) output {
+	dir := strings.HasSuffix(path, "/") || strings.HasSuffix(path, string(filepath.Separator))
+	return output{path: filepath.Clean(path), dir: dir}
+}
+
+// partial returns the directory of the stage.
+func (o output) partial() string { return o.path + ".partial" }
+
+// volume returns the file of a volume: "a.tar" if it is the only one and the bundle is not split, or "a.2.tar".
+func (o output) volume(n int, split int64) string {
+	if split == 0 {
+		return o.path
+	}
+	ext := filepath.Ext(o.path)
+	return strings.TrimSuffix(o.path, ext) + "." + itoa(n) + ext
+}
+
+// volumes returns the files of volumes that exist.
+func (o output) volumes() []string {
+	ext := filepath.Ext(o.path)
+	found, _ := filepath.Glob(escape(strings.TrimSuffix(o.path, ext)) + ".*" + escape(ext)) // the pattern is escaped
+	found = slices.DeleteFunc(found, func(path string) bool {
+		n := strings.TrimPrefix(strings.TrimSuffix(path, ext), strings.TrimSuffix(o.path, ext)+".")
+		return strings.Trim(n, "0123456789") != "" || n == ""
+	})
+	if _, err := os.Lstat(o.path); err == nil {
+		found = append(found, o.path)
+	}
+	return found
+}
+
+// check refuses to replace a bundle, unless the run that makes it was interrupted.
+func (o output) check(split int64) error {
+	if o.path == "." || o.path == string(filepath.Separator) {
+		return fault.Misuse("create bundle", o.path, "this is not the name of a new file or directory", "name a file, such as images.tar")
+	}
+	if o.dir && split > 0 {
+		return fault.Misuse("create bundle", o.path, "a directory is not split", "name a file, such as images.tar")
+	}
+	if _, err := os.Lstat(o.partial()); err == nil {
+		return nil
+	}
+	if there := o.volumes(); len(there) > 0 {
+		return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "create bundle", Name: there[0],
+			Err: errors.New("it exists"), Hint: "remove it, or choose another name"}
+	}
+	return nil
+}

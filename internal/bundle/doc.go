@@ -1,0 +1,23 @@
+// Package bundle makes bundles, which carry images to a receiver without a network, and loads them there.
+//
+// While a bundle is made or loaded, it is a registry inside this process, with the name Host. So the verbs
+// that copy between registries plan and copy to it and from it, with everything that they select, rename
+// and check.
+//
+// Files, in the order of the walk:
+//
+//	create.go   copies what the receiver lacks into a stage, and writes it as a bundle
+//	remake.go   makes volumes of a bundle again
+//	copies.go   copies the images of a list
+//	gather.go   finds out which of the staged content the bundle has
+//	pack.go     writes the files of a bundle
+//	load.go     verifies a bundle, and copies from it
+//	partial.go  sends the blobs of images of which some volumes are not here yet
+//	verify.go   verifies a bundle
+//	have.go     lists what a receiver has
+//	shelf.go    a bundle as a registry to read from
+//	stage.go    a directory as a registry to write to
+//	staged.go   one repository of a stage
+//	journal.go  remembers what was put into a stage
+//	host.go     Host, and what both registries share
+package bundle

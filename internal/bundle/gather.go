@@ -1,0 +1,136 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/volume"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// gathering collects the contents of a bundle.
+type gathering struct {
+	stage *stage
+	out   volume.Contents
+	seen  map[oci.Digest]bool
+}
+
+// gather finds out what the bundle has: the names that the steps set, except those that the receiver has,
+// their referrers, and everything that these need.
+func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time) (*volume.Contents, error) {
+	g := &gathering{stage: s, seen: map[oci.Digest]bool{}, out: volume.Contents{Made: made.UTC().Truncate(time.Second)}}
+	from := map[string]string{} // by path: where referrers come from
+	for _, step := range steps {
+		n := volume.Name{Repo: step.To.Path, Tag: step.To.Tag, Digest: step.Digest(), From: step.From.Repo.String()}
+		from[n.Repo] = n.From
+		if n.Tag != "" && s.has.Tag(n.Repo, n.Tag) == n.Digest {
+			continue
+		}
+		p, known := s.doc(n.Repo, n.Digest)
+		if !known {
+			return nil, lost(step.To, "the manifest "+string(n.Digest))
+		}
+		n.Subject = p.Subject
+		g.out.Names = append(g.out.Names, n)
+		if err := g.need(ctx, n, p); err != nil {
+			return nil, err
+		}
+	}
+	for path, source := range from {
+		if err := g.referrers(ctx, path, source); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(g.out.Names, func(a, b volume.Name) int { return strings.Compare(a.String(), b.String()) })
+	g.out.Names = slices.Compact(g.out.Names)
+	return &g.out, nil
+}
+
+// referrers adds the documents of a repository that refer to what the bundle has, or to what the receiver
+// has. A document that refers to an image which an earlier, interrupted run staged is left out with it.
+func (g *gathering) referrers(ctx context.Context, path, source string) error {
+	all := g.stage.all(path)
+	slices.SortFunc(all, func(a, b put) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	for again := true; again; {
+		again = false
+		for _, p := range all {
+			_, staged := g.stage.doc(path, p.Subject)
+			if p.Subject == "" || g.seen[p.Digest] || staged && !g.seen[p.Subject] {
+				continue
+			}
+			n := volume.Name{Repo: path, Digest: p.Digest, Subject: p.Subject, From: source}
+			g.out.Names = append(g.out.Names, n)
+			if err := g.need(ctx, n, p); err != nil {
+				return err
+			}
+			again = true
+		}
+	}
+	return nil
+}
+
+// need adds a document, and everything below it.
+func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
+	for next := []put{root}; len(next) > 0; {
+		p := next[len(next)-1]
+		next = next[:len(next)-1]
+		if g.seen[p.Digest] {
+			continue
+		}
+		g.seen[p.Digest] = true
+		doc, err := g.stage.read(ctx, p)
+		if err != nil {
+			return err
+		}
+		g.out.Documents = append(g.out.Documents,
+			volume.Document{Digest: doc.Digest, Size: doc.Size, MediaType: doc.MediaType})
+		if err := g.blobs(ctx, n, doc.Blobs); err != nil {
+			return err
+		}
+		for _, c := range doc.Documents {
+			below, known := g.stage.doc(n.Repo, c.Digest)
+			if !known {
+				return lost(ref.Repo{Host: Host, Path: n.Repo}.Tagged(n.Tag), "the manifest "+string(c.Digest))
+			}
+			next = append(next, below)
+		}
+	}
+	return nil
+}
+
+// blobs adds the blobs of a document.
+func (g *gathering) blobs(ctx context.Context, n volume.Name, blobs []oci.Descriptor) error {
+	for _, b := range blobs {
+		if g.seen[b.Digest] {
+			continue
+		}
+		g.seen[b.Digest] = true
+		lack, err := g.stage.blobs.Missing(ctx, []oci.Descriptor{b})
+		if err != nil {
+			return err
+		}
+		holder, there := g.stage.has.Holder(b.Digest)
+		switch {
+		case there:
+			g.out.Absent = append(g.out.Absent, volume.Absent{Digest: b.Digest, Size: b.Size, At: holder})
+		case len(lack) > 0:
+			return lost(ref.Repo{Host: Host, Path: n.Repo}.Tagged(n.Tag), "the blob "+string(b.Digest))
+		default:
+			g.out.Blobs = append(g.out.Blobs, volume.Blob{Digest: b.Digest, Size: b.Size})
+		}
+	}
+	return nil
+}
+
+// lost is the error for content that was staged and is not there.
+func lost(n ref.Name, what string) error {
+	return &fault.Fault{Kind: fault.Corrupt, Side: fault.Target, Op: "create bundle", Name: n.String(),
+		Hint: "run the same command again",
+		Err:  errors.New(what + " was copied, and is not on the disk any more")}
+}

@@ -1,0 +1,248 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/have"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/migrate"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/volume"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// LoadRequest asks to load a bundle into a registry.
+type LoadRequest struct {
+	Paths       []string // files and directories with volumes of one bundle
+	Target      string   // a registry, or a prefix in it
+	Overwrite   plan.Overwrite
+	Backup      plan.Backup
+	Receipt     string // the file of the receipt
+	TargetLogin *credential.Login
+	Now         time.Time
+}
+
+// loading is the state of one load.
+type loading struct {
+	LoadRequest
+	base  *place.Base
+	names *name.Reader
+	to    name.End
+	set   *volume.Set
+	obs   event.Observer
+	sum   report.Transfer
+}
+
+// Load verifies all volumes that are given. Only if they are not damaged, it copies their content into the
+// target, then sets the names, and then proves that everything below them is there. A name that needs a
+// volume that is not given waits: its other blobs are sent, and the name is left to a later Load.
+//
+// The error is Corrupt for a bundle that is damaged; nothing is written then. Otherwise it is that of the
+// first step that failed.
+func Load(
+	ctx context.Context, b *place.Base, names *name.Reader, req LoadRequest, obs event.Observer,
+	visit func(report.Repository) error,
+) (report.Transfer, error) {
+	to, err := names.End(req.Target, fault.Target)
+	if err != nil {
+		return report.Transfer{}, err
+	}
+	if to.Single() || (ref.Repo{Host: to.Host}).IsLayout() {
+		return report.Transfer{}, fault.Misuse("load bundle", req.Target, "the target is not a registry or a prefix in one",
+			"write HOST, or HOST/PREFIX/ with a slash at the end")
+	}
+	set, err := volume.Open(req.Paths...)
+	if err != nil {
+		return report.Transfer{}, err
+	}
+	defer set.Close()
+	l := &loading{LoadRequest: req, base: b, names: names, to: to, set: set, obs: obs}
+	l.Overwrite = cmp.Or(l.Overwrite, plan.Update)
+	l.Receipt = cmp.Or(l.Receipt, filepath.Clean(req.Paths[0])+".receipt")
+	if err := writable(l.Receipt); err != nil {
+		return report.Transfer{}, err
+	}
+	found, err := verified(ctx, set, req.Paths, obs)
+	found.Waiting = nil
+	l.sum.Bundle = &found
+	if err != nil {
+		return l.sum, err
+	}
+	return l.load(ctx, visit)
+}
+
+func (l *loading) load(ctx context.Context, visit func(report.Repository) error) (report.Transfer, error) {
+	s := l.base.Begin(nil, l.TargetLogin, l.obs)
+	defer s.Release()
+	complete, waiting, err := l.divide(ctx, s)
+	if err != nil {
+		return l.sum, err
+	}
+	l.hint()
+	b := with(l.base, newShelf(l.set, complete, func(path string) (place.Repository, error) {
+		return s.Target(ctx, l.repo(path), layout.Read)
+	}))
+	bundle := l.sum.Bundle
+	l.sum = report.Transfer{Verb: "batch"}
+	if len(complete) > 0 {
+		l.sum, err = copyListed(ctx, b, l.names, copies{draft: l.draft(complete), target: l.TargetLogin}, l.obs, visit)
+	}
+	l.sum.Bundle = bundle
+	if err == nil {
+		err = l.waitFor(ctx, s, waiting)
+	}
+	if err == nil {
+		err = l.prove(ctx, b, complete)
+	}
+	if err == nil && len(complete) > 0 {
+		err = l.writeReceipt(complete)
+	}
+	return l.sum, err
+}
+
+// draft plans to copy names of the bundle to the target. All content is copied before the first name is set.
+func (l *loading) draft(
+	names []volume.Name,
+) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
+	return func(ctx context.Context, s *place.Session, reader *name.Reader) (*survey.Draft, error) {
+		var entries []plan.Entry
+		for _, n := range names {
+			to := l.repo(n.Repo).Tagged(n.Tag)
+			e := plan.Entry{Source: Host + "/" + n.String(), Targets: []string{to.String()}}
+			entries = append(entries, e)
+		}
+		rules := survey.Rules{Verb: "batch", Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All}
+		return survey.Batch(ctx, s, reader, survey.List{Entries: entries}, rules)
+	}
+}
+
+// repo returns the repository of the receiver for a path of the bundle.
+func (l *loading) repo(path string) ref.Repo {
+	return ref.Repo{Host: l.to.Host, Path: l.to.Prefix + path}
+}
+
+// hint remembers where the receiver is said to hold the blobs that the bundle leaves out, so that they are
+// mounted.
+func (l *loading) hint() {
+	places := ledger.Places{}
+	for _, b := range l.set.Contents.Absent {
+		places[b.Digest] = []string{l.to.Prefix + b.At}
+	}
+	_ = l.base.Earlier.Merge(l.to.Host, places, nil) // without hints, these blobs are copied within the registry
+}
+
+// prove checks that the receiver has everything below the names, and sends what is missing there.
+func (l *loading) prove(ctx context.Context, b *place.Base, names []volume.Name) error {
+	tagged := false
+	for _, n := range names {
+		tagged = tagged || n.Tag != ""
+	}
+	if !tagged {
+		return nil // what is stored by digest is stored after everything below it was confirmed
+	}
+	receipt, err := migrate.Verify(ctx, b, l.names, migrate.VerifyRequest{
+		Of:    migrate.Request{Sources: []string{Host}, Target: l.Target, TargetLogin: l.TargetLogin},
+		Depth: report.Deep, Heal: true, When: l.Now,
+	}, l.obs, func(report.Comparison) error { return nil })
+	l.sum.Healed += receipt.Healed
+	for host, t := range receipt.Traffic {
+		if l.sum.Traffic == nil {
+			l.sum.Traffic = map[string]report.Traffic{}
+		}
+		all := l.sum.Traffic[host]
+		all.Requests += t.Requests
+		all.Retries += t.Retries
+		all.Sent += t.Sent
+		all.Received += t.Received
+		l.sum.Traffic[host] = all
+	}
+	if err != nil || receipt.Right() {
+		return err
+	}
+	var first string
+	if len(receipt.Troubles) > 0 {
+		first = receipt.Troubles[0].To.String()
+	}
+	return &fault.Fault{Kind: fault.Corrupt, Side: fault.Target, Op: "load bundle", Name: first,
+		Err:  fmt.Errorf("%d of %d names are not complete at the receiver", receipt.Names-receipt.Matches[report.Same], receipt.Names),
+		Hint: "run the same command again; if this stays, list again what the receiver has, and make a bundle from that list"}
+}
+
+// writeReceipt writes what the receiver has now, for the next bundle.
+func (l *loading) writeReceipt(names []volume.Name) error {
+	list := have.New(l.to.Host+"/"+l.to.Prefix, l.Now)
+	for _, n := range names {
+		if n.Tag != "" {
+			list.Names = append(list.Names, have.Name{Repo: n.Repo, Tag: n.Tag, Digest: n.Digest})
+		}
+		all, err := l.set.Needs(n.Digest)
+		if err != nil {
+			return err
+		}
+		var blobs []oci.Digest
+		for d := range all {
+			if !l.set.IsDocument(d) {
+				blobs = append(blobs, d)
+			}
+		}
+		list.Add(n.Repo, blobs...)
+	}
+	var text bytes.Buffer
+	err := list.Write(&text)
+	if err == nil {
+		err = replace(l.Receipt, text.Bytes())
+	}
+	if err != nil {
+		return stageFault("write receipt", l.Receipt, err)
+	}
+	l.sum.Bundle.Receipt = l.Receipt
+	return nil
+}
+
+// writable checks that a file can be written, before anything is copied.
+func writable(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
+	if err != nil {
+		kind := fault.Unavailable
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			kind = fault.Denied
+		}
+		return &fault.Fault{Kind: kind, Op: "write receipt", Name: path, Err: err, Hint: "name another file with --receipt FILE"}
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// replace writes a whole file. Readers see either the old file or the new one.
+func replace(path string, raw []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

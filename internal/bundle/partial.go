@@ -1,0 +1,128 @@
+package bundle
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/volume"
+	"github.com/drayage/dray/oci"
+)
+
+// maxSending limits how many blobs of names that wait are sent at once.
+const maxSending = 8
+
+// waiting is a name that needs blobs of volumes that are not given, and that the receiver does not have.
+type waiting struct {
+	name volume.Name
+	lack []oci.Digest
+}
+
+// divide returns the names that can be loaded with the volumes that are given, and the others.
+func (l *loading) divide(ctx context.Context, s *place.Session) (complete []volume.Name, others []waiting, err error) {
+	away := map[oci.Digest]volume.Blob{}
+	for _, b := range l.set.Contents.Blobs {
+		if !l.set.Has(b.Digest) {
+			away[b.Digest] = b
+		}
+	}
+	if len(away) == 0 {
+		return l.set.Contents.Names, nil, nil
+	}
+	for _, n := range l.set.Contents.Names {
+		all, err := l.set.Needs(n.Digest)
+		if err != nil {
+			return nil, nil, err
+		}
+		var blobs []oci.Descriptor
+		for d := range all {
+			if b, ok := away[d]; ok {
+				blobs = append(blobs, oci.Descriptor{Digest: d, Size: b.Size})
+			}
+		}
+		lack, err := l.missing(ctx, s, n, blobs)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(lack) == 0 {
+			complete = append(complete, n)
+			continue
+		}
+		w := waiting{name: n}
+		for _, b := range lack {
+			w.lack = append(w.lack, b.Digest)
+		}
+		others = append(others, w)
+	}
+	return complete, others, nil
+}
+
+// missing returns those of blobs that the repository of n lacks at the receiver.
+func (l *loading) missing(
+	ctx context.Context, s *place.Session, n volume.Name, blobs []oci.Descriptor,
+) ([]oci.Descriptor, error) {
+	if len(blobs) == 0 {
+		return nil, nil
+	}
+	at, err := s.Target(ctx, l.repo(n.Repo), layout.Write)
+	if err != nil {
+		return nil, err
+	}
+	return at.Missing(ctx, blobs)
+}
+
+// waitFor sends the blobs that are given of names that wait, and notes which volumes they wait for.
+func (l *loading) waitFor(ctx context.Context, s *place.Session, names []waiting) error {
+	if len(names) == 0 {
+		return nil
+	}
+	volumes := map[oci.Digest]int{}
+	sizes := map[oci.Digest]int64{}
+	for _, b := range l.set.Contents.Blobs {
+		volumes[b.Digest], sizes[b.Digest] = b.Volume, b.Size
+	}
+	for _, w := range names {
+		all, err := l.set.Needs(w.name.Digest)
+		if err != nil {
+			return err
+		}
+		var blobs []oci.Descriptor
+		for _, d := range slices.Sorted(maps.Keys(all)) {
+			if _, isBlob := volumes[d]; isBlob && l.set.Has(d) {
+				blobs = append(blobs, oci.Descriptor{Digest: d, Size: sizes[d]})
+			}
+		}
+		if err := l.send(ctx, s, w.name, blobs); err != nil {
+			return err
+		}
+		for _, d := range w.lack {
+			if n := volumes[d]; !slices.Contains(l.sum.Bundle.Waiting, n) {
+				l.sum.Bundle.Waiting = append(l.sum.Bundle.Waiting, n)
+			}
+		}
+	}
+	slices.Sort(l.sum.Bundle.Waiting)
+	return nil
+}
+
+// send sends blobs of the bundle to the repository of a name.
+func (l *loading) send(ctx context.Context, s *place.Session, n volume.Name, blobs []oci.Descriptor) error {
+	at, err := s.Target(ctx, l.repo(n.Repo), layout.Write)
+	if err != nil {
+		return err
+	}
+	lack, err := l.missing(ctx, s, n, blobs)
+	if err != nil {
+		return err
+	}
+	to := s.Shared.Target(at)
+	return place.Each(ctx, maxSending, lack, func(ctx context.Context, b oci.Descriptor) error {
+		_, err := to.Put(ctx, b, nil, func(_ context.Context, from int64) (io.ReadCloser, error) {
+			return l.set.Blob(b.Digest, from, -1)
+		})
+		return err
+	})
+}
