@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -62,7 +63,7 @@ func (l *List) Read(cmd *cobra.Command, in io.Reader) (list config.List, err err
 	if l.File == "-" {
 		return config.ReadList(in, "stdin")
 	}
-	file, err := config.Open("read list", l.File)
+	file, err := textfile.Open("read list", l.File)
 	if err != nil {
 		return list, err
 	}
