@@ -19,7 +19,7 @@ func Is(dir string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Below calls visit for each directory below root that is a layout, in order. The path is
+// Below calls visit for each directory below root that is a layout, in order. root is none. The path is
 // relative to root and has slashes. If visit returns an error, Below stops and returns that
 // error. Below does not follow links and does not look inside a layout. A directory that cannot
 // be read is an error; it never counts as empty.
@@ -35,15 +35,6 @@ func Below(ctx context.Context, root string, visit func(path string) error) erro
 			return context.Cause(ctx)
 		case !d.IsDir() || !Is(path):
 			return nil
-		case path == root:
-			stop = &fault.Fault{
-				Kind: fault.Invalid,
-				Op:   op,
-				Name: name,
-				Err:  errors.New("the directory itself is a layout"),
-				Hint: "leave off the slash at the end",
-			}
-			return stop
 		}
 		rel, err := filepath.Rel(root, path)
 		if err != nil {

@@ -47,14 +47,14 @@ type irregular struct{ name string }
 func (e *irregular) Error() string { return e.name + " is not a regular file" }
 
 func (d *Dir) malformed(file, format string, args ...any) error {
-	return &fault.Fault{Kind: fault.Refused, Op: "read " + file, Name: d.repo.String(), Err: fmt.Errorf(format, args...)}
+	return &fault.Fault{Kind: fault.Refused, Op: "read " + file, Name: d.whole(), Err: fmt.Errorf(format, args...)}
 }
 
 func (d *Dir) occupied() error {
 	return &fault.Fault{
 		Kind: fault.Conflict,
 		Op:   "make layout",
-		Name: d.repo.String(),
+		Name: d.whole(),
 		Err:  errors.New("the directory is not empty and is not an image layout"),
 		Hint: "name a new or an empty directory",
 	}

@@ -37,7 +37,7 @@ type transferring struct {
 	selected int       // the number of source repositories
 	idle     []string  // lines about rules that match nothing, which are not reported yet
 
-	paths   map[ref.Repo]string // source layouts, and the repository path of each
+	paths   map[ref.Repo]string // sources on disk, and the repository path of each
 	running *running            // nil if the request does not list images in use
 
 	visiting sync.Mutex // held during visit: one call at a time
@@ -174,7 +174,8 @@ func (r *transferring) idleRepositories(all, kept []string) {
 func (r *transferring) idleRenames(selected []ref.Repo) {
 	var paths []string
 	for _, repo := range selected {
-		paths = append(paths, cmp.Or(r.paths[repo], repo.Path)) // layouts have one of their own
+		seen, _ := r.seen(repo)
+		paths = append(paths, seen.Path)
 	}
 	if len(paths) > 0 {
 		r.idle = append(r.idle, idle.Renames(r.req.Mapping, paths)...)

@@ -27,6 +27,7 @@ type Session struct {
 	Documents *transfer.Documents // what was read from the sources
 	Traffic   *Traffic            // counts the traffic
 	Told      *Told               // what was noted about registries
+	Layouts   *layout.Layouts     // the layouts on disk that are open
 
 	// Looks says that target registries are only read, so that a login without push access is
 	// enough.
@@ -63,6 +64,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Documents: &transfer.Documents{},
 		Traffic:   NewTraffic(),
 		Told:      &Told{},
+		Layouts:   &layout.Layouts{},
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
 		layouts:   map[opened]*layout.Dir{},
@@ -75,6 +77,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 func (s *Session) Another() *Session {
 	other := s.Base.Begin(s.Logins[fault.Source], s.Logins[fault.Target], s.watch)
 	other.Shared, other.Documents, other.Traffic, other.Told = s.Shared, s.Documents, s.Traffic, s.Told
+	other.Layouts = s.Layouts
 	return other
 }
 
@@ -149,7 +152,7 @@ func (s *Session) openLayout(key opened) (Repository, error) {
 	if dir, ok := s.layouts[key]; ok {
 		return dir, nil
 	}
-	dir, err := layout.Open(key.repo, key.mode)
+	dir, err := s.Layouts.Open(key.repo, key.mode)
 	if err != nil {
 		return nil, err
 	}
