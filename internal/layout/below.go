@@ -57,3 +57,46 @@ func Below(ctx context.Context, root string, visit func(path string) error) erro
 	}
 	return &fault.Fault{Kind: fault.Unavailable, Op: op, Name: name, Err: err}
 }
+
+// Apart reports whether dir is a directory of layouts, and not one layout or a place for one. It is an error if dir
+// can be none of these.
+func Apart(ctx context.Context, dir string) (apart bool, err error) {
+	if Is(dir) {
+		return false, nil
+	}
+	enough := errors.New("one is enough")
+	err = Below(ctx, dir, func(string) error {
+		apart = true
+		return enough
+	})
+	if apart || fault.Is(err, fault.NotFound) {
+		return apart, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		return false, fault.Misuse("open layout", ref.Layout+dir,
+			"the directory is not empty and holds no image layout", "name a new or an empty directory, or an image layout")
+	}
+	return false, nil
+}
+
+// Nested returns an error if one of the layouts in dirs is or would be inside another layout, since the files of the
+// two could not be told apart.
+func Nested(dirs []string) error {
+	taken := map[string]bool{}
+	for _, dir := range dirs {
+		taken[dir] = true
+	}
+	for own := range taken {
+		for dir := own; dir != filepath.Dir(dir); {
+			dir = filepath.Dir(dir)
+			if taken[dir] || Is(dir) {
+				return fault.Misuse("make layout", ref.Layout+own, "it would be inside another layout, "+ref.Layout+dir,
+					"choose another directory, or another path with --flatten or --rewrite")
+			}
+		}
+	}
+	return nil
+}

@@ -127,18 +127,3 @@ func (x *index) tags(path string) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
-
-// paths returns the repositories that entries name, sorted. It contains "" if an entry has a tag only. other is the
-// number of entries with a name that is no tag and no whole reference.
-func (x *index) paths() (all []string, other int) {
-	for _, e := range x.entries {
-		switch {
-		case len(e.labels) > 0:
-			all = append(all, e.labels[0].path)
-		case e.isNamed():
-			other++
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all), other
-}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -35,15 +36,23 @@ func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 	return nil
 }
 
-// Repositories returns the repositories that the names in the layout have, sorted. Among them is "" if a name is a
-// tag only. other is the number of entries with another kind of name; only their digests find them.
-func (d *Dir) Repositories() (paths []string, other int, err error) {
+// Images returns the names of all images in the layout, sorted. other is the number of entries whose name is neither a
+// tag nor a whole reference. Only their digests find them.
+func (d *Dir) Images() (names []ref.Name, other int, err error) {
 	x, err := d.readIndex()
 	if err != nil {
 		return nil, 0, err
 	}
-	paths, other = x.paths()
-	return paths, other, nil
+	for _, e := range x.entries {
+		switch {
+		case len(e.labels) > 0:
+			names = append(names, d.repo.In(e.labels[0].path).Tagged(e.labels[0].tag))
+		case e.isNamed():
+			other++
+		}
+	}
+	slices.SortFunc(names, ref.Name.Compare)
+	return slices.Compact(names), other, nil
 }
 
 // Resolve returns the descriptor that a tag or digest points to. An empty reference means the

@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
-	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -20,48 +18,6 @@ import (
 // what they share once. Earlier versions wrote a layout for each repository, in directories below DIR. Such a directory
 // is still read, and continued if it is a target.
 
-// onDisk is the host of repositories on disk while their paths are mapped, if their names have none.
-const onDisk = "oci"
-
-// apart reports whether the target to is a directory of layouts. A target that can be neither that nor one layout is
-// refused.
-func (r *transferring) apart(ctx context.Context, to name.End) (apart bool, err error) {
-	dir := filepath.Clean(to.Prefix)
-	if layout.Is(dir) {
-		return false, nil
-	}
-	err = layout.Below(ctx, dir, func(string) error {
-		apart = true
-		return errEnough
-	})
-	switch {
-	case apart:
-		return true, nil
-	case err != nil && !fault.Is(err, fault.NotFound):
-		return false, fault.On(fault.Target, err)
-	case !place.Absent(ref.Repo{Host: to.Host, Dir: dir}):
-		return false, fault.On(fault.Target, fault.Misuse("transfer", to.Host+to.Prefix,
-			"the directory is not empty and holds no image layout", "name a new or an empty directory, or an image layout"))
-	}
-	return false, nil
-}
-
-// seen returns the repository that rules and mappings see for a source: on disk, it is the one that the names of the
-// images have. ok is false if their names are tags.
-func (r *transferring) seen(repo ref.Repo) (seen ref.Repo, ok bool) {
-	if !repo.IsLayout() {
-		return repo, true
-	}
-	host, path := repo.Named()
-	if path == "" {
-		path = r.paths[repo]
-	}
-	if host == "" {
-		host = onDisk
-	}
-	return ref.Repo{Host: host, Path: path}, path != ""
-}
-
 // mapped is Mapping.Landings for ends on disk too.
 func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo) ([]plan.Landing, error) {
 	at := map[ref.Repo][]ref.Repo{}
@@ -69,8 +25,8 @@ func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo
 	apart := false
 	if to.Host == ref.Layout {
 		var err error
-		if apart, err = r.apart(ctx, to); err != nil {
-			return nil, err
+		if apart, err = layout.Apart(ctx, filepath.Clean(to.Prefix)); err != nil {
+			return nil, fault.On(fault.Target, err)
 		}
 	}
 	for _, repo := range repos {
@@ -111,7 +67,18 @@ func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo
 			all[i].To = placed(to, l.To, apart)
 		}
 	}
-	return all, checkNested(to, all)
+	return all, checkNested(all)
+}
+
+// checkNested refuses a layout inside another layout.
+func checkNested(landings []plan.Landing) error {
+	var dirs []string
+	for _, l := range landings {
+		if l.To.Host == ref.Layout {
+			dirs = append(dirs, l.To.Dir)
+		}
+	}
+	return fault.On(fault.Target, layout.Nested(dirs))
 }
 
 // placed returns the repository on disk for the mapped repository repo.
@@ -125,34 +92,6 @@ func placed(to name.End, repo ref.Repo, apart bool) ref.Repo {
 		return dir.In(repo.Path)
 	}
 	return dir.In(repo.String())
-}
-
-// checkNested refuses a layout inside another layout, since the files of the two could not be told
-// apart.
-func checkNested(to name.End, landings []plan.Landing) error {
-	if to.Host != ref.Layout {
-		return nil
-	}
-	taken := map[string]bool{}
-	for _, l := range landings {
-		taken[l.To.Dir] = true
-	}
-	for own := range taken {
-		for dir := own; dir != filepath.Dir(dir); {
-			dir = filepath.Dir(dir)
-			if taken[dir] || layout.Is(dir) {
-				return &fault.Fault{
-					Kind: fault.Invalid,
-					Side: fault.Target,
-					Op:   "transfer",
-					Name: ref.Layout + own,
-					Hint: "choose another directory, or a path for the repository, for example with --flatten or --rewrite",
-					Err:  fmt.Errorf("it would be inside another layout, %s%s", ref.Layout, dir),
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // layouts adds the repositories of a source on disk to found, by their paths.
@@ -205,10 +144,15 @@ func (r *transferring) eachRepository(
 	if err != nil {
 		return err
 	}
-	paths, other, err := d.Repositories()
+	images, other, err := d.Images()
 	if err := errors.Join(err, d.Close()); err != nil {
 		return err
 	}
+	var paths []string
+	for _, n := range images {
+		paths = append(paths, n.Path)
+	}
+	paths = slices.Compact(paths)
 	if len(paths) == 1 && paths[0] == "" {
 		return fault.Misuse("transfer", whole.String(), "the names of its images are tags, which name no repository",
 			"leave off the slash at the end, and name a repository as the target")

@@ -167,6 +167,9 @@ func TestRepositoriesOfOneLayoutStoreALayerOnce(t *testing.T) {
 	if err != nil || size < layer || size > layer+layer/2 {
 		t.Errorf("%d bytes on disk, %v", size, err)
 	}
+	if n := y.Src.Count("GET", testbed.Blob); n > 2 {
+		t.Errorf("the layer and the config were read in %d requests", n)
+	}
 }
 
 func TestLayoutsThatCanNotBeAreRefusedBeforeAnythingIsWritten(t *testing.T) {

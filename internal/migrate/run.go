@@ -223,3 +223,22 @@ func (r *transferring) checkMatches() error {
 		Err:  fmt.Errorf("%s: %s", why, strings.Join(lines, "; ")),
 	}
 }
+
+// onDisk is the host of repositories on disk while their paths are mapped, if their names have none.
+const onDisk = "oci"
+
+// seen returns the repository that rules and mappings see for a source: on disk, it is the one that the names of the
+// images have. ok is false if their names are tags.
+func (r *transferring) seen(repo ref.Repo) (seen ref.Repo, ok bool) {
+	if !repo.IsLayout() {
+		return repo, true
+	}
+	host, path := repo.Named()
+	if path == "" {
+		path = r.paths[repo]
+	}
+	if host == "" {
+		host = onDisk
+	}
+	return ref.Repo{Host: host, Path: path}, path != ""
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -148,7 +149,7 @@ func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Reposi
 	return p, nil
 }
 
-func (s *Session) openLayout(key opened) (Repository, error) {
+func (s *Session) openLayout(key opened) (*layout.Dir, error) {
 	if dir, ok := s.layouts[key]; ok {
 		return dir, nil
 	}
@@ -169,6 +170,26 @@ func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *r
 // is not retried.
 func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
 	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()}).Once()
+}
+
+// Deleter is a repository whose tags and manifests can be deleted.
+type Deleter interface {
+	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
+	Delete(ctx context.Context, reference string, tags ...string) error
+}
+
+// Deleter opens a repository in order to delete tags or manifests from it.
+func (s *Session) Deleter(repo ref.Repo) (Deleter, error) {
+	if here, ok := s.Base.Registry(repo.Host); ok {
+		return here.Open(repo)
+	}
+	if !repo.IsLayout() {
+		use := remote.Use{Actions: remote.Pull, Login: s.Logins[fault.Source], Observe: s.Watch()}
+		return s.Base.Remote.Open(repo, use), nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openLayout(opened{"", repo, layout.Write})
 }
 
 // Warm opens connections for the blobs that will be copied from one registry to another, while
