@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -226,5 +228,65 @@ func TestErrorsOfTheDiskHaveTheirKinds(t *testing.T) {
 		if want == fault.Denied && !strings.Contains(fault.HintOf(err), "some/dir") {
 			t.Errorf("%v: the hint %q does not name the layout", errno, fault.HintOf(err))
 		}
+	}
+}
+
+// Changes that wait at the same time are written together, so that index.json is not written once for each tag.
+func TestChangesThatWaitTogetherAreWrittenTogether(t *testing.T) {
+	d, err := Open(ref.Repo{Host: ref.Layout, Dir: t.TempDir()}, Write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	unlock, err := d.lock(t.Context()) // as another process does
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 50
+	indexes := make(chan *index, many)
+	canceled, cancel := context.WithCancel(t.Context())
+	gaveUp := make(chan error, 1)
+	for i := range many {
+		go func() {
+			c := &change{doc: oci.Descriptor{Digest: one}, names: []label{{"", fmt.Sprint("v", i)}}}
+			if err := d.change(t.Context(), "put manifest", c); err != nil {
+				t.Error(err)
+			}
+			x, err := d.readIndex()
+			if err != nil {
+				t.Error(err)
+			}
+			indexes <- x
+		}()
+	}
+	waits := func(n int) {
+		for {
+			d.mu.Lock()
+			got := len(d.waiting)
+			d.mu.Unlock()
+			if got == n {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	waits(many)
+	go func() {
+		gaveUp <- d.change(canceled, "put manifest", &change{doc: oci.Descriptor{Digest: two}, names: []label{{"", "never"}}})
+	}()
+	waits(many + 1)
+	cancel()
+	if err := <-gaveUp; !fault.Is(err, fault.Canceled) {
+		t.Errorf("the one that gave up: %v", err)
+	}
+	unlock()
+	first := <-indexes
+	for range many - 1 {
+		if x := <-indexes; x != first {
+			t.Fatal("index.json was written more than once")
+		}
+	}
+	if tags := first.tags(""); len(tags) != many || slices.Contains(tags, "never") {
+		t.Errorf("%d tags: %q", len(tags), tags)
 	}
 }
