@@ -34,6 +34,7 @@ type Session struct {
 	Told      *Told               // what was noted about registries
 	Verdicts  *Verdicts           // what Gate said about images
 	Writing   *ends.Writing       // archives and directories that are written
+	Layouts   *layout.Layouts     // the layouts on disk that are open
 
 	// Gate is asked before an image moves; nil admits all.
 	Gate gate.Gate
@@ -49,12 +50,13 @@ type Session struct {
 	// mounts holds, for each target, the paths of the repositories that it may mount blobs from.
 	mounts map[ref.Repo][]string
 
-	mu     sync.Mutex
-	places map[opened]Repository
-	onDisk map[opened]onDisk
-	watch  event.Observer
-	backs  map[Repository]*transfer.Back
-	tagged map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
+	mu       sync.Mutex
+	places   map[opened]Repository
+	onDisk   map[opened]onDisk
+	removing []*layout.Dir
+	watch    event.Observer
+	backs    map[Repository]*transfer.Back
+	tagged   map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
 }
 
 // opened identifies a repository as one side opened it.
@@ -82,6 +84,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Told:      &Told{},
 		Verdicts:  &Verdicts{},
 		Gate:      b.Gate,
+		Layouts:   &layout.Layouts{},
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
 		Writing:   &ends.Writing{Reading: b.Ends, Output: b.Output},
@@ -98,6 +101,7 @@ func (s *Session) Another() *Session {
 	other.Shared, other.Documents, other.Traffic, other.Told = s.Shared, s.Documents, s.Traffic, s.Told
 	other.Gate, other.Verdicts = s.Gate, s.Verdicts
 	other.Writing = s.Writing
+	other.Layouts = s.Layouts
 	return other
 }
 
@@ -188,7 +192,7 @@ func (s *Session) openOnDisk(ctx context.Context, key opened) (Repository, error
 	var err error
 	switch {
 	case key.repo.Host == ref.Layout:
-		at, err = layout.Open(key.repo, key.mode)
+		at, err = s.Layouts.Open(key.repo, key.mode)
 	case key.mode == layout.Write:
 		at, err = s.Writing.Open(ctx, key.repo)
 	default:
@@ -232,6 +236,34 @@ func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *r
 // is not retried.
 func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
 	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()}).Once()
+}
+
+// Deleter is a repository whose tags and manifests can be deleted.
+type Deleter interface {
+	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
+	Delete(ctx context.Context, reference string, tags ...string) error
+}
+
+// Deleter opens a repository in order to delete tags or manifests from it.
+func (s *Session) Deleter(repo ref.Repo) (Deleter, error) {
+	if here, ok := s.Base.Registry(repo.Host); ok {
+		return here.Open(repo)
+	}
+	if !repo.IsLayout() {
+		use := remote.Use{Actions: remote.Pull, Login: s.Logins[fault.Source], Observe: s.Watch()}
+		return s.Base.Remote.Open(repo, use), nil
+	}
+	if repo.Host != ref.Layout {
+		return nil, fault.Misuse("remove", repo.String(), "nothing is removed from this kind of file or directory",
+			"remove from an image layout, oci:DIR, or from a registry")
+	}
+	dir, err := s.Layouts.Open(repo, layout.Write)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.removing = append(s.removing, dir)
+	}
+	return dir, err
 }
 
 // Warm opens connections for the blobs that will be copied from one registry to another, while
@@ -287,6 +319,10 @@ func (s *Session) Release() {
 	for _, at := range s.onDisk {
 		_ = at.Close() // each write was synced on its own: closing the directory commits nothing
 	}
+	for _, dir := range s.removing {
+		_ = dir.Close()
+	}
+	s.removing = nil
 	clear(s.onDisk)
 	clear(s.backs)
 }
