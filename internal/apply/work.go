@@ -18,6 +18,9 @@ import (
 func (r *Run) Work(ctx context.Context, images int) {
 	r.finder, r.sent = referrers.New(r.session, r.Plan.Referrers), map[sent]*delivery{}
 	r.tagSteps = tagSteps(r.Plan.Steps)
+	for _, s := range r.Plan.Steps {
+		r.finder.Knows(s.From.Repo, s.From.Tag, s.Root())
+	}
 	tasks := r.tasks()
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
 		var all bool
