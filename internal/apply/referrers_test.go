@@ -266,3 +266,42 @@ func TestADigestTagOfThePlanIsCopiedOnceAndBeforeItsImage(t *testing.T) {
 		t.Errorf("digest tags were asked for although the tags were listed\n%s", y.Src.Story())
 	}
 }
+
+func TestWhatIsSignedLaterArrivesIfReferrersAreInSync(t *testing.T) {
+	y := signedYard(t)
+	img := testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})
+	first := testbed.Artifact(t, y.Src, "app", "", img.Root)
+	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}}
+	y.Must(y.Copy(req))
+	later := testbed.Artifact(t, y.Src, "app", "", first.Root)
+	tag := digestTagged(t, y.Src, "app", img.Root.Digest, ".sig")
+	y.Forget()
+	rep := y.Must(y.Copy(req))
+	if y.Src.Count("", testbed.Referrer) != 0 || rep.Steps[0].Referrers.Copied != 0 {
+		t.Errorf("an image that is up to date costs more by default\n%s", y.Src.Story())
+	}
+	req.Referrers.Mode = plan.ReferrersSync
+	rep = y.Must(y.Copy(req))
+	if got := rep.Steps[0].Referrers; got.Copied != 2 || got.Present != 1 || rep.Steps[0].State != report.Unchanged {
+		t.Errorf("%+v", rep.Steps[0])
+	}
+	if got := referrersAt(t, y.Dst, "app", first.Root.Digest); !slices.Equal(got, []string{later.Digest()}) {
+		t.Errorf("%v", got)
+	}
+	testbed.Same(t, y.Src, y.Dst, "app", tag, "app", tag)
+	y.Forget()
+	rep = y.Must(y.Copy(req))
+	if got := rep.Steps[0].Referrers; got.Copied != 0 || got.Present != 3 || y.Dst.Count(http.MethodPut, "") != 0 {
+		t.Errorf("the third run sends again: %+v\n%s", got, y.Dst.Story())
+	}
+}
+
+func TestAnUnsignedImageInSyncCostsItsTargetNothing(t *testing.T) {
+	y := signedYard(t)
+	testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})
+	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}, Referrers: plan.Referrers{Mode: plan.ReferrersSync}}
+	y.Must(y.Copy(req))
+	y.Forget()
+	y.Must(y.Copy(req))
+	y.WantSpent("GET referrers ×1, HEAD manifest ×4", "HEAD manifest ×1")
+}

@@ -33,6 +33,9 @@ func (r *Run) Work(ctx context.Context, images int) {
 	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
 	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
 	r.runRounds(ctx, images, signing, staying, moving)
+	if r.Plan.Referrers.Mode == plan.ReferrersSync {
+		r.syncReferrers(ctx, images)
+	}
 }
 
 // signs reports whether a step of t sets a tag that belongs to a digest: of a signature, or of a list of

@@ -152,7 +152,7 @@ func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
 		return nil
 	}
 	d.referrers = want
-	listed, err := p.listed(ctx, d.desc, want)
+	listed, err := referrers.Listed(ctx, p.at, d.desc, want)
 	if err != nil {
 		return fault.On(fault.Target, err)
 	}
@@ -164,32 +164,6 @@ func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
 		}
 	}
 	return nil
-}
-
-// listed reports which of the referrers of d the target lists, or has under their digest tags.
-func (p *deepCheck) listed(ctx context.Context, d oci.Descriptor, want []plan.Referrer) ([]bool, error) {
-	var have []oci.Descriptor
-	if slices.ContainsFunc(want, func(r plan.Referrer) bool { return r.Tag == "" }) {
-		var err error
-		if have, err = p.at.Referrers(ctx, d); err != nil {
-			return nil, err
-		}
-	}
-	listed := make([]bool, len(want))
-	err := place.Each(ctx, place.Lookups, place.IndexesOf(want), func(ctx context.Context, i int) error {
-		r := want[i]
-		if r.Tag == "" {
-			listed[i] = slices.ContainsFunc(have, func(h oci.Descriptor) bool { return h.Digest == r.Digest })
-			return nil
-		}
-		there, err := p.at.Resolve(ctx, r.Tag)
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
-		listed[i] = there.Digest == r.Digest
-		return err
-	})
-	return listed, err
 }
 
 // checkBlobs asks the target for each blob once, and reads the blob if Depth is Rehash and it is in
