@@ -47,7 +47,7 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		Overwrite:  cmp.Or(req.Overwrite, plan.Refuse),
 		Hold:       req.Hold,
 		Backup:     req.Backup,
-		Referrers:  req.Referrers,
+		Referrers:  req.Referrers.Or(d.referrers),
 		SkipBroken: req.SkipBroken,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
