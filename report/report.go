@@ -2,7 +2,6 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/drayage/dray/oci"
@@ -70,7 +69,8 @@ type Step struct {
 
 // Referrers says what became of the signatures and other documents that refer to images.
 type Referrers struct {
-	Copied  int `json:"copied"`
+	Planned int `json:"planned,omitempty"` // in a plan: those that would be copied
+	Copied  int `json:"copied,omitempty"`
 	Present int `json:"present,omitempty"` // the target had them
 	Refused int `json:"refused,omitempty"` // the target refused them, although it took their image
 	// Lost are the refused ones, at most MaxRetags.
@@ -85,19 +85,23 @@ type LostReferrer struct {
 }
 
 // String returns "REPOSITORY@DIGEST (TYPE): WHY", with the digest tag in place of the digest if there is one.
-func (l LostReferrer) String() string {
-	name := l.To.At(string(l.Digest))
+func (l LostReferrer) String() string { return l.Name() + ": " + l.Why }
+
+// Name returns the String without the reason.
+func (l LostReferrer) Name() string {
+	name := l.To.At(string(l.Digest)).String()
 	if l.Tag != "" {
-		name = l.To.Tagged(l.Tag)
+		name = l.To.Tagged(l.Tag).String()
 	}
 	if l.ArtifactType != "" {
-		return fmt.Sprintf("%s (%s): %s", name, l.ArtifactType, l.Why)
+		name += " (" + l.ArtifactType + ")"
 	}
-	return fmt.Sprintf("%s: %s", name, l.Why)
+	return name
 }
 
 // Add adds what became of others.
 func (r *Referrers) Add(o Referrers) {
+	r.Planned += o.Planned
 	r.Copied += o.Copied
 	r.Present += o.Present
 	r.Refused += o.Refused
@@ -151,6 +155,15 @@ func (r Report) Err() error {
 		}
 	}
 	return nil
+}
+
+// Referrers says what became of what refers to all images.
+func (r Report) Referrers() Referrers {
+	var all Referrers
+	for _, s := range r.Steps {
+		all.Add(s.Referrers)
+	}
+	return all
 }
 
 // Count returns how many steps ended in state s.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -69,11 +70,11 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 			return false, context.Cause(ctx)
 		}
 		if c.err != nil {
-			return false, unknown(c.err)
+			return false, referrers.Unknown(c.err)
 		}
 		first := s.left == nil
 		if first {
-			s.left = c.found
+			s.left = slices.Clone(c.found)
 		}
 		if err := s.send(ctx); err != nil {
 			return false, err
@@ -84,12 +85,6 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 		}
 		return again, nil
 	}
-}
-
-// unknown adds to an error of a source that cannot say what refers to an image what to do about it.
-func unknown(err error) error {
-	hint := cmp.Or(fault.HintOf(err), "try again, or leave signatures and other referrers behind with --referrers=false")
-	return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Source, Op: "find referrers", Hint: hint, Err: err}
 }
 
 // sending sends the referrers of one image to one end.

@@ -27,7 +27,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		Referrers: r.req.Referrers,
 		Steps:     p.Steps,
 	}, r.req.Proof)
-	work.Turn = r.images.acquire
+	work.Turn = r.images.Acquire
 	if err := work.Admit(ctx); err != nil {
 		return nil //nolint:nilerr // the run was canceled: steps that were not started are not reported
 	}
@@ -39,7 +39,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		}
 	}
 	if r.hold != plan.All || work.FirstErr() == nil {
-		work.Work(ctx, r.images.count())
+		work.Work(ctx, r.images.Count())
 		r.heal(ctx, p.From, work)
 		work.Lock(ctx)
 	}

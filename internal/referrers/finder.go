@@ -2,6 +2,7 @@ package referrers
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"sync"
 
@@ -21,12 +22,18 @@ type Finder struct {
 	answers       map[asking]*answer
 	lists         map[ref.Repo]*listing
 	announcements map[ref.Repo]int
+	told          map[ref.Name]oci.Descriptor // digest tags
 }
 
 // New returns a Finder of what choice takes.
 func New(s *place.Session, choice plan.Referrers) *Finder {
 	return &Finder{session: s, choice: choice, answers: map[asking]*answer{}, lists: map[ref.Repo]*listing{},
-		announcements: map[ref.Repo]int{}}
+		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
+}
+
+// Source opens a repository to be searched.
+func (f *Finder) Source(ctx context.Context, repo ref.Repo) (place.Repository, error) {
+	return f.session.Source(ctx, repo)
 }
 
 // key identifies a referrer. A document under two digest tags is two of them.
