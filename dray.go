@@ -182,6 +182,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Images:   c.Limits.Images,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
 			Proofs:   ledger.NewProofs(c.StateDir),
+			Refusals: ledger.NewRefusals(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
 			Trims:    ledger.NewTrims(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),

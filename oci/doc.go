@@ -27,6 +27,7 @@
 //	platform.go  platforms, as people write them
 //	document.go  manifests and indexes, read once
 //	strict.go    JSON that can be read in one way only
+//	digesttag.go tags that belong to a digest
 //	verify.go    bytes checked against their descriptor
 //	proof.go     how much to check at a target; what happened to the blobs
 //	oci.go       descriptors, media types

@@ -94,6 +94,22 @@ func (r *Repository) Resolve(ctx context.Context, reference string) (oci.Descrip
 	return d, r.Pusher.Unmade(ctx, err)
 }
 
+// List calls visit with each tag. If it has listed all of them, the tags of the referrers schema among them
+// are known, and Referrers asks for none of the others.
+func (r *Repository) List(ctx context.Context, visit func(oci.Listed) error) error {
+	fallbacks := map[string]bool{}
+	err := r.Lister.List(ctx, func(l oci.Listed) error {
+		if _, fallback := oci.TaggedFor(l.Tag); fallback {
+			fallbacks[l.Tag] = true
+		}
+		return visit(l)
+	})
+	if err == nil {
+		r.Reader.Listed(fallbacks)
+	}
+	return err
+}
+
 // Direct makes r read from the registry itself and not from its mirrors. Call it before any other
 // method.
 func (r *Repository) Direct() *Repository {

@@ -159,7 +159,16 @@ func unlisted(a *wire.Answer, d oci.Descriptor) bool {
 // referrersByTag reads the referrers tag: the digest of d with "-" in place of ":". GitLab takes
 // this tag for the digest, and answers with d itself.
 func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
-	doc, err := r.document(ctx, "list referrers of", strings.Replace(string(d.Digest), ":", "-", 1))
+	tag := oci.FallbackTag(d.Digest)
+	if all := r.listed.Load(); all != nil && !(*all)[tag] {
+		return nil, nil
+	}
+	if r.Host.Pulls != nil { // a GET of a tag that is not there may count as a pull
+		if _, err := r.straight(ctx, tag); fault.Is(err, fault.NotFound) {
+			return nil, nil
+		}
+	}
+	doc, err := r.document(ctx, "list referrers of", tag)
 	switch {
 	case fault.Is(err, fault.NotFound), reason.IsPage(err):
 		return nil, nil
