@@ -31,8 +31,8 @@ type company struct {
 }
 
 // look begins to look for what refers to the image of t. It returns nil if nothing travels with it. The
-// caller must wait for it.
-func (r *Run) look(ctx context.Context, t *task, from place.Repository) *company {
+// caller must wait for it. part is the document of the image, if it is not that of the source.
+func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci.Document) *company {
 	away := false
 	for _, e := range t.to {
 		away = away || e.repo != t.from
@@ -43,7 +43,11 @@ func (r *Run) look(ctx context.Context, t *task, from place.Repository) *company
 	c := &company{run: r, task: t, from: from, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.found, c.err = r.finder.Of(ctx, from, t.root)
+		if part.Raw != nil {
+			c.found, c.err = r.finder.OfPart(ctx, from, part)
+		} else {
+			c.found, c.err = r.finder.Of(ctx, from, t.root)
+		}
 	}()
 	return c
 }

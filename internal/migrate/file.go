@@ -172,7 +172,8 @@ func recheck(
 // planAgain plans a step again for the digests that both ends have now. An image that is to be left out by now
 // is an error, because its step is in the plan.
 func planAgain(
-	ctx context.Context, s *place.Session, t *trim.Trimmer, step plan.Step, now, there oci.Digest, overwrite plan.Overwrite,
+	ctx context.Context, s *place.Session, t *trim.Trimmer, step plan.Step, now, there oci.Digest,
+	overwrite plan.Overwrite,
 ) (plan.Step, error) {
 	n := step.From.Repo.Tagged(step.From.Tag)
 	src, dst := plan.Inventory{n: {Digest: now}}, plan.Inventory{step.To: {Digest: there}}

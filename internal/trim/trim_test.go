@@ -235,6 +235,28 @@ func TestATrimmedIndexCanStayInItsRepositoryAndGoWithoutATag(t *testing.T) {
 	}
 }
 
+// What refers to an image that is copied goes with it. What refers to another one, or to the whole index, which the
+// target does not get, stays behind.
+func TestOnlyWhatRefersToACopiedImageGoesWithIt(t *testing.T) {
+	y := yard.New(t)
+	m := testbed.Attested(t, y.Src, "app", "v1", 3)
+	other := testbed.Artifact(t, y.Src, "app", "", m.Children[0])
+	mine := testbed.Artifact(t, y.Src, "app", "", m.Children[1])
+	whole := testbed.Artifact(t, y.Src, "app", "", m.Root)
+	has := func(d string) bool {
+		got := y.Dst.Direct(t, http.MethodHead, "/v2/app/manifests/"+d, http.Header{"Accept": {oci.TypeManifest}}, nil, nil)
+		return got.StatusCode == http.StatusOK
+	}
+	y.Must(copied(t, y, only(t, "linux/arm64")))
+	if !has(mine.Digest()) || has(other.Digest()) || has(whole.Digest()) {
+		t.Error(has(mine.Digest()), has(other.Digest()), has(whole.Digest()))
+	}
+	y.Must(copied(t, y, sparse(t, "linux/arm64")))
+	if has(other.Digest()) || !has(whole.Digest()) {
+		t.Error(has(other.Digest()), has(whole.Digest()))
+	}
+}
+
 // Each image of a batch, an import of tags and a transfer is trimmed on its own.
 func TestManyImagesAreTrimmedEachOnItsOwn(t *testing.T) {
 	y := yard.New(t)
