@@ -257,6 +257,41 @@ func TestOnlyWhatRefersToACopiedImageGoesWithIt(t *testing.T) {
 	}
 }
 
+// A verification reads the source: it does not believe what an index says of itself.
+func TestAVerificationOfSomePlatformsFindsAnotherIndex(t *testing.T) {
+	y := yard.New(t)
+	testbed.Attested(t, y.Src, "app", "v1", 3)
+	testbed.Attested(t, y.Src, "app", "v2", 2)
+	req := yard.Whole()
+	req.Platforms = only(t, "linux/arm64")
+	y.Transfers(req)
+	for _, of := range []dray.TransferRequest{req,
+		{Sources: []string{"src/app:v1"}, Target: "dst/app:v1", Platforms: req.Platforms}} {
+		rec := y.Verifies("", dray.VerifyRequest{Of: of})
+		if rec.Matches[dray.Same] != rec.Names || rec.Names == 0 || rec.Platforms != "linux/arm64" {
+			t.Errorf("%+v", rec)
+		}
+	}
+	of := req
+	of.Platforms = only(t, "linux/amd64")
+	y.Verifies("app:v1 differs, app:v2 differs", dray.VerifyRequest{Of: of})
+	y.Verifies("app:v1 differs, app:v2 differs", dray.VerifyRequest{Of: yard.Whole()})
+	of.Platforms = only(t, "linux/arm/v7")
+	if got, _, err := y.Verified(dray.VerifyRequest{Of: of}); got != "app:v1 differs, app:v2 unknown" || !fault.Is(err, fault.NotFound) {
+		t.Errorf("%s %v", got, err)
+	}
+
+	// An index of another image that pretends to be the trimmed one. A copy believes it; a verification does not.
+	raw := y.Raw(y.Dst, "app", "v1", oci.TypeIndex)
+	other := y.Raw(y.Dst, "app", "v2", oci.TypeIndex)
+	from := regexp.MustCompile(oci.AnnotationTrimmedFrom + `":"[^"]*"`)
+	y.Dst.Manifest(t, "app", "v1", oci.TypeIndex, from.ReplaceAll(append(other, ' '), from.Find(raw)))
+	if got, _, err := y.Transferred(req); got != "" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+	y.Verifies("app:v1 differs", dray.VerifyRequest{Of: req})
+}
+
 // Each image of a batch, an import of tags and a transfer is trimmed on its own.
 func TestManyImagesAreTrimmedEachOnItsOwn(t *testing.T) {
 	y := yard.New(t)
