@@ -50,8 +50,8 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		Overwrite:  cmp.Or(req.Overwrite, plan.Refuse),
 		Hold:       req.Hold,
 		Backup:     req.Backup,
-		Referrers:  req.Referrers,
-		Platforms:  req.Platforms,
+		Referrers:  req.Referrers.Or(d.referrers),
+		Platforms:  req.Platforms.Or(d.platforms),
 		SkipBroken: req.SkipBroken,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

@@ -54,8 +54,8 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		Overwrite: cmp.Or(req.Overwrite, plan.Update),
 		Hold:      req.Hold,
 		Backup:    req.Backup,
-		Referrers: req.Referrers,
-		Platforms: req.Platforms,
+		Referrers: req.Referrers.Or(d.referrers),
+		Platforms: req.Platforms.Or(d.platforms),
 		Map:       req.Map,
 
 		SkipBroken: req.SkipBroken,

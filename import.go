@@ -71,8 +71,8 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Overwrite: cmp.Or(req.Overwrite, plan.Refuse),
 		Hold:      req.Hold,
 		Backup:    req.Backup,
-		Referrers: req.Referrers,
-		Platforms: req.Platforms,
+		Referrers: req.Referrers.Or(d.referrers),
+		Platforms: req.Platforms.Or(d.platforms),
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

@@ -25,6 +25,7 @@
 //	listed.go    a tag in a listing
 //	trim.go      some platforms of an index
 //	platform.go  platforms, as people write them
+//	referrer.go  how a document is listed below its subject
 //	document.go  manifests and indexes, read once
 //	strict.go    JSON that can be read in one way only
 //	digesttag.go tags that belong to a digest

@@ -43,13 +43,18 @@ func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci
 	c := &company{run: r, task: t, from: from, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		if part.Raw != nil {
-			c.found, c.err = r.finder.OfPart(ctx, from, part)
-		} else {
-			c.found, c.err = r.finder.Of(ctx, from, t.root)
-		}
+		c.find(ctx, part)
 	}()
 	return c
+}
+
+// find looks for what refers to the image, or to part if it is not empty.
+func (c *company) find(ctx context.Context, part oci.Document) {
+	if part.Raw != nil {
+		c.found, c.err = c.run.finder.OfPart(ctx, c.from, part)
+	} else {
+		c.found, c.err = c.run.finder.Of(ctx, c.from, c.task.root)
+	}
 }
 
 // wait waits until the look has ended.
@@ -77,7 +82,7 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 		}
 		first := s.left == nil
 		if first {
-			s.left = c.found
+			s.left = slices.Clone(c.found)
 		}
 		if err := s.send(ctx); err != nil {
 			return false, err
@@ -92,7 +97,11 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 
 // unknown adds to an error of a source that cannot say what refers to an image what to do about it.
 func unknown(err error) error {
-	hint := cmp.Or(fault.HintOf(err), "try again, or leave signatures and other referrers behind with --referrers=false")
+	const leave = "leave signatures and other referrers behind with --referrers=false"
+	hint := "try again, or " + leave
+	if own := fault.HintOf(err); own != "" {
+		hint = own + "; or " + leave
+	}
 	return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Source, Op: "find referrers", Hint: hint, Err: err}
 }
 

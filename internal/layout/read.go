@@ -131,7 +131,7 @@ func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor
 	if err != nil {
 		return nil, err
 	}
-	fallback := s.Digest.Algorithm().String() + "-" + s.Digest.Encoded()
+	fallback := oci.FallbackTag(s.Digest)
 	var out []oci.Descriptor
 	listed, seen := map[oci.Digest]bool{}, map[oci.Digest]bool{}
 	add := func(r oci.Descriptor) {
@@ -142,7 +142,7 @@ func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor
 	}
 	visit := func(doc oci.Document, tag string) {
 		if doc.Subject != nil && doc.Subject.Digest == s.Digest {
-			add(described(doc))
+			add(doc.AsReferrer())
 		}
 		if tag == fallback && doc.MediaType == oci.TypeIndex && doc.Digest != s.Digest {
 			for _, r := range doc.Documents {
@@ -188,24 +188,6 @@ func (d *Dir) walk(
 		}
 	}
 	return nil
-}
-
-// described returns the descriptor of doc with its artifact type and annotations, as in a list of
-// referrers.
-func described(doc oci.Document) oci.Descriptor {
-	r := doc.Descriptor
-	var says struct {
-		ArtifactType string            `json:"artifactType"`
-		Annotations  map[string]string `json:"annotations"`
-	}
-	if json.Unmarshal(doc.Raw, &says) != nil {
-		return r
-	}
-	if r.ArtifactType = says.ArtifactType; r.ArtifactType == "" && doc.Config != nil {
-		r.ArtifactType = doc.Config.MediaType
-	}
-	r.Annotations = says.Annotations
-	return r
 }
 
 // locate finds the descriptor for reference. For a digest, the size and the media type stay

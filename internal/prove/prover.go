@@ -4,6 +4,10 @@ import (
 	"context"
 	"sync"
 
+	"github.com/drayage/dray/internal/referrers"
+	"github.com/drayage/dray/internal/trim"
+	"github.com/drayage/dray/plan"
+
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
@@ -18,6 +22,8 @@ type Prover struct {
 	Depth  report.Depth // Deep or Rehash
 	Sample int          // percentage of the blobs to read; 0 means all
 	Heal   bool         // send what is missing, and check it again
+
+	Referrers plan.Referrers // which referrers are looked for
 
 	Begin func() *place.Session            // opens a new session for both sides
 	Note  func(format string, args ...any) // gets messages for the user
@@ -41,6 +47,8 @@ type Looking struct {
 type deepCheck struct {
 	*Prover
 	at   place.Repository
+	seek *referrers.Finder
+	lost map[oci.Digest]bool // referrers that the target refused in an earlier run
 	back *transfer.Back
 
 	mu     sync.Mutex
@@ -49,15 +57,36 @@ type deepCheck struct {
 	looked report.Looked
 }
 
+// part says which part of an image counts.
+type part struct {
+	docs   *transfer.Documents
+	origin oci.Digest // the image at the source
+	trim   plan.Trim
+}
+
+// partOf returns the part of the image of e that counts; nil means all of it.
+func partOf(docs *transfer.Documents, e report.Comparison) *part {
+	if !e.Trim.Partial() {
+		return nil
+	}
+	return &part{docs, e.Origin, e.Trim}
+}
+
+// document returns what the target should have, as the source says.
+func (p *part) document(ctx context.Context, from place.Repository) (oci.Document, error) {
+	return trim.Document(ctx, p.docs, from, p.origin, p.trim)
+}
+
 // checkedDocument is one document at the target, with its references.
 type checkedDocument struct {
+	part      *part // what of an image counts; nil means all of it
 	what      string
 	desc      oci.Descriptor
 	from      place.Repository // a source that has the document
 	documents []oci.Descriptor
 	blobs     []oci.Descriptor
 	config    oci.Digest
-	referrers []oci.Descriptor
+	referrers []plan.Referrer
 	lacks     []report.Lack
 	err       error
 }

@@ -292,6 +292,54 @@ func TestAVerificationOfSomePlatformsFindsAnotherIndex(t *testing.T) {
 	y.Verifies("app:v1 differs", dray.VerifyRequest{Of: req})
 }
 
+// "transfer, then verify --deep" holds for a part of an index, and looks only below what was copied.
+func TestADeepVerificationOfSomePlatformsLooksBelowWhatIsKept(t *testing.T) {
+	for name, choose := range map[string]func(*testing.T, string) plan.Platforms{"trimmed": only, "sparse": sparse} {
+		t.Run(name, func(t *testing.T) {
+			y := yard.New(t)
+			m := testbed.Attested(t, y.Src, "app", "v1", 3)
+			testbed.Artifact(t, y.Src, "app", "", m.Children[1])
+			testbed.Artifact(t, y.Src, "app", "", m.Children[0])
+			req := yard.Whole()
+			req.Platforms = choose(t, "linux/arm64")
+			y.Transfers(req)
+			y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+			req.Sources, req.Target = []string{"src/app:v1"}, "dst/app:v1"
+			rec := y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Rehash})
+			if rec.Matches[dray.Same] != 1 || rec.Looked.Documents != 4 || rec.Looked.Read != 3+2+2 {
+				t.Errorf("%+v", rec)
+			}
+			for _, d := range []oci.Digest{m.Children[1].Digest, m.Children[4].Digest} {
+				y.Dst.Direct(t, http.MethodDelete, "/v2/app/manifests/"+string(d), nil, nil, nil)
+			}
+			y.Verifies("app:v1 incomplete child=missing child=missing", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+			y.Verifies("app:v1 same healed", dray.VerifyRequest{Of: req, Depth: dray.Deep, Heal: true})
+			y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+			if whole := (dray.TransferRequest{Sources: req.Sources, Target: req.Target}); name == "sparse" {
+				if got, _, err := y.Verified(dray.VerifyRequest{Of: whole, Depth: dray.Deep}); !strings.HasPrefix(got, "app:v1 incomplete child=missing") || err != nil {
+					t.Errorf("%s %v", got, err) // the whole index is not there
+				}
+			}
+		})
+	}
+}
+
+// A digest of an index does not say that all of it was proven, if the index is sparse.
+func TestASparseIndexIsNotRememberedAsProven(t *testing.T) {
+	y, state := yard.New(t), t.TempDir()
+	testbed.Attested(t, y.Src, "app", "v1", 3)
+	y.Run(state)
+	req := yard.Whole()
+	req.Platforms = sparse(t, "linux/arm64")
+	y.Transfers(req)
+	y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+	y.Run(state)
+	_, sum, err := y.Transferred(yard.Whole())
+	if err != nil || sum.Unproven != 1 {
+		t.Errorf("%+v %v", sum, err)
+	}
+}
+
 // Each image of a batch, an import of tags and a transfer is trimmed on its own.
 func TestManyImagesAreTrimmedEachOnItsOwn(t *testing.T) {
 	y := yard.New(t)
