@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -265,6 +266,21 @@ func (t Trim) String() string {
 		text += "it has no " + t.Lacks
 	}
 	return text
+}
+
+// Asked returns the Platforms that t was made with. They are all if t is the zero value. The error is
+// [fault.Invalid].
+func (t Trim) Asked() (Platforms, error) {
+	words := strings.Trim(t.Platforms+","+t.Lacks, ",")
+	if words == "" {
+		return Platforms{}, nil
+	}
+	only, err := oci.ParsePlatforms(words)
+	p := Platforms{Only: only, Form: t.Form}
+	if t.Lacks != "" {
+		p.Lacks = Optional
+	}
+	return p, err
 }
 
 // check checks a Trim of a plan file.

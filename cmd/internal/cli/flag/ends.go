@@ -45,7 +45,8 @@ type Ends struct {
 	Template string
 	Prefix   string
 	MaxDepth int
-	Tags     // its --all-or-nothing is not a flag of transfer and verify
+	Platforms Platforms
+	Tags      // its --all-or-nothing is not a flag of transfer and verify
 
 	Prefer  []string
 	Explain bool
@@ -169,6 +170,9 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 		MaxDepth:    f.MaxDepth,
 	}
 	if req.Mapping.Rename, err = plan.ParseRenames(f.Rewrites); err != nil {
+		return req, err
+	}
+	if req.Platforms, err = f.Platforms.Read(); err != nil {
 		return req, err
 	}
 	req.Map, err = f.Tags.Read(cmd)

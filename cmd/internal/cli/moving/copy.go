@@ -28,6 +28,7 @@ type copyFlags struct {
 	sharing   bool
 	skip      bool // the value of --skip-broken
 	dryRun    bool
+	platforms flag.Platforms
 	flag.Tags
 }
 
@@ -64,6 +65,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 			"copy every tag that has the digest of SOURCE; TARGET is a repository")
 		set.BoolVar(&f.skip, "skip-broken", false, "with --all-tags: "+flag.SkipBrokenText)
 	})
+	f.platforms.AddTo(flags, "copy only")
 	f.Tags.AddTo(flags)
 	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.AddBackupTo(flags, &f.backup)
@@ -89,6 +91,9 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 	}
 	var err error
 	if req.Backup, err = flag.BackupOf(f.backup, time.Now()); err != nil {
+		return err
+	}
+	if req.Platforms, err = f.platforms.Read(); err != nil {
 		return err
 	}
 	if req.Map, err = f.Tags.Read(cmd); err != nil {
