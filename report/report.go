@@ -69,7 +69,8 @@ type Step struct {
 
 // Referrers says what became of the signatures and other documents that refer to images.
 type Referrers struct {
-	Copied  int `json:"copied"`
+	Planned int `json:"planned,omitempty"` // in a plan: those that would be copied
+	Copied  int `json:"copied,omitempty"`
 	Present int `json:"present,omitempty"` // the target had them
 	Refused int `json:"refused,omitempty"` // the target refused them, although it took their image
 	// Lost are the refused ones, at most MaxRetags.
@@ -100,6 +101,7 @@ func (l LostReferrer) Name() string {
 
 // Add adds what became of others.
 func (r *Referrers) Add(o Referrers) {
+	r.Planned += o.Planned
 	r.Copied += o.Copied
 	r.Present += o.Present
 	r.Refused += o.Refused
@@ -153,6 +155,15 @@ func (r Report) Err() error {
 		}
 	}
 	return nil
+}
+
+// Referrers says what became of what refers to all images.
+func (r Report) Referrers() Referrers {
+	var all Referrers
+	for _, s := range r.Steps {
+		all.Add(s.Referrers)
+	}
+	return all
 }
 
 // Count returns how many steps ended in state s.

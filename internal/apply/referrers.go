@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -78,7 +79,7 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 			return false, context.Cause(ctx)
 		}
 		if c.err != nil {
-			return false, unknown(c.err)
+			return false, referrers.Unknown(c.err)
 		}
 		first := s.left == nil
 		if first {
@@ -93,16 +94,6 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 		}
 		return again, nil
 	}
-}
-
-// unknown adds to an error of a source that cannot say what refers to an image what to do about it.
-func unknown(err error) error {
-	const leave = "leave signatures and other referrers behind with --referrers=false"
-	hint := "try again, or " + leave
-	if own := fault.HintOf(err); own != "" {
-		hint = own + "; or " + leave
-	}
-	return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Source, Op: "find referrers", Hint: hint, Err: err}
 }
 
 // sending sends the referrers of one image to one end.

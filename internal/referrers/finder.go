@@ -30,6 +30,9 @@ func New(s *place.Session, choice plan.Referrers) *Finder {
 		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
 }
 
+// Source opens a repository to be searched.
+func (f *Finder) Source(repo ref.Repo) (place.Repository, error) { return f.session.Source(repo) }
+
 // key identifies a referrer. A document under two digest tags is two of them.
 type key struct {
 	digest oci.Digest

@@ -2,6 +2,7 @@ package referrers
 
 import (
 	"context"
+	"iter"
 	"sync"
 
 	"github.com/drayage/dray/fault"
@@ -117,6 +118,20 @@ func (f *Finder) known(repo ref.Repo, tag string) (oci.Descriptor, bool) {
 	defer f.mu.Unlock()
 	d, known := f.told[repo.Tagged(tag)]
 	return d, known
+}
+
+// Expect says what images will be looked at, each given by its repository. If there are many of one repository,
+// its tags are listed from the first.
+func (f *Finder) Expect(images iter.Seq[ref.Repo]) {
+	n := map[ref.Repo]int{}
+	for repo := range images {
+		n[repo]++
+	}
+	for repo, n := range n {
+		if n > fewDocuments {
+			f.announce(repo, n)
+		}
+	}
 }
 
 // announce says that digest tags of n more documents of a repository will be asked for.

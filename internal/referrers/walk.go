@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -26,6 +27,20 @@ const (
 // The error is TooLarge if there are more than 10,000 referrers, or if they nest deeper than MaxNesting.
 func (f *Finder) Of(ctx context.Context, from place.Repository, root oci.Descriptor) ([][]plan.Referrer, error) {
 	return f.of(ctx, from, root, oci.Document{})
+}
+
+// OfTrimmed is Of for an image of which a part is copied, as t says. origin is the image at the source.
+func (f *Finder) OfTrimmed(
+	ctx context.Context, from place.Repository, root oci.Descriptor, origin oci.Digest, t plan.Trim,
+) ([][]plan.Referrer, error) {
+	if !t.Partial() {
+		return f.Of(ctx, from, root)
+	}
+	part, err := trim.Document(ctx, f.session.Documents, from, origin, t)
+	if err != nil {
+		return nil, err
+	}
+	return f.OfPart(ctx, from, part)
 }
 
 // OfPart is Of for an index of which only the children in part.Documents are copied, whatever its bytes list. The

@@ -39,12 +39,12 @@ type Ends struct {
 	inUse       string // the file's name
 	InUseText   string // the file's content
 
-	Strip    string
-	Rewrites []string
-	Flatten  bool
-	Template string
-	Prefix   string
-	MaxDepth int
+	Strip     string
+	Rewrites  []string
+	Flatten   bool
+	Template  string
+	Prefix    string
+	MaxDepth  int
 	Platforms Platforms
 	Tags      // its --all-or-nothing is not a flag of transfer and verify
 
@@ -52,6 +52,7 @@ type Ends struct {
 	Explain bool
 	Strict  bool
 	Skip    bool // the value of --skip-broken
+	Referrers
 }
 
 // SkipBrokenText is the text of --skip-broken.
@@ -133,6 +134,7 @@ func (f *Ends) AddMappingTo(flags *pflag.FlagSet) {
 			"keep at most `N` path components: 2 turns a/b/c into a/b-c (default no limit)")
 	})
 	f.addMapTo(flags)
+	f.Referrers.AddTo(flags)
 }
 
 // Check refuses flags that have no effect beside the others.
@@ -173,6 +175,9 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 		return req, err
 	}
 	if req.Platforms, err = f.Platforms.Read(); err != nil {
+		return req, err
+	}
+	if req.Referrers, err = f.Referrers.Read(cmd); err != nil {
 		return req, err
 	}
 	req.Map, err = f.Tags.Read(cmd)

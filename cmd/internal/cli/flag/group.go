@@ -12,6 +12,7 @@ const (
 	WhichTags         = "Which tags"
 	WhichPlatforms    = "Which platforms"
 	TargetNames       = "Names at the target"
+	Along             = "What travels with an image"
 	Safety            = "Safety"
 	Speed             = "Speed"
 	AzFlags           = "az compatibility"

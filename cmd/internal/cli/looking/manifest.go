@@ -130,8 +130,8 @@ type described struct {
 func NewDigest(a *app.App) *cobra.Command {
 	var p oci.Platform
 	cmd := &cobra.Command{
-		Use:     "digest IMAGE",
-		Short:   "Print the digest of an image",
+		Use:   "digest IMAGE",
+		Short: "Print the digest of an image",
 		Long: "Print the digest that a name points to. dray sends one HEAD request. With --platform, it reads the index " +
 			"and prints the digest of the image for that platform.",
 		Example: "  dray digest nginx:1.27\n  dray digest nginx:1.27 --platform linux/arm64\n  dray digest prod/app:v1 -o json",
@@ -168,8 +168,8 @@ func NewManifest(a *app.App, removals ...*cobra.Command) *cobra.Command {
 		Example: "  dray manifest nginx:1.27 | jq .manifests\n" +
 			"  dray manifest nginx:1.27 --platform linux/arm64 | jq .layers\n" +
 			"  dray manifest prod/app@sha256:... | sha256sum",
-		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0], p) },
+		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
+		RunE: func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0], p) },
 	}
 	cmd.AddCommand(newManifestShow(a), newListMetadata(a), newShowMetadata(a), newUpdateMetadata(a),
 		newManifestList(a), newListReferrers(a))

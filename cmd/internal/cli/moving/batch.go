@@ -33,6 +33,7 @@ type batchFlags struct {
 	skip      bool // the value of --skip-broken
 	dryRun    bool
 	platforms flag.Platforms
+	referrers flag.Referrers
 	flag.Tags // only its --all-or-nothing is a flag of batch
 
 	renames plan.Renames // rewrites, parsed
@@ -75,6 +76,7 @@ func NewBatch(a *app.App) *cobra.Command {
 				"repeatable, applied one after the other")
 	})
 	f.platforms.AddTo(flags, "import only")
+	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -110,6 +112,9 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
 	req.SkipBroken = f.skip
 	if req.Platforms, err = f.platforms.Read(); err != nil {
+		return err
+	}
+	if req.Referrers, err = f.referrers.Read(cmd); err != nil {
 		return err
 	}
 	if f.force {

@@ -30,6 +30,7 @@ type copyFlags struct {
 	dryRun    bool
 	platforms flag.Platforms
 	flag.Tags
+	referrers flag.Referrers
 }
 
 // NewCopy makes the command dray copy.
@@ -67,6 +68,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 	})
 	f.platforms.AddTo(flags, "copy only")
 	f.Tags.AddTo(flags)
+	f.referrers.AddTo(flags)
 	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.AddBackupTo(flags, &f.backup)
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -94,6 +96,9 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 		return err
 	}
 	if req.Platforms, err = f.platforms.Read(); err != nil {
+		return err
+	}
+	if req.Referrers, err = f.referrers.Read(cmd); err != nil {
 		return err
 	}
 	if req.Map, err = f.Tags.Read(cmd); err != nil {

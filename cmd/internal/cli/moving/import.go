@@ -35,6 +35,7 @@ type importFlags struct {
 	passwordStdin bool
 	force         bool
 	backup        string
+	referrers     flag.Referrers
 	dryRun        bool
 	quietToo      bool // --only-show-errors
 	tags          []string
@@ -92,6 +93,7 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	})
 	f.platforms.AddTo(flags, "import only")
 	f.Tags.AddTo(flags)
+	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	flag.AddBackupTo(flags, &f.backup)
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -127,6 +129,10 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	if err != nil {
 		return err
 	}
+	travels, err := f.referrers.Read(cmd)
+	if err != nil {
+		return err
+	}
 	backup, err := flag.BackupOf(f.backup, time.Now())
 	if err != nil {
 		return err
@@ -146,7 +152,7 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	req := dray.ImportRequest{
 		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")),
 		Images: f.images, Repositories: f.repositories,
-		Tags: tags, Map: renamed, Hold: f.Hold(), Backup: backup, SourceLogin: from, TargetLogin: to,
+		Tags: tags, Map: renamed, Hold: f.Hold(), Backup: backup, Referrers: travels, SourceLogin: from, TargetLogin: to,
 	}
 	if req.Platforms, err = f.platforms.Read(); err != nil {
 		return err
