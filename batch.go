@@ -70,7 +70,7 @@ func (d *Dray) draftBatch(
 		Hold:       req.Hold,
 		Backup:     req.Backup,
 		Referrers:  req.Referrers.Or(d.referrers),
-		Platforms:  req.Platforms,
+		Platforms:  req.Platforms.Or(d.platforms),
 		SkipBroken: req.SkipBroken,
 	})
 }

@@ -59,7 +59,7 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		Hold:      req.Hold,
 		Backup:    req.Backup,
 		Referrers: req.Referrers.Or(d.referrers),
-		Platforms: req.Platforms,
+		Platforms: req.Platforms.Or(d.platforms),
 		Map:       req.Map,
 
 		SkipBroken: req.SkipBroken,

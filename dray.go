@@ -65,6 +65,10 @@ type Config struct {
 	// with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms is the choice of requests that make none. The zero value means all platforms. A request that
+	// is to copy all the same has the form plan.Whole.
+	Platforms plan.Platforms
+
 	// Settings applies to every host that is not in Registries.
 	Settings Settings
 
@@ -151,6 +155,7 @@ type Dray struct {
 	names *name.Reader
 
 	referrers plan.Referrers // the choice of requests that make none
+	platforms plan.Platforms // the same
 }
 
 // New returns a Dray for c. It makes no requests and reads only the certificate files that c names.
@@ -214,6 +219,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
 
 		referrers: c.Referrers,
+		platforms: c.Platforms,
 	}, nil
 }
 
@@ -221,7 +227,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 func (d *Dray) For(j place.Job) *Dray {
 	names := *d.names
 	names.Words = j.Words
-	return &Dray{base: d.base.For(j), names: &names, referrers: d.referrers}
+	return &Dray{base: d.base.For(j), names: &names, referrers: d.referrers, platforms: d.platforms}
 }
 
 // Close closes the idle connections of d, and the archives that it read.
@@ -278,7 +284,7 @@ func (c *Config) check() error {
 			return configFault("Limits."+limit.name, fmt.Errorf("%d is negative; 0 means the default", limit.value))
 		}
 	}
-	if err := c.Referrers.Check(); err != nil {
+	if err := cmp.Or(c.Referrers.Check(), c.Platforms.Check()); err != nil {
 		return err
 	}
 	for name := range c.Registries {

@@ -76,7 +76,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Hold:      req.Hold,
 		Backup:    req.Backup,
 		Referrers: req.Referrers.Or(d.referrers),
-		Platforms: req.Platforms,
+		Platforms: req.Platforms.Or(d.platforms),
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

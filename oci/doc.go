@@ -23,9 +23,9 @@
 //
 //	locks.go     what a registry forbids to do with a tag
 //	listed.go    a tag in a listing
-//	referrer.go  how a document is listed below its subject
 //	trim.go      some platforms of an index
 //	platform.go  platforms, as people write them
+//	referrer.go  how a document is listed below its subject
 //	document.go  manifests and indexes, read once
 //	strict.go    JSON that can be read in one way only
 //	digesttag.go tags that belong to a digest

@@ -23,7 +23,7 @@ func ParsePlatforms(words ...string) ([]Platform, error) {
 				every = true
 				continue
 			}
-			p, err := parsePlatform(one)
+			p, err := ParsePlatform(one)
 			if err != nil {
 				return nil, err
 			}
@@ -52,7 +52,9 @@ func comparePlatforms(a, b Platform) int {
 	return strings.Compare(PlatformString(&a), PlatformString(&b))
 }
 
-func parsePlatform(s string) (Platform, error) {
+// ParsePlatform reads one platform, such as "linux/arm64/v8" or "windows/amd64:10.0.17763", and normalizes it. The error
+// is [fault.Invalid].
+func ParsePlatform(s string) (Platform, error) {
 	name, version, versioned := strings.Cut(s, ":")
 	parts := strings.Split(name, "/")
 	bad := len(parts) < 2 || len(parts) > 3 || versioned && !isPlatformWord(version)
@@ -64,7 +66,7 @@ func parsePlatform(s string) (Platform, error) {
 	if len(parts) == 3 {
 		p.Variant = parts[2]
 	}
-	return p, nil
+	return normalized(p), nil
 }
 
 func isPlatformWord(s string) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -160,6 +161,25 @@ const (
 	Optional Lacks = "optional"
 )
 
+// ParsePlatforms reads platforms as [oci.ParsePlatforms] does. No word gives the zero value, and the word "all" the
+// form [Whole]. The error is [fault.Invalid].
+func ParsePlatforms(words ...string) (Platforms, error) {
+	only, err := oci.ParsePlatforms(words...)
+	p := Platforms{Only: only}
+	if len(words) > 0 && p.All() {
+		p.Form = Whole
+	}
+	return p, err
+}
+
+// Or returns p, or standard if p says nothing.
+func (p Platforms) Or(standard Platforms) Platforms {
+	if p.All() && p.Form == Trimmed && p.Lacks == Required {
+		return standard
+	}
+	return p
+}
+
 // All reports whether all platforms are copied.
 func (p Platforms) All() bool { return len(p.Only) == 0 }
 
@@ -169,8 +189,10 @@ func (p Platforms) Check() error {
 		return invalid("read platforms", oci.PlatformsString(p.Only), errors.New(cause), "name the platforms to copy")
 	}
 	switch {
-	case p.Form != Trimmed && p.Form != Sparse:
+	case p.Form != Trimmed && p.Form != Sparse && p.Form != Whole:
 		return bad(fmt.Sprintf("unknown form of an index %q", p.Form))
+	case !p.All() && p.Form == Whole:
+		return bad("all platforms are asked for, and some of them")
 	case p.Lacks != Required && p.Lacks != Optional:
 		return bad(fmt.Sprintf("unknown rule for platforms that are missing %q", p.Lacks))
 	case p.All() && p.Form == Sparse:
@@ -184,6 +206,7 @@ func (p Platforms) Check() error {
 // Form says what becomes of an index of which only some platforms are copied:
 //   - [Trimmed]: the target gets an index that lists these only.
 //   - [Sparse]: the target gets the index as it is.
+//   - [Whole]: all platforms are copied.
 type Form string
 
 const (
@@ -193,6 +216,8 @@ const (
 	// Sparse means that the target gets the index with its digest and its signatures, although it does not
 	// have all of the images that the index lists. Some registries refuse that.
 	Sparse Form = "sparse"
+	// Whole means that all platforms are copied, although another default is configured.
+	Whole Form = "whole"
 )
 
 // Trim says what of an image a step copies. The zero Trim means all of it.
@@ -241,6 +266,21 @@ func (t Trim) String() string {
 		text += "it has no " + t.Lacks
 	}
 	return text
+}
+
+// Asked returns the Platforms that t was made with. They are all if t is the zero value. The error is
+// [fault.Invalid].
+func (t Trim) Asked() (Platforms, error) {
+	words := strings.Trim(t.Platforms+","+t.Lacks, ",")
+	if words == "" {
+		return Platforms{}, nil
+	}
+	only, err := oci.ParsePlatforms(words)
+	p := Platforms{Only: only, Form: t.Form}
+	if t.Lacks != "" {
+		p.Lacks = Optional
+	}
+	return p, err
 }
 
 // check checks a Trim of a plan file.

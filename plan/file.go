@@ -144,9 +144,6 @@ func (r *Reader) Next() (Step, error) {
 	if err := p.readStep(raw); err != nil {
 		return Step{}, badLine(r.line, err)
 	}
-	if r.head.Platforms.All() && p.Steps[0].Trim != (Trim{}) {
-		return Step{}, badLine(r.line, errors.New("the step copies some platforms, but the first line names none"))
-	}
 	return p.Steps[0], nil
 }
 

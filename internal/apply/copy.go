@@ -27,7 +27,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		return nil
 	}
 	looking, stop := context.WithCancel(ctx)
-	with := r.look(looking, t, from)
+	with := r.look(looking, t, from, doc)
 	defer with.wait()
 	defer stop()
 	var ends []*end

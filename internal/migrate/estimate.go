@@ -294,7 +294,7 @@ func (e *estimating) referrers(
 	if err != nil {
 		return nil, err
 	}
-	levels, err := e.found(ctx, find, s, from, i)
+	levels, err := find.OfTrimmed(ctx, from, oci.Descriptor{Digest: i.digest}, i.of, i.trim)
 	if err != nil {
 		return nil, referrers.Unknown(err)
 	}
@@ -338,20 +338,6 @@ func (e *estimating) countReferrer(i image, r plan.Referrer, docs []oci.Document
 		}
 	})
 	e.manifests[i.to.Host] += len(docs)
-}
-
-// found finds what refers to an image, or to what is copied of it.
-func (e *estimating) found(
-	ctx context.Context, find *referrers.Finder, s *place.Session, from place.Repository, i image,
-) ([][]plan.Referrer, error) {
-	if !i.trim.Partial() {
-		return find.Of(ctx, from, oci.Descriptor{Digest: i.digest})
-	}
-	part, err := trim.Document(ctx, s.Documents, from, i.of, i.trim)
-	if err != nil {
-		return nil, err
-	}
-	return find.OfPart(ctx, from, part)
 }
 
 // count adds the documents and tags of an image. A document that several images contain is read

@@ -141,7 +141,6 @@ func recheck(
 		return nil, err
 	}
 	failed = map[int]error{}
-	trimmer := trim.New(head.Platforms)
 	for i, step := range steps {
 		if step.Impossible() {
 			continue
@@ -162,7 +161,7 @@ func recheck(
 			failed[i] = why
 			continue
 		}
-		anew, err := planAgain(ctx, s, trimmer, step, now, there, overwrite)
+		anew, err := planAgain(ctx, s, head.Platforms, step, now, there, overwrite)
 		if err != nil {
 			failed[i] = err
 			continue
@@ -176,11 +175,16 @@ func recheck(
 // planAgain plans a step again for the digests that both ends have now. An image that is to be left out by now
 // is an error, because its step is in the plan.
 func planAgain(
-	ctx context.Context, s *place.Session, t *trim.Trimmer, step plan.Step, now, there oci.Digest, overwrite plan.Overwrite,
+	ctx context.Context, s *place.Session, p plan.Platforms, step plan.Step, now, there oci.Digest,
+	overwrite plan.Overwrite,
 ) (plan.Step, error) {
 	n := step.From.Repo.Tagged(step.From.Tag)
 	src, dst := plan.Inventory{n: {Digest: now}}, plan.Inventory{step.To: {Digest: there}}
-	a, err := t.Images(ctx, s, src, dst, func(ref.Name) []ref.Name { return []ref.Name{step.To} })
+	asked, err := step.Trim.Asked() // the first line may not say it
+	if err != nil {
+		return plan.Step{}, err
+	}
+	a, err := trim.New(p.Or(asked)).Images(ctx, s, src, dst, func(ref.Name) []ref.Name { return []ref.Name{step.To} })
 	if err = cmp.Or(err, a.Lost[n]); err == nil && len(src) == 0 {
 		err = survey.Moved(fault.Source, step.From, string(step.Origin()), string(now)+", which is for other platforms")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -109,7 +110,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		Map:         req.Map,
 		Overwrite:   req.Overwrite,
 		Backup:      req.Backup,
-		Platforms:   req.Platforms,
+		Trimmer:     trim.New(req.Platforms),
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,

@@ -93,7 +93,7 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err })
 	if err == nil && k.seen == nil {
 		k.seen, k.seenBroken = src, slices.Clone(k.broken)
-		if k.copiesByDigest() || !k.Platforms.All() {
+		if k.copiesByDigest() || k.Trimmer.Trims() {
 			src = maps.Clone(src) // entries added below belong to this target alone
 		}
 	} else {
@@ -113,7 +113,7 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 
 // trim finds out what of the images in src is copied, and takes those out of it that are not.
 func (k *Landing) trim(ctx context.Context, src, dst plan.Inventory) error {
-	a, err := k.trimmer.Images(ctx, k.Into.Session, src, dst, func(n ref.Name) []ref.Name {
+	a, err := k.Trimmer.Images(ctx, k.Into.Session, src, dst, func(n ref.Name) []ref.Name {
 		to, _ := k.Of.Targets(n, k.Map) // Merge reports this error
 		return to
 	})

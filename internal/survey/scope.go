@@ -79,7 +79,7 @@ type Scope struct {
 	Map         plan.TagMap
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
-	Platforms   plan.Platforms
+	Trimmer     *trim.Trimmer // finds out what is copied of each image
 	CopyLocks   bool
 	Incremental bool // list only what changed, if it is known what was copied before
 	Explained   bool // the caller wants to know why each tag is selected or not
@@ -97,13 +97,12 @@ type Scope struct {
 	Named map[ref.Repo]bool
 
 	idle    *idle.Tags
-	trimmer *trim.Trimmer
 	lookups map[fault.Side]chan struct{} // semaphores that limit the lookups at each side
 }
 
 // NewScope returns a copy of s that is ready for use.
 func NewScope(s Scope) *Scope {
-	s.Named, s.idle, s.trimmer = map[ref.Repo]bool{}, &idle.Tags{}, trim.New(s.Platforms)
+	s.Named, s.idle = map[ref.Repo]bool{}, &idle.Tags{}
 	s.lookups = map[fault.Side]chan struct{}{
 		fault.Source: make(chan struct{}, maxLookups),
 		fault.Target: make(chan struct{}, maxLookups),

@@ -235,6 +235,111 @@ func TestATrimmedIndexCanStayInItsRepositoryAndGoWithoutATag(t *testing.T) {
 	}
 }
 
+// What refers to an image that is copied goes with it. What refers to another one, or to the whole index, which the
+// target does not get, stays behind.
+func TestOnlyWhatRefersToACopiedImageGoesWithIt(t *testing.T) {
+	y := yard.New(t)
+	m := testbed.Attested(t, y.Src, "app", "v1", 3)
+	other := testbed.Artifact(t, y.Src, "app", "", m.Children[0])
+	mine := testbed.Artifact(t, y.Src, "app", "", m.Children[1])
+	whole := testbed.Artifact(t, y.Src, "app", "", m.Root)
+	has := func(d string) bool {
+		got := y.Dst.Direct(t, http.MethodHead, "/v2/app/manifests/"+d, http.Header{"Accept": {oci.TypeManifest}}, nil, nil)
+		return got.StatusCode == http.StatusOK
+	}
+	y.Must(copied(t, y, only(t, "linux/arm64")))
+	if !has(mine.Digest()) || has(other.Digest()) || has(whole.Digest()) {
+		t.Error(has(mine.Digest()), has(other.Digest()), has(whole.Digest()))
+	}
+	y.Must(copied(t, y, sparse(t, "linux/arm64")))
+	if has(other.Digest()) || !has(whole.Digest()) {
+		t.Error(has(other.Digest()), has(whole.Digest()))
+	}
+}
+
+// A verification reads the source: it does not believe what an index says of itself.
+func TestAVerificationOfSomePlatformsFindsAnotherIndex(t *testing.T) {
+	y := yard.New(t)
+	testbed.Attested(t, y.Src, "app", "v1", 3)
+	testbed.Attested(t, y.Src, "app", "v2", 2)
+	req := yard.Whole()
+	req.Platforms = only(t, "linux/arm64")
+	y.Transfers(req)
+	for _, of := range []dray.TransferRequest{req,
+		{Sources: []string{"src/app:v1"}, Target: "dst/app:v1", Platforms: req.Platforms}} {
+		rec := y.Verifies("", dray.VerifyRequest{Of: of})
+		if rec.Matches[dray.Same] != rec.Names || rec.Names == 0 || rec.Platforms != "linux/arm64" {
+			t.Errorf("%+v", rec)
+		}
+	}
+	of := req
+	of.Platforms = only(t, "linux/amd64")
+	y.Verifies("app:v1 differs, app:v2 differs", dray.VerifyRequest{Of: of})
+	y.Verifies("app:v1 differs, app:v2 differs", dray.VerifyRequest{Of: yard.Whole()})
+	of.Platforms = only(t, "linux/arm/v7")
+	if got, _, err := y.Verified(dray.VerifyRequest{Of: of}); got != "app:v1 differs, app:v2 unknown" || !fault.Is(err, fault.NotFound) {
+		t.Errorf("%s %v", got, err)
+	}
+
+	// An index of another image that pretends to be the trimmed one. A copy believes it; a verification does not.
+	raw := y.Raw(y.Dst, "app", "v1", oci.TypeIndex)
+	other := y.Raw(y.Dst, "app", "v2", oci.TypeIndex)
+	from := regexp.MustCompile(oci.AnnotationTrimmedFrom + `":"[^"]*"`)
+	y.Dst.Manifest(t, "app", "v1", oci.TypeIndex, from.ReplaceAll(append(other, ' '), from.Find(raw)))
+	if got, _, err := y.Transferred(req); got != "" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+	y.Verifies("app:v1 differs", dray.VerifyRequest{Of: req})
+}
+
+// "transfer, then verify --deep" holds for a part of an index, and looks only below what was copied.
+func TestADeepVerificationOfSomePlatformsLooksBelowWhatIsKept(t *testing.T) {
+	for name, choose := range map[string]func(*testing.T, string) plan.Platforms{"trimmed": only, "sparse": sparse} {
+		t.Run(name, func(t *testing.T) {
+			y := yard.New(t)
+			m := testbed.Attested(t, y.Src, "app", "v1", 3)
+			testbed.Artifact(t, y.Src, "app", "", m.Children[1])
+			testbed.Artifact(t, y.Src, "app", "", m.Children[0])
+			req := yard.Whole()
+			req.Platforms = choose(t, "linux/arm64")
+			y.Transfers(req)
+			y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+			req.Sources, req.Target = []string{"src/app:v1"}, "dst/app:v1"
+			rec := y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Rehash})
+			if rec.Matches[dray.Same] != 1 || rec.Looked.Documents != 4 || rec.Looked.Read != 3+2+2 {
+				t.Errorf("%+v", rec)
+			}
+			for _, d := range []oci.Digest{m.Children[1].Digest, m.Children[4].Digest} {
+				y.Dst.Direct(t, http.MethodDelete, "/v2/app/manifests/"+string(d), nil, nil, nil)
+			}
+			y.Verifies("app:v1 incomplete child=missing child=missing", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+			y.Verifies("app:v1 same healed", dray.VerifyRequest{Of: req, Depth: dray.Deep, Heal: true})
+			y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+			if whole := (dray.TransferRequest{Sources: req.Sources, Target: req.Target}); name == "sparse" {
+				if got, _, err := y.Verified(dray.VerifyRequest{Of: whole, Depth: dray.Deep}); !strings.HasPrefix(got, "app:v1 incomplete child=missing") || err != nil {
+					t.Errorf("%s %v", got, err) // the whole index is not there
+				}
+			}
+		})
+	}
+}
+
+// A digest of an index does not say that all of it was proven, if the index is sparse.
+func TestASparseIndexIsNotRememberedAsProven(t *testing.T) {
+	y, state := yard.New(t), t.TempDir()
+	testbed.Attested(t, y.Src, "app", "v1", 3)
+	y.Run(state)
+	req := yard.Whole()
+	req.Platforms = sparse(t, "linux/arm64")
+	y.Transfers(req)
+	y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+	y.Run(state)
+	_, sum, err := y.Transferred(yard.Whole())
+	if err != nil || sum.Unproven != 1 {
+		t.Errorf("%+v %v", sum, err)
+	}
+}
+
 // Each image of a batch, an import of tags and a transfer is trimmed on its own.
 func TestManyImagesAreTrimmedEachOnItsOwn(t *testing.T) {
 	y := yard.New(t)

@@ -18,7 +18,8 @@ import (
 
 // Trimmer finds out what of images is copied. It asks for each image once. It is safe for concurrent use.
 type Trimmer struct {
-	want plan.Platforms
+	want   plan.Platforms
+	proves bool // see Proving
 
 	mu    sync.Mutex
 	known map[oci.Digest]part
@@ -30,6 +31,17 @@ func New(p plan.Platforms) *Trimmer {
 	p.Only = oci.NormalPlatforms(p.Only)
 	return &Trimmer{want: p}
 }
+
+// Proving is New for a Trimmer that proves what it says: it does not believe an index that says of itself that it
+// was trimmed.
+func Proving(p plan.Platforms) *Trimmer {
+	t := New(p)
+	t.proves = true
+	return t
+}
+
+// Trims reports whether not all platforms are copied.
+func (t *Trimmer) Trims() bool { return !t.want.All() }
 
 // part is what is known of one image.
 type part struct {
@@ -63,7 +75,7 @@ func (t *Trimmer) Images(
 	ctx context.Context, s *place.Session, src, dst plan.Inventory, targets func(from ref.Name) []ref.Name,
 ) (Answer, error) {
 	a := Answer{Trims: plan.Trims{}, Lost: map[ref.Name]error{}}
-	if t.want.All() {
+	if !t.Trims() {
 		return a, nil
 	}
 	names := map[oci.Digest][]ref.Name{} // an image may have many names
@@ -240,7 +252,7 @@ func (t *Trimmer) atTargets(
 				}
 				continue
 			}
-			if t.want.Form == plan.Sparse {
+			if t.want.Form == plan.Sparse || t.proves {
 				continue
 			}
 			doc, err := s.Documents.Read(ctx, at, oci.Digest(h.Digest))
