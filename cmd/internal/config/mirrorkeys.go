@@ -53,6 +53,7 @@ type Mirror struct {
 	Map      map[string][]string `json:"map,omitempty"`
 	Rename   []string            `json:"rename,omitempty"`
 
+	Gate      string  `json:"gate,omitempty"`      // the name of a gate of the configuration
 	Overwrite string  `json:"overwrite,omitempty"` // "" means update
 	Backup    string  `json:"backup,omitempty"`
 	Rehash    bool    `json:"rehash,omitempty"`
@@ -92,6 +93,7 @@ func (p parser) shared(m *Mirror) []field {
 		{"paused", func(n *yaml.Node) error { return p.boolean(n, &m.Paused) }},
 		{"prefer", several(p, &m.Prefer, p.place)},
 	}, p.selecting(m), p.mapped(m), []field{
+		{"gate", func(n *yaml.Node) error { return p.text(n, &m.Gate) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
 		p.word("backup", &m.Backup, func(s string) error {
 			return plan.Backup{Template: s, Date: "20260101"}.Check()

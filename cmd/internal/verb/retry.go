@@ -122,7 +122,11 @@ func (w *work) again(ctx context.Context) (any, error) {
 	if w.row.Kind == wire.KindTransfer {
 		return w.againTransfer(ctx, failed)
 	}
-	p, err := w.dray.PlanBatch(ctx, w.againBatch(failed), w.observe)
+	req := w.againBatch(failed)
+	if req.Gate, err = w.gate(gatesOf(w.row.Request)); err != nil {
+		return nil, err
+	}
+	p, err := w.dray.PlanBatch(ctx, req, w.observe)
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +205,9 @@ type retried struct {
 // a whole.
 func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any, error) {
 	req, err := buildTransfer(*w.row.Transfer, w.at)
+	if err == nil {
+		req.Gate, err = w.gate(w.row.Transfer.Gates)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -67,9 +67,10 @@ type Import struct {
 	Repositories   []string `json:"repositories,omitempty" doc:"repositories that receive the image by digest, without a tag"`
 	Tags           []string `json:"tags,omitempty" doc:"source tags to import together; the source is then a repository"`
 	Tagging
-	Overwrite string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: refuse"`
-	Hold      string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup    string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Overwrite string   `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: refuse"`
+	Hold      string   `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup    string   `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Gates     []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -79,10 +80,11 @@ type Copy struct {
 	Targets []string `json:"targets" minItems:"1" doc:"full names; a name without a tag gets the tag of the source"`
 	All     string   `json:"all,omitempty" enum:"all,sharing" doc:"all copies every tag of the repository; sharing copies every tag that has the digest of source; default: only the tag of source"`
 	Tagging
-	Overwrite  string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
-	Hold       string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup     string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
-	SkipBroken bool   `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Overwrite  string   `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
+	Hold       string   `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup     string   `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	SkipBroken bool     `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Gates      []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -104,6 +106,7 @@ type Batch struct {
 	Backup     string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	SkipBroken bool         `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Proof      string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
+	Gates      []string     `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -126,7 +129,8 @@ type Transfer struct {
 	Heal      bool    `json:"heal,omitempty" doc:"also check the content of tags whose digest is equal, and send what is missing; not allowed in a plan"`
 	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"seconds to rest between two images, which are copied one at a time"`
 
-	Incremental bool `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
+	Incremental bool     `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
+	Gates       []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -189,8 +193,9 @@ type Plan struct {
 
 // Apply is a request to carry out the plan of a job of Kind plan.
 type Apply struct {
-	Plan   string `json:"plan" readOnly:"true" doc:"the ID of the job that made the plan"`
-	Follow bool   `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Plan   string   `json:"plan" readOnly:"true" doc:"the ID of the job that made the plan"`
+	Follow bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Gates  []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 

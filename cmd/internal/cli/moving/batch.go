@@ -36,6 +36,7 @@ type batchFlags struct {
 	flag.Tags // only its --all-or-nothing is a flag of batch
 
 	renames plan.Renames // rewrites, parsed
+	gates   []string     // the values of --verify-signature
 }
 
 // NewBatch makes the command dray batch.
@@ -77,6 +78,7 @@ func NewBatch(a *app.App) *cobra.Command {
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
 	flag.AddDryRunTo(flags, &f.dryRun)
+	flag.AddGateTo(flags, &f.gates)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
 		set.StringVar(&f.failedTo, "failed-to", "",
 			"write the images that failed or were not begun to `FILE`, as a list for the next dray batch; "+
@@ -120,7 +122,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries, skips: f.skip}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
-		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
+		Ask: ask.Gated(func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
 			d, err := names(ctx)
 			if err != nil {
 				return wire.Request{}, err
@@ -128,9 +130,12 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 			req := req
 			req.Entries = f.entries(d, list)
 			return ask.Batch(req), nil
-		},
-		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
+		}, f.gates),
+		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (p *dray.Prepared, err error) {
 			req := req
+			if req.Gate, err = a.Gate(f.gates); err != nil {
+				return nil, err
+			}
 			req.Entries = f.entries(d, list)
 			return d.PlanBatch(ctx, req, tell)
 		},
