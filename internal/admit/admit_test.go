@@ -3,7 +3,9 @@ package admit_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,10 +32,8 @@ func (d *door) Admit(ctx context.Context, i *gate.Image) error {
 	if _, err := i.Documents(ctx); err != nil {
 		return err
 	}
-	for _, tag := range d.refuses {
-		if i.Name.Tag == tag {
-			return gate.Refuse(i, "the door", "", "it is closed")
-		}
+	if slices.Contains(d.refuses, i.Name.Tag) {
+		return gate.Refuse(i, "the door", errors.New("it is closed"), "")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ var spoken = map[string]map[string]string{
 
 // says lists the functions whose arguments are a message, and where among them the cause is.
 var says = map[string]message{
-	"gate.Refuse":                        {kind: []string{"refused"}, at: 3},
+	"gate.Refuse":                        {kind: []string{"refused"}, at: 2},
 	"(*cmd/internal/cli/out.Story).Say":  {note: true},
 	"(*cmd/internal/cli/out.Story).Note": {note: true},
 	"cmd/internal/cli/flag.UsageError":   {kind: []string{"invalid"}, at: 1},

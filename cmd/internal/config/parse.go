@@ -60,7 +60,8 @@ func (p parser) defaultGate(n *yaml.Node, c Config) error {
 	for _, g := range c.Gates {
 		names = append(names, g.Name)
 	}
-	return p.bad(n, "no gate has the name "+strconv.Quote(c.Gate)+nearest(c.Gate, names), "use the name of a gate below gates:")
+	return p.bad(n, "no gate has the name "+strconv.Quote(c.Gate)+nearest(c.Gate, names),
+		"use the name of a gate below gates:")
 }
 
 // nameForm is one component of a repository path, without a dot.

@@ -3,6 +3,7 @@ package gatekeeper
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/gatekeeper/evidence"
@@ -28,14 +29,15 @@ func (k *Keeper) collect(ctx context.Context, image *gate.Image) ([]evidence.Sig
 	add := func(doc oci.Document, counts func(mediaType string) bool) error {
 		layers, err := layersOf(doc)
 		if err != nil {
-			return k.refuse(image, "", "its signatures cannot be read: %w", err)
+			return k.refuse(image, fmt.Errorf("its signatures cannot be read: %w", err), "")
 		}
 		for _, layer := range layers {
 			if !counts(layer.MediaType) {
 				continue
 			}
 			if len(all) == maxSignatures {
-				return k.refuse(image, "remove signatures at the source", "it has more than %d signatures", maxSignatures)
+				found := fmt.Errorf("it has more than %d signatures", maxSignatures)
+				return k.refuse(image, found, "remove signatures at the source")
 			}
 			raw, known := read[layer.Digest]
 			if !known {

@@ -21,6 +21,6 @@ type Keeper struct {
 }
 
 // refuse returns the refusal of an image.
-func (k *Keeper) refuse(image *gate.Image, hint, format string, args ...any) error {
-	return gate.Refuse(image, k.label, hint, format, args...)
+func (k *Keeper) refuse(image *gate.Image, found error, hint string) error {
+	return gate.Refuse(image, k.label, found, hint)
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,7 @@ func signed(t *testing.T, r *testbed.Registry, repo string, image v1.Descriptor,
 	m := v1.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, Config: r.Blob(t, repo, v1.MediaTypeImageConfig, []byte("{}"))}
 	d := r.Blob(t, repo, evidence.TypePayload, []byte(`{"critical":{}}`))
 	for i := range n {
-		d.Annotations = map[string]string{"dev.cosignproject.cosign/signature": fmt.Sprint(i)}
+		d.Annotations = map[string]string{"dev.cosignproject.cosign/signature": strconv.Itoa(i)}
 		m.Layers = append(m.Layers, d)
 	}
 	raw, err := json.Marshal(m)

@@ -2,6 +2,8 @@ package gatekeeper
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,9 +18,10 @@ func (k *Keeper) names(_ context.Context, image *gate.Image) error {
 	for _, p := range k.Deny {
 		switch matches, err := p.Match(name); {
 		case err != nil:
-			return k.refuse(image, "", "%w", err)
+			return k.refuse(image, err, "")
 		case matches:
-			return k.refuse(image, "copy it from a repository that is not denied", "its repository is denied by %s", p)
+			found := fmt.Errorf("its repository is denied by %s", p)
+			return k.refuse(image, found, "copy it from a repository that is not denied")
 		}
 	}
 	if len(k.Allow) == 0 {
@@ -27,13 +30,13 @@ func (k *Keeper) names(_ context.Context, image *gate.Image) error {
 	for _, p := range k.Allow {
 		switch matches, err := p.Match(name); {
 		case err != nil:
-			return k.refuse(image, "", "%w", err)
+			return k.refuse(image, err, "")
 		case matches:
 			return nil
 		}
 	}
-	return k.refuse(image, "copy it from a repository that is allowed", "its repository is not among those that are allowed: %s",
-		strings.Join(texts(k.Allow), ", "))
+	found := fmt.Errorf("its repository is not among those that are allowed: %s", strings.Join(texts(k.Allow), ", "))
+	return k.refuse(image, found, "copy it from a repository that is allowed")
 }
 
 // referrers checks that documents of the required types refer to the image.
@@ -64,11 +67,12 @@ func (k *Keeper) referrers(ctx context.Context, image *gate.Image) error {
 	there = slices.Compact(there)
 	for _, want := range k.Gate.Referrers {
 		if !slices.Contains(there, want) {
-			found := "nothing refers to it"
+			others := "nothing refers to it"
 			if len(there) > 0 {
-				found = "what refers to it has the types " + strings.Join(there, ", ")
+				others = "what refers to it has the types " + strings.Join(there, ", ")
 			}
-			return k.refuse(image, "attach the document to the image at the source", "no document of the type %s refers to it; %s", want, found)
+			found := fmt.Errorf("no document of the type %s refers to it; %s", want, others)
+			return k.refuse(image, found, "attach the document to the image at the source")
 		}
 	}
 	return nil
@@ -94,11 +98,12 @@ func (k *Keeper) platforms(ctx context.Context, image *gate.Image) error {
 		if slices.ContainsFunc(there, is) {
 			continue
 		}
-		found := "it has no platform"
+		others := "it has no platform"
 		if len(there) > 0 {
-			found = "it has " + strings.Join(there, ", ")
+			others = "it has " + strings.Join(there, ", ")
 		}
-		return k.refuse(image, "build the image for this platform, too", "it lacks the platform %s; %s", want, found)
+		found := fmt.Errorf("it lacks the platform %s; %s", want, others)
+		return k.refuse(image, found, "build the image for this platform, too")
 	}
 	return nil
 }
@@ -113,7 +118,8 @@ func (k *Keeper) size(ctx context.Context, image *gate.Image) error {
 		return err
 	}
 	if size > k.MaxSize {
-		return k.refuse(image, "make the image smaller, or raise max-size", "it has %d bytes; the limit is %d", size, k.MaxSize)
+		found := fmt.Errorf("it has %d bytes; the limit is %d", size, k.MaxSize)
+		return k.refuse(image, found, "make the image smaller, or raise max-size")
 	}
 	return nil
 }
@@ -128,13 +134,14 @@ func (k *Keeper) age(ctx context.Context, image *gate.Image) error {
 		return err
 	}
 	if built.IsZero() {
-		return k.refuse(image, "build it with a creation time, or use a gate without min-age for it",
-			"its age is not known: it has no creation time, or one that reproducible builds write, such as 1970-01-01")
+		found := errors.New("its age is not known: " +
+			"it has no creation time, or one that reproducible builds write, such as 1970-01-01")
+		return k.refuse(image, found, "build it with a creation time, or use a gate without min-age for it")
 	}
 	ready := built.Add(k.MinAge)
 	if time.Now().Before(ready) {
-		return k.refuse(image, "copy it after "+ready.UTC().Format(time.RFC3339), "it was built at %s, less than %v ago",
-			built.UTC().Format(time.RFC3339), k.MinAge)
+		found := fmt.Errorf("it was built at %s, less than %v ago", built.UTC().Format(time.RFC3339), k.MinAge)
+		return k.refuse(image, found, "copy it after "+ready.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package gatekeeper
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,7 +26,8 @@ func (k *Keeper) signature(ctx context.Context, image *gate.Image) error {
 		return err
 	}
 	if len(all) == 0 {
-		return k.refuse(image, "sign it, or copy it from where its signature is", "it has no signature of %s", k.kind())
+		found := fmt.Errorf("it has no signature of %s", k.kind())
+		return k.refuse(image, found, "sign it, or copy it from where its signature is")
 	}
 	doc, err := image.Document(ctx, image.Root.Digest)
 	if err != nil {
@@ -36,27 +38,30 @@ func (k *Keeper) signature(ctx context.Context, image *gate.Image) error {
 		Version: evidence.Version, Repository: image.Name.Repo.String(), Image: root, Trust: k.trust, Signatures: all,
 	})
 	if err != nil {
-		return k.refuse(image, "", "its signatures cannot be verified: %w", err)
+		return k.refuse(image, unverified(err), "")
 	}
 	raw, err := k.verify(ctx, request)
 	if fault.Is(err, fault.Canceled) {
 		return err
 	}
 	if err != nil {
-		return k.refuse(image, fault.HintOf(err), "its signatures cannot be verified: %w", err)
+		return k.refuse(image, unverified(err), fault.HintOf(err))
 	}
 	answer, err := read(raw)
-	switch {
-	case err != nil:
-		return k.refuse(image, "install dray and drayd of the same version", "its signatures cannot be verified: %w", err)
-	case answer.Image != image.Root.Digest:
-		return k.refuse(image, "install dray and drayd of the same version",
-			"its signatures cannot be verified: drayd answered about another image")
-	case answer.By == "":
-		return k.refuse(image, "sign it with the key or the identity that the gate trusts", "%s", told(answer, len(all)))
+	if err == nil && answer.Image != image.Root.Digest {
+		err = errors.New("drayd answered about another image")
+	}
+	if err != nil {
+		return k.refuse(image, unverified(err), "install dray and drayd of the same version")
+	}
+	if answer.By == "" {
+		return k.refuse(image, told(answer, len(all)), "sign it with the key or the identity that the gate trusts")
 	}
 	return nil
 }
+
+// unverified returns the reason of a refusal if there is no answer.
+func unverified(err error) error { return fmt.Errorf("its signatures cannot be verified: %w", err) }
 
 // read reads an answer of drayd.
 func read(raw []byte) (a evidence.Answer, err error) {
@@ -70,16 +75,16 @@ func read(raw []byte) (a evidence.Answer, err error) {
 }
 
 // told says why no signature is trusted.
-func told(a evidence.Answer, n int) string {
-	what := "its signature is not trusted: "
-	if n > 1 {
-		what = fmt.Sprintf("none of its %d signatures is trusted: ", n)
-	}
+func told(a evidence.Answer, n int) error {
 	found := a.Found
 	if more := len(found) - maxTold; more > 0 {
 		found = append(found[:maxTold:maxTold], fmt.Sprintf("and %d more", more))
 	}
-	return what + strings.Join(found, "; ")
+	why := strings.Join(found, "; ")
+	if n > 1 {
+		return fmt.Errorf("none of its %d signatures is trusted: %s", n, why)
+	}
+	return fmt.Errorf("its signature is not trusted: %s", why)
 }
 
 // kind says of whose kind the required signature is.

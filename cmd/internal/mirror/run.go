@@ -84,8 +84,8 @@ const (
 // Tell is called with the results of each repository of a run, one call at a time. An error ends the run.
 type Tell func(to ref.Repo, steps []dray.StepReport, took time.Duration) error
 
-// Run runs a rule. Each image must pass the gate g; nil admits all. In a dry run Run only reads. A failure at one target does not stop the others. A nil
-// tell is not called.
+// Run runs a rule. Each image must pass the gate g; nil admits all. In a dry run, Run only reads. A failure
+// at one target does not stop the others. A nil tell is not called.
 func Run(
 	ctx context.Context, d *dray.Dray, rule config.Mirror, g gate.Gate, mode Mode, obs event.Observer, tell Tell,
 ) Result {

@@ -56,7 +56,7 @@ type Signature struct {
 // The media types of signatures.
 const (
 	TypePayload = "application/vnd.dev.cosign.simplesigning.v1+json" // what cosign signs; the signature is an annotation
-	TypeBundle  = "application/vnd.dev.sigstore.bundle"              // the beginning of the media types of sigstore's bundles
+	TypeBundle  = "application/vnd.dev.sigstore.bundle"              // how the types of sigstore's bundles begin
 	TypeJWS     = "application/jose+json"                            // of notation
 	TypeCOSE    = "application/cose"                                 // of notation
 )

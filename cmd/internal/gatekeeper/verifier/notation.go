@@ -96,5 +96,6 @@ func offline(of purpose.Purpose) (revocation.Validator, error) {
 type refusing struct{}
 
 func (refusing) RoundTrip(*http.Request) (*http.Response, error) {
-	return nil, errors.New("dray asks nobody about revocations; set the verification of revocation to log or skip in the trust policy")
+	return nil, errors.New("dray asks nobody about revocations; " +
+		"set the verification of revocation to log or skip in the trust policy")
 }

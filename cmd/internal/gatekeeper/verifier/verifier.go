@@ -32,7 +32,8 @@ func answerTo(ctx context.Context, in io.Reader) (evidence.Answer, error) {
 		return evidence.Answer{}, fmt.Errorf("the request is not one that this drayd reads: %w", err)
 	}
 	if r.Version != evidence.Version {
-		return evidence.Answer{}, fmt.Errorf("the request has version %d of the format; this drayd reads %d", r.Version, evidence.Version)
+		return evidence.Answer{}, fmt.Errorf("the request has version %d of the format; this drayd reads %d",
+			r.Version, evidence.Version)
 	}
 	check, err := checkOf(r)
 	if err != nil {

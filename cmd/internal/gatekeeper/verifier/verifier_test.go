@@ -162,29 +162,29 @@ func TestASignatureOfNotationAdmitsAnImageIfItsSignerIsTrusted(t *testing.T) {
 	trust := func(policy string) gates.Signature {
 		return gates.Signature{Notation: &gates.Notation{Store: n.store, Policy: policy}}
 	}
-	any := policy(t, "strict", "*")
+	anybody := policy(t, "strict", "*")
 	const artifact = "application/vnd.cncf.notary.signature"
 	for _, form := range []string{evidence.TypeJWS, evidence.TypeCOSE} {
 		b := newBench(t)
-		b.refuses(trust(any), "it has no signature of notation")
+		b.refuses(trust(anybody), "it has no signature of notation")
 		b.attach(artifact, n.sign(t, b.image, form))
 		b.refuses(trust(policy(t, "strict", "x509.subject: C=US, ST=WA, O=Somebody Else")), "its signature is not trusted")
 		b.refuses(keys(newKey(t).path), "it has no signature of cosign")
-		b.admits(trust(any))
+		b.admits(trust(anybody))
 	}
 	b := newBench(t)
 	b.attach(artifact, n.sign(t, b.image, evidence.TypeJWS))
 	b.refuses(trust(policy(t, "skip")), "the trust policy skips the verification")
 	b.attach(artifact, n.stranger(t).sign(t, b.image, evidence.TypeJWS))
-	b.refuses(trust(any), "its signature is not trusted")
+	b.refuses(trust(anybody), "its signature is not trusted")
 	b.refuses(trust(policy(t, "audit", "*")), "its signature is not trusted") // notation only logs it
 	b.attach(artifact, n.expired(t, b.image))
-	b.refuses(trust(any), "expired")
+	b.refuses(trust(anybody), "expired")
 	other := testbed.Random(t, b.Src, "app", "v2", testbed.RandomOptions{Seed: 2}).Root
 	b.attach(artifact, n.sign(t, other, evidence.TypeJWS))
-	b.refuses(trust(any), "content descriptor mismatch")
+	b.refuses(trust(anybody), "content descriptor mismatch")
 	b.attach(artifact, layer{evidence.TypeJWS, []byte("{}"), nil})
-	b.refuses(trust(any), "its signature is not trusted")
+	b.refuses(trust(anybody), "its signature is not trusted")
 }
 
 // What the verifier says without a request, or to one that it does not read, is an error and no answer.
