@@ -220,7 +220,8 @@ type Planned struct {
 
 // ApplyBody is the body of a request to apply a plan. The path of the request has the plan's ID.
 type ApplyBody struct {
-	Follow bool `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Follow bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Gates  []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
