@@ -31,11 +31,12 @@ type TagRequest struct {
 // tags; they are set, whatever they point to now. It writes nothing; [Dray.Apply] carries the plan out.
 func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Prepared, error) {
 	r := survey.Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
-	return d.plan(ctx, opening{req.Login, req.Login, nil}, obs, func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
+	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
 		image, err := names.Parse(req.Image, fault.Target)
 		if err != nil {
 			return nil, err
 		}
 		return survey.Tag(ctx, s, image, req.Tags, r)
-	})
+	}
+	return d.plan(ctx, opening{req.Login, req.Login, nil}, obs, draft)
 }

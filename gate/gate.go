@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/drayage/dray/fault"
 )
@@ -30,14 +29,15 @@ func (all All) Admit(ctx context.Context, image *Image) error {
 }
 
 // Refuse returns the error of a gate that refuses image. policy says which gate it is, such as
-// "gate prod", and found what it found. The Kind is [fault.Refused].
-func Refuse(image *Image, policy, hint, format string, args ...any) error {
+// "gate prod", found what it found, and hint what a person can do about it, or "". The Kind is
+// [fault.Refused].
+func Refuse(image *Image, policy string, found error, hint string) error {
 	return &fault.Fault{
 		Kind: fault.Refused,
 		Side: fault.Source,
 		Op:   policy + " refuses",
 		Name: image.Name.String(),
 		Hint: hint,
-		Err:  fmt.Errorf(format, args...),
+		Err:  found,
 	}
 }

@@ -104,7 +104,7 @@ func (i *Image) Referrers(ctx context.Context) ([]oci.Descriptor, error) {
 	if len(list) > MaxDocuments {
 		return nil, i.tooLarge("more than %d documents refer to the image", MaxDocuments)
 	}
-	var real []oci.Descriptor
+	var found []oci.Descriptor
 	for _, d := range list {
 		doc, err := i.Document(ctx, d.Digest)
 		switch {
@@ -116,10 +116,10 @@ func (i *Image) Referrers(ctx context.Context) ([]oci.Descriptor, error) {
 			continue
 		}
 		d.ArtifactType = ArtifactType(doc)
-		real = append(real, d)
+		found = append(found, d)
 	}
-	i.referrers, i.asked = real, true
-	return real, nil
+	i.referrers, i.asked = found, true
+	return found, nil
 }
 
 // Attached returns the document under a digest tag of the image, such as sha256-HEX.sig for the suffix

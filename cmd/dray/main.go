@@ -16,7 +16,7 @@ import (
 func main() {
 	collectLater()
 	io := program.World()
-	io.Drayd = program.Drayd
+	io.Drayd, io.Verifier = program.Drayd, program.Find
 	os.Exit(cli.Main(program.Interruptible(io.Terminal), os.Args[1:], io))
 }
 

@@ -14,51 +14,138 @@ import (
 // atOnce is how many images a gate is asked about at the same time.
 const atOnce = 16
 
+// image is an image of a source repository.
+type image struct {
+	repo   ref.Repo
+	digest oci.Digest
+}
+
+// asked is an image that a gate is asked about, and the steps that its answer counts for.
+type asked struct {
+	image
+	name  ref.Name
+	root  oci.Descriptor
+	steps []int
+	err   error // the answer
+}
+
 // Steps asks the gate of s about each image that steps would move. Steps of an image that it does not
-// admit become Refused. A new name for an image in its own repository is no move: verb tag is not asked.
-// The error is Canceled.
+// admit become Refused. A digest tag, such as that of a signature, goes with the image that it belongs to.
+// A new name for an image in its own repository is no move: verb tag is not asked. The error is Canceled.
 func Steps(ctx context.Context, s *place.Session, verb string, steps []plan.Step) error {
 	if s.Gate == nil {
 		return nil
 	}
-	type image struct {
-		repo   ref.Repo
-		digest oci.Digest
+	all := questions(verb, steps)
+	err := place.Each(ctx, atOnce, all, func(ctx context.Context, q *asked) error {
+		q.err = s.Verdicts.Once(ctx, q.repo, q.digest, func() error { return ask(ctx, s, q) })
+		return givenUp(q.err)
+	})
+	for _, q := range all {
+		if err == nil && q.err != nil && q.attached() {
+			q.err = within(ctx, s, q, steps)
+			err = givenUp(q.err)
+		}
 	}
-	at := map[image][]int{}
-	var order []image
+	if err != nil {
+		return err
+	}
+	for _, q := range all {
+		for _, i := range q.steps {
+			if q.err != nil {
+				steps[i] = refused(steps[i], q.err)
+			}
+		}
+	}
+	return nil
+}
+
+// givenUp returns err if it says that the caller gave up, and nothing about an image.
+func givenUp(err error) error {
+	if fault.Is(err, fault.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// questions returns the images that steps would move, each once.
+func questions(verb string, steps []plan.Step) []*asked {
+	there := map[image]bool{} // at the target already
+	for _, step := range steps {
+		if step.Action == plan.Skip {
+			there[image{step.From.Repo, step.Digest()}] = true
+		}
+	}
+	at := map[image]*asked{}
+	var order []*asked
 	for i, step := range steps {
 		if !step.Moves() || verb == "tag" && step.From.Repo == step.To.Repo {
 			continue
 		}
-		key := image{step.From.Repo, step.Digest()}
-		if at[key] == nil {
-			order = append(order, key)
-		}
-		at[key] = append(at[key], i)
-	}
-	return place.Each(ctx, atOnce, order, func(ctx context.Context, key image) error {
-		first := steps[at[key][0]]
-		err := s.Verdicts.Once(ctx, key.repo, key.digest, func() error { return ask(ctx, s, first) })
-		if fault.Is(err, fault.Canceled) {
-			return err
-		}
-		if err != nil {
-			for _, i := range at[key] { // no other call has these steps
-				steps[i] = refused(steps[i], err)
+		q := &asked{image: image{step.From.Repo, step.Digest()}, name: step.From, root: step.Root()}
+		if subject, ok := subjectOf(step.From.Tag); ok {
+			q.image.digest = subject
+			q.name, q.root = step.From.Repo.At(string(subject)), oci.Descriptor{Digest: subject}
+			if there[q.image] {
+				continue
 			}
 		}
-		return nil
-	})
+		if known := at[q.image]; known != nil {
+			q = known
+		} else {
+			at[q.image] = q
+			order = append(order, q)
+		}
+		if q.root.Size == 0 && step.Digest() == q.digest {
+			q.name, q.root = step.From, step.Root()
+		}
+		q.steps = append(q.steps, i)
+	}
+	return order
 }
 
-// ask asks the gate about the image that step would move.
-func ask(ctx context.Context, s *place.Session, step plan.Step) error {
-	at, err := s.Source(ctx, step.From.Repo)
+// attached reports whether only digest tags of the image move, and not the image itself.
+func (q *asked) attached() bool { return q.root.Size == 0 && q.name.Tag == "" }
+
+// ask asks the gate about an image.
+func ask(ctx context.Context, s *place.Session, q *asked) error {
+	at, err := s.Source(ctx, q.repo)
 	if err != nil {
 		return err
 	}
-	return s.Gate.Admit(ctx, gate.NewImage(step.From, step.Root(), source{at, s}))
+	return s.Gate.Admit(ctx, gate.NewImage(q.name, q.root, source{at, s}))
+}
+
+// within returns nil if q is a part of an index that moves or is at the target, since an index is admitted
+// with all that it lists. Otherwise it returns the reason why q itself is not admitted.
+func within(ctx context.Context, s *place.Session, q *asked, steps []plan.Step) error {
+	at, err := s.Source(ctx, q.repo)
+	if err != nil {
+		return err
+	}
+	seen := map[oci.Digest]bool{}
+	for _, step := range steps {
+		_, attached := subjectOf(step.From.Tag)
+		if attached || seen[step.Digest()] || step.From.Repo != q.repo || step.Digest() == "" {
+			continue
+		}
+		seen[step.Digest()] = true
+		doc, err := s.Documents.Read(ctx, at, step.Digest())
+		if fault.Is(err, fault.Canceled) {
+			return err
+		}
+		for _, child := range doc.Documents {
+			if child.Digest != q.digest {
+				continue
+			}
+			if step.Action == plan.Skip {
+				return nil
+			}
+			parent := &asked{image: image{q.repo, step.Digest()}, name: step.From, root: step.Root()}
+			return s.Verdicts.Once(ctx, q.repo, step.Digest(), func() error { return ask(ctx, s, parent) })
+		}
+	}
+	return q.err
 }
 
 // source is a source repository that shares the documents of the session: the copy does not read again

@@ -3,7 +3,9 @@ package admit_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,10 +32,8 @@ func (d *door) Admit(ctx context.Context, i *gate.Image) error {
 	if _, err := i.Documents(ctx); err != nil {
 		return err
 	}
-	for _, tag := range d.refuses {
-		if i.Name.Tag == tag {
-			return gate.Refuse(i, "the door", "", "it is closed")
-		}
+	if slices.Contains(d.refuses, i.Name.Tag) {
+		return gate.Refuse(i, "the door", errors.New("it is closed"), "")
 	}
 	return nil
 }
@@ -185,4 +185,39 @@ type blind struct{}
 
 func (blind) Admit(context.Context, *gate.Image) error {
 	return &fault.Fault{Kind: fault.Unavailable, Op: "look"}
+}
+
+func TestADigestTagGoesWithTheImageThatItBelongsTo(t *testing.T) {
+	y := yard.New(t)
+	y.Tagged("app", "v1", "v2")
+	index := testbed.Index(t, y.Src, "app", "multi", 2)
+	tagOf := func(digest, suffix string) string { return strings.Replace(digest, ":", "-", 1) + suffix }
+	attach := func(digest, suffix string, seed uint64) string {
+		testbed.Random(t, y.Src, "app", tagOf(digest, suffix), testbed.RandomOptions{Seed: seed})
+		return "app:" + tagOf(digest, suffix)
+	}
+	one := attach(testbed.CraneDigest(t, y.Src, "app", "v1"), ".sig", 11)
+	two := attach(testbed.CraneDigest(t, y.Src, "app", "v2"), ".att", 12)
+	child := attach(index.Children[1].Digest.String(), ".sbom", 13)
+	gone := attach("sha256:"+strings.Repeat("0", 64), ".sig", 14)
+	list := attach(testbed.CraneDigest(t, y.Src, "app", "v1"), "", 15)
+	req := yard.Whole()
+	d := &door{refuses: []string{"v2", ""}} // children are refused if they are asked about alone
+	req.Gate = d
+	got, sum, err := y.Transferred(req)
+	for _, want := range []string{"app:v1 done", "app:v2 failed", "app:multi done", one + " done", two + " failed", child + " done", gone + " failed", list + " done"} {
+		if !strings.Contains(got+",", want+",") {
+			t.Errorf("%s is missing: %s", want, got)
+		}
+	}
+	if sum.Actions[plan.Refused] != 3 || err == nil {
+		t.Errorf("%+v %v", sum.Actions, err)
+	}
+	if n := strings.Count(" "+strings.Join(d.asked, " "), " app:v1"); n != 1 {
+		t.Errorf("asked about v1 %d times: %v", n, d.asked)
+	}
+	late := attach(index.Children[0].Digest.String(), ".sig", 16) // of an index that is at the target
+	if got, _, _ := y.Transferred(req); !strings.Contains(got, late+" done") {
+		t.Errorf("%s", got)
+	}
 }

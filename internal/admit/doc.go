@@ -2,5 +2,6 @@
 //
 // Files, in the order of the walk:
 //
-//	admit.go  the steps of a plan, and what the gate says about each
+//	admit.go     the steps of a plan, and what the gate says about each
+//	attached.go  the tags that belong to another image
 package admit

@@ -24,6 +24,7 @@ var spoken = map[string]map[string]string{
 
 // says lists the functions whose arguments are a message, and where among them the cause is.
 var says = map[string]message{
+	"gate.Refuse":                        {kind: []string{"refused"}, at: 2},
 	"(*cmd/internal/cli/out.Story).Say":  {note: true},
 	"(*cmd/internal/cli/out.Story).Note": {note: true},
 	"cmd/internal/cli/flag.UsageError":   {kind: []string{"invalid"}, at: 1},
@@ -40,7 +41,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring " +
 		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
-	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/mirror cmd/internal/schedule"},
+	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/gates cmd/internal/config/textfile cmd/internal/mirror cmd/internal/schedule"},
 	{"Selections, maps and plan files", "plan internal/python"},
 	{"Logins and credentials", "credential internal/remote/signin internal/remote/product"},
 	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/reason internal/remote/ask internal/remote/limit"},
@@ -49,6 +50,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Images and their content", "oci internal/transfer"},
 	{"Directories and files", "internal/layout internal/archive internal/ledger"},
 	{"What is copied, tagged, replaced and removed", "internal/survey internal/apply internal/prove internal/migrate internal/place internal/look event report"},
+	{"What a gate refuses", "gate internal/admit cmd/internal/gatekeeper cmd/internal/gatekeeper/verifier"},
 	{"dray check", "internal/probe"},
 	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb"},
 	{"Jobs and schedules of a server", "cmd/internal/job cmd/internal/job/live"},

@@ -83,7 +83,7 @@ func (a *api) plans() {
 		func(ctx context.Context, in *applying) (*accepted, error) {
 			req := wire.Apply{Plan: in.ID}
 			if in.Body != nil {
-				req.Follow, req.Logins = in.Body.Follow, in.Body.Logins
+				req.Follow, req.Gates, req.Logins = in.Body.Follow, in.Body.Gates, in.Body.Logins
 			}
 			return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindApply, Apply: &req})
 		})

@@ -50,6 +50,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts,
 //	tour FILE [QUOTING…]                        run a page of docs, and compare its output
 //	release DIR                                 write an image like the release image to a layout on disk
 //	entra                                       set a service principal in the environment, and start an Entra
+//	sign REGISTRY REPO TAG SIGNATURE            store a document like those of cosign for an image
 //	pipeline FILE [FROM=TO…]                    run the shell scripts of a pipeline of examples
 //	server NAME ARGS…                           run dray serve in process; $NAME is its address, which it keeps when it
 //	                                            is stopped (halt NAME) and started again
@@ -91,6 +92,7 @@ func TestScripts(t *testing.T) {
 			"halt":     command((*script).halt),
 			"record":   command((*script).record),
 			"hinted":   command((*script).hinted),
+			"sign":     command((*script).sign),
 		},
 	})
 }
@@ -206,7 +208,7 @@ func (s *script) run(ts *testscript.TestScript, args []string) int {
 	var out, err bytes.Buffer
 	code := program(context.Background(), args, app.IO{
 		In: strings.NewReader(s.stdin), Out: &out, Err: &err, Env: ts.Getenv, Home: ts.Getenv("HOME"),
-		Dial: s.dial,
+		Dial: s.dial, Verifier: verifier(ts),
 	})
 	s.stdin, s.stdout, s.stderr = "", bytes.Clone(out.Bytes()), err.String()
 	io.WriteString(ts.Stdout(), s.masked(ts, out.String()))

@@ -27,7 +27,7 @@ func (s *script) serve(ts *testscript.TestScript, args []string) {
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		code := program(ctx, append([]string{"serve", "--listen", listen}, args[1:]...), app.IO{In: strings.NewReader(""), Out: pipe, Err: &stderr, Env: ts.Getenv, Home: ts.Getenv("HOME")})
+		code := program(ctx, append([]string{"serve", "--listen", listen}, args[1:]...), app.IO{In: strings.NewReader(""), Out: pipe, Err: &stderr, Env: ts.Getenv, Home: ts.Getenv("HOME"), Verifier: verifier(ts)})
 		pipe.Close()
 		ended <- code
 	}()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/plan"
 )
@@ -20,6 +21,10 @@ type Config struct {
 	Platforms plan.Platforms
 	// Registries lists the named registries, in the order of the file.
 	Registries []Registry
+	// Gates lists the named gates, in the order of the file.
+	Gates []gates.Gate
+	// Gate is the name of the gate that every image must pass; "" means none.
+	Gate string
 	// Client names the server that runs the verbs of the command line as jobs.
 	Client Client
 	// Server holds the settings of dray serve and dray worker.
@@ -115,6 +120,14 @@ func (c Config) ByName(name string) (Registry, bool) {
 		return c.Registries[i], true
 	}
 	return Registry{}, false
+}
+
+// GateByName returns the gate with this name; false means that there is none.
+func (c Config) GateByName(name string) (gates.Gate, bool) {
+	if i := slices.IndexFunc(c.Gates, func(g gates.Gate) bool { return g.Name == name }); i >= 0 {
+		return c.Gates[i], true
+	}
+	return gates.Gate{}, false
 }
 
 // Lookups returns a lookup for each registry that has credentials. getenv returns an environment

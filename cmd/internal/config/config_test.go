@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -37,6 +38,14 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	allow, err := plan.ParsePatterns("docker.io/library/*", "ghcr.io/acme/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deny, err := plan.ParsePatterns("*/experimental/*")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := Config{Path: path, Default: "prod", Referrers: plan.Referrers{
 		Mode: "require", Types: []string{"application/vnd.dev.sigstore.bundle.v0.3+json", "application/spdx+json"},
 		Annotations: map[string]string{"stage": "released"},
@@ -53,7 +62,15 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":43"}},
 		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":49"}},
 		{Name: "local", Host: "localhost:5000", Aliases: []string{"test", "myteamlocal.azurecr.io"}, PlainHTTP: true},
-	}, Client: Client{
+	}, Gates: []gates.Gate{
+		{Name: "release", Signature: gates.Signature{Keys: []string{filepath.Join(dir, "keys", "cosign.pub")}},
+			MinAge: 7 * 24 * time.Hour, MaxSize: 5 << 30, Platforms: []string{"linux/amd64", "linux/arm64"},
+			Allow: allow, Deny: deny, Referrers: []string{"application/spdx+json"}},
+		{Name: "ci", Signature: gates.Signature{Keyless: &gates.Keyless{IdentityRegexp: `^(?:https://github\.com/acme/.*)$`,
+			Issuer: "https://token.actions.githubusercontent.com", Roots: filepath.Join(dir, "keys", "trusted_root.json")}}},
+		{Name: "notary", Signature: gates.Signature{Notation: &gates.Notation{
+			Store: filepath.Join(home, ".config", "notation"), Policy: filepath.Join(home, ".config", "notation", "trustpolicy.json")}}},
+	}, Gate: "release", Client: Client{
 		Server: "https://dray.example.com", TokenEnv: "DRAY_CI_TOKEN", CAFile: filepath.Join(dir, "certs", "dray-ca.pem"),
 		ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
 	}, Server: Server{
@@ -62,8 +79,8 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		Auth: Auth{Htpasswd: filepath.Join(dir, "users.htpasswd"), Roles: map[string]string{"alice": "admin", "ci@example.com": "submitter"}},
 		Policy: []Rule{
 			{Principals: []string{"ci@example.com", "team-*"}, Verbs: []string{"import", "copy"}, Sources: []string{"docker.io/library/**", "lab.example.com/team/**"},
-				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":73"},
-			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":78"},
+				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":98"},
+			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":103"},
 		},
 		Egress:  Egress{Allow: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},
@@ -377,4 +394,30 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAMistakeInAGateIsNamedWithItsLine(t *testing.T) {
+	for file, want := range map[string]string{
+		"gates:\n  a:\n    min-age: 7d\ngate: b\n":                     `:4: invalid: no gate has the name "b"`,
+		"gates:\n  a: {}\n":                                            `:2: invalid: "a" admits every image`,
+		"gates:\n  A:\n    min-age: 7d\n":                              `:2: invalid: not a valid name of a gate: "A"`,
+		"gates:\n  a:\n    min-age: soon\n":                            `:3: invalid: not an age: "soon"`,
+		"gates:\n  a:\n    platforms: linux\n":                         `:3: invalid: not a platform: "linux"`,
+		"gates:\n  a:\n    allow: 're:('\n":                            `:3: invalid: read pattern "re:(": `,
+		"gates:\n  a:\n    allow: '[x'\n":                              `:3: invalid: read pattern "[x": a [ has no ]`,
+		"gates:\n  a:\n    signature: {}\n":                            `:3: invalid: a signature is one of key, keyless and notation`,
+		"gates: {a: {signature: {keyless: {identity: x}}}}":            `:1: invalid: keyless requires either issuer or issuer-regexp`,
+		"gates: {a: {signature: {keyless: {issuer: x, roots: y}}}}":    `:1: invalid: keyless requires either identity or identity-regexp`,
+		"gates: {a: {signature: {keyless: {identity: x, issuer: y}}}}": `:1: invalid: keyless has no roots`,
+		"gates: {a: {signature: {keyless: {identity-regexp: '('}}}}":   `:1: invalid: not a regular expression: "("`,
+		"gates: {a: {signature: {notation: {policy: x}}}}":             `:1: invalid: notation has no store`,
+		"gates: {a: {signature: {notation: {store: x}}}}":              `:1: invalid: notation has no policy`,
+		"gates: {a: {max-size: big}}":                                  `:1: invalid: max-size`,
+	} {
+		path := write(t, t.TempDir(), file)
+		_, err := Loader{}.Load(path)
+		if !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), path+want) {
+			t.Errorf("%q: %v", file, err)
+		}
+	}
 }

@@ -15,6 +15,7 @@
 //	server.go        Server: the settings of dray serve and dray worker
 //	client.go        Client: the server that runs the jobs of the command line
 //	credentials.go   Credentials: where the login of a registry comes from
+//	gates.go         the gates that images must pass
 //	mirrors.go       a file of mirror rules
 //	mirrorkeys.go    Mirror: one mirror rule, and its keys
 //	tagmap.go        a map of tags to new names

@@ -57,6 +57,7 @@ type Mirror struct {
 
 	Platforms plan.Platforms `json:"platforms,omitzero"`
 
+	Gate      string  `json:"gate,omitempty"`      // the name of a gate of the configuration
 	Overwrite string  `json:"overwrite,omitempty"` // "" means update
 	Backup    string  `json:"backup,omitempty"`
 	Rehash    bool    `json:"rehash,omitempty"`
@@ -98,6 +99,7 @@ func (p parser) shared(m *Mirror) []field {
 	}, p.selecting(m), p.mapped(m), []field{
 		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &m.Referrers) }},
 		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &m.Platforms) }},
+		{"gate", func(n *yaml.Node) error { return p.text(n, &m.Gate) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
 		p.word("backup", &m.Backup, func(s string) error {
 			return plan.Backup{Template: s, Date: "20260101"}.Check()

@@ -19,17 +19,22 @@ func (p parser) file(data []byte) (Config, error) {
 		return Config{}, err
 	}
 	var c Config
-	var def, policy *yaml.Node
+	var def, policy, guard *yaml.Node
 	err = p.mapping(root, "the file", []field{
 		{"default-registry", func(n *yaml.Node) error { def = n; return p.text(n, &c.Default) }},
 		{"registries", func(n *yaml.Node) (err error) { c.Registries, err = p.registries(n); return err }},
 		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &c.Referrers) }},
 		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &c.Platforms) }},
+		{"gates", func(n *yaml.Node) (err error) { c.Gates, err = p.gates(n, nameForm()); return err }},
+		{"gate", func(n *yaml.Node) error { guard = n; return p.text(n, &c.Gate) }},
 		{"client", func(n *yaml.Node) error { return p.client(n, &c.Client) }},
 		{"server", func(n *yaml.Node) (err error) { policy, err = p.server(n, &c.Server); return err }},
 	})
 	if err == nil && policy != nil {
 		err = p.policy(policy, &c)
+	}
+	if err == nil {
+		err = p.defaultGate(guard, c)
 	}
 	if err != nil {
 		return Config{}, err
@@ -43,6 +48,22 @@ func (p parser) file(data []byte) (Config, error) {
 			"use the name of a registry below registries:")
 	}
 	return c, nil
+}
+
+// defaultGate checks that the key gate, at n, names a gate.
+func (p parser) defaultGate(n *yaml.Node, c Config) error {
+	if n == nil {
+		return nil
+	}
+	if _, ok := c.GateByName(c.Gate); ok {
+		return nil
+	}
+	var names []string
+	for _, g := range c.Gates {
+		names = append(names, g.Name)
+	}
+	return p.bad(n, "no gate has the name "+strconv.Quote(c.Gate)+nearest(c.Gate, names),
+		"use the name of a gate below gates:")
 }
 
 // nameForm is one component of a repository path, without a dot.

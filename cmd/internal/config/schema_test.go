@@ -107,6 +107,8 @@ func asserts(t *testing.T, key string, arg, v any) bool {
 	case "minItems":
 		array, isArray := v.([]any)
 		return !isArray || float64(len(array)) >= arg.(float64)
+	case "minProperties":
+		return float64(len(object)) >= arg.(float64)
 	case "maxProperties":
 		return float64(len(object)) <= arg.(float64)
 	}
@@ -167,7 +169,7 @@ func TestTheExampleIsWhatTheSchemaDescribesAndHasEveryKeyOfIt(t *testing.T) {
 		t.Error("the example is refused")
 	}
 	var keys []string
-	for _, part := range []string{"referrers", "registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage", "per-principal"} {
+	for _, part := range []string{"referrers", "registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage", "per-principal", "gate", "signature", "keyless", "notation"} {
 		keys = append(keys, keysOf(schema, part)...)
 	}
 	for _, key := range keys {
@@ -209,6 +211,10 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		"secrets":       "server: {secrets: {x-y: 1}}",
 		"storage":       "server: {storage: {x-y: 1}}",
 		"per-principal": "server: {per-principal: {x-y: 1}}",
+		"gate":          "gates: {a: {x-y: 1}}",
+		"signature":     "gates: {a: {signature: {x-y: 1}}}",
+		"keyless":       "gates: {a: {signature: {keyless: {x-y: 1}}}}",
+		"notation":      "gates: {a: {signature: {notation: {x-y: 1}}}}",
 	} {
 		_, err := Loader{}.Load(write(t, t.TempDir(), file))
 		known, found := strings.CutPrefix(fault.HintOf(err), "known keys: ")
@@ -262,7 +268,15 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		"server: {egress: {allow: [10.0.0.0/8, 'fd00::/8']}}": true, "server: {egress: {allow: [10.0.0.1]}}": false, "server: {egress: {allow: 10.0.0.0/8}}": false,
 		"server: {secrets: {key-file: k}}": true, "server: {secrets: {key-file: k, key-env: K}}": false, "server: {secrets: {}}": false, "server: {secrets: {key-command: [pass, show]}}": true, "server: {secrets: {key-command: []}}": false,
 		"server: {storage: {driver: s3, parameters: {bucket: b, secure: true, chunksize: 5}, parameters-env: {secretkey: S}}}": true, "server: {storage: {driver: s3, parameters: {secretkey: b}}}": false,
-		"server: {storage: {}}": false, "server: {storage: {driver: tape}}": false, "server: {storage: {driver: gcs, parameters-env: {a: 'b c'}}}": false,
+		"gates: {}": true, "gates: {a: {}}": false, "gates: {A: {min-age: 7d}}": false, "gates: {a: {min-age: 7d}}": true, "gates: {a: {min-age: soon}}": false, "gates: {a: {min-age: 7}}": false,
+		"gates: {a: {max-size: 5GiB, platforms: linux/amd64}}": true, "gates: {a: {platforms: [linux/amd64, linux/arm64/v8]}}": true, "gates: {a: {platforms: [linux]}}": false, "gates: {a: {platforms: Linux/amd64}}": false, "gates: {a: {platforms: []}}": false,
+		"gates: {a: {allow: 'docker.io/*', deny: ['*/x', 're:y'], referrers: application/spdx+json}}": true, "gates: {a: {allow: ''}}": false,
+		"gates: {a: {signature: {key: k}}}": true, "gates: {a: {signature: {key: [k, l]}}}": true, "gates: {a: {signature: {}}}": false, "gates: {a: {signature: {key: k, notation: {store: s, policy: p}}}}": false,
+		"gates: {a: {signature: {notation: {store: s, policy: p}}}}": true, "gates: {a: {signature: {notation: {store: s}}}}": false, "gates: {a: {signature: {notation: {policy: p}}}}": false,
+		"gates: {a: {signature: {keyless: {identity: i, issuer: j, roots: r}}}}": true, "gates: {a: {signature: {keyless: {identity: i, issuer: j}}}}": false, "gates: {a: {signature: {keyless: {identity: i, roots: r}}}}": false, "gates: {a: {signature: {keyless: {issuer: i, roots: r}}}}": false,
+		"gates: {a: {signature: {keyless: {identity: i, identity-regexp: i, issuer: j, roots: r}}}}": false, "gates: {a: {signature: {keyless: {identity-regexp: '.*', issuer-regexp: j, roots: r}}}}": true,
+		"{gates: {a: {min-age: 7d}}, gate: a}": true,
+		"server: {storage: {}}":                false, "server: {storage: {driver: tape}}": false, "server: {storage: {driver: gcs, parameters-env: {a: 'b c'}}}": false,
 	} {
 		_, err := Loader{}.Load(write(t, t.TempDir(), file))
 		schema, value := read(t, file)

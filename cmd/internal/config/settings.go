@@ -68,6 +68,10 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	} else if lines["platforms"] != 0 {
 		add("platforms", words)
 	}
+	for _, g := range c.Gates {
+		gateSettings(g, func(key string, value any) { add("gates."+g.Name+"."+key, value) })
+	}
+	add("gate", c.Gate)
 	c.Client.settings(func(key string, value any) { add("client."+key, value) })
 	c.Server.settings(func(key string, value any) { add("server."+key, value) })
 	return all, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -83,17 +84,21 @@ const (
 // Tell is called with the results of each repository of a run, one call at a time. An error ends the run.
 type Tell func(to ref.Repo, steps []dray.StepReport, took time.Duration) error
 
-// Run runs a rule. In a dry run it only reads. A failure at one target does not stop the others. A nil
-// tell is not called.
-func Run(ctx context.Context, d *dray.Dray, rule config.Mirror, mode Mode, obs event.Observer, tell Tell) Result {
+// Run runs a rule. Each image must pass the gate g; nil admits all. In a dry run, Run only reads. A failure
+// at one target does not stop the others. A nil tell is not called.
+func Run(
+	ctx context.Context, d *dray.Dray, rule config.Mirror, g gate.Gate, mode Mode, obs event.Observer, tell Tell,
+) Result {
 	r := &run{dray: d, mode: mode, watch: obs, tell: tell, began: time.Now(), targets: map[string]*Target{},
 		sum: Result{Rule: rule.Name, DryRun: mode == DryRun, Traffic: map[string]dray.Traffic{}}}
 	r.sum.Began = r.began
 	w, err := workOf(d, rule, r.began, nil) // planning makes the notes
 	if err == nil && w.Transfer != nil {
+		w.Transfer.Gate = g
 		err = r.transfer(ctx, *w.Transfer)
 	}
 	if w.Batch != nil && ctx.Err() == nil && (err == nil || !fault.Is(err, fault.Invalid)) {
+		w.Batch.Gate = g
 		err = cmp.Or(err, r.batch(ctx, *w.Batch))
 	}
 	return r.end(ctx, err)
@@ -283,6 +288,14 @@ func (r *run) end(ctx context.Context, whole error) Result {
 		r.sum.Error = plan.ProblemOf(r.sum.err)
 	}
 	return r.sum
+}
+
+// FailedResult returns the result of a run that could not begin.
+func FailedResult(rule string, began time.Time, err error) Result {
+	return Result{
+		Rule: rule, Outcome: Failed, Began: began, Took: time.Since(began),
+		Error: plan.ProblemOf(err), err: err,
+	}
 }
 
 // StoppedResult returns the result of a run that had not returned when the program stopped.

@@ -63,7 +63,7 @@ func (y *yard) run(rule config.Mirror, mode Mode) (Result, string) {
 	y.t.Helper()
 	names := map[string]string{y.src.Host: "src", y.dst.Host: "dst", y.eu.Host: "eu"}
 	var lines []string
-	r := Run(y.t.Context(), y.Dray, rule, mode, nil, func(_ ref.Repo, steps []dray.StepReport, _ time.Duration) error {
+	r := Run(y.t.Context(), y.Dray, rule, nil, mode, nil, func(_ ref.Repo, steps []dray.StepReport, _ time.Duration) error {
 		for _, s := range steps {
 			lines = append(lines, names[s.To.Host]+"/"+s.To.Path+":"+s.To.Tag+" "+string(s.State))
 		}
@@ -209,7 +209,7 @@ func TestARunThatIsStoppedSaysSo(t *testing.T) {
 	random(t, y.src, "app", "v1", 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := Run(ctx, y.Dray, y.rule("name: x\nsource: src\ntarget: dst"), Write, nil, nil)
+	r := Run(ctx, y.Dray, y.rule("name: x\nsource: src\ntarget: dst"), nil, Write, nil, nil)
 	if r.Outcome != Stopped || !fault.Is(r.Err(), fault.Canceled) {
 		t.Errorf("%+v", r)
 	}

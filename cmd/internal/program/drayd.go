@@ -18,15 +18,9 @@ import (
 // drayd, and Drayd returns only if that fails. The error says that drayd was not found or could not be
 // started.
 func Drayd(ctx context.Context, args []string) (int, error) {
-	self, _ := os.Executable() // if it is "", find searches only PATH
-	path, err := find(self)
+	path, err := Find()
 	if err != nil {
-		return 0, &fault.Fault{
-			Kind: fault.Unavailable,
-			Op:   "run drayd",
-			Err:  err,
-			Hint: "install it with go install github.com/drayage/dray/cmd/...@latest",
-		}
+		return 0, err
 	}
 	if ctx.Err() != nil {
 		return 0, &fault.Fault{Kind: fault.Canceled, Op: "run drayd", Err: context.Cause(ctx)}
@@ -36,6 +30,21 @@ func Drayd(ctx context.Context, args []string) (int, error) {
 		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run", Name: path, Err: bare(err)}
 	}
 	return code, nil
+}
+
+// Find returns the path of the program drayd.
+func Find() (string, error) {
+	self, _ := os.Executable() // if it is "", find searches only PATH
+	path, err := find(self)
+	if err != nil {
+		return "", &fault.Fault{
+			Kind: fault.Unavailable,
+			Op:   "run drayd",
+			Err:  err,
+			Hint: "install it with go install github.com/drayage/dray/cmd/...@latest",
+		}
+	}
+	return path, nil
 }
 
 // find searches for drayd in the directory of self, then in the directory of the file that self is a

@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
@@ -81,6 +82,8 @@ type Config struct {
 
 	// Dray holds the registries, logins and limits of jobs. The server sets Dial and StateDir itself.
 	Dray dray.Config
+	// Gates are the gates that requests can name, by their names. That of Dray counts for every job.
+	Gates map[string]gate.Gate
 	// Slots is how many jobs run at the same time in this process; 0 means 4. A negative number means
 	// none: the process accepts jobs and leaves them to workers.
 	Slots int

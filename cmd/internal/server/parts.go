@@ -93,6 +93,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	p.budgets.serve(p.queue, p.dray, p.metrics)
 	p.service = verb.New(verb.Config{
 		Dray:    p.dray,
+		Gates:   c.Gates,
 		Queue:   p.queue,
 		Access:  p.access,
 		DB:      p.db,

@@ -54,6 +54,9 @@ func (w *work) apply(ctx context.Context, r wire.Apply) (any, error) {
 		Plan: in, Follow: r.Follow,
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
+	if req.Gate, err = w.gate(r.Gates); err != nil {
+		return nil, err
+	}
 	return w.dray.ApplyFile(ctx, req, w.observe, w.repository(ctx))
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -216,9 +217,46 @@ func remoteOnly(names ...string) error {
 	return nil
 }
 
+// gate returns the gates that a request names; nil if it names none.
+func (s *Service) gate(names []string) (gate.Gate, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	var all gate.All
+	for _, name := range names {
+		g, ok := s.gates[name]
+		if !ok {
+			return nil, invalid("read request", "gates", "the server has no gate "+strconv.Quote(name),
+				"name a gate of the server's configuration")
+		}
+		all = append(all, g)
+	}
+	return all, nil
+}
+
+// gatesOf returns the gates that a request names.
+func gatesOf(r wire.Request) []string {
+	switch {
+	case r.Import != nil:
+		return r.Import.Gates
+	case r.Copy != nil:
+		return r.Copy.Gates
+	case r.Batch != nil:
+		return r.Batch.Gates
+	case r.Transfer != nil:
+		return r.Transfer.Gates
+	case r.Apply != nil:
+		return r.Apply.Gates
+	}
+	return nil
+}
+
 // check checks everything in r that can be checked without a request to a registry.
 func (s *Service) check(r wire.Request, at time.Time) error {
 	err := checkChoices(r)
+	if err == nil {
+		_, err = s.gate(gatesOf(r))
+	}
 	if err != nil {
 		return err
 	}

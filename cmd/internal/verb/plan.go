@@ -18,6 +18,9 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 	of := r.Of()
 	if of.Kind == wire.KindTransfer {
 		req, err := buildTransfer(*of.Transfer, w.at)
+		if err == nil {
+			req.Gate, err = w.gate(of.Transfer.Gates)
+		}
 		if err != nil {
 			return planReport{}, err
 		}
@@ -91,12 +94,18 @@ func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Prepared, err
 	switch r.Kind {
 	case wire.KindImport:
 		req, err := buildImport(*r.Import, w.at)
+		if err == nil {
+			req.Gate, err = w.gate(r.Import.Gates)
+		}
 		if err != nil {
 			return nil, err
 		}
 		return w.dray.PlanImport(ctx, req, w.observe)
 	case wire.KindCopy:
 		req, err := buildCopy(*r.Copy, w.at)
+		if err == nil {
+			req.Gate, err = w.gate(r.Copy.Gates)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -110,6 +119,9 @@ func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Prepared, err
 	}
 	req, err := buildBatch(*r.Batch, w.at)
 	if err != nil {
+		return nil, err
+	}
+	if req.Gate, err = w.gate(r.Batch.Gates); err != nil {
 		return nil, err
 	}
 	return w.dray.PlanBatch(ctx, req, w.observe)

@@ -126,6 +126,9 @@ func (w *work) again(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.Gate, err = w.gate(gatesOf(w.row.Request)); err != nil {
+		return nil, err
+	}
 	p, err := w.dray.PlanBatch(ctx, req, w.observe)
 	if err != nil {
 		return nil, err
@@ -207,6 +210,9 @@ type retried struct {
 // a whole.
 func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any, error) {
 	req, err := buildTransfer(*w.row.Transfer, w.at)
+	if err == nil {
+		req.Gate, err = w.gate(w.row.Transfer.Gates)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -128,6 +128,9 @@ func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err err
 	switch w.row.Kind {
 	case wire.KindTransfer:
 		req, err := buildTransfer(*w.row.Transfer, w.at)
+		if err == nil {
+			req.Gate, err = w.gate(w.row.Transfer.Gates)
+		}
 		if err != nil {
 			return nil, err
 		}

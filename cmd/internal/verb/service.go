@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/shell"
@@ -26,6 +27,9 @@ type Config struct {
 	DB     *store.DB // the database of Queue and Access; the audit log is written to it
 	Tool   string    // name and version of the program in receipts, as "dray 1.2.3"; default "dray"
 
+	// Gates are those that requests can name. The gate of Dray counts for every job.
+	Gates map[string]gate.Gate
+
 	Observe event.Observer // receives the events of every job; nil for none
 }
 
@@ -36,6 +40,7 @@ type Service struct {
 	access *access.Access
 	db     *store.DB
 	tool   string
+	gates  map[string]gate.Gate
 	watch  event.Observer
 	words  name.Words // see In
 }
@@ -48,6 +53,7 @@ func New(c Config) *Service {
 		access: c.Access,
 		db:     c.DB,
 		tool:   cmp.Or(c.Tool, "dray"),
+		gates:  c.Gates,
 		watch:  c.Observe,
 	}
 }

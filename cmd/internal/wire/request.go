@@ -86,6 +86,7 @@ type Import struct {
 	Backup    string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	Referrers Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
 	Platforms Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	Gates     []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -101,6 +102,7 @@ type Copy struct {
 	SkipBroken bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Referrers  Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
 	Platforms  Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	Gates      []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -125,6 +127,7 @@ type Batch struct {
 	Proof      string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
 	Referrers  Referrers    `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
 	Platforms  Platforms    `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	Gates      []string     `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -147,7 +150,8 @@ type Transfer struct {
 	Heal      bool    `json:"heal,omitempty" doc:"also check the content of tags whose digest is equal, and send what is missing; not allowed in a plan"`
 	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"seconds to rest between two images, which are copied one at a time"`
 
-	Incremental bool `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
+	Incremental bool     `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
+	Gates       []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -212,8 +216,9 @@ type Plan struct {
 
 // Apply is a request to carry out the plan of a job of Kind plan.
 type Apply struct {
-	Plan   string `json:"plan" readOnly:"true" doc:"the ID of the job that made the plan"`
-	Follow bool   `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Plan   string   `json:"plan" readOnly:"true" doc:"the ID of the job that made the plan"`
+	Follow bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Gates  []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -238,7 +243,8 @@ type Planned struct {
 
 // ApplyBody is the body of a request to apply a plan. The path of the request has the plan's ID.
 type ApplyBody struct {
-	Follow bool `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Follow bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Gates  []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 

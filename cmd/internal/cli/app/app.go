@@ -35,6 +35,8 @@ type IO struct {
 	// Drayd runs the program drayd with these arguments and returns its exit code. It does not return
 	// if this process becomes drayd.
 	Drayd func(ctx context.Context, args []string) (int, error)
+	// Verifier finds the program that verifies signatures; nil means that this program does not know one.
+	Verifier func() (path string, err error)
 	// Only names the commands that this program has; nil means all.
 	Only []string
 }

@@ -3,6 +3,7 @@
 //
 //	next.go           the command lines of next steps
 //	client.go         the client of the server that flag, environment or configuration name
+//	gate.go           the gates that --verify-signature names
 //	open.go           the Dray that configuration and flags describe
 //	login.go          logins from flags, the environment and the terminal
 //	ask.go            questions to a person at the terminal

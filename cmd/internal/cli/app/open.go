@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,8 +13,10 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/gatekeeper"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/ref"
 )
 
@@ -108,7 +111,35 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 	for _, r := range file.Registries {
 		c.Registries[r.Name] = dray.Registry{Host: r.Host, Aliases: r.Aliases, Settings: a.override(settings(r))}
 	}
-	return c, file, nil
+	c.Gate, err = a.NamedGate(file, file.Gate, file.Path)
+	return c, file, err
+}
+
+// NamedGate returns a gate of the configuration by its name; "" means none, and nil.
+func (a *App) NamedGate(file config.Config, name, where string) (gate.Gate, error) {
+	if name == "" {
+		return nil, nil
+	}
+	g, ok := file.GateByName(name)
+	if !ok {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: where,
+			Err:  fmt.Errorf("the configuration has no gate %q", name),
+			Hint: "add it below gates: in the configuration, or use the name of another gate"}
+	}
+	return gatekeeper.New(g, gatekeeper.Program(a.IO.Verifier))
+}
+
+// NamedGates returns all gates of the configuration by their names.
+func (a *App) NamedGates(file config.Config) (map[string]gate.Gate, error) {
+	all := map[string]gate.Gate{}
+	for _, g := range file.Gates {
+		k, err := gatekeeper.New(g, gatekeeper.Program(a.IO.Verifier))
+		if err != nil {
+			return nil, err
+		}
+		all[g.Name] = k
+	}
+	return all, nil
 }
 
 // StateDir returns the directory where uploads are recorded; "" means that they are not (XDG base directory

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/gate"
 )
 
 // Office manages the tokens, the secrets and the audit log of a server. It is either a client of the server
@@ -47,6 +48,7 @@ type Setup struct {
 	ServeFlags // each takes precedence over File
 	File       config.Server
 	Dray       dray.Config
+	Gates      map[string]gate.Gate // those of the configuration, by their names
 
 	Data      string // the directory
 	Database  string // its URL; "" means the file in Data

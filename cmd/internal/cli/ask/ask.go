@@ -2,12 +2,15 @@ package ask
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -15,6 +18,37 @@ import (
 // Known returns a What for a request that is complete already.
 func Known(r wire.Request) What {
 	return func(context.Context, *client.Client, Names) (wire.Request, error) { return r, nil }
+}
+
+// Gated adds the values of --verify-signature to the request that what makes. A server has no files of its
+// clients, so they must be names of its gates.
+func Gated(what What, gates []string) What {
+	if len(gates) == 0 {
+		return what
+	}
+	return func(ctx context.Context, c *client.Client, names Names) (wire.Request, error) {
+		for _, g := range gates {
+			if strings.ContainsAny(g, `./\`) {
+				return wire.Request{}, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: "--verify-signature " + g,
+					Err: errors.New("a server does not read files of this machine"), Hint: "name a gate of the server's configuration"}
+			}
+		}
+		r, err := what(ctx, c, names)
+		switch {
+		case err != nil:
+		case r.Import != nil:
+			r.Import.Gates = gates
+		case r.Copy != nil:
+			r.Copy.Gates = gates
+		case r.Batch != nil:
+			r.Batch.Gates = gates
+		case r.Transfer != nil:
+			r.Transfer.Gates = gates
+		case r.Apply != nil:
+			r.Apply.Gates = gates
+		}
+		return r, err
+	}
 }
 
 // loginJSON returns a login in the form that a request has; nil if there is none.

@@ -43,16 +43,26 @@ func Schedules(d *dray.Dray, r config.Mirror, path string, obs event.Observer) (
 	if work.Transfer != nil {
 		s := s
 		s.Request = wire.Request{Kind: wire.KindTransfer, Transfer: transferOf(r, *work.Transfer)}
+		s.Request.Transfer.Gates = gatesOf(r)
 		all = append(all, s)
 	}
 	if work.Batch != nil {
 		s.Request = Batch(*work.Batch)
+		s.Request.Batch.Gates = gatesOf(r)
 		if len(all) > 0 {
 			s.Name += ".images"
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// gatesOf returns the gate of a rule as a request names it.
+func gatesOf(r config.Mirror) []string {
+	if r.Gate == "" {
+		return nil
+	}
+	return []string{r.Gate}
 }
 
 // transferOf returns the transfer of rule r for a server; req was made from r.

@@ -19,6 +19,15 @@ func AddBackupTo(flags *pflag.FlagSet, template *string) {
 	})
 }
 
+// AddGateTo adds the flag of verbs that move images.
+func AddGateTo(flags *pflag.FlagSet, gates *[]string) {
+	Group(flags, Safety, func(set *pflag.FlagSet) {
+		set.StringArrayVar(gates, "verify-signature", nil,
+			"move an image only if it has a trusted signature: `GATE` is a gate of the configuration, or a file "+
+				"with a public key of cosign; repeatable, each must admit the image")
+	})
+}
+
 // BackupOf reads the value of --backup. {date} is the day of now in UTC. A template without {date}
 // makes equal plans on any day.
 func BackupOf(template string, now time.Time) (plan.Backup, error) {

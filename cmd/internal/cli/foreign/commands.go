@@ -21,7 +21,7 @@ const (
 	noPushes    = "dray moves whole images, and does not write one manifest"
 	noAttaching = "dray lists referrers, such as signatures, and makes none"
 	noAsking    = "dray does not print logins; a refusal says which one was used, and from which place"
-	noSigning   = "dray does not sign images or check signatures"
+	noSigning   = "dray does not sign images; --verify-signature of the commands that copy checks signatures"
 	noArchive   = "dray reads and writes OCI image layouts, which are directories, and no archives"
 )
 

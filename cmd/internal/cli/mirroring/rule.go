@@ -41,7 +41,11 @@ func runRule(
 	}
 	began := time.Now()
 	r, err := app.Patiently(ctx, app.Grace, func() (mirror.Result, error) {
-		return mirror.Run(ctx, d, rule, mode, obs, t.steps), nil
+		g, err := t.gates(rule)
+		if err != nil {
+			return mirror.FailedResult(rule.Name, began, err), nil
+		}
+		return mirror.Run(ctx, d, rule, g, mode, obs, t.steps), nil
 	})
 	if err != nil { // an interrupt came, and the run did not return in time
 		t.stop()

@@ -1,13 +1,16 @@
 package mirroring
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/mirror"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -57,6 +60,16 @@ func (t *ruleTeller) steps(_ ref.Repo, steps []dray.StepReport, _ time.Duration)
 		}
 	}
 	return t.out.Flush()
+}
+
+// gates returns the gate of a rule; nil if it has none. The configuration is read again for each run, as the
+// file of the rules is.
+func (t *ruleTeller) gates(rule config.Mirror) (gate.Gate, error) {
+	file, err := t.app.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	return t.app.NamedGate(file, rule.Gate, fmt.Sprintf("%s (line %d)", rule.Name, rule.Line))
 }
 
 func (t *ruleTeller) stop() {

@@ -29,6 +29,7 @@ import (
 func NewApply(a *app.App) *cobra.Command {
 	var follow bool
 	var failedTo string
+	var gates []string
 	cmd := &cobra.Command{
 		Use:   "apply PLAN",
 		Short: "Carry out a plan that was written to a file",
@@ -44,7 +45,7 @@ func NewApply(a *app.App) *cobra.Command {
 			"  dray apply plan.json --follow --failed-to again.txt",
 		Args: flag.Exactly(1, "the file of a plan, or - for stdin"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runApply(a, cmd, args[0], failedTo, follow)
+			return runApply(a, cmd, args[0], failedTo, gates, follow)
 		},
 	}
 	flags := cmd.Flags()
@@ -52,12 +53,13 @@ func NewApply(a *app.App) *cobra.Command {
 	flags.BoolVar(&follow, "follow", false,
 		"plan the steps again whose source or target has changed since the plan was made")
 	flags.StringVar(&failedTo, "failed-to", "", failedToText)
+	flag.AddGateTo(flags, &gates)
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd
 }
 
-func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool) error {
+func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, gates []string, follow bool) error {
 	ctx := cmd.Context()
 	var logins [2]*credential.Login
 	var err error
@@ -71,7 +73,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	body := wire.Apply{Follow: follow, Logins: ask.Logins(logins[0], logins[1])}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && run.IsJobID(path) {
 		body.Plan = path
-		w.Ask = ask.Known(wire.Request{Kind: wire.KindApply, Apply: &body})
+		w.Ask = ask.Gated(ask.Known(wire.Request{Kind: wire.KindApply, Apply: &body}), gates)
 		w.Run = func(
 			context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
@@ -100,14 +102,17 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	}
 	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
 	w.Verb = r.Header().Verb
-	w.Ask = func(ctx context.Context, c *client.Client, _ ask.Names) (wire.Request, error) {
+	w.Ask = ask.Gated(func(ctx context.Context, c *client.Client, _ ask.Names) (wire.Request, error) {
 		id, err := sendPlan(ctx, c, io.MultiReader(&read, in))
 		body.Plan = id
 		return wire.Request{Kind: wire.KindApply, Apply: &body}, err
-	}
+	}, gates)
 	w.Run = func(
 		ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error,
-	) (dray.TransferReport, error) {
+	) (sum dray.TransferReport, err error) {
+		if req.Gate, err = a.Gate(gates); err != nil {
+			return sum, err
+		}
 		return d.ApplyFile(ctx, req, tell, visit)
 	}
 	return run.Stream(a, cmd, w)

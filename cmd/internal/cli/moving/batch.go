@@ -27,7 +27,8 @@ type batchFlags struct {
 	platforms flag.Platforms
 	referrers flag.Referrers
 	flag.List
-	flag.Tags // only its --all-or-nothing is a flag of batch
+	flag.Tags          // only its --all-or-nothing is a flag of batch
+	gates     []string // the values of --verify-signature
 }
 
 // NewBatch makes the command dray batch.
@@ -61,6 +62,7 @@ func NewBatch(a *app.App) *cobra.Command {
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
 	flag.AddDryRunTo(flags, &f.dryRun)
+	flag.AddGateTo(flags, &f.gates)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
 		set.StringVar(&f.failedTo, "failed-to", "",
 			"write the images that failed or were not begun to `FILE`, as a list for the next dray batch; "+
@@ -104,7 +106,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 		skips: f.Skip || req.Platforms.Lacks == plan.Optional}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
-		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
+		Ask: ask.Gated(func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
 			d, err := names(ctx)
 			if err != nil {
 				return wire.Request{}, err
@@ -112,9 +114,12 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 			req := req
 			req.Entries = f.Entries(d, list)
 			return ask.Batch(req), nil
-		},
-		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
+		}, f.gates),
+		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (p *dray.Prepared, err error) {
 			req := req
+			if req.Gate, err = a.Gate(f.gates); err != nil {
+				return nil, err
+			}
 			req.Entries = f.Entries(d, list)
 			return d.PlanBatch(ctx, req, tell)
 		},

@@ -29,6 +29,7 @@ type copyFlags struct {
 	skip      bool // the value of --skip-broken
 	dryRun    bool
 	platforms flag.Platforms
+	gates     []string // the values of --verify-signature
 	flag.Tags
 	referrers flag.Referrers
 }
@@ -71,6 +72,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 	f.referrers.AddTo(flags)
 	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.AddBackupTo(flags, &f.backup)
+	flag.AddGateTo(flags, &f.gates)
 	flag.AddDryRunTo(flags, &f.dryRun)
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, t)
@@ -115,8 +117,11 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 	}
 	return run.Write(a, cmd, run.Writing{
 		Past: "copied", Many: req.Tags != dray.NamedTag, DryRun: f.dryRun, Instead: "use --overwrite update to replace it",
-		Hold: req.Hold, Ask: ask.Known(ask.Copy(req, f.Renames)),
-		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
+		Hold: req.Hold, Ask: ask.Gated(ask.Known(ask.Copy(req, f.Renames)), f.gates),
+		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (p *dray.Prepared, err error) {
+			if req.Gate, err = a.Gate(f.gates); err != nil {
+				return nil, err
+			}
 			return d.PlanCopy(ctx, req, tell)
 		},
 		Note: func(steps []plan.Step) string {

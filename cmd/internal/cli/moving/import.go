@@ -40,7 +40,8 @@ type importFlags struct {
 	quietToo      bool // --only-show-errors
 	tags          []string
 	platforms     flag.Platforms
-	az            flag.Az // --query alone
+	az            flag.Az  // --query alone
+	gates         []string // the values of --verify-signature
 	flag.Tags
 }
 
@@ -96,6 +97,7 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	flag.AddBackupTo(flags, &f.backup)
+	flag.AddGateTo(flags, &f.gates)
 	flag.AddDryRunTo(flags, &f.dryRun)
 	if t == flag.Copies { // what a plan prints is not one JSON value
 		f.az.AddQueryTo(flags)
@@ -162,8 +164,11 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: len(tags)+len(renamed.Pairs) > 0, DryRun: f.dryRun, Instead: "use --force to replace it",
-		Hold: req.Hold, Ask: ask.Known(ask.Import(req, f.Renames)),
-		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
+		Hold: req.Hold, Ask: ask.Gated(ask.Known(ask.Import(req, f.Renames)), f.gates),
+		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (p *dray.Prepared, err error) {
+			if req.Gate, err = a.Gate(f.gates); err != nil {
+				return nil, err
+			}
 			return d.PlanImport(ctx, req, tell)
 		},
 	})

@@ -39,6 +39,7 @@ type transferFlags struct {
 	parallel  int
 	dryRun    bool
 	failedTo  string
+	gates     []string // the values of --verify-signature
 }
 
 // NewTransfer makes the command dray transfer.
@@ -109,6 +110,7 @@ func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 			"also look below tags that are up to date, as dray verify --deep does, and send what is missing there")
 	})
 	flag.AddBackupTo(flags, &f.backup)
+	flag.AddGateTo(flags, &f.gates)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
 		set.BoolVar(&f.locks, "copy-locks", false,
 			"after tags are set, lock those at TARGET that are locked at SOURCE; only between Azure registries")
@@ -158,7 +160,7 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		Referrers: req.Referrers,
 		Platforms: req.Platforms,
 		Proof:     func() string { return proof(cmd, append(slices.Clone(req.Sources), req.Target), "--deep") },
-		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
+		Ask: ask.Gated(func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
 			if f.sourceName == "" {
 				return ask.Transfer(&f.Ends, f.delay, req), nil
 			}
@@ -167,12 +169,12 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 				err = f.byNames(d, a.Note, &req)
 			}
 			return ask.Transfer(&f.Ends, f.delay, req), err
-		},
+		}, f.gates),
 		Plan: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
 		) (dray.TransferReport, error) {
 			f.ExplainTo(s.SayLines, &req)
-			if err := f.byNames(d, tell, &req); err != nil {
+			if err := f.here(a, d, tell, &req); err != nil {
 				return dray.TransferReport{}, err
 			}
 			return d.PlanTransfer(ctx, req, tell, visit)
@@ -181,12 +183,20 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
 			f.ExplainTo(s.SayLines, &req)
-			if err := f.byNames(d, tell, &req); err != nil {
+			if err := f.here(a, d, tell, &req); err != nil {
 				return dray.TransferReport{}, err
 			}
 			return d.Transfer(ctx, req, tell, visit)
 		},
 	})
+}
+
+// here completes req for a run in this process.
+func (f transferFlags) here(a *app.App, d *dray.Dray, tell event.Observer, req *dray.TransferRequest) (err error) {
+	if req.Gate, err = a.Gate(f.gates); err != nil {
+		return err
+	}
+	return f.byNames(d, tell, req)
 }
 
 // byNames sets source and target of req if the flags of acr_transfer.py name them. They are read as az's

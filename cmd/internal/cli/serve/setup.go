@@ -104,6 +104,9 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 		return app.Setup{}, err
 	}
 	s := app.Setup{ServeFlags: f, File: file.Server, Dray: d, Version: app.Version(), Log: serverLog(a), Env: a.IO.Env}
+	if s.Gates, err = a.NamedGates(file); err != nil {
+		return s, err
+	}
 	for _, text := range f.Nets {
 		net, err := netip.ParsePrefix(text)
 		if err != nil {

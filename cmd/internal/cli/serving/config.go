@@ -35,6 +35,7 @@ func configOf(s app.Setup) (server.Config, error) {
 		Database:  s.Database,
 		Schedules: s.Schedules,
 		Dray:      s.Dray,
+		Gates:     s.Gates,
 		Slots:     s.Slots,
 		Keep:      s.Keep,
 		Version:   s.Version,

@@ -64,11 +64,13 @@ func newValidate(a *app.App) *cobra.Command {
 
 func printValidated(a *app.App, c config.Config) error {
 	v := validated{File: c.Path, Registries: len(c.Registries)}
+	files := c.GateFiles()
 	for _, r := range c.Registries {
-		for _, f := range r.Files() {
-			if _, err := os.Stat(f.Value); err != nil {
-				v.Missing = append(v.Missing, fmt.Sprintf("%s: %s: %v", f.Key, f.Value, out.Bare(err)))
-			}
+		files = append(files, r.Files()...)
+	}
+	for _, f := range files {
+		if _, err := os.Stat(f.Value); err != nil {
+			v.Missing = append(v.Missing, fmt.Sprintf("%s: %s: %v", f.Key, f.Value, out.Bare(err)))
 		}
 	}
 	if !a.Quiet {
