@@ -56,6 +56,10 @@ type (
 	Image = report.Image
 	// Variant is one platform of an [Image].
 	Variant = report.Variant
+	// Tree is the answer of [Dray.Tree].
+	Tree = report.Tree
+	// Node is one document of a [Tree].
+	Node = report.Node
 	// Entry is one line of [Dray.List] and [Dray.ListTags].
 	Entry = report.Entry
 	// ManifestEntry is one line of [Dray.ListManifests].

@@ -64,7 +64,7 @@ var may = map[string]string{
 	"internal/prove":   "fault internal/layout internal/place internal/transfer oci plan ref report",
 	"internal/migrate": "credential event fault internal/apply internal/idle internal/layout internal/name internal/place internal/prove internal/remote internal/survey oci plan ref report",
 	"internal/probe":   "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
-	"internal/look":    "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
+	"internal/look":    "credential event fault internal/layout internal/name internal/place internal/referrers internal/remote internal/survey oci plan ref report",
 	".":                "credential event fault internal/apply internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",
 
 	"cmd/internal/config":        "credential fault cmd/internal/schedule plan ref",

@@ -150,6 +150,7 @@ func headings() []heading {
 		{"Reading", []maker{
 			{"ls", looking.NewList},
 			{"inspect", looking.NewInspect},
+			{"referrers", looking.NewReferrers},
 			{"digest", looking.NewDigest},
 			{"manifest", newManifestAndRemovals},
 			{"repository", newRepositoryAndRemovals},

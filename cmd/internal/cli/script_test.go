@@ -22,6 +22,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/testbed/beside"
+	"github.com/drayage/dray/oci"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output of scripts, and the files of testdata/help")
@@ -68,6 +69,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": command((*script).startRegistry),
 			"image":    command((*script).storeImage),
+			"attach":   command((*script).attach),
 			"stand":    command((*script).stand),
 			"dray":     command((*script).dray),
 			"exit":     command((*script).exit),
@@ -198,6 +200,28 @@ func (s *script) storeImage(ts *testscript.TestScript, args []string) {
 		m = testbed.Random(s.tb, r, args[2], args[3], testbed.RandomOptions{Layers: o["layers"], Size: int64(o["size"]), Seed: uint64(o["seed"])})
 	}
 	s.name(ts, args[0], m.Digest())
+}
+
+// attach stores a document that refers to the document with the digest args[3]. If args[4] is given, it is one of
+// cosign's endings, and the document gets a digest tag in place of a subject.
+func (s *script) attach(ts *testscript.TestScript, args []string) {
+	r, repo, subject, tag := s.registries[args[1]], args[2], oci.Digest(args[3]), ""
+	raw, mediaType := manifestOf(s.tb, r, repo, string(subject))
+	about := oci.Descriptor{MediaType: mediaType, Digest: subject, Size: int64(len(raw))}
+	if len(args) > 4 {
+		tag, about = oci.FallbackTag(subject)+args[4], oci.Descriptor{}
+		s.name(ts, args[0]+"_tag", tag)
+	}
+	m := testbed.Artifact(s.tb, r, repo, tag, about)
+	s.name(ts, args[0], m.Digest())
+}
+
+func manifestOf(tb testing.TB, r *testbed.Registry, repo, reference string) (raw []byte, mediaType string) {
+	tb.Helper()
+	var body bytes.Buffer
+	header := http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
+	resp := r.Direct(tb, http.MethodGet, "/v2/"+repo+"/manifests/"+reference, header, nil, &body)
+	return body.Bytes(), resp.Header.Get("Content-Type")
 }
 
 var durations = regexp.MustCompile(`\b\d+\.\d s\b|\b\d+ ms\b|took=[0-9.]+s`)
