@@ -2,7 +2,6 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/drayage/dray/oci"
@@ -85,15 +84,18 @@ type LostReferrer struct {
 }
 
 // String returns "REPOSITORY@DIGEST (TYPE): WHY", with the digest tag in place of the digest if there is one.
-func (l LostReferrer) String() string {
-	name := l.To.At(string(l.Digest))
+func (l LostReferrer) String() string { return l.Name() + ": " + l.Why }
+
+// Name returns the String without the reason.
+func (l LostReferrer) Name() string {
+	name := l.To.At(string(l.Digest)).String()
 	if l.Tag != "" {
-		name = l.To.Tagged(l.Tag)
+		name = l.To.Tagged(l.Tag).String()
 	}
 	if l.ArtifactType != "" {
-		return fmt.Sprintf("%s (%s): %s", name, l.ArtifactType, l.Why)
+		name += " (" + l.ArtifactType + ")"
 	}
-	return fmt.Sprintf("%s: %s", name, l.Why)
+	return name
 }
 
 // Add adds what became of others.

@@ -73,7 +73,7 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 		}
 		first := s.left == nil
 		if first {
-			s.left = c.found
+			s.left = slices.Clone(c.found)
 		}
 		if err := s.send(ctx); err != nil {
 			return false, err
@@ -88,7 +88,11 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 
 // unknown adds to an error of a source that cannot say what refers to an image what to do about it.
 func unknown(err error) error {
-	hint := cmp.Or(fault.HintOf(err), "try again, or leave signatures and other referrers behind with --referrers=false")
+	const leave = "leave signatures and other referrers behind with --referrers=false"
+	hint := "try again, or " + leave
+	if own := fault.HintOf(err); own != "" {
+		hint = own + "; or " + leave
+	}
 	return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Source, Op: "find referrers", Hint: hint, Err: err}
 }
 

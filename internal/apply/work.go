@@ -18,6 +18,9 @@ import (
 func (r *Run) Work(ctx context.Context, images int) {
 	r.finder, r.sent = referrers.New(r.session, r.Plan.Referrers), map[sent]*delivery{}
 	r.tagSteps = tagSteps(r.Plan.Steps)
+	for _, s := range r.Plan.Steps {
+		r.finder.Knows(s.From.Repo, s.From.Tag, s.Root())
+	}
 	tasks := r.tasks()
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
 		var all bool
@@ -30,6 +33,9 @@ func (r *Run) Work(ctx context.Context, images int) {
 	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
 	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
 	r.runRounds(ctx, images, signing, staying, moving)
+	if r.Plan.Referrers.Mode == plan.ReferrersSync {
+		r.syncReferrers(ctx, images)
+	}
 }
 
 // signs reports whether a step of t sets a tag that belongs to a digest: of a signature, or of a list of

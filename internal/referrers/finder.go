@@ -21,12 +21,13 @@ type Finder struct {
 	answers       map[asking]*answer
 	lists         map[ref.Repo]*listing
 	announcements map[ref.Repo]int
+	told          map[ref.Name]oci.Descriptor // digest tags
 }
 
 // New returns a Finder of what choice takes.
 func New(s *place.Session, choice plan.Referrers) *Finder {
 	return &Finder{session: s, choice: choice, answers: map[asking]*answer{}, lists: map[ref.Repo]*listing{},
-		announcements: map[ref.Repo]int{}}
+		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
 }
 
 // key identifies a referrer. A document under two digest tags is two of them.

@@ -17,16 +17,19 @@ const fewDocuments = 4
 
 // underTags returns what the digest tags of d point to.
 func (f *Finder) underTags(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
-	known, err := f.listing(ctx, from)
+	listed, err := f.listing(ctx, from)
 	if err != nil {
 		return nil, err
 	}
 	tags := oci.DigestTags(d.Digest)
 	found := make([]oci.Descriptor, len(tags))
 	err = place.Each(ctx, len(tags), place.IndexesOf(tags), func(ctx context.Context, i int) (err error) {
-		if known != nil {
-			there := false
-			if found[i], there = known[tags[i]]; !there || found[i].Digest != "" {
+		there := false
+		if found[i], there = f.known(from.Repo(), tags[i]); there {
+			return nil
+		}
+		if listed != nil {
+			if found[i], there = listed[tags[i]]; !there || found[i].Digest != "" {
 				return nil
 			}
 		}
@@ -97,6 +100,23 @@ func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string
 type listing struct {
 	mu      sync.Mutex
 	refused bool
+}
+
+// Knows says what a tag of a repository points to, so that nobody asks for it.
+func (f *Finder) Knows(repo ref.Repo, tag string, d oci.Descriptor) {
+	if belongs, fallback := oci.TaggedFor(tag); belongs == "" || fallback || d.Digest == "" {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told[repo.Tagged(tag)] = d
+}
+
+func (f *Finder) known(repo ref.Repo, tag string) (oci.Descriptor, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, known := f.told[repo.Tagged(tag)]
+	return d, known
 }
 
 // announce says that digest tags of n more documents of a repository will be asked for.
