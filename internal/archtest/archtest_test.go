@@ -101,6 +101,7 @@ var may = map[string]string{
 	"internal/testbed/beside":   "internal/testbed",
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",
+	"internal/testbed/tools":    "",
 
 	// The packages below job and server.
 	"cmd/internal/job/live":       "fault cmd/internal/store cmd/internal/wire",
