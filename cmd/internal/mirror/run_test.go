@@ -273,7 +273,7 @@ func TestAMirrorBringsWhatWasSignedLater(t *testing.T) {
 		if r, _ := y.run(rule, Write); r.Err() != nil {
 			t.Fatal(r.Err())
 		}
-		resp := y.dst.Direct(t, "HEAD", "/v2/mirror/app/manifests/"+signature.Digest(), http.Header{"Accept": oci.Accept}, nil, nil)
+		resp := y.dst.Direct(t, "HEAD", "/v2/mirror/team/app/manifests/"+signature.Digest(), http.Header{"Accept": oci.Accept}, nil, nil)
 		if arrived := resp.StatusCode == http.StatusOK; arrived != arrives {
 			t.Errorf("%q: arrived: %v\n%s", choice, arrived, y.dst.Story())
 		}
