@@ -3,7 +3,6 @@ package referrers
 import (
 	"context"
 	"iter"
-	"sync"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -93,12 +92,6 @@ func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string
 	})
 	known, _ := f.session.DigestTags(repo)
 	return known, nil
-}
-
-// listing is the listing of one repository, which one walk makes for all.
-type listing struct {
-	mu      sync.Mutex
-	refused bool
 }
 
 // Knows says what a tag of a repository points to, so that nobody asks for it.
