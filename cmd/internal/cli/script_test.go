@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -69,7 +70,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": command((*script).startRegistry),
 			"image":    command((*script).storeImage),
-			"attach":   command((*script).attach),
+			"artifact": command((*script).storeArtifact),
 			"stand":    command((*script).stand),
 			"dray":     command((*script).dray),
 			"exit":     command((*script).exit),
@@ -132,6 +133,8 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 			o.Auth = testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{entraToken: "user"}}
 		case "readonly":
 			o.Front = readOnly
+		case "unsigned":
+			o.Front = unsigned
 		case "throttled":
 			o.Front = throttled
 		case "tls":
@@ -158,6 +161,23 @@ func throttled(http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
+	})
+}
+
+// unsigned refuses documents that refer to others.
+func unsigned(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		raw, err := io.ReadAll(r.Body)
+		if err != nil || bytes.Contains(raw, []byte(`"subject"`)) {
+			testbed.Refuse(w, http.StatusBadRequest, "MANIFEST_INVALID", "a subject is not supported")
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -202,26 +222,18 @@ func (s *script) storeImage(ts *testscript.TestScript, args []string) {
 	s.name(ts, args[0], m.Digest())
 }
 
-// attach stores a document that refers to the document with the digest args[3]. If args[4] is given, it is one of
-// cosign's endings, and the document gets a digest tag in place of a subject.
-func (s *script) attach(ts *testscript.TestScript, args []string) {
-	r, repo, subject, tag := s.registries[args[1]], args[2], oci.Digest(args[3]), ""
-	raw, mediaType := manifestOf(s.tb, r, repo, string(subject))
-	about := oci.Descriptor{MediaType: mediaType, Digest: subject, Size: int64(len(raw))}
-	if len(args) > 4 {
-		tag, about = oci.FallbackTag(subject)+args[4], oci.Descriptor{}
-		s.name(ts, args[0]+"_tag", tag)
+// storeArtifact stores a document that refers to another: artifact NAME REGISTRY REPO DIGEST, or that has a
+// digest tag: artifact NAME REGISTRY REPO DIGEST .sig.
+func (s *script) storeArtifact(ts *testscript.TestScript, args []string) {
+	r := s.registries[args[1]]
+	if len(args) == 5 {
+		tag := strings.Replace(args[3], ":", "-", 1) + args[4]
+		s.name(ts, args[0], testbed.Artifact(s.tb, r, args[2], tag, v1.Descriptor{}).Digest())
+		return
 	}
-	m := testbed.Artifact(s.tb, r, repo, tag, about)
-	s.name(ts, args[0], m.Digest())
-}
-
-func manifestOf(tb testing.TB, r *testbed.Registry, repo, reference string) (raw []byte, mediaType string) {
-	tb.Helper()
-	var body bytes.Buffer
-	header := http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
-	resp := r.Direct(tb, http.MethodGet, "/v2/"+repo+"/manifests/"+reference, header, nil, &body)
-	return body.Bytes(), resp.Header.Get("Content-Type")
+	head := r.Direct(s.tb, http.MethodHead, "/v2/"+args[2]+"/manifests/"+args[3], testbed.EveryType(), nil, nil)
+	of := v1.Descriptor{MediaType: head.Header.Get("Content-Type"), Digest: oci.Digest(args[3]), Size: head.ContentLength}
+	s.name(ts, args[0], testbed.Artifact(s.tb, r, args[2], "", of).Digest())
 }
 
 var durations = regexp.MustCompile(`\b\d+\.\d s\b|\b\d+ ms\b|took=[0-9.]+s`)

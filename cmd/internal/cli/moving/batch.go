@@ -32,6 +32,7 @@ type batchFlags struct {
 	force     bool
 	skip      bool // the value of --skip-broken
 	dryRun    bool
+	referrers flag.Referrers
 	flag.Tags // only its --all-or-nothing is a flag of batch
 
 	renames plan.Renames // rewrites, parsed
@@ -73,6 +74,7 @@ func NewBatch(a *app.App) *cobra.Command {
 			"for a source without a target: make its target with `s/RE2/TEXT/`, after --strip; "+
 				"repeatable, applied one after the other")
 	})
+	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -107,6 +109,9 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	}
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
 	req.SkipBroken = f.skip
+	if req.Referrers, err = f.referrers.Read(cmd); err != nil {
+		return err
+	}
 	if f.force {
 		req.Overwrite = plan.Update
 	}
