@@ -26,6 +26,8 @@ CRANE      := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 REGCTL     := github.com/regclient/regclient/cmd/regctl@v0.11.7
 # renovate: module=github.com/regclient/regclient
 REGSYNC    := github.com/regclient/regclient/cmd/regsync@v0.11.7
+# renovate: module=github.com/sigstore/cosign/v2
+COSIGN     := github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
 PACKAGES   := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
 CLIENTS    := azure-cli nodejs
 TOOLS      := $(CURDIR)/.tools
@@ -136,8 +138,10 @@ judges: go-version ## build the linters for make check into .tools
 	GOBIN=$(TOOLS) $(GO) install $(ACTIONLINT)
 
 .PHONY: clients
-clients: ## install the real clients that the tests drive: az (whose libraries judge --query), node
+clients: go-version ## install the real clients that the tests drive: az (whose libraries judge --query), node, cosign
 	@demo/packages.sh $(CLIENTS)
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(COSIGN)
+	cd internal/testbed/hands && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(TOOLS)/hands .
 
 .PHONY: go-version
 go-version:

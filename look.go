@@ -84,6 +84,13 @@ func (d *Dray) SetAttributes(
 	return look.SetAttributes(ctx, d.base, d.names, look.Request(req), a, obs)
 }
 
+// Tree reads an image, its children, and everything that refers to one of them, such as signatures, with what
+// refers to that in turn and with cosign's digest tags. It is what a copy brings by default. The error is
+// [fault.TooLarge] for more than 10,000 referrers.
+func (d *Dray) Tree(ctx context.Context, req LookRequest, obs event.Observer) (Tree, error) {
+	return look.Tree(ctx, d.base, d.names, look.Request(req), obs)
+}
+
 // Referrers returns the manifests that refer to an image, such as signatures.
 func (d *Dray) Referrers(ctx context.Context, req LookRequest, obs event.Observer) ([]oci.Descriptor, error) {
 	return look.Referrers(ctx, d.base, d.names, look.Request(req), obs)

@@ -114,7 +114,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 			if err := ctx.Err(); err != nil {
 				return r, err
 			}
-			if t.Wide && !w.Wide || b.enough(samples[t.Name]) {
+			if w.Signed && !t.Refers || t.Wide && !w.Wide || b.enough(samples[t.Name]) {
 				continue
 			}
 			s, err := b.once(ctx, t, c)
@@ -147,7 +147,7 @@ func (b *bench) enough(samples []sample) bool {
 
 func setBulk(h http.Handler, w workload) {
 	if s, ok := h.(*store); ok {
-		s.bulk = w.Bulk
+		s.bulk, s.refers = w.Bulk, w.Signed
 	}
 }
 
@@ -245,7 +245,7 @@ func (c content) wanted() []image {
 }
 
 func (c content) job(dir string, hosts ...string) job {
-	j := job{Verb: c.Verb, Hosts: hosts, Dir: dir, Bulk: c.Bulk, TLS: [2]tlsMode{c.SrcLink.TLS, c.DstLink.TLS}}
+	j := job{Verb: c.Verb, Hosts: hosts, Dir: dir, Bulk: c.Bulk, Signed: c.Signed, TLS: [2]tlsMode{c.SrcLink.TLS, c.DstLink.TLS}}
 	if c.OneHost {
 		j.TLS[0] = c.DstLink.TLS
 	}

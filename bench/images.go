@@ -20,6 +20,8 @@ const (
 	kindIndex    = "application/vnd.oci.image.index.v1+json"
 	kindConfig   = "application/vnd.oci.image.config.v1+json"
 	kindLayer    = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+	kindSignature = "application/vnd.example.signature"
 )
 
 type descriptor struct {
@@ -27,6 +29,8 @@ type descriptor struct {
 	Digest    string    `json:"digest"`
 	Size      int64     `json:"size"`
 	Platform  *platform `json:"platform,omitempty"`
+
+	ArtifactType string `json:"artifactType,omitempty"`
 }
 
 type platform struct {
@@ -41,6 +45,9 @@ type manifest struct {
 	Config    *descriptor  `json:"config,omitempty"`
 	Layers    []descriptor `json:"layers,omitempty"`
 	Manifests []descriptor `json:"manifests,omitempty"`
+
+	ArtifactType string      `json:"artifactType,omitempty"`
+	Subject      *descriptor `json:"subject,omitempty"`
 }
 
 func (m manifest) blobs() []descriptor {
@@ -143,6 +150,27 @@ func index(repo, tag string, platforms, n int, layer int64) image {
 	raw, _ := json.Marshal(out)
 	m.add(kindIndex, raw)
 	return m
+}
+
+// signed adds a signature to each image. It is before the image in Docs, because the last document is the root.
+func signed(images []image) []image {
+	for i := range images {
+		m := &images[i]
+		root := m.Docs[len(m.Docs)-1]
+		m.Docs = m.Docs[:len(m.Docs)-1]
+		empty := m.add("application/vnd.oci.empty.v1+json", []byte("{}"))
+		raw, _ := json.Marshal(manifest{
+			Version:      2,
+			MediaType:    kindManifest,
+			ArtifactType: kindSignature,
+			Config:       &empty,
+			Layers:       []descriptor{m.add(kindSignature, fmt.Appendf(nil, "signature of %s", digestOf(root.raw)))},
+			Subject:      &descriptor{MediaType: root.kind, Digest: digestOf(root.raw), Size: int64(len(root.raw))},
+		})
+		m.add(kindManifest, raw)
+		m.Docs = append(m.Docs, root)
+	}
+	return images
 }
 
 // family returns n tags of ten layers each. All tags share nine of the layers.

@@ -30,15 +30,17 @@ const (
 )
 
 // store is a registry in memory. It has the part of the distribution API that the tools use and, if
-// bulk is set, ACR's list of tags. An interrupted upload keeps what arrived.
+// bulk is set, ACR's list of tags, and if refers is set, the referrers API. An interrupted upload keeps what arrived.
 type store struct {
 	keeping keeping
 	bulk    bool
+	refers  bool // it has the referrers API
 
 	mu       sync.Mutex
 	blobs    map[string]blob // by repository@digest
 	docs     map[string]doc  // by repository@digest
 	tags     map[string]map[string]string
+	about    map[string][]descriptor // what refers to a document, by repository@digest
 	sessions map[string]*session
 }
 
@@ -66,6 +68,7 @@ func newStore(k keeping) *store {
 		blobs:    map[string]blob{},
 		docs:     map[string]doc{},
 		tags:     map[string]map[string]string{},
+		about:    map[string][]descriptor{},
 		sessions: map[string]*session{},
 	}
 }
@@ -118,6 +121,8 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.blob(w, r, e)
 	case e.kind == "upload":
 		s.upload(w, r, e)
+	case e.kind == "referrers" && s.refers:
+		s.referrers(w, e)
 	default:
 		refuse(w, http.StatusNotFound, "UNSUPPORTED")
 	}
@@ -247,9 +252,31 @@ func (s *store) putManifest(w http.ResponseWriter, r *http.Request, e endpoint) 
 	if !strings.Contains(e.ref, ":") {
 		s.tags[e.repo][e.ref] = digest
 	}
+	if parts.Subject != nil && s.refers {
+		s.refer(e.repo, parts, digest, int64(len(raw)))
+		w.Header().Set("OCI-Subject", parts.Subject.Digest)
+	}
 	w.Header().Set("Docker-Content-Digest", digest)
 	w.Header().Set("Location", "/v2/"+e.repo+"/manifests/"+digest)
 	w.WriteHeader(http.StatusCreated)
+}
+
+// refer lists a document below its subject. The caller holds s.mu.
+func (s *store) refer(repo string, m manifest, digest string, size int64) {
+	subject := repo + "@" + m.Subject.Digest
+	listed := func(d descriptor) bool { return d.Digest == digest }
+	if !slices.ContainsFunc(s.about[subject], listed) {
+		s.about[subject] = append(s.about[subject],
+			descriptor{MediaType: m.MediaType, Digest: digest, Size: size, ArtifactType: m.ArtifactType})
+	}
+}
+
+func (s *store) referrers(w http.ResponseWriter, e endpoint) {
+	s.mu.Lock()
+	all := append([]descriptor{}, s.about[e.repo+"@"+e.ref]...)
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", kindIndex)
+	_ = json.NewEncoder(w).Encode(map[string]any{"schemaVersion": 2, "mediaType": kindIndex, "manifests": all})
 }
 
 func (s *store) blob(w http.ResponseWriter, r *http.Request, e endpoint) {

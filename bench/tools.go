@@ -30,7 +30,9 @@ type job struct {
 	Hosts []string // the host of the source, then those of the targets
 	TLS   [2]tlsMode
 	Bulk  bool // the registries list digests as Azure's do
-	Dir   string
+	// Signed says that what refers to the images is copied, too.
+	Signed bool
+	Dir    string
 }
 
 func (j job) src(i int) string { return j.Hosts[0] + "/" + j.From[i] }
@@ -50,6 +52,7 @@ type tool struct {
 	Name     string
 	Peer     string // the program: dray, crane, regctl, skopeo
 	Wide     bool   // uses the best flags for parallel work; left out if a workload has no parallel work
+	Refers   bool   // copies what refers to an image; others are left out if a workload has it
 	Path     string
 	Version  string
 	Commands func(t tool, j job) (order, error)
@@ -65,11 +68,11 @@ func find(dray, dir string, only []string) (tools []tool, missing []string) {
 		return p
 	}
 	all := []tool{
-		{Name: "dray", Peer: "dray", Path: dray, Commands: drayCommands},
+		{Name: "dray", Peer: "dray", Refers: true, Path: dray, Commands: drayCommands},
 		{Name: "crane", Peer: "crane", Path: look("crane"), Commands: craneCommands},
 		{Name: "crane -j32", Peer: "crane", Wide: true, Path: look("crane"), Commands: craneCommands},
-		{Name: "regctl", Peer: "regctl", Path: look("regctl"), Commands: regclientCommands},
-		{Name: "regctl 32", Peer: "regctl", Wide: true, Path: look("regctl"), Commands: regclientCommands},
+		{Name: "regctl", Peer: "regctl", Refers: true, Path: look("regctl"), Commands: regclientCommands},
+		{Name: "regctl 32", Peer: "regctl", Refers: true, Wide: true, Path: look("regctl"), Commands: regclientCommands},
 		{Name: "skopeo", Peer: "skopeo", Path: look("skopeo"), Commands: skopeoCommands},
 	}
 	for _, t := range all {
@@ -144,10 +147,15 @@ func drayCommands(t tool, j job) (order, error) {
 	if j.TLS != [2]tlsMode{} {
 		flags = append(flags, "--insecure")
 	}
+	text := ""
 	if j.Bulk {
+		text = fmt.Sprintf("registries:\n  src: {host: %q, kind: acr}\n  dst: {host: %q, kind: acr}\n", j.Hosts[0], j.Hosts[1])
+	}
+	if j.Signed {
+		text += "referrers: sync\n"
+	}
+	if text != "" {
 		file := filepath.Join(j.Dir, "dray.yaml")
-		text := fmt.Sprintf("registries:\n  src: {host: %q, kind: acr}\n  dst: {host: %q, kind: acr}\n",
-			j.Hosts[0], j.Hosts[1])
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return o, err
 		}
@@ -243,10 +251,13 @@ func regclientCommands(t tool, j job) (order, error) {
 		Source string `json:"source"`
 		Target string `json:"target"`
 		Type   string `json:"type"`
+
+		Referrers  bool `json:"referrers,omitempty"`
+		DigestTags bool `json:"digestTags,omitempty"`
 	}
 	var entries []entry
 	for i := range j.From {
-		entries = append(entries, entry{j.src(i), j.dst(i), "repository"})
+		entries = append(entries, entry{j.src(i), j.dst(i), "repository", j.Signed, j.Signed})
 	}
 	defaults := map[string]any{"skipDockerConfig": true}
 	if t.Wide {

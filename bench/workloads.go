@@ -34,6 +34,7 @@ type workload struct {
 	OneHost          bool // source and target are one registry, which has Images
 	Wide             bool // there is parallel work, so peers also run with their best flags
 	Bulk             bool // both registries list digests as Azure's do
+	Signed           bool // what refers to the images is copied, too; both registries list it
 	Bearer           bool // both registries require tokens, which everybody gets
 	Ends             int  // number of targets; 0 means one
 }
@@ -46,6 +47,7 @@ func twenty(z sizes) []image     { return []image{single(repo, "v1", 3, 20, z.La
 func platforms(sizes) []image    { return []image{index(repo, "v1", 4, 8, 4<<20)} }
 func tags(z sizes) []image       { return family(repo, z.Tags, 128<<10) }
 func many(z sizes) []image       { return family(repo, z.Many, 1<<10) }
+func manySigned(z sizes) []image { return signed(many(z)) }
 func oneFar(z sizes) []image     { return []image{single(repo, "v1", 4, 1, z.Far)} }
 func fourBroken(z sizes) []image { return []image{single(repo, "v1", 5, 4, z.Broken)} }
 func twentyTags(sizes) []image   { return family(repo, 20, 64<<10) }
@@ -111,6 +113,11 @@ func workloads() []workload {
 		{Name: "W6b", What: "many tags in sync, both far, registries that list digests",
 			Dst: "hash", SrcLink: far, DstLink: far,
 			Verb: copyTags, Images: many, Held: all, Wide: true, Bulk: true, Bound: trips(3)},
+		{Name: "W6s", What: "many signed tags in sync, loopback, asking for each what refers to it",
+			Dst: "hash", Verb: copyTags, Images: manySigned, Held: all, Wide: true, Signed: true},
+		{Name: "W6sw", What: "the same, both far",
+			Dst: "hash", SrcLink: far, DstLink: far,
+			Verb: copyTags, Images: manySigned, Held: all, Wide: true, Signed: true, Bound: asked},
 		{Name: "W7r", What: "re-tag, loopback",
 			Dst: "mem", Verb: retag, Images: tenLayers, OneHost: true, To: stable},
 		{Name: "W7rw", What: "re-tag, far",
@@ -199,6 +206,12 @@ func ranged(_ workload, m machine, images []image) (time.Duration, string) {
 func heads(_ workload, _ machine, images []image) (time.Duration, string) {
 	waves := (len(images) + 63) / 64
 	return time.Duration(3+waves) * far.RTT, fmt.Sprintf("TCP, TLS, a list and %d wave(s) of 64 HEADs", waves)
+}
+
+// asked is the bound heads, and one more request for each tag.
+func asked(_ workload, _ machine, images []image) (time.Duration, string) {
+	waves := 2 * ((len(images) + 63) / 64)
+	return time.Duration(3+waves) * far.RTT, fmt.Sprintf("TCP, TLS, a list and %d wave(s) of 64 requests", waves)
 }
 
 func over(n, rate int64) time.Duration {

@@ -45,6 +45,31 @@ type Variant struct {
 	Platforms []Variant `json:"platforms,omitempty"`
 }
 
+// Tree is an image with everything that belongs to it: its children, what refers to one of them, and what
+// refers to that.
+type Tree struct {
+	Name  ref.Name `json:"name"`
+	Total int64    `json:"totalSize"` // bytes of all distinct content, including manifests and indexes
+	Count int      `json:"count"`     // of the referrers
+	Node
+}
+
+// Node is one document of a [Tree].
+type Node struct {
+	Digest       oci.Digest        `json:"digest"`
+	MediaType    string            `json:"mediaType"`
+	ArtifactType string            `json:"artifactType,omitempty"` // of an artifact; otherwise the media type of its config
+	Platform     string            `json:"platform,omitempty"`     // as the index says
+	Tag          string            `json:"tag,omitempty"`          // the digest tag under which the document was found
+	Size         int64             `json:"size"`                   // bytes of the document itself
+	Content      int64             `json:"contentSize"`            // bytes of the document, its config and its layers
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	Missing      bool              `json:"missing,omitempty"`   // it is listed, and the repository does not have it
+	Repeated     bool              `json:"repeated,omitempty"`  // what is below it is shown at its first place
+	Children     []Node            `json:"children,omitempty"`  // of an index, in its order
+	Referrers    []Node            `json:"referrers,omitempty"` // what refers to the document
+}
+
 // Entry is one line of a listing: a repository, or a tag with its digest.
 type Entry struct {
 	Repository ref.Repo   `json:"-"`

@@ -142,6 +142,11 @@ func (t *tree) size(root oci.Digest, what counted) (sum int64) {
 	return sum
 }
 
+// isImageConfig reports whether a media type is that of the configuration of a container image.
+func isImageConfig(mediaType string) bool {
+	return mediaType == v1.MediaTypeImageConfig || mediaType == "application/vnd.docker.container.image.v1+json"
+}
+
 // variant describes one manifest. The platform and the creation time come from the configuration,
 // if it is that of a container image.
 func variant(ctx context.Context, at place.Repository, doc oci.Document) (report.Variant, error) {
@@ -153,9 +158,7 @@ func variant(ctx context.Context, at place.Repository, doc oci.Document) (report
 	v.Config = doc.Config.Digest
 	isConfig := func(b oci.Descriptor) bool { return b.Digest == doc.Config.Digest }
 	v.Layers = append(slices.DeleteFunc(slices.Clone(doc.Blobs), isConfig), doc.Foreign...)
-	switch doc.Config.MediaType {
-	case v1.MediaTypeImageConfig, "application/vnd.docker.container.image.v1+json":
-	default:
+	if !isImageConfig(doc.Config.MediaType) {
 		return v, nil
 	}
 	raw, err := place.ReadSmall(ctx, at, *doc.Config)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
 )
 
 func TestAnImportIsAnOperationThatEndsAsItsJobDoes(t *testing.T) {
@@ -63,6 +65,27 @@ func TestAShortImportIsDoneWhenThePOSTReturns(t *testing.T) {
 	if r = b.send(b.token, "POST", registry+"production/importImage"+version, body); r.StatusCode != http.StatusOK || b.digest("app:v1") != b.sourceDigest("v2") {
 		t.Fatal(r.StatusCode, r.raw)
 	}
+}
+
+// az has no word for referrers, and its users expect the signatures.
+func TestWhatRefersToAnImageIsImportedWithIt(t *testing.T) {
+	b := start(t, options{hold: time.Minute})
+	signature := testbed.Artifact(t, b.source, "library/app", "", b.sourceImage("v1"))
+	r := b.send(b.token, "POST", registry+"production/importImage"+version, b.from("library/app:v1", "app:v1"))
+	if r.StatusCode != http.StatusOK || b.digest("app:v1") != b.sourceDigest("v1") {
+		t.Fatal(r.StatusCode, r.raw)
+	}
+	if resp := b.target.Direct(t, "HEAD", "/v2/app/manifests/"+signature.Digest(), accepts(), nil, nil); resp.StatusCode != http.StatusOK {
+		t.Errorf("the signature: %d", resp.StatusCode)
+	}
+}
+
+// sourceImage returns the descriptor of a tag of the source.
+func (b *bench) sourceImage(tag string) oci.Descriptor {
+	b.t.Helper()
+	resp := b.source.Direct(b.t, "HEAD", "/v2/library/app/manifests/"+tag, accepts(), nil, nil)
+	return oci.Descriptor{MediaType: resp.Header.Get("Content-Type"),
+		Digest: oci.Digest(resp.Header.Get("Docker-Content-Digest")), Size: resp.ContentLength}
 }
 
 func TestEveryFormOfASourceIsUnderstood(t *testing.T) {

@@ -152,6 +152,7 @@ func headings() []heading {
 		{"Reading", []maker{
 			{"ls", looking.NewList},
 			{"inspect", looking.NewInspect},
+			{"referrers", looking.NewReferrers},
 			{"digest", looking.NewDigest},
 			{"manifest", newManifestAndRemovals},
 			{"repository", newRepositoryAndRemovals},

@@ -267,7 +267,7 @@ func TestTheFlagsAboutRegistriesReachEachCommandThatHasThem(t *testing.T) {
 		"manifest delete": one + " --yes", "manifest list": "localhost:1/a", "manifest list-referrers": one, "manifest show-metadata": one,
 		"manifest update-metadata": one, "repository show": "-n localhost:1 -t a:v1",
 		"repository update": "-n localhost:1 --repository a",
-		"plan copy":         two, "plan cost": made, "plan import": "--source " + one + " --name localhost:2", "plan transfer": "localhost:1 localhost:2",
+		"plan copy":         two, "referrers": one, "plan cost": made, "plan import": "--source " + one + " --name localhost:2", "plan transfer": "localhost:1 localhost:2",
 		"repository delete": "-n localhost:1 -t a:v1 --yes", "repository list": "-n localhost:1", "repository show-manifests": "-n localhost:1 --repository a",
 		"repository show-tags": "-n localhost:1 --repository a", "repository untag": "-n localhost:1 -t a:v1", "rm": "--yes " + one, "tag": one + " v2",
 		"transfer": "localhost:1 localhost:2", "verify": "localhost:1 localhost:2",

@@ -138,7 +138,7 @@ func TestFlagsOfRegistriesAreOnlyWithCommandsOnWhichTheyHaveAnEffect(t *testing.
 		"plan import": plans, "plan copy": plans, "plan transfer": plans, "plan cost": asks(both...),
 		"mirror": asks("concurrency", "bandwidth"), "check": asks(both...),
 		"tag": asks("dst-creds"), "rm": asks("dst-creds"), "repository untag": asks("dst-creds"), "repository delete": asks("dst-creds"),
-		"ls": asks("src-creds"), "inspect": asks("src-creds"), "digest": asks("src-creds"),
+		"ls": asks("src-creds"), "referrers": asks("src-creds"), "inspect": asks("src-creds"), "digest": asks("src-creds"),
 		"manifest": asks("src-creds"), "manifest show": asks("src-creds"), "manifest list-metadata": asks("src-creds"),
 		"repository list": asks("src-creds"), "repository show-tags": asks("src-creds"), "repository show-manifests": asks("src-creds"),
 		"repository show": asks("src-creds"), "repository update": asks("dst-creds"), "manifest delete": asks("dst-creds"),

@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -256,5 +257,25 @@ func TestTheStateKeepsTheLastRunAndTheLastGoodOne(t *testing.T) {
 	}
 	if _, ok := s.Read("x"); ok {
 		t.Error("an incomplete file was read")
+	}
+}
+
+// With the next run, a mirror brings what was signed after an image was copied.
+func TestAMirrorBringsWhatWasSignedLater(t *testing.T) {
+	for choice, arrives := range map[string]bool{"": true, "\nreferrers: sync": true, "\nreferrers: true": false, "\nreferrers: false": false} {
+		y := newYard(t, nil)
+		img := testbed.Random(t, y.src, "team/app", "v1", testbed.RandomOptions{})
+		rule := y.rule("name: x\nsource: src/team/\ntarget: dst/mirror/\nevery: 6h\ninclude-tags: v*" + choice)
+		if r, _ := y.run(rule, Write); r.Err() != nil {
+			t.Fatal(r.Err())
+		}
+		signature := testbed.Artifact(t, y.src, "team/app", "", img.Root)
+		if r, _ := y.run(rule, Write); r.Err() != nil {
+			t.Fatal(r.Err())
+		}
+		resp := y.dst.Direct(t, "HEAD", "/v2/mirror/team/app/manifests/"+signature.Digest(), http.Header{"Accept": oci.Accept}, nil, nil)
+		if arrived := resp.StatusCode == http.StatusOK; arrived != arrives {
+			t.Errorf("%q: arrived: %v\n%s", choice, arrived, y.dst.Story())
+		}
 	}
 }

@@ -3,6 +3,7 @@
 //
 //	ls.go           dray ls
 //	inspect.go      dray inspect
+//	tree.go         dray referrers
 //	manifest.go     dray digest, dray manifest, and show and list-metadata of az acr manifest
 //	referrers.go    list and list-referrers of az acr manifest
 //	repository.go   dray repository: the lists of az acr repository

@@ -1,0 +1,168 @@
+package look
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/report"
+)
+
+// Tree reads an image, its children, and everything that refers to one of them.
+func Tree(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+) (report.Tree, error) {
+	name, at, s, err := open(b, names, req, obs)
+	if err != nil {
+		return report.Tree{}, err
+	}
+	defer s.Release()
+	root, err := at.Resolve(ctx, survey.Reference(name))
+	if err != nil {
+		return report.Tree{}, survey.Nearest(ctx, s, name, err)
+	}
+	// A loop does not end the walk, but a choice would: all of it travels, and all of it is shown.
+	levels, err := referrers.New(s, plan.Referrers{}).Of(ctx, at, root)
+	if err != nil {
+		return report.Tree{}, err
+	}
+	f := &family{session: s, at: at, docs: map[oci.Digest]oci.Document{}, about: map[oci.Digest][]plan.Referrer{}}
+	members := []oci.Descriptor{root}
+	for _, level := range levels {
+		for _, r := range level {
+			f.about[r.Subject] = append(f.about[r.Subject], r)
+			members = append(members, r.Descriptor())
+		}
+	}
+	if err := f.read(ctx, members); err != nil {
+		return report.Tree{}, err
+	}
+	tree := report.Tree{Name: name, Node: f.node(root, map[oci.Digest]bool{})}
+	f.count(&tree)
+	return tree, nil
+}
+
+// family is an image with everything that belongs to it.
+type family struct {
+	session *place.Session
+	at      place.Repository
+	about   map[oci.Digest][]plan.Referrer // what refers to a document
+
+	mu   sync.Mutex
+	docs map[oci.Digest]oci.Document // a document that the repository lacks has no Digest
+	held int                         // bytes in docs
+}
+
+// read reads the documents of level, and of all levels below.
+func (f *family) read(ctx context.Context, level []oci.Descriptor) error {
+	for len(level) > 0 {
+		var ask, next []oci.Descriptor
+		for _, d := range level {
+			if _, known := f.docs[d.Digest]; !known {
+				f.docs[d.Digest] = oci.Document{}
+				ask = append(ask, d)
+			}
+		}
+		err := place.Each(ctx, place.Lookups, ask, func(ctx context.Context, d oci.Descriptor) error {
+			doc, err := f.session.Documents.Read(ctx, f.at, d.Digest)
+			if fault.Is(err, fault.NotFound) {
+				return nil
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.held += len(doc.Raw); f.held > maxHeld {
+				return &fault.Fault{Kind: fault.TooLarge, Op: "show the tree of", Name: f.at.Repo().At(string(d.Digest)).String(),
+					Err: fmt.Errorf("it has more than %d MiB of manifests", maxHeld>>20)}
+			}
+			f.docs[d.Digest] = doc
+			next = append(next, doc.Documents...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		level = next
+	}
+	return nil
+}
+
+// node returns the tree below d. shown holds the documents that were shown before: what is below them is
+// not repeated, because documents may refer to each other in a loop.
+func (f *family) node(d oci.Descriptor, shown map[oci.Digest]bool) report.Node {
+	doc := f.docs[d.Digest]
+	n := report.Node{
+		Digest: d.Digest, MediaType: d.MediaType, Size: d.Size,
+		Platform: oci.PlatformString(d.Platform), Missing: doc.Digest == "", Repeated: shown[d.Digest],
+	}
+	if n.Missing {
+		n.ArtifactType, n.Annotations = d.ArtifactType, d.Annotations
+		return n
+	}
+	says := doc.AsReferrer()
+	n.MediaType, n.Size, n.ArtifactType = says.MediaType, says.Size, says.ArtifactType
+	if isImageConfig(n.ArtifactType) {
+		n.ArtifactType = "" // it is an image
+	}
+	n.Annotations = maps.Clone(says.Annotations)
+	n.Content = n.Size
+	for _, b := range doc.Blobs {
+		n.Content += b.Size
+	}
+	if n.Repeated {
+		return n
+	}
+	shown[d.Digest] = true
+	for _, child := range doc.Documents {
+		below := f.node(child, shown)
+		if below.Annotations == nil {
+			below.Annotations = map[string]string{}
+		}
+		maps.Copy(below.Annotations, child.Annotations) // those of a list of referrers repeat the document's own
+		n.Children = append(n.Children, below)
+	}
+	for _, r := range f.about[d.Digest] {
+		below := f.node(r.Descriptor(), shown)
+		if below.Tag = r.Tag; below.ArtifactType == "" {
+			below.ArtifactType = firstLayer(f.docs[r.Digest])
+		}
+		n.Referrers = append(n.Referrers, below)
+	}
+	return n
+}
+
+// firstLayer returns the media type of the first layer. cosign stores a signature as an image with layers of
+// a type of its own.
+func firstLayer(doc oci.Document) string {
+	for _, b := range doc.Blobs {
+		if doc.Config == nil || b.Digest != doc.Config.Digest {
+			return b.MediaType
+		}
+	}
+	return ""
+}
+
+// count adds up what the tree has.
+func (f *family) count(t *report.Tree) {
+	blobs := map[oci.Digest]bool{}
+	for _, doc := range f.docs {
+		t.Total += doc.Size
+		for _, b := range doc.Blobs {
+			if !blobs[b.Digest] {
+				blobs[b.Digest] = true
+				t.Total += b.Size
+			}
+		}
+	}
+	for _, all := range f.about {
+		t.Count += len(all)
+	}
+}
