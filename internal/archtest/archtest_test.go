@@ -53,10 +53,11 @@ var may = map[string]string{
 
 	"internal/archive":  "fault",
 	"internal/layout":   "event fault oci ref",
+	"internal/ends":     "fault internal/archive internal/layout oci ref",
 	"internal/registry": "fault oci ref",
 
 	"internal/name":    "event fault plan ref",
-	"internal/place":   "credential event fault internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
+	"internal/place":   "credential event fault internal/ends internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
 	"internal/python":  "",
 	"internal/idle":    "internal/name oci plan ref",
 	"internal/survey":  "event fault internal/idle internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
@@ -65,7 +66,7 @@ var may = map[string]string{
 	"internal/migrate": "credential event fault internal/apply internal/idle internal/layout internal/name internal/place internal/prove internal/remote internal/survey oci plan ref report",
 	"internal/probe":   "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
 	"internal/look":    "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
-	".":                "credential event fault internal/apply internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",
+	".":                "credential event fault internal/apply internal/ends internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",
 
 	"cmd/internal/config":        "credential fault cmd/internal/schedule plan ref",
 	"cmd/internal/schedule":      "fault",

@@ -47,7 +47,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Reading from a registry", "internal/remote/read internal/remote/list internal/transfer/fetch"},
 	{"Writing to a registry", "internal/remote/push internal/remote/feed"},
 	{"Images and their content", "oci internal/transfer"},
-	{"Directories and files", "internal/layout internal/archive internal/ledger"},
+	{"Directories and files", "internal/layout internal/ends internal/archive internal/ledger"},
 	{"What is copied, tagged, replaced and removed", "internal/survey internal/apply internal/prove internal/migrate internal/place internal/look event report"},
 	{"dray check", "internal/probe"},
 	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb"},

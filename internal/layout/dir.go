@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -59,3 +60,17 @@ func (d *Dir) Close() error {
 
 // Repo returns the repository that was opened.
 func (d *Dir) Repo() ref.Repo { return d.repo }
+
+// Files are the files of a layout that is not a directory, by their names in a layout, such as
+// "index.json". They do not change.
+type Files interface {
+	// Open opens a file. The error is fs.ErrNotExist if there is none.
+	Open(name string) (File, error)
+}
+
+// File is a file to read.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}

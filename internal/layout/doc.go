@@ -16,7 +16,6 @@
 //	write.go           puts blobs and documents
 //	read.go            reads blobs and documents
 //	index.go           parses and changes index.json
-//	over.go            files that are not in a directory
 //	files.go           files in the directory: one writer at a time, whole files only
 //	fault.go           converts errors of the file system
 //	dir.go             Dir

@@ -84,6 +84,44 @@ func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
+// open opens a file for reading.
+func (d *Dir) open(name string) (File, error) {
+	if d.root == nil {
+		return d.over.Open(name)
+	}
+	f, err := d.openRegular(name, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) && d.over != nil {
+		return d.over.Open(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return onDisk{f, info.Size()}, nil
+}
+
+// onDisk is a file in the directory of a layout.
+type onDisk struct {
+	*os.File
+	size int64
+}
+
+func (f onDisk) Size() int64 { return f.size }
+
+// sizeOver returns the size of a file of over.
+func (d *Dir) sizeOver(name string) (int64, error) {
+	f, err := d.over.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Size(), nil
+}
+
 // readJSON reads a file of JSON, without the byte order mark that some tools write before it.
 func (d *Dir) readJSON(name string, limit int64) ([]byte, error) {
 	raw, err := d.readFile(name, limit)

@@ -31,6 +31,19 @@ func Open(repo ref.Repo, mode Mode) (*Dir, error) {
 	return d, nil
 }
 
+// Over opens a repository of the layout whose files are in over, for reading.
+func Over(repo ref.Repo, over Files) (*Dir, error) {
+	d := &Dir{repo: repo, mode: Read, over: over, turn: make(chan struct{}, 1)}
+	return d, d.check()
+}
+
+// Stage opens a repository for writing, of the layout in the directory dir over the files of over,
+// which may be nil: what dir lacks is read from over, and what is written goes into dir.
+func Stage(repo ref.Repo, dir string, over Files) (*Dir, error) {
+	d := &Dir{repo: repo, mode: Write, over: over, turn: make(chan struct{}, 1)}
+	return d, d.openIn(dir)
+}
+
 // openIn opens the directory of d.
 func (d *Dir) openIn(path string) error {
 	whole, err := filepath.Abs(path)
