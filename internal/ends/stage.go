@@ -33,8 +33,9 @@ type stage struct {
 	output  io.Writer // the standard output, or nil
 	path    string    // the file or directory to make, with links resolved; "" for the standard output
 	part    string
-	lock    *flock.Flock // nil for the standard output
-	over    layout.Files // what the end holds; nil if it does not exist
+	lock    *flock.Flock   // nil for the standard output
+	over    layout.Files   // what the end holds; nil if it does not exist
+	layouts layout.Layouts // the repositories that are open in the layout of the stage
 	before  map[oci.Digest]bool
 }
 

@@ -44,7 +44,7 @@ func (w *Writing) Open(ctx context.Context, repo ref.Repo) (Target, error) {
 		}
 		w.open[end] = g
 	}
-	dir, err := layout.Stage(repo, g.layoutDir(), g.over)
+	dir, err := g.layouts.Stage(repo, g.layoutDir(), g.over)
 	return Target{dir}, err
 }
 

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -23,36 +24,60 @@ import (
 // Write, an absent or empty directory becomes an empty layout. Write also removes temporary files
 // that a writer left more than a day ago. A directory that holds anything else is a Conflict and
 // stays unchanged.
-func Open(repo ref.Repo, mode Mode) (*Dir, error) {
-	d := &Dir{repo: repo, mode: mode, turn: make(chan struct{}, 1)}
-	if err := d.openIn(repo.Dir); err != nil {
-		return nil, err
-	}
-	return d, nil
+func Open(repo ref.Repo, mode Mode) (*Dir, error) { return new(Layouts).Open(repo, mode) }
+
+// Open is like the function Open. It shares the directory with the other repositories that are open.
+func (l *Layouts) Open(repo ref.Repo, mode Mode) (*Dir, error) {
+	return l.share(repo, repo.Dir, nil, mode)
+}
+
+// Stage opens a repository for writing, of the layout in the directory dir over the files of over, which may be nil:
+// what dir lacks is read from over, and what is written goes into dir.
+func (l *Layouts) Stage(repo ref.Repo, dir string, over Files) (*Dir, error) {
+	return l.share(repo, dir, over, Write)
 }
 
 // Over opens a repository of the layout whose files are in over, for reading.
 func Over(repo ref.Repo, over Files) (*Dir, error) {
-	d := &Dir{repo: repo, mode: Read, over: over, turn: make(chan struct{}, 1)}
+	d := &Dir{repo: repo, disk: new(Layouts).disk("", over, Read)}
 	return d, d.check()
 }
 
-// Stage opens a repository for writing, of the layout in the directory dir over the files of over,
-// which may be nil: what dir lacks is read from over, and what is written goes into dir.
-func Stage(repo ref.Repo, dir string, over Files) (*Dir, error) {
-	d := &Dir{repo: repo, mode: Write, over: over, turn: make(chan struct{}, 1)}
-	return d, d.openIn(dir)
+func (l *Layouts) share(repo ref.Repo, path string, over Files, mode Mode) (*Dir, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if on := l.open[opened{path, mode}]; on != nil {
+		on.users++
+		return &Dir{repo: repo, disk: on}, nil
+	}
+	d := &Dir{repo: repo, disk: l.disk(path, over, mode)}
+	if err := d.open(); err != nil {
+		return nil, err
+	}
+	if l.open == nil {
+		l.open = map[opened]*disk{}
+	}
+	l.open[opened{path, mode}] = d.disk
+	return d, nil
 }
 
-// openIn opens the directory of d.
-func (d *Dir) openIn(path string) error {
-	whole, err := filepath.Abs(path)
+// disk returns a disk that one Dir uses.
+func (l *Layouts) disk(path string, over Files, mode Mode) *disk {
+	return &disk{
+		path: path, over: over, mode: mode,
+		turn: make(chan struct{}, 1), known: map[oci.Digest]*linked{}, among: l, users: 1,
+	}
+}
+
+// open opens the directory and checks that it is a layout. With Write it makes one.
+func (d *Dir) open() error {
+	whole, err := filepath.Abs(d.path)
 	if err != nil {
-		return d.failed("open layout", d.repo.String(), err)
+		return d.failed("open layout", d.whole(), err)
 	}
 	if d.mode == Write {
 		if err := os.MkdirAll(whole, 0o755); err != nil { //nolint:gosec // other users read layouts, too
-			return d.failed("make layout", d.repo.String(), err)
+			return d.failed("make layout", d.whole(), err)
 		}
 	}
 	d.root, err = os.OpenRoot(whole)
@@ -61,12 +86,12 @@ func (d *Dir) openIn(path string) error {
 		return &fault.Fault{
 			Kind: fault.NotFound,
 			Op:   "open layout",
-			Name: d.repo.String(),
+			Name: d.whole(),
 			Err:  errors.New("there is no such directory"),
 			Hint: "check the path, which is " + whole,
 		}
 	case err != nil:
-		return d.failed("open layout", d.repo.String(), err)
+		return d.failed("open layout", d.whole(), err)
 	}
 	if d.mode == Write {
 		err = d.prepare()
@@ -88,13 +113,13 @@ func (d *Dir) check() error {
 		return &fault.Fault{
 			Kind: fault.NotFound,
 			Op:   "open layout",
-			Name: d.repo.String(),
+			Name: d.whole(),
 			Err:  errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile),
 			Hint: "write the directory that has this file; oci:DIR/ names all layouts below DIR",
 		}
 	}
 	if err != nil {
-		return d.failed("open layout", d.repo.String(), err)
+		return d.failed("open layout", d.whole(), err)
 	}
 	var header v1.ImageLayout
 	if err := json.Unmarshal(raw, &header); err != nil {
@@ -139,7 +164,7 @@ func (d *Dir) initialize(names []string) error {
 			return err
 		}
 	}
-	if err := d.makeParent("make layout", d.repo.String(), v1.ImageBlobsDir+"/sha256/"); err != nil {
+	if err := d.makeParent("make layout", d.whole(), v1.ImageBlobsDir+"/sha256/"); err != nil {
 		return err
 	}
 	if slices.Contains(names, v1.ImageIndexFile) {
@@ -172,12 +197,12 @@ func (d *Dir) sweep(names []string) {
 func (d *Dir) names() ([]string, error) {
 	f, err := d.root.Open(".")
 	if err != nil {
-		return nil, d.failed("open layout", d.repo.String(), err)
+		return nil, d.failed("open layout", d.whole(), err)
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
-		return nil, d.failed("open layout", d.repo.String(), err)
+		return nil, d.failed("open layout", d.whole(), err)
 	}
 	return names, nil
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -33,8 +33,6 @@ func PlanRemove(
 	switch {
 	case err != nil:
 		return r, err
-	case name.IsLayout():
-		return r, fault.Misuse("remove", name.String(), "this is a layout on disk", "dray deletes only from registries")
 	case r.What == report.RemoveTag && name.Tag == "":
 		return r, fault.Misuse("remove", name.String(), "this names no tag",
 			"name a tag, or use --manifest to delete a digest with all its tags")
@@ -76,10 +74,16 @@ func PlanRemove(
 func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credential.Login, obs event.Observer) error {
 	s := b.Begin(login, nil, obs)
 	defer s.Release()
-	at, err := b.Deleter(r.Image.Repo, remote.Use{Actions: remote.Pull, Login: login, Observe: s.Watch()})
+	at, err := s.Deleter(ctx, r.Image.Repo)
 	if err != nil {
 		return err
 	}
+	err = remove(ctx, at, r)
+	failed := s.Commit(ctx, func(ref.Repo) bool { return err == nil })
+	return cmp.Or(err, withoutSide(failed[r.Image.Repo.In("")]))
+}
+
+func remove(ctx context.Context, at place.Deleter, r report.Removal) error {
 	if r.Image.Tag != "" {
 		now, err := at.Resolve(ctx, r.Image.Tag)
 		switch {

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -30,6 +31,7 @@ type Session struct {
 	Traffic   *Traffic            // counts the traffic
 	Told      *Told               // what was noted about registries
 	Writing   *ends.Writing       // archives and directories that are written
+	Layouts   *layout.Layouts     // the layouts on disk that are open
 
 	// Looks says that target registries are only read, so that a login without push access is
 	// enough.
@@ -44,7 +46,7 @@ type Session struct {
 
 	mu     sync.Mutex
 	places map[opened]Repository
-	onDisk map[opened]onDisk
+	onDisk map[opened]OnDisk
 	watch  event.Observer
 	backs  map[Repository]*transfer.Back
 }
@@ -56,10 +58,13 @@ type opened struct {
 	mode layout.Mode // only for ends on disk
 }
 
-// onDisk is a repository in a layout, or in another end on disk.
-type onDisk interface {
+// OnDisk is a repository in a layout, or in another end on disk.
+type OnDisk interface {
 	Repository
+	Deleter
 	io.Closer
+	// Images returns the names of all images in the layout; see [layout.Dir].
+	Images() (names []ref.Name, other int, err error)
 }
 
 // Begin opens a session. If a login is nil, the session asks the credential chain. If obs is nil,
@@ -72,10 +77,11 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Documents: &transfer.Documents{},
 		Traffic:   NewTraffic(),
 		Told:      &Told{},
+		Layouts:   &layout.Layouts{},
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
 		Writing:   &ends.Writing{Reading: b.Ends, Output: b.Output},
-		onDisk:    map[opened]onDisk{},
+		onDisk:    map[opened]OnDisk{},
 		watch:     obs,
 		backs:     map[Repository]*transfer.Back{},
 	}
@@ -86,6 +92,7 @@ func (s *Session) Another() *Session {
 	other := s.Base.Begin(s.Logins[fault.Source], s.Logins[fault.Target], s.watch)
 	other.Shared, other.Documents, other.Traffic, other.Told = s.Shared, s.Documents, s.Traffic, s.Told
 	other.Writing = s.Writing
+	other.Layouts = s.Layouts
 	return other
 }
 
@@ -156,15 +163,15 @@ func (s *Session) Open(ctx context.Context, side fault.Side, repo ref.Repo, mode
 	return p, nil
 }
 
-func (s *Session) openOnDisk(ctx context.Context, key opened) (Repository, error) {
+func (s *Session) openOnDisk(ctx context.Context, key opened) (OnDisk, error) {
 	if at, ok := s.onDisk[key]; ok {
 		return at, nil
 	}
-	var at onDisk
+	var at OnDisk
 	var err error
 	switch {
 	case key.repo.Host == ref.Layout:
-		at, err = layout.Open(key.repo, key.mode)
+		at, err = s.Layouts.Open(key.repo, key.mode)
 	case key.mode == layout.Write:
 		at, err = s.Writing.Open(ctx, key.repo)
 	default:
@@ -175,6 +182,13 @@ func (s *Session) openOnDisk(ctx context.Context, key opened) (Repository, error
 	}
 	s.onDisk[key] = at
 	return at, nil
+}
+
+// OnDisk opens a repository of an end on disk for reading.
+func (s *Session) OnDisk(ctx context.Context, repo ref.Repo) (OnDisk, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openOnDisk(ctx, opened{"", repo, layout.Read})
 }
 
 // Commit makes the archives and the directories that were written, as far as wanted is true for them. The
@@ -208,6 +222,26 @@ func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *r
 // is not retried.
 func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
 	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()}).Once()
+}
+
+// Deleter is a repository whose tags and manifests can be deleted.
+type Deleter interface {
+	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
+	Delete(ctx context.Context, reference string, tags ...string) error
+}
+
+// Deleter opens a repository in order to delete tags or manifests from it.
+func (s *Session) Deleter(ctx context.Context, repo ref.Repo) (Deleter, error) {
+	if here, ok := s.Base.Registry(repo.Host); ok {
+		return here.Open(repo)
+	}
+	if !repo.IsLayout() {
+		use := remote.Use{Actions: remote.Pull, Login: s.Logins[fault.Source], Observe: s.Watch()}
+		return s.Base.Remote.Open(repo, use), nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openOnDisk(ctx, opened{"", repo, layout.Write})
 }
 
 // Warm opens connections for the blobs that will be copied from one registry to another, while
