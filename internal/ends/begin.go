@@ -57,7 +57,7 @@ func (g *stage) occupy(ctx context.Context) error {
 	}
 	if g.over, err = g.reading.Files(ctx, g.end); err != nil {
 		g.keep()
-		return cmp.Or(occupied(g.end, err), g.release())
+		return cmp.Or(Occupied(g.end, err), g.release())
 	}
 	return nil
 }

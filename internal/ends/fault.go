@@ -53,8 +53,8 @@ func manyPlatforms(name string, platforms []string) error {
 		"choose one with --platform, or write oci-archive:FILE")
 }
 
-// occupied returns the error of an end that holds something else.
-func occupied(end ref.Repo, err error) error {
+// Occupied returns the error of an end that is to be written and holds something else, which err describes.
+func Occupied(end ref.Repo, err error) error {
 	what := map[string]string{
 		ref.Archive:       "archive of an OCI image layout",
 		ref.DockerArchive: "archive of docker",

@@ -209,14 +209,11 @@ func (r *Reader) Entry(e plan.Entry, target string) (Named, error) {
 }
 
 // Spread gives each target without a tag the tags that m maps the source's tag to. A directory of
-// skopeo has no tags: there the image is stored by its digest. In an archive of docker a target
-// without a repository has that of the source, because docker load names the image by it.
+// skopeo has no tags: there the image is stored by its digest.
 func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 	var out []ref.Name
 	for _, to := range targets {
-		if to.Host == ref.DockerArchive && to.Path == "" {
-			to.Path = repositoryOf(source)
-		}
+		to = Within(source, to)
 		if to.Tag != "" || source.Tag == "" || to.Host == ref.Directory {
 			out = append(out, to)
 			continue
@@ -226,6 +223,15 @@ func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 		}
 	}
 	return out
+}
+
+// Within returns the target of source. In an archive of docker a target without a repository has that
+// of the source, because docker load names the image by it.
+func Within(source, to ref.Name) ref.Name {
+	if to.Host == ref.DockerArchive && to.Path == "" {
+		to.Path = repositoryOf(source)
+	}
+	return to
 }
 
 // repositoryOf returns the name of a repository for docker, with its registry, or "".

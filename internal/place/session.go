@@ -127,6 +127,9 @@ func (s *Session) Target(ctx context.Context, repo ref.Repo, mode layout.Mode) (
 		err = fault.Misuse("open layout", repo.String(), "the directory is not empty and is no image layout",
 			"name a new or an empty directory, or an image layout")
 	}
+	if mode == layout.Read && repo.IsMade() && (fault.Is(err, fault.Refused) || fault.Is(err, fault.Corrupt)) {
+		err = ends.Occupied(repo, err)
+	}
 	return p, fault.On(fault.Target, err)
 }
 
