@@ -126,7 +126,13 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 		return fault.Misuse("import", n.Source.String(), "no target",
 			"name the registry with --name, or a full name with --image")
 	}
-	repo, err := ref.NewRepo(host, n.Source.Path)
+	path := n.Source.Path
+	if n.Source.IsLayout() {
+		if _, path = n.Source.Named(); path == "" {
+			return fault.Misuse("import", n.Source.String(), "the source names no repository", "name the target with --image")
+		}
+	}
+	repo, err := ref.NewRepo(host, path)
 	if err != nil {
 		return err
 	}
@@ -255,7 +261,10 @@ func (r *Reader) importTarget(in into, s string, how reading) (ref.Name, error) 
 		return ref.Name{}, fault.Misuse("import", "", "an empty target name", "")
 	}
 	var to ref.Name
-	err := ref.NoTransport(s)
+	var err error
+	if in.host != "" {
+		err = ref.NoTransport(s)
+	}
 	first, rest, slash := strings.Cut(s, "/")
 	switch full := r.isFull(s); {
 	case err != nil:
