@@ -187,7 +187,7 @@ func TestARegistryMayBeWrittenAsOtherToolsWriteIt(t *testing.T) {
 		"docker-archive:/tmp/my app.tar:nginx:1": "docker-archive:/tmp/my app.tar:docker.io/library/nginx:1", "docker-archive:a.tar:a.io/x:v1": "docker-archive:a.tar:a.io/x:v1",
 		"docker-archive:-": "docker-archive:-", "oci-archive:./x.tar:v1": "oci-archive:x.tar:v1", "oci-archive:mod@v1.2/x.tar": "oci-archive:mod@v1.2/x.tar", "dir:./x": "dir:x", "dir:///x": "dir:/x",
 		"oci-archive:x.tar@sha256:" + hex64: "oci-archive:x.tar@sha256:" + hex64,
-		"oci:///media/stick:v1": "oci:/media/stick:v1", "oci:a.io/x": "oci:a.io/x", "dir:5000/x": "dir:5000/x", "docker:20-dind": "docker.io/library/docker:20-dind", "registry:2": "docker.io/library/registry:2",
+		"oci:///media/stick:v1":             "oci:/media/stick:v1", "oci:a.io/x": "oci:a.io/x", "dir:5000/x": "dir:5000/x", "docker:20-dind": "docker.io/library/docker:20-dind", "registry:2": "docker.io/library/registry:2",
 	} {
 		n, err := Parse(in)
 		if err != nil || n.String() != want {
@@ -199,23 +199,23 @@ func TestARegistryMayBeWrittenAsOtherToolsWriteIt(t *testing.T) {
 // What looks like a transport is never an image of Docker Hub and never a directory.
 func TestATransportThatDrayDoesNotHaveIsNoName(t *testing.T) {
 	for in, want := range map[string]string{
-		"oci://stick":                       "write oci:stick for a directory, or HOST/REPOSITORY for a registry",
-		"oci://stick/x:v1":                  "write oci:stick/x:v1 for a directory",
-		"oci://":                            "no host follows oci://",
-		"docker-archive:":                   "write docker-archive:FILE[:TAG|@DIGEST], or docker-archive:- for a pipe",
-		"docker-archive:app.tar:App:v1":     "not a tag and not a whole reference",
-		"oci-archive:app.tar:":              "not a tag",
-		"oci-archive://app.tar":             "write oci-archive:app.tar",
-		"docker-daemon:app:v1":              "docker save app:v1 | dray copy docker-archive:- TARGET",
-		"containers-storage:localhost/app":  "dray copy SOURCE docker-archive:- | podman load",
-		"docker-tar:app.tar":                "write docker-archive:app.tar",
-		"dir:app:v1":                        "holds one image, without a name",
-		"dir://tmp":                         "write dir:tmp",
-		"ocidir://stick:v1":                 "write oci:stick:v1",
-		"oci-layout:stick":                  "write oci:stick",
-		"s3://bucket/app":                   "has no transport s3://",
-		"docker://docker://a.io/x":          "has no transport docker://",
-		"file:./app.tar":                    "has no transport file:",
+		"oci://stick":                      "write oci:stick for a directory, or HOST/REPOSITORY for a registry",
+		"oci://stick/x:v1":                 "write oci:stick/x:v1 for a directory",
+		"oci://":                           "no host follows oci://",
+		"docker-archive:":                  "write docker-archive:FILE[:TAG|@DIGEST], or docker-archive:- for a pipe",
+		"docker-archive:app.tar:App:v1":    "not a tag and not a whole reference",
+		"oci-archive:app.tar:":             "not a tag",
+		"oci-archive://app.tar":            "write oci-archive:app.tar",
+		"docker-daemon:app:v1":             "docker save app:v1 | dray copy docker-archive:- TARGET",
+		"containers-storage:localhost/app": "dray copy SOURCE docker-archive:- | podman load",
+		"docker-tar:app.tar":               "write docker-archive:app.tar",
+		"dir:app:v1":                       "holds one image, without a name",
+		"dir://tmp":                        "write dir:tmp",
+		"ocidir://stick:v1":                "write oci:stick:v1",
+		"oci-layout:stick":                 "write oci:stick",
+		"s3://bucket/app":                  "has no transport s3://",
+		"docker://docker://a.io/x":         "has no transport docker://",
+		"file:./app.tar":                   "has no transport file:",
 	} {
 		n, err := Parse(in)
 		if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Kind != fault.Invalid || !strings.Contains(err.Error()+" "+f.Hint, want) {

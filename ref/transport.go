@@ -102,12 +102,15 @@ var (
 // Ends lists what a name can be, for hints.
 const Ends = "HOST/REPOSITORY[:TAG], oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or dir:DIR"
 
-// NoTransport returns the error of a name inside a registry that begins with a transport of another tool, such as
-// "oci-archive:x.tar"; nil if it does not. It leaves words that may be repositories, as in "file:v1". The error is
-// [fault.Invalid].
+// NoTransport returns the error of a name inside a registry that begins with a transport, such as "oci-archive:x.tar";
+// nil if it does not. It leaves words that may be repositories, as in "dir:v1". The error is [fault.Invalid].
 func NoTransport(s string) error {
-	if word, _, ok := strings.Cut(s, ":"); !ok || !strings.Contains(word, "-") {
+	word, _, ok := strings.Cut(s, ":")
+	if !ok || !strings.Contains(word, "-") {
 		return nil
+	}
+	if slices.Contains(transports, word+":") {
+		return invalid(s, "a file is in no registry, and another flag names the registry", "leave out that flag")
 	}
 	return foreign(s)
 }

@@ -195,7 +195,7 @@ func TestF82HostileArchivesAreRefused(t *testing.T) {
 		"nothing":                   {nil, fault.Refused, "it is empty"},
 		"xz":                        {[]byte("\xfd7zXZ\x00 and so on"), fault.Refused, "compressed by xz"},
 		"a part of a file":          {whole[:3000], fault.Corrupt, "ends in the middle of a file"},
-		"a part of a header":        {whole[:100], fault.Corrupt, "ends in the middle"},
+		"a part of a header":        {whole[:100], fault.Refused, "it is no tar archive"},
 		"rubbish after a file":      {append(whole[:512+5120:512+5120], bytes.Repeat([]byte("x"), 512)...), fault.Corrupt, "no header after 1 entries"},
 		"half of gzip":              {zipped(t, whole)[:40], fault.Corrupt, "ends too early"},
 		"half of zstd":              {zstdded(t, whole)[:20], fault.Corrupt, "ends too early"},

@@ -79,6 +79,8 @@ func (a *Archive) read(ctx context.Context) error {
 			return a.refused("it is empty", "")
 		case errors.Is(err, io.EOF):
 			return nil
+		case errors.Is(err, io.ErrUnexpectedEOF) && n == 0:
+			return a.refused("it is no tar archive", "")
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return a.broken("it ends in the middle of a file", again)
 		case errors.Is(err, tar.ErrHeader) && n == 0:

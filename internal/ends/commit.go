@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -19,19 +18,19 @@ import (
 )
 
 // commit makes the end from its stage, and removes the stage.
-func (g *stage) commit(ctx context.Context, w *Writing) error {
+func (g *stage) commit(ctx context.Context) error {
 	root, err := os.OpenRoot(g.layoutDir())
 	if err != nil {
 		return failed("open directory", g.part, err)
 	}
 	files := stacked{inRoot{root}, g.over}
-	err = g.make(ctx, w, files)
-	root.Close()
+	err = g.make(ctx, files)
+	_ = root.Close() // nothing was written through it
 	if err != nil {
 		return err
 	}
 	if g.path != "" {
-		if err := g.replace(w); err != nil {
+		if err := g.replace(); err != nil {
 			return err
 		}
 	}
@@ -39,7 +38,7 @@ func (g *stage) commit(ctx context.Context, w *Writing) error {
 }
 
 // make makes the end: a file or a directory that will be renamed, or all of the standard output.
-func (g *stage) make(ctx context.Context, w *Writing, files layout.Files) error {
+func (g *stage) make(ctx context.Context, files layout.Files) error {
 	t, err := collect(g.end.String(), files)
 	if err != nil {
 		return err
@@ -53,7 +52,7 @@ func (g *stage) make(ctx context.Context, w *Writing, files layout.Files) error 
 	}
 	entries := entriesOf(heads, t, files)
 	if g.path == "" {
-		return g.writeFailed(ctx, archive.Write(ctx, w.Output, archive.None, entries))
+		return g.writeFailed(ctx, archive.Write(ctx, g.output, archive.None, entries))
 	}
 	f, err := os.OpenFile(g.packed(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // as a layout
 	if err != nil {
@@ -74,12 +73,6 @@ func (g *stage) writeFailed(ctx context.Context, err error) error {
 		return &fault.Fault{Kind: fault.Canceled, Op: "write archive", Name: g.end.String(), Err: context.Cause(ctx)}
 	}
 	return failed("write archive", g.end.String(), err)
-}
-
-// head is a file before the content of an archive.
-type head struct {
-	name string
-	raw  []byte
 }
 
 // heads returns the files that come first in an archive.
@@ -110,22 +103,10 @@ func entriesOf(heads []head, t *tree, files layout.Files) iter.Seq[archive.Entry
 	}
 }
 
-// reader opens a file to read it from its beginning to its end.
-func reader(files layout.Files, name string) (io.ReadCloser, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.NewSectionReader(f, 0, f.Size()), f}, nil
-}
-
 // replace gives what was made its name.
-func (g *stage) replace(w *Writing) error {
+func (g *stage) replace() error {
 	op := "write " + g.end.Host
-	if err := w.Reading.forget(g.end); err != nil { // Windows renames over no open file
+	if err := g.reading.forget(g.end); err != nil { // Windows renames over no open file
 		return err
 	}
 	older := filepath.Join(g.part, olderName)
@@ -143,15 +124,4 @@ func (g *stage) replace(w *Writing) error {
 		return failed(op, g.end.String(), err)
 	}
 	return failed(op, g.end.String(), syncDirectory(filepath.Dir(g.path)))
-}
-
-// stacked are the files of upper, and those of lower that upper lacks.
-type stacked struct{ upper, lower layout.Files }
-
-func (s stacked) Open(name string) (layout.File, error) {
-	f, err := s.upper.Open(name)
-	if errors.Is(err, fs.ErrNotExist) && s.lower != nil {
-		return s.lower.Open(name)
-	}
-	return f, err
 }

@@ -3,7 +3,6 @@ package ends
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -36,7 +35,7 @@ func readDirectory(end ref.Repo) (*reading, error) {
 	files := inRoot{root}
 	v, err := viewDirectory(end.String(), files)
 	if err != nil {
-		root.Close()
+		_ = root.Close() // err is what the caller needs to know
 		return nil, err
 	}
 	path := filepath.Join(end.Dir, rootFile)
@@ -170,5 +169,3 @@ type inDirectory struct {
 }
 
 func (f inDirectory) Size() int64 { return f.size }
-
-var _ io.ReaderAt = inDirectory{}

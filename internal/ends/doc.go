@@ -11,17 +11,20 @@
 //
 // Files, in the order of the walk:
 //
-//	writing.go    the ends that one run writes
-//	stage.go      the stage of an end
-//	commit.go     makes the end from its stage
-//	tagged.go     manifest.json of an archive of docker
-//	folder.go     writes a directory of skopeo
-//	reading.go    opens ends for reading, each once
-//	docker.go     reads an archive of docker
-//	older.go      makes the manifests that older archives of docker lack
-//	directory.go  reads a directory of skopeo
-//	collect.go    finds all content of a layout
-//	view.go       files under the names that they have in a layout
-//	fault.go      makes errors
-//	sync_unix.go, sync_windows.go  make renames durable
+//	writing.go       the ends that one run writes
+//	begin.go         opens the stage of an end
+//	commit.go        makes the end from its stage
+//	tagged.go        manifest.json of an archive of docker
+//	folder.go        writes a directory of skopeo
+//	stage.go         where the content of an end is until then
+//	reading.go       opens ends for reading, each once
+//	docker.go        reads an archive of docker
+//	older.go         makes the manifests that older archives of docker lack
+//	saved.go         an archive of docker that is being opened
+//	directory.go     reads a directory of skopeo
+//	collect.go       finds all content of a layout
+//	view.go          files under the names that they have in a layout
+//	fault.go         makes errors
+//	sync_unix.go     makes renames durable
+//	sync_windows.go  the same on Windows, which cannot
 package ends

@@ -5,41 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/archive"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
-
-// tagsFile lists the images of an archive of docker.
-const tagsFile = "manifest.json"
-
-// containerName is the annotation for the whole name of an image.
-const containerName = "io.containerd.image.name"
-
-// saved is one image in manifest.json.
-type saved struct {
-	Config   string
-	RepoTags []string
-	Layers   []string
-}
-
-// inDocker is an archive of docker that is being opened.
-type inDocker struct {
-	name  string
-	files inArchive
-	view  *view
-	index v1.Index
-	tree  *tree                 // what the archive has as a layout
-	sums  map[string]oci.Digest // of layers and configs, by their names in the archive
-}
 
 // readDocker shows an archive of docker as a layout. Docker from version 25 on writes a layout into
 // the archive: then its index counts, and its content is taken unchanged. For an image that the index
@@ -141,7 +116,8 @@ func (d *inDocker) root(ctx context.Context, image saved) (oci.Descriptor, error
 // leadsTo reports whether a document, or one below it, is what is looked for.
 func (d *inDocker) leadsTo(dgst oci.Digest, is func(oci.Document) bool) bool {
 	doc, ok := d.tree.docs[dgst]
-	return ok && (is(doc) || slices.ContainsFunc(doc.Documents, func(c oci.Descriptor) bool { return d.leadsTo(c.Digest, is) }))
+	below := func(c oci.Descriptor) bool { return d.leadsTo(c.Digest, is) }
+	return ok && (is(doc) || slices.ContainsFunc(doc.Documents, below))
 }
 
 // unlisted finds a manifest that is in the archive, and not in its index: docker 25 wrote such
@@ -189,13 +165,4 @@ func (d *inDocker) enter(root oci.Descriptor, names []string) {
 	if !entered("") {
 		d.index.Manifests = append(d.index.Manifests, root)
 	}
-}
-
-// fault is the error about a file of the archive.
-func (d *inDocker) fault(name string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return &fault.Fault{Kind: fault.Corrupt, Op: "read archive", Name: d.name,
-			Err: fmt.Errorf("its %s names the file %.150q, which is not in it", tagsFile, name), Hint: "save the image again with docker save"}
-	}
-	return failed("read archive", d.name, err)
 }

@@ -2,10 +2,14 @@ package ends
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
 )
 
 // refused returns the error about the content of an end.
@@ -35,4 +39,27 @@ func failed(op, name string, err error) error {
 		f.Kind = fault.Refused
 	}
 	return f
+}
+
+// manyPlatforms returns the error of an index for docker load.
+func manyPlatforms(name string, platforms []string) error {
+	slices.Sort(platforms)
+	platforms = slices.Compact(platforms)
+	some := strings.Join(platforms[:min(len(platforms), 10)], " ")
+	if n := len(platforms) - 10; n > 0 {
+		some += fmt.Sprintf(" and %d more", n)
+	}
+	return refused("put image", name, "an archive for docker load has one platform, and the image has several: "+some,
+		"choose one with --platform, or write oci-archive:FILE")
+}
+
+// Occupied returns the error of an end that is to be written and holds something else, which err describes.
+func Occupied(end ref.Repo, err error) error {
+	what := map[string]string{
+		ref.Archive:       "archive of an OCI image layout",
+		ref.DockerArchive: "archive of docker",
+		ref.Directory:     "directory of an image",
+	}[end.Host]
+	return &fault.Fault{Kind: fault.Conflict, Op: "open " + end.Host, Name: end.String(),
+		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: "name another one, or remove it"}
 }

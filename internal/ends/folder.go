@@ -115,7 +115,8 @@ func (g *stage) file(ctx context.Context, name string, fill func(*os.File) error
 	if ctx.Err() != nil {
 		return &fault.Fault{Kind: fault.Canceled, Op: op, Name: g.end.String(), Err: context.Cause(ctx)}
 	}
-	f, err := os.OpenFile(filepath.Join(g.packed(), name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // as a layout
+	path := filepath.Join(g.packed(), name)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // as a layout
 	if err != nil {
 		return failed(op, g.end.String(), err)
 	}

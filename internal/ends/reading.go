@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
 
@@ -24,14 +23,6 @@ type Reading struct {
 
 	mu   sync.Mutex
 	open map[ref.Repo]*reading
-}
-
-// reading is an end that is open for reading.
-type reading struct {
-	files layout.Files
-	path  string      // the file that changes with the end; "" for a stream
-	info  fs.FileInfo // of path when it was opened
-	close func() error
 }
 
 // Open opens the repository repo of an end that is not a layout.
@@ -67,15 +58,6 @@ func (r *Reading) Files(ctx context.Context, repo ref.Repo) (layout.Files, error
 	}
 	r.open[end] = at
 	return at.files, nil
-}
-
-// isCurrent reports whether the file is the one that was opened.
-func (r *reading) isCurrent() bool {
-	if r.path == "" {
-		return true
-	}
-	now, err := os.Stat(r.path)
-	return err == nil && os.SameFile(now, r.info) && now.ModTime().Equal(r.info.ModTime()) && now.Size() == r.info.Size()
 }
 
 func (r *Reading) read(ctx context.Context, end ref.Repo) (*reading, error) {
@@ -119,7 +101,7 @@ func isLayout(end ref.Repo, a *archive.Archive) error {
 		return refused("open archive", end.String(), "this is an archive of docker, and no OCI image layout",
 			"write "+ref.Repo{Host: ref.DockerArchive, Dir: end.Dir}.String())
 	}
-	return refused("open archive", end.String(), "there is no OCI image layout in it, because it has no file "+v1.ImageLayoutFile,
+	return refused("open archive", end.String(), "it is no OCI image layout, because it has no file "+v1.ImageLayoutFile,
 		"pack the files of the layout, and not the directory that they are in")
 }
 

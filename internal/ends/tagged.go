@@ -42,7 +42,8 @@ func (t *tree) docker(name string) ([]head, error) {
 		}
 	}
 	if len(images) == 0 {
-		return nil, refused("put image", name, "there is no image that docker can load", "write oci-archive:FILE, which holds everything")
+		return nil, refused("put image", name, "there is no image that docker can load",
+			"write oci-archive:FILE, which holds everything")
 	}
 	list, err := json.Marshal(images)
 	if err != nil {

@@ -2,8 +2,10 @@ package ends
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
+	"os"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -53,11 +55,6 @@ func (a inArchive) Open(name string) (layout.File, error) {
 	return f, nil
 }
 
-// none are no files.
-type none struct{}
-
-func (none) Open(string) (layout.File, error) { return nil, fs.ErrNotExist }
-
 // blobName returns the name of the content d in a layout.
 func blobName(d oci.Digest) string {
 	return v1.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded()
@@ -75,4 +72,50 @@ func readAll(files layout.Files, name string, limit int64) (raw []byte, ok bool,
 	}
 	raw, err = io.ReadAll(io.NewSectionReader(f, 0, limit))
 	return raw, err == nil, err
+}
+
+// reading is an end that is open for reading.
+type reading struct {
+	files layout.Files
+	path  string      // the file that changes with the end; "" for a stream
+	info  fs.FileInfo // of path when it was opened
+	close func() error
+}
+
+// isCurrent reports whether the file is the one that was opened.
+func (r *reading) isCurrent() bool {
+	if r.path == "" {
+		return true
+	}
+	now, err := os.Stat(r.path)
+	return err == nil && os.SameFile(now, r.info) && now.ModTime().Equal(r.info.ModTime()) && now.Size() == r.info.Size()
+}
+
+// stacked are the files of upper, and those of lower that upper lacks.
+type stacked struct{ upper, lower layout.Files }
+
+func (s stacked) Open(name string) (layout.File, error) {
+	f, err := s.upper.Open(name)
+	if errors.Is(err, fs.ErrNotExist) && s.lower != nil {
+		return s.lower.Open(name)
+	}
+	return f, err
+}
+
+// head is a file before the content of an archive.
+type head struct {
+	name string
+	raw  []byte
+}
+
+// reader opens a file to read it from its beginning to its end.
+func reader(files layout.Files, name string) (io.ReadCloser, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, 0, f.Size()), f}, nil
 }

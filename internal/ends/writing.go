@@ -3,14 +3,10 @@ package ends
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -40,7 +36,7 @@ func (w *Writing) Open(ctx context.Context, repo ref.Repo) (Target, error) {
 	g, ok := w.open[end]
 	if !ok {
 		var err error
-		if g, err = w.begin(ctx, end); err != nil {
+		if g, err = begin(ctx, w.Reading, w.Output, end); err != nil {
 			return Target{}, err
 		}
 		if w.open == nil {
@@ -48,7 +44,7 @@ func (w *Writing) Open(ctx context.Context, repo ref.Repo) (Target, error) {
 		}
 		w.open[end] = g
 	}
-	dir, err := layout.Stage(repo, g.layoutDir(), g.over)
+	dir, err := g.layouts.Stage(repo, g.layoutDir(), g.over)
 	return Target{dir}, err
 }
 
@@ -70,18 +66,6 @@ func (t Target) Keeps(docs, blobs []oci.Descriptor) error {
 	return manyPlatforms(t.Repo().String(), platforms)
 }
 
-// manyPlatforms returns the error of an index for docker load.
-func manyPlatforms(name string, platforms []string) error {
-	slices.Sort(platforms)
-	platforms = slices.Compact(platforms)
-	some := strings.Join(platforms[:min(len(platforms), 10)], " ")
-	if n := len(platforms) - 10; n > 0 {
-		some += fmt.Sprintf(" and %d more", n)
-	}
-	return refused("put image", name, "an archive for docker load has one platform, and the image has several: "+some,
-		"choose one with --platform, or write oci-archive:FILE")
-}
-
 // Committed is the outcome for one end.
 type Committed struct {
 	End  ref.Repo
@@ -98,12 +82,12 @@ func (w *Writing) Commit(ctx context.Context, wanted func(end ref.Repo) bool) []
 	for end, g := range w.open {
 		c := Committed{End: end}
 		if wanted(end) {
-			c.Err = g.commit(ctx, w)
+			c.Err = g.commit(ctx)
 		}
 		if c.Err != nil || !wanted(end) {
 			c.Kept = g.keep()
 		}
-		c.Err = errors.Join(c.Err, g.release())
+		c.Err = cmp.Or(c.Err, g.release())
 		all = append(all, c)
 	}
 	clear(w.open)
@@ -111,13 +95,4 @@ func (w *Writing) Commit(ctx context.Context, wanted func(end ref.Repo) bool) []
 		return cmp.Compare(a.End.String(), b.End.String())
 	})
 	return all
-}
-
-// occupied returns the error of an end that holds something else.
-func occupied(end ref.Repo, err error) error {
-	what := map[string]string{
-		ref.Archive: "archive of an OCI image layout", ref.DockerArchive: "archive of docker", ref.Directory: "directory of an image",
-	}[end.Host]
-	return &fault.Fault{Kind: fault.Conflict, Op: "open " + end.Host, Name: end.String(),
-		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: "name another one, or remove it"}
 }

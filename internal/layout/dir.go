@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ type Dir struct {
 
 // disk is an open directory, which all repositories of a layout share.
 type disk struct {
+	path string   // the directory, or "" if all files are in over
 	root *os.Root // nil if all files are in over
 	over Files    // has the files that root lacks; nil if there are none
 	mode Mode
@@ -88,13 +90,10 @@ type opened struct {
 func (d *Dir) Close() error {
 	d.among.mu.Lock()
 	defer d.among.mu.Unlock()
-	if d.users--; d.users > 0 {
+	if d.users--; d.users > 0 || d.root == nil {
 		return nil
 	}
-	delete(d.among.open, opened{d.repo.Dir, d.mode})
-	if d.root == nil {
-		return nil
-	}
+	delete(d.among.open, opened{d.path, d.mode})
 	return d.root.Close()
 }
 
@@ -129,4 +128,18 @@ type linked struct {
 	as      oci.Descriptor // the document as a list of referrers describes it
 	subject oci.Digest     // what it refers to, or ""
 	below   []oci.Descriptor
+}
+
+// Files are the files of a layout that is not a directory, by their names in a layout, such as
+// "index.json". They do not change.
+type Files interface {
+	// Open opens a file. The error is fs.ErrNotExist if there is none.
+	Open(name string) (File, error)
+}
+
+// File is a file to read.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
 }

@@ -18,7 +18,6 @@
 //	referrers.go       what refers to a document
 //	read.go            reads blobs and documents
 //	index.go           parses index.json
-//	over.go            files that are not in a directory
 //	find.go            finds entries by their names
 //	files.go           files in the directory: one writer at a time, whole files only
 //	fault.go           converts errors of the file system

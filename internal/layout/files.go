@@ -74,6 +74,44 @@ func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
+// openFile opens a file for reading.
+func (d *Dir) openFile(name string) (File, error) {
+	if d.root == nil {
+		return d.over.Open(name)
+	}
+	f, err := d.openRegular(name, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) && d.over != nil {
+		return d.over.Open(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return onDisk{f, info.Size()}, nil
+}
+
+// onDisk is a file in the directory of a layout.
+type onDisk struct {
+	*os.File
+	size int64
+}
+
+func (f onDisk) Size() int64 { return f.size }
+
+// sizeOver returns the size of a file of over.
+func (d *Dir) sizeOver(name string) (int64, error) {
+	f, err := d.over.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Size(), nil
+}
+
 // readJSON reads a file of JSON, without the byte order mark that some tools write before it.
 func (d *Dir) readJSON(name string, limit int64) ([]byte, error) {
 	raw, err := d.readFile(name, limit)
@@ -82,7 +120,7 @@ func (d *Dir) readJSON(name string, limit int64) ([]byte, error) {
 
 // readFile reads a file of at most limit bytes.
 func (d *Dir) readFile(name string, limit int64) ([]byte, error) {
-	f, err := d.open(name)
+	f, err := d.openFile(name)
 	if err != nil {
 		return nil, err
 	}

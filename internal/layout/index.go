@@ -18,7 +18,7 @@ import (
 // the result.
 func (d *Dir) readIndex() (*index, error) {
 	if d.root == nil {
-		return d.readFixed()
+		return d.readIndexOver()
 	}
 	info, err := d.root.Stat(v1.ImageIndexFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -33,9 +33,13 @@ func (d *Dir) readIndex() (*index, error) {
 	if current != nil && sameFile(seen, info) {
 		return current, nil
 	}
-	x, err := d.parsedIndex()
+	raw, err := d.readJSON(v1.ImageIndexFile, maxIndex)
 	if err != nil {
-		return nil, err
+		return nil, d.failed("read "+v1.ImageIndexFile, d.whole(), err)
+	}
+	x, err := parseIndex(raw)
+	if err != nil {
+		return nil, d.malformed(v1.ImageIndexFile, "%w", err)
 	}
 	// A file that was written just now may be written again within the precision of its time.
 	after, err := d.root.Stat(v1.ImageIndexFile)
@@ -47,31 +51,21 @@ func (d *Dir) readIndex() (*index, error) {
 	return x, nil
 }
 
-// readFixed returns what index.json has in a layout whose files do not change.
-func (d *Dir) readFixed() (*index, error) {
+// readIndexOver returns what index.json has in files that do not change.
+func (d *Dir) readIndexOver() (*index, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.current != nil {
 		return d.current, nil
 	}
-	x, err := d.parsedIndex()
-	d.current = x
-	return x, err
-}
-
-func (d *Dir) parsedIndex() (*index, error) {
 	raw, err := d.readJSON(v1.ImageIndexFile, maxIndex)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, d.malformed(v1.ImageIndexFile, "the layout has no such file")
-	}
 	if err != nil {
 		return nil, d.failed("read "+v1.ImageIndexFile, d.whole(), err)
 	}
-	x, err := parseIndex(raw)
-	if err != nil {
+	if d.current, err = parseIndex(raw); err != nil {
 		return nil, d.malformed(v1.ImageIndexFile, "%w", err)
 	}
-	return x, nil
+	return d.current, nil
 }
 
 func sameFile(a, b os.FileInfo) bool {

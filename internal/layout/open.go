@@ -28,33 +28,50 @@ func Open(repo ref.Repo, mode Mode) (*Dir, error) { return new(Layouts).Open(rep
 
 // Open is like the function Open. It shares the directory with the other repositories that are open.
 func (l *Layouts) Open(repo ref.Repo, mode Mode) (*Dir, error) {
+	return l.share(repo, repo.Dir, nil, mode)
+}
+
+// Stage opens a repository for writing, of the layout in the directory dir over the files of over, which may be nil:
+// what dir lacks is read from over, and what is written goes into dir.
+func (l *Layouts) Stage(repo ref.Repo, dir string, over Files) (*Dir, error) {
+	return l.share(repo, dir, over, Write)
+}
+
+// Over opens a repository of the layout whose files are in over, for reading.
+func Over(repo ref.Repo, over Files) (*Dir, error) {
+	d := &Dir{repo: repo, disk: new(Layouts).disk("", over, Read)}
+	return d, d.check()
+}
+
+func (l *Layouts) share(repo ref.Repo, path string, over Files, mode Mode) (*Dir, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if on := l.open[opened{repo.Dir, mode}]; on != nil {
+	if on := l.open[opened{path, mode}]; on != nil {
 		on.users++
 		return &Dir{repo: repo, disk: on}, nil
 	}
-	d := l.dir(repo, mode)
-	if err := d.openIn(repo.Dir); err != nil {
+	d := &Dir{repo: repo, disk: l.disk(path, over, mode)}
+	if err := d.open(); err != nil {
 		return nil, err
 	}
 	if l.open == nil {
 		l.open = map[opened]*disk{}
 	}
-	l.open[opened{repo.Dir, mode}] = d.disk
+	l.open[opened{path, mode}] = d.disk
 	return d, nil
 }
 
-// dir returns a repository of a layout that is not open yet.
-func (l *Layouts) dir(repo ref.Repo, mode Mode) *Dir {
-	return &Dir{repo: repo, disk: &disk{
-		mode: mode, turn: make(chan struct{}, 1), known: map[oci.Digest]*linked{}, among: l, users: 1,
-	}}
+// disk returns a disk that one Dir uses.
+func (l *Layouts) disk(path string, over Files, mode Mode) *disk {
+	return &disk{
+		path: path, over: over, mode: mode,
+		turn: make(chan struct{}, 1), known: map[oci.Digest]*linked{}, among: l, users: 1,
+	}
 }
 
-// openIn opens the directory at path and checks that it is a layout. With Write it makes one.
-func (d *Dir) openIn(path string) error {
-	whole, err := filepath.Abs(path)
+// open opens the directory and checks that it is a layout. With Write it makes one.
+func (d *Dir) open() error {
+	whole, err := filepath.Abs(d.path)
 	if err != nil {
 		return d.failed("open layout", d.whole(), err)
 	}

@@ -100,7 +100,7 @@ func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadC
 	if err != nil {
 		return nil, 0, err
 	}
-	f, err := d.open(path)
+	f, err := d.openFile(path)
 	if err != nil {
 		return nil, 0, d.failed(op, name, err)
 	}

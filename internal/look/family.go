@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
@@ -21,14 +22,14 @@ import (
 func Tree(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (report.Tree, error) {
-	name, at, s, err := open(b, names, req, obs)
+	name, at, s, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return report.Tree{}, err
 	}
 	defer s.Release()
 	root, err := at.Resolve(ctx, survey.Reference(name))
 	if err != nil {
-		return report.Tree{}, survey.Nearest(ctx, s, name, err)
+		return report.Tree{}, nearest.Hint(ctx, s, name, err)
 	}
 	// A loop does not end the walk, but a choice would: all of it travels, and all of it is shown.
 	levels, err := referrers.New(s, plan.Referrers{}).Of(ctx, at, root)

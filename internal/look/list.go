@@ -2,7 +2,6 @@ package look
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/drayage/dray/event"
@@ -48,7 +47,7 @@ func List(
 		return fault.Misuse("list", name.String(), "this names one image, not a repository",
 			"leave the tag off, or see the digest: "+shell.Dray("digest", name.String()))
 	}
-	if name.Host == ref.Layout && name.Path == "" {
+	if name.IsLayout() && name.Path == "" {
 		return listLayout(ctx, s, name.Repo, visit)
 	}
 	return nearest.Hint(ctx, s, name, listTags(ctx, at, visit))
@@ -56,12 +55,12 @@ func List(
 
 // listLayout calls visit with each image of a layout, whatever repository its name is in.
 func listLayout(ctx context.Context, s *place.Session, repo ref.Repo, visit func(report.Entry) error) error {
-	d, err := s.Layouts.Open(repo, layout.Read)
+	d, err := s.OnDisk(ctx, repo)
 	if err != nil {
 		return err
 	}
 	images, _, err := d.Images()
-	if err := errors.Join(err, d.Close()); err != nil {
+	if err != nil {
 		return err
 	}
 	for _, n := range images {

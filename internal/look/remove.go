@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -74,10 +75,16 @@ func PlanRemove(
 func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credential.Login, obs event.Observer) error {
 	s := b.Begin(login, nil, obs)
 	defer s.Release()
-	at, err := s.Deleter(r.Image.Repo)
+	at, err := s.Deleter(ctx, r.Image.Repo)
 	if err != nil {
 		return err
 	}
+	err = remove(ctx, at, r)
+	failed := s.Commit(ctx, func(ref.Repo) bool { return err == nil })
+	return cmp.Or(err, withoutSide(failed[r.Image.Repo.In("")]))
+}
+
+func remove(ctx context.Context, at place.Deleter, r report.Removal) error {
 	if r.Image.Tag != "" {
 		now, err := at.Resolve(ctx, r.Image.Tag)
 		switch {

@@ -112,7 +112,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 		case from.Single():
 			repos, r.Named[from.Repo] = append(repos, from.Repo), true
 			continue
-		case from.Host == ref.Layout:
+		case from.OnDisk():
 			if err := r.layouts(ctx, from, targets, found); err != nil {
 				return nil, err
 			}

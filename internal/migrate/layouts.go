@@ -40,13 +40,13 @@ func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo
 		switch {
 		case apart:
 			host = onDisk
-		case host == ref.Layout:
+		case to.OnDisk():
 			host = seen.Host
 		}
 		bySource[host] = append(bySource[host], seen)
 	}
 	m := r.req.Mapping
-	if prefix := to.Prefix + m.AddPrefix; to.Host != ref.Layout && prefix != "" {
+	if prefix := to.Prefix + m.AddPrefix; !to.OnDisk() && prefix != "" {
 		m.AddPrefix = prefix
 	}
 	var all []plan.Landing
@@ -63,7 +63,7 @@ func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo
 			from = append(from, at[n]...)
 		}
 		all[i].From = from
-		if to.Host == ref.Layout {
+		if to.OnDisk() {
 			all[i].To = placed(to, l.To, apart)
 		}
 	}
@@ -83,7 +83,7 @@ func checkNested(landings []plan.Landing) error {
 
 // placed returns the repository on disk for the mapped repository repo.
 func placed(to name.End, repo ref.Repo, apart bool) ref.Repo {
-	dir := ref.Repo{Host: ref.Layout, Dir: filepath.Clean(to.Prefix)}
+	dir := ref.Repo{Host: to.Host, Dir: filepath.Clean(to.Prefix)}
 	switch {
 	case apart:
 		dir.Dir = filepath.Join(dir.Dir, filepath.FromSlash(repo.Path))
@@ -109,12 +109,12 @@ func (r *transferring) layouts(
 		return nil
 	}
 	visit := eachLayout
-	if layout.Is(filepath.Clean(from.Prefix)) {
+	if from.Host != ref.Layout || layout.Is(filepath.Clean(from.Prefix)) {
 		visit = r.eachRepository
 	}
 	err := visit(ctx, from, add)
 	if err == nil && !some {
-		r.idle = append(r.idle, ref.Layout+from.Prefix+" has no image")
+		r.idle = append(r.idle, from.Host+from.Prefix+" has no image")
 	}
 	return fault.On(fault.Source, err)
 }
@@ -137,15 +137,16 @@ func eachLayout(ctx context.Context, from name.End, visit func(path string, at r
 
 // eachRepository calls visit with each repository of one layout.
 func (r *transferring) eachRepository(
-	_ context.Context, from name.End, visit func(path string, at ref.Repo) error,
+	ctx context.Context, from name.End, visit func(path string, at ref.Repo) error,
 ) error {
 	whole := ref.Repo{Host: from.Host, Dir: filepath.Clean(from.Prefix)}
-	d, err := r.whole.Layouts.Open(whole, layout.Read)
+	defer r.whole.Release()
+	d, err := r.whole.OnDisk(ctx, whole)
 	if err != nil {
 		return err
 	}
 	images, other, err := d.Images()
-	if err := errors.Join(err, d.Close()); err != nil {
+	if err != nil {
 		return err
 	}
 	var paths []string

@@ -201,7 +201,7 @@ func (r *transferring) idleRenames(selected []ref.Repo) {
 func (r *transferring) noteUnused(sources []name.End) {
 	sel := r.req.Selection
 	rules := len(sel.Ignore)+len(sel.IncludeRepositories)+len(sel.ExcludeRepositories) > 0 || sel.Letters.String() != ""
-	lists := func(s name.End) bool { return !s.Single() && (sel.Repository == "" || s.Host == ref.Layout) }
+	lists := func(s name.End) bool { return !s.Single() && (sel.Repository == "" || s.OnDisk()) }
 	switch {
 	case rules && !slices.ContainsFunc(sources, lists):
 		r.report.notef("the rules about repositories have no effect: each repository is named")

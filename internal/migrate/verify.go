@@ -176,11 +176,13 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 	if err := v.req.Map.Check(); err != nil {
 		return nil, err
 	}
-	if bare := from.Tag == "" && from.Digest == ""; bare && (to.Tag != "" || to.Digest != "") {
+	to = name.Within(from, to)
+	only := from.IsLayout() && (to.Tag != "" || to.Digest != "" || to.Host == ref.Directory) // the only image of from
+	if bare := from.Tag == "" && from.Digest == "" && !only; bare && (to.Tag != "" || to.Digest != "") {
 		return nil, fault.Misuse("verify", to.String(), "the source names a repository, but the target names one image",
 			"name a tag at both sides")
 	} else if !bare {
-		if to.Tag == "" && to.Digest == "" {
+		if to.Tag == "" && to.Digest == "" && to.Host != ref.Directory {
 			to.Tag, to.Digest = from.Tag, from.Digest
 		}
 		v.image = &pair{from, to}

@@ -108,7 +108,12 @@ func (r End) Receives(from End, path string) bool {
 // layouts in directories below DIR, like "HOST/PREFIX/". Each of these layouts is a repository,
 // and its path below DIR is its name.
 
-// layoutReach parses an end that begins with ref.Layout.
+// An archive of layouts or of docker is such an end, too: "oci-archive:FILE/" means all repositories in it.
+
+// OnDisk reports whether r is on disk, and not at a registry.
+func (r End) OnDisk() bool { return ref.Repo{Host: r.Host}.IsLayout() }
+
+// layoutReach parses an end on disk.
 func (r *Reader) layoutReach(s string) (End, error) {
 	n, err := r.parse(s, "")
 	switch {
@@ -118,9 +123,12 @@ func (r *Reader) layoutReach(s string) (End, error) {
 		return End{}, errorOneImage(n)
 	case endsInSeparator(s):
 		const separator = string(filepath.Separator)
-		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Dir, separator) + separator}, nil
+		if n.Host == ref.Directory {
+			return End{}, fault.Misuse("read name", s, "a directory of dir: holds one image", "write oci:DIR/, which holds any number")
+		}
+		return End{Host: n.Host, Prefix: strings.TrimSuffix(n.Dir, separator) + separator}, nil
 	}
-	return End{Host: ref.Layout, Repo: n.Repo}, nil
+	return End{Host: n.Host, Repo: n.Repo}, nil
 }
 
 // IsLayouts reports whether s means all layouts below a directory, such as "oci:DIR/".

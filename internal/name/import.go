@@ -125,7 +125,13 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	if host == "" {
 		return fault.Misuse("import", n.Source.String(), "no target", "name "+r.Words.targets())
 	}
-	repo, err := ref.NewRepo(host, n.Source.Path)
+	path := n.Source.Path
+	if n.Source.IsLayout() {
+		if _, path = n.Source.Named(); path == "" {
+			return fault.Misuse("import", n.Source.String(), "the source names no repository", "name the target with --image")
+		}
+	}
+	repo, err := ref.NewRepo(host, path)
 	if err != nil {
 		return err
 	}
@@ -209,14 +215,11 @@ func (r *Reader) Entry(e plan.Entry, target string) (Named, error) {
 }
 
 // Spread gives each target without a tag the tags that m maps the source's tag to. A directory of
-// skopeo has no tags: there the image is stored by its digest. In an archive of docker a target
-// without a repository has that of the source, because docker load names the image by it.
+// skopeo has no tags: there the image is stored by its digest.
 func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 	var out []ref.Name
 	for _, to := range targets {
-		if to.Host == ref.DockerArchive && to.Path == "" {
-			to.Path = repositoryOf(source)
-		}
+		to = Within(source, to)
 		if to.Tag != "" || source.Tag == "" || to.Host == ref.Directory {
 			out = append(out, to)
 			continue
@@ -226,6 +229,15 @@ func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 		}
 	}
 	return out
+}
+
+// Within returns the target of source. In an archive of docker a target without a repository has that
+// of the source, because docker load names the image by it.
+func Within(source, to ref.Name) ref.Name {
+	if to.Host == ref.DockerArchive && to.Path == "" {
+		to.Path = repositoryOf(source)
+	}
+	return to
 }
 
 // repositoryOf returns the name of a repository for docker, with its registry, or "".
@@ -249,7 +261,10 @@ func (r *Reader) importTarget(in into, s string, how reading) (ref.Name, error) 
 		return ref.Name{}, fault.Misuse("import", "", "an empty target name", "")
 	}
 	var to ref.Name
-	err := ref.NoTransport(s)
+	var err error
+	if in.host != "" {
+		err = ref.NoTransport(s)
+	}
 	first, rest, slash := strings.Cut(s, "/")
 	switch full := r.isFull(s); {
 	case err != nil:

@@ -50,13 +50,12 @@ type Session struct {
 	// mounts holds, for each target, the paths of the repositories that it may mount blobs from.
 	mounts map[ref.Repo][]string
 
-	mu       sync.Mutex
-	places   map[opened]Repository
-	onDisk   map[opened]onDisk
-	removing []*layout.Dir
-	watch    event.Observer
-	backs    map[Repository]*transfer.Back
-	tagged   map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
+	mu     sync.Mutex
+	places map[opened]Repository
+	onDisk map[opened]OnDisk
+	watch  event.Observer
+	backs  map[Repository]*transfer.Back
+	tagged map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
 }
 
 // opened identifies a repository as one side opened it.
@@ -66,10 +65,13 @@ type opened struct {
 	mode layout.Mode // only for ends on disk
 }
 
-// onDisk is a repository in a layout, or in another end on disk.
-type onDisk interface {
+// OnDisk is a repository in a layout, or in another end on disk.
+type OnDisk interface {
 	Repository
+	Deleter
 	io.Closer
+	// Images returns the names of all images in the layout; see [layout.Dir].
+	Images() (names []ref.Name, other int, err error)
 }
 
 // Begin opens a session. If a login is nil, the session asks the credential chain. If obs is nil,
@@ -88,7 +90,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
 		Writing:   &ends.Writing{Reading: b.Ends, Output: b.Output},
-		onDisk:    map[opened]onDisk{},
+		onDisk:    map[opened]OnDisk{},
 		watch:     obs,
 		backs:     map[Repository]*transfer.Back{},
 		tagged:    map[ref.Repo]map[string]oci.Descriptor{},
@@ -148,6 +150,9 @@ func (s *Session) Target(ctx context.Context, repo ref.Repo, mode layout.Mode) (
 		err = fault.Misuse("open layout", repo.String(), "the directory is not empty and is no image layout",
 			"name a new or an empty directory, or an image layout")
 	}
+	if mode == layout.Read && repo.IsMade() && (fault.Is(err, fault.Refused) || fault.Is(err, fault.Corrupt)) {
+		err = ends.Occupied(repo, err)
+	}
 	return p, fault.On(fault.Target, err)
 }
 
@@ -184,11 +189,11 @@ func (s *Session) Open(ctx context.Context, side fault.Side, repo ref.Repo, mode
 	return p, nil
 }
 
-func (s *Session) openOnDisk(ctx context.Context, key opened) (Repository, error) {
+func (s *Session) openOnDisk(ctx context.Context, key opened) (OnDisk, error) {
 	if at, ok := s.onDisk[key]; ok {
 		return at, nil
 	}
-	var at onDisk
+	var at OnDisk
 	var err error
 	switch {
 	case key.repo.Host == ref.Layout:
@@ -203,6 +208,13 @@ func (s *Session) openOnDisk(ctx context.Context, key opened) (Repository, error
 	}
 	s.onDisk[key] = at
 	return at, nil
+}
+
+// OnDisk opens a repository of an end on disk for reading.
+func (s *Session) OnDisk(ctx context.Context, repo ref.Repo) (OnDisk, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openOnDisk(ctx, opened{"", repo, layout.Read})
 }
 
 // Commit makes the archives and the directories that were written, as far as wanted is true for them. The
@@ -245,7 +257,7 @@ type Deleter interface {
 }
 
 // Deleter opens a repository in order to delete tags or manifests from it.
-func (s *Session) Deleter(repo ref.Repo) (Deleter, error) {
+func (s *Session) Deleter(ctx context.Context, repo ref.Repo) (Deleter, error) {
 	if here, ok := s.Base.Registry(repo.Host); ok {
 		return here.Open(repo)
 	}
@@ -253,17 +265,9 @@ func (s *Session) Deleter(repo ref.Repo) (Deleter, error) {
 		use := remote.Use{Actions: remote.Pull, Login: s.Logins[fault.Source], Observe: s.Watch()}
 		return s.Base.Remote.Open(repo, use), nil
 	}
-	if repo.Host != ref.Layout {
-		return nil, fault.Misuse("remove", repo.String(), "nothing is removed from this kind of file or directory",
-			"remove from an image layout, oci:DIR, or from a registry")
-	}
-	dir, err := s.Layouts.Open(repo, layout.Write)
-	if err == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.removing = append(s.removing, dir)
-	}
-	return dir, err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openOnDisk(ctx, opened{"", repo, layout.Write})
 }
 
 // Warm opens connections for the blobs that will be copied from one registry to another, while
@@ -319,10 +323,6 @@ func (s *Session) Release() {
 	for _, at := range s.onDisk {
 		_ = at.Close() // each write was synced on its own: closing the directory commits nothing
 	}
-	for _, dir := range s.removing {
-		_ = dir.Close()
-	}
-	s.removing = nil
 	clear(s.onDisk)
 	clear(s.backs)
 }

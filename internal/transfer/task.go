@@ -76,11 +76,22 @@ type tree struct {
 
 func (t *tree) root() oci.Document { return t.levels[0][0] }
 
+// documents returns all documents, each with the platform that an index gives it.
 func (t *tree) documents() []oci.Descriptor {
+	platforms := map[oci.Digest]*oci.Platform{}
+	for _, level := range t.levels {
+		for _, doc := range level {
+			for _, c := range doc.Documents {
+				platforms[c.Digest] = c.Platform
+			}
+		}
+	}
 	var all []oci.Descriptor
 	for _, level := range t.levels {
 		for _, doc := range level {
-			all = append(all, doc.Descriptor)
+			d := doc.Descriptor
+			d.Platform = platforms[d.Digest]
+			all = append(all, d)
 		}
 	}
 	return all

@@ -135,7 +135,7 @@ func repository(target string, end dray.End, from ref.Repo, m plan.Mapping) (str
 		return target, nil
 	}
 	host := target
-	if end.Host != ref.Layout {
+	if !(ref.Repo{Host: end.Host}).IsLayout() {
 		host, m.AddPrefix = strings.TrimSuffix(target, end.Prefix), end.Prefix+m.AddPrefix
 	}
 	to, err := m.Repo(from.Host, from)

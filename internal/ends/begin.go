@@ -1,0 +1,162 @@
+package ends
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/gofrs/flock"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// begin opens the stage of an end. What an earlier run left in it is used again, except its index.
+func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*stage, error) {
+	g := &stage{end: end, reading: r, output: output, before: map[oci.Digest]bool{}}
+	if end.Dir == ref.Stream {
+		if output == nil {
+			return nil, noStream("open archive", end, "standard output")
+		}
+		part, err := os.MkdirTemp("", "dray-*")
+		if err != nil {
+			return nil, failed("make temporary directory", end.String(), err)
+		}
+		g.part = part
+	} else if err := g.occupy(ctx); err != nil {
+		return nil, err
+	}
+	if err := g.prepare(); err != nil {
+		g.keep()
+		return nil, cmp.Or(err, g.release())
+	}
+	return g, nil
+}
+
+// occupy opens what the end holds, and locks the stage.
+func (g *stage) occupy(ctx context.Context) error {
+	g.path = filepath.Clean(g.end.Dir)
+	if to, err := filepath.EvalSymlinks(g.path); err == nil {
+		g.path = to
+	}
+	empty, err := isEmpty(g.path)
+	if err != nil {
+		return failed("open "+g.end.Host, g.end.String(), err)
+	}
+	g.part = g.path + partSuffix
+	if err := g.acquire(); err != nil {
+		return err
+	}
+	if empty {
+		return nil
+	}
+	if g.over, err = g.reading.Files(ctx, g.end); err != nil {
+		g.keep()
+		return cmp.Or(Occupied(g.end, err), g.release())
+	}
+	return nil
+}
+
+// IsEmpty reports whether an end on disk holds nothing yet: it does not exist, or it is an empty file or
+// directory, or the standard output.
+func IsEmpty(end ref.Repo) bool {
+	if end.Dir == ref.Stream && end.Host != ref.Layout && end.Host != ref.Directory {
+		return true
+	}
+	empty, err := isEmpty(filepath.Clean(end.Dir))
+	return err == nil && empty
+}
+
+// isEmpty reports whether nothing is at path: no file, an empty file as mktemp makes it, or an empty
+// directory.
+func isEmpty(path string) (bool, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	case err != nil:
+		return false, err
+	case !info.IsDir():
+		return info.Size() == 0 && info.Mode().IsRegular(), nil
+	}
+	entries, err := os.ReadDir(path)
+	return len(entries) == 0, err
+}
+
+// acquire makes the directory of the stage and locks it. Another process may remove the directory at
+// the same time, because it is done with it.
+func (g *stage) acquire() error {
+	const op = "make directory"
+	for range 10 {
+		if err := os.Mkdir(g.part, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // as a layout
+			f := failed(op, g.part, err)
+			if fault.Is(f, fault.NotFound) {
+				return &fault.Fault{Kind: fault.NotFound, Op: "open " + g.end.Host, Name: g.end.String(), Err: err,
+					Hint: "make the directory " + filepath.Dir(g.path)}
+			}
+			return f
+		}
+		name := filepath.Join(g.part, lockName)
+		g.lock = flock.New(name)
+		locked, err := g.lock.TryLock()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return failed("lock", name, err)
+		}
+		if !locked {
+			return &fault.Fault{Kind: fault.Conflict, Op: "open " + g.end.Host, Name: g.end.String(),
+				Err: errors.New("another process is writing it"), Hint: "wait for that process, or end it"}
+		}
+		if g.holdsLock(name) {
+			return nil
+		}
+		_ = g.lock.Close() // the file was removed before it was locked
+	}
+	return &fault.Fault{Kind: fault.Conflict, Op: "lock", Name: g.part,
+		Err: errors.New("other processes write it again and again"), Hint: "wait for them"}
+}
+
+// holdsLock reports whether the file at name is the locked one, so that nobody else can lock it.
+func (g *stage) holdsLock(name string) bool {
+	another := flock.New(name, flock.SetFlag(os.O_RDWR))
+	locked, err := another.TryLock()
+	_ = another.Close()
+	return err == nil && !locked
+}
+
+// prepare makes the layout of the stage, with the index of what the end holds.
+func (g *stage) prepare() error {
+	const op = "make directory"
+	if err := os.RemoveAll(g.packed()); err != nil {
+		return failed(op, g.part, err)
+	}
+	if err := os.MkdirAll(g.layoutDir(), 0o755); err != nil { //nolint:gosec // as a layout
+		return failed(op, g.part, err)
+	}
+	index := []byte(emptyIndex)
+	if g.over != nil {
+		t, err := collect(g.end.String(), g.over)
+		if err != nil {
+			return err
+		}
+		for _, e := range t.index.Manifests {
+			g.before[e.Digest] = true
+		}
+		if index, _, err = readAll(g.over, v1.ImageIndexFile, maxIndex); err != nil {
+			return failed("read "+v1.ImageIndexFile, g.end.String(), err)
+		}
+	}
+	for name, raw := range map[string][]byte{v1.ImageLayoutFile: []byte(layoutHeader), v1.ImageIndexFile: index} {
+		if err := os.WriteFile(filepath.Join(g.layoutDir(), name), raw, 0o644); err != nil { //nolint:gosec // as a layout
+			return failed("write "+name, g.part, err)
+		}
+	}
+	return nil
+}
