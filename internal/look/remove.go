@@ -42,7 +42,7 @@ func PlanRemove(
 	defer s.Release()
 	at, err := s.Source(name.Repo)
 	if err != nil {
-		return r, err
+		return r, withoutSide(err)
 	}
 	desc, err := at.Resolve(ctx, cmp.Or(name.Tag, name.Digest))
 	if err != nil {
