@@ -55,7 +55,8 @@ var may = map[string]string{
 	"internal/registry": "fault oci ref",
 
 	"internal/name":    "event fault plan ref",
-	"internal/place":   "credential event fault internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
+	"internal/foreign": "fault internal/remote internal/transfer oci",
+	"internal/place":   "credential event fault internal/foreign internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
 	"internal/python":  "",
 	"internal/idle":    "internal/name oci plan ref",
 	"internal/survey":  "event fault internal/idle internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
@@ -64,7 +65,7 @@ var may = map[string]string{
 	"internal/migrate": "credential event fault internal/apply internal/idle internal/layout internal/name internal/place internal/prove internal/remote internal/survey oci plan ref report",
 	"internal/probe":   "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
 	"internal/look":    "credential event fault internal/layout internal/name internal/place internal/remote internal/survey oci ref report",
-	".":                "credential event fault internal/apply internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",
+	".":                "credential event fault internal/apply internal/foreign internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/remote internal/survey internal/transfer oci plan ref report",
 
 	"cmd/internal/config":        "credential fault cmd/internal/schedule plan ref",
 	"cmd/internal/schedule":      "fault",

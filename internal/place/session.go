@@ -46,6 +46,7 @@ type Session struct {
 	layouts map[opened]*layout.Dir
 	watch   event.Observer
 	backs   map[Repository]*transfer.Back
+	foreign map[Repository]Repository // with their foreign layers
 }
 
 // opened identifies a repository as one side opened it.
@@ -71,6 +72,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		layouts:   map[opened]*layout.Dir{},
 		watch:     obs,
 		backs:     map[Repository]*transfer.Back{},
+		foreign:   map[Repository]Repository{},
 	}
 }
 
@@ -103,7 +105,15 @@ func (s *Session) Source(repo ref.Repo) (Repository, error) {
 		side = fault.Target
 	}
 	p, err := s.Open(side, repo, layout.Read)
-	return p, fault.On(fault.Source, err)
+	if err != nil || s.Base.Foreign == nil {
+		return p, fault.On(fault.Source, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.foreign[p] == nil {
+		s.foreign[p] = carrier{p, s.Base.Foreign.Of(p)}
+	}
+	return s.foreign[p], nil
 }
 
 // Target opens repo for writing, or for a survey of a target.
@@ -225,6 +235,7 @@ func (s *Session) Release() {
 	}
 	clear(s.layouts)
 	clear(s.backs)
+	clear(s.foreign)
 }
 
 // Observe counts e and passes it to the current observer. A note about a registry is passed on once
