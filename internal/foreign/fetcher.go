@@ -95,7 +95,9 @@ func refused(why string) error { return &fault.Fault{Kind: fault.Refused, Err: e
 
 // open reads n bytes of d from address, beginning at byte at, or at an earlier byte that it returns. If n is negative,
 // it reads to the end.
-func (f *Fetcher) open(ctx context.Context, d oci.Descriptor, address string, at, n int64) (io.ReadCloser, int64, error) {
+func (f *Fetcher) open(
+	ctx context.Context, d oci.Descriptor, address string, at, n int64,
+) (io.ReadCloser, int64, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil, 0, problem(d, "", fault.Refused, errors.New("one of its URLs is not that of a web server"))
