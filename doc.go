@@ -53,7 +53,7 @@
 // # Names, logins, events and errors
 //
 // Names are those of package [github.com/drayage/dray/ref]: "docker.io/library/nginx:1.27",
-// "oci:DIR:TAG" for an OCI image layout on disk, and "prod/app:v1" if prod is one of
+// "oci:DIR:TAG" and "oci:DIR:HOST/REPO:TAG" for an OCI image layout on disk, and "prod/app:v1" if prod is one of
 // Config.Registries.
 //
 // Logins come from Config.Logins, a chain of lookups of package

@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/ends"
+	"github.com/drayage/dray/internal/foreign"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -101,6 +102,11 @@ type Config struct {
 
 	// Requests receives each HTTP exchange with a registry after it has ended. nil ignores them.
 	Requests event.Requests
+
+	// IncludeForeign copies foreign layers too. These are layers, as in some images of Windows, that a manifest lists
+	// with the URLs of their publisher. They are read from the repository if it has them, and else from these URLs,
+	// without a login, and at public addresses only. false leaves them with their publisher, and only notes them.
+	IncludeForeign bool
 
 	// Dial opens network connections; nil means the network of the system.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -200,6 +206,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	})
 	return &Dray{
 		base: &place.Base{
+			Foreign:  c.publishers(in),
 			Remote:   client,
 			Engine:   engine,
 			Ends:     &ends.Reading{Input: c.Input},
@@ -223,6 +230,17 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	}, nil
 }
 
+// publishers returns what reads foreign layers; nil if they are not copied.
+func (c Config) publishers(in place.Inside) *foreign.Fetcher {
+	switch {
+	case !c.IncludeForeign:
+		return nil
+	case in.Publishers != nil:
+		return foreign.Unchecked(in.Publishers)
+	}
+	return foreign.New(c.Dial)
+}
+
 // For returns a Dray that shares everything with d and works for one job of dray's server.
 func (d *Dray) For(j place.Job) *Dray {
 	names := *d.names
@@ -234,6 +252,9 @@ func (d *Dray) For(j place.Job) *Dray {
 func (d *Dray) Close() {
 	d.base.Remote.Close()
 	_ = d.base.Ends.Close() // nothing depends on what was only read
+	if d.base.Foreign != nil {
+		d.base.Foreign.Close()
+	}
 }
 
 // Allowances returns the limits that the registry at host is known to have: those that its operator

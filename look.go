@@ -45,7 +45,7 @@ func (d *Dray) Inspect(ctx context.Context, req LookRequest, obs event.Observer)
 }
 
 // List calls visit with each repository of "HOST" or "HOST/PREFIX/", or with each tag of "HOST/REPO" or
-// "oci:DIR" and its digest, in the registry's order. If visit returns an error, List stops and returns
+// each image of "oci:DIR" and its digest, in the registry's order. If visit returns an error, List stops and returns
 // it. If the digest of a tag cannot be read, the Err of the entry says why, and List continues.
 func (d *Dray) List(ctx context.Context, req LookRequest, obs event.Observer, visit func(Entry) error) error {
 	return look.List(ctx, d.base, d.names, look.Request(req), obs, visit)

@@ -23,7 +23,7 @@ type Document struct {
 	Documents  []Descriptor // children that are manifests or indexes, in order, each digest once
 	Config     *Descriptor  // nil for an index; otherwise also the first of Blobs
 	Blobs      []Descriptor // the config, then the layers, in order, each digest once
-	Foreign    []Descriptor // layers that are not copied, because their publisher keeps them
+	Foreign    []Descriptor // layers with URLs, at which their publisher keeps them
 	Subject    *Descriptor  // the manifest that this document refers to; it need not exist
 }
 
@@ -199,7 +199,7 @@ func (d *Document) readChildren(fields map[string]json.RawMessage) error {
 			return err
 		}
 		for _, l := range list {
-			if IsForeign(l.MediaType) {
+			if IsForeign(l.MediaType) && len(l.URLs) > 0 {
 				d.Foreign = append(d.Foreign, l)
 			} else {
 				d.Blobs = append(d.Blobs, l)

@@ -138,6 +138,11 @@ func TestForeignLayersAndCachedLayersAreToldApart(t *testing.T) {
 	if err != nil || len(doc.Foreign) != 1 || len(doc.Blobs) != 1 {
 		t.Errorf("%+v, %v", doc, err)
 	}
+	// Without URLs nobody else has it.
+	kept, err := Parse(Descriptor{}, []byte(`{`+config+`,"layers":[`+strings.Replace(foreign, `,"urls":["https://x"]`, "", 1)+`]}`))
+	if err != nil || len(kept.Foreign) != 0 || len(kept.Blobs) != 2 {
+		t.Errorf("without URLs: %+v %v", kept, err)
+	}
 	cache := `{"mediaType":"` + TypeIndex + `","manifests":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"` + hexB + `","size":3},
 		{"mediaType":"application/vnd.buildkit.cacheconfig.v0","digest":"` + hexA + `","size":2}]}`
 	doc, err = Parse(Descriptor{}, []byte(cache))

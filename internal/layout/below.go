@@ -64,10 +64,9 @@ func Apart(ctx context.Context, dir string) (apart bool, err error) {
 	if Is(dir) {
 		return false, nil
 	}
-	enough := errors.New("one is enough")
 	err = Below(ctx, dir, func(string) error {
 		apart = true
-		return enough
+		return fs.SkipAll
 	})
 	if apart || fault.Is(err, fault.NotFound) {
 		return apart, nil

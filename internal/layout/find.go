@@ -69,15 +69,12 @@ func (x *index) only(list []entry, why string) (entry, error) {
 		if e.Digest == list[0].Digest {
 			continue
 		}
-		f := &fault.Fault{
-			Kind: fault.Refused,
-			Op:   "choose",
-			Hint: "use a digest: " + list[0].Digest + " or " + e.Digest,
-			Err:  errors.New(why),
-		}
-		if some := shown(list); len(list[0].labels) > 0 && len(e.labels) > 0 && list[0].labels[0] != e.labels[0] {
-			f.Err = fmt.Errorf("%s: %s", why, some)
-			f.Hint = "write the whole name of one, such as " + list[0].labels[0].String() + ", or u" + f.Hint[1:]
+		f := &fault.Fault{Kind: fault.Refused, Op: "choose", Err: errors.New(why)}
+		digests := list[0].Digest + " or " + e.Digest
+		f.Hint = "use a digest: " + digests
+		if len(list[0].labels) > 0 && len(e.labels) > 0 && list[0].labels[0] != e.labels[0] {
+			f.Err = fmt.Errorf("%s: %s", why, shown(list))
+			f.Hint = fmt.Sprintf("write the whole name of one, such as %s, or use a digest: %s", list[0].labels[0], digests)
 		}
 		return entry{}, f
 	}
@@ -103,12 +100,13 @@ func shown(list []entry) string {
 	const most = 10
 	var names []string
 	for _, e := range list {
-		if len(e.labels) > 0 && !slices.Contains(names, e.labels[0].String()) {
-			if names = append(names, e.labels[0].String()); len(names) > most {
-				names[most] = "and others"
-				break
-			}
+		if len(e.labels) > 0 {
+			names = append(names, e.labels[0].String())
 		}
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) > most {
+		names = append(names[:most], "and others")
 	}
 	return strings.Join(names, ", ")
 }

@@ -84,6 +84,16 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestAFileIsNoLayout(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "app.tar", "x")
+	for _, mode := range []layout.Mode{layout.Read, layout.Write} {
+		if _, err := layout.Open(at(filepath.Join(dir, "app.tar")), mode); err == nil || fault.HintOf(err) == "" || strings.Contains(err.Error(), "link") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestALayoutOpenedToReadIsNotWritten(t *testing.T) {
 	path := t.TempDir()
 	open(t, path, layout.Write).Close()

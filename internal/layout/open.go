@@ -75,6 +75,9 @@ func (d *Dir) open() error {
 	if err != nil {
 		return d.failed("open layout", d.whole(), err)
 	}
+	if info, err := os.Stat(whole); err == nil && !info.IsDir() {
+		return fault.Misuse("open layout", d.whole(), "this is a file, and a layout is a directory", "name a directory")
+	}
 	if d.mode == Write {
 		if err := os.MkdirAll(whole, 0o755); err != nil { //nolint:gosec // other users read layouts, too
 			return d.failed("make layout", d.whole(), err)
@@ -115,7 +118,7 @@ func (d *Dir) check() error {
 			Op:   "open layout",
 			Name: d.whole(),
 			Err:  errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile),
-			Hint: "write the directory that has this file; oci:DIR/ names all layouts below DIR",
+			Hint: "write the directory that has this file; with the slash of oci:DIR/, transfer reads all layouts below DIR",
 		}
 	}
 	if err != nil {

@@ -44,7 +44,7 @@ func PlanRemove(
 	defer s.Release()
 	at, err := s.Source(ctx, name.Repo)
 	if err != nil {
-		return r, err
+		return r, withoutSide(err)
 	}
 	desc, err := at.Resolve(ctx, cmp.Or(name.Tag, name.Digest))
 	if err != nil {

@@ -89,7 +89,7 @@ func TestSourcesWithoutTagsAreToldAndAreNoMatch(t *testing.T) {
 	for _, c := range []struct{ source, target, note string }{
 		{"src", "dst", "the sources have no tags"},
 		{"src/app", "dst/app", "the sources have no tags"},
-		{"oci:" + layouts, "dst", "oci:" + layouts + " has no image layout"},
+		{"oci:" + layouts, "dst", "oci:" + layouts + " has no image"},
 	} {
 		req := dray.TransferRequest{Sources: []string{c.source}, Target: c.target}
 		if _, sum, err := y.Transferred(req); err != nil || !slices.Contains(sum.Notes, c.note) {

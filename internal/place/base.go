@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/ends"
+	"github.com/drayage/dray/internal/foreign"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/remote"
@@ -42,6 +43,9 @@ type Base struct {
 	Images  int           // number of images in flight at once; 0 leaves it to InFlight
 	MaxWait time.Duration // the longest wait that is accepted when a registry asks for one
 
+	// Foreign reads foreign layers, so that they are copied like all others. nil leaves them with their publishers.
+	Foreign *foreign.Fetcher
+
 	Proofs   *ledger.Proofs
 	Refusals *ledger.Refusals
 	Times    *ledger.Times
@@ -63,6 +67,10 @@ type Inside struct {
 	// Draw waits until a request may be sent to a registry with rate limits. It is for processes
 	// that share these limits. If it is nil, this process keeps the limits alone.
 	Draw func(ctx context.Context, d Draw) error
+
+	// Publishers opens the connections to the publishers of foreign layers, without a check of the addresses. It is
+	// for tests. nil dials public addresses only.
+	Publishers foreign.Dial
 
 	// Proxied is called with the HOST:PORT that a proxy from the environment will dial, because
 	// Dial does not see that address. An error from Proxied ends the request. nil allows all.

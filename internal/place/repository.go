@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ends"
+	"github.com/drayage/dray/internal/foreign"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -18,6 +19,22 @@ type Repository interface {
 	transfer.Source
 	transfer.Target
 	List(ctx context.Context, visit func(oci.Listed) error) error
+}
+
+// carrier is a repository with its foreign layers.
+type carrier struct {
+	Repository
+	with foreign.Source
+}
+
+// Document is that of the repository, with foreign layers among its blobs.
+func (c carrier) Document(ctx context.Context, reference string) (oci.Document, error) {
+	return c.with.Document(ctx, reference)
+}
+
+// Blob reads foreign layers from their publishers if the repository does not have them.
+func (c carrier) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
+	return c.with.Blob(ctx, d, at, n)
 }
 
 // Local is a registry inside this process. Its methods are safe for concurrent use. Their errors

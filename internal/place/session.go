@@ -50,12 +50,13 @@ type Session struct {
 	// mounts holds, for each target, the paths of the repositories that it may mount blobs from.
 	mounts map[ref.Repo][]string
 
-	mu     sync.Mutex
-	places map[opened]Repository
-	onDisk map[opened]OnDisk
-	watch  event.Observer
-	backs  map[Repository]*transfer.Back
-	tagged map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
+	mu      sync.Mutex
+	places  map[opened]Repository
+	onDisk  map[opened]OnDisk
+	watch   event.Observer
+	backs   map[Repository]*transfer.Back
+	tagged  map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
+	foreign map[Repository]Repository              // with their foreign layers
 }
 
 // opened identifies a repository as one side opened it.
@@ -94,6 +95,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		watch:     obs,
 		backs:     map[Repository]*transfer.Back{},
 		tagged:    map[ref.Repo]map[string]oci.Descriptor{},
+		foreign:   map[Repository]Repository{},
 	}
 }
 
@@ -140,7 +142,15 @@ func (s *Session) Source(ctx context.Context, repo ref.Repo) (Repository, error)
 		side = fault.Target
 	}
 	p, err := s.Open(ctx, side, repo, layout.Read)
-	return p, fault.On(fault.Source, err)
+	if err != nil || s.Base.Foreign == nil {
+		return p, fault.On(fault.Source, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.foreign[p] == nil {
+		s.foreign[p] = carrier{p, s.Base.Foreign.Of(p)}
+	}
+	return s.foreign[p], nil
 }
 
 // Target opens repo for writing, or for a survey of a target.
@@ -325,6 +335,7 @@ func (s *Session) Release() {
 	}
 	clear(s.onDisk)
 	clear(s.backs)
+	clear(s.foreign)
 }
 
 // Observe counts e and passes it to the current observer. A note about a registry is passed on once

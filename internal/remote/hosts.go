@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/remote/limit"
@@ -88,3 +89,7 @@ func (c *Client) ListsDigests(host string) (tells, complete bool) {
 	}
 	return c.host(name).lists.Tells()
 }
+
+// IsPublic reports whether ip is an address on the Internet: not one of this machine, of a private network, or of the
+// services of a cloud.
+func IsPublic(ip netip.Addr) bool { return wire.IsPublic(ip) }

@@ -177,8 +177,8 @@ func (t Task) tellForeign(found *tree) {
 		t.tell(event.Event{
 			Kind:   event.Noted,
 			Digest: string(t.Root.Digest),
-			Text: fmt.Sprintf("%d foreign layers are not copied, because their publisher serves them: %s",
-				len(at), strings.Join(at, ", ")),
+			Text: fmt.Sprintf("%d foreign layers are not copied, because their publisher serves them; "+
+				"use --include-foreign to copy them: %s", len(at), strings.Join(at, ", ")),
 		})
 	}
 }

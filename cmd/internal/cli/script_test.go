@@ -139,6 +139,8 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 			o.Front = unsigned
 		case "throttled":
 			o.Front = throttled
+		case "open":
+			o.Content = testbed.Open
 		case "tls":
 			o.Scheme = testbed.HTTPS
 		default:
@@ -202,7 +204,7 @@ func (s *script) name(ts *testscript.TestScript, name, value string) {
 }
 
 func (s *script) storeImage(ts *testscript.TestScript, args []string) {
-	o := map[string]int{"index": 0, "nested": 0, "layers": 1, "size": 0, "seed": 0}
+	o := map[string]int{"index": 0, "nested": 0, "layers": 1, "size": 0, "seed": 0, "foreign": 0}
 	for _, word := range args[4:] {
 		key, value, _ := strings.Cut(word, "=")
 		n, err := strconv.Atoi(value)
@@ -218,6 +220,8 @@ func (s *script) storeImage(ts *testscript.TestScript, args []string) {
 		m = testbed.Index(s.tb, r, args[2], args[3], o["index"])
 	case o["nested"] > 0:
 		m = testbed.Nested(s.tb, r, args[2], args[3], o["nested"])
+	case o["foreign"] > 0:
+		m = testbed.Foreign(s.tb, r, args[2], args[3], "http://127.0.0.1:9/layer")
 	default:
 		m = testbed.Random(s.tb, r, args[2], args[3], testbed.RandomOptions{Layers: o["layers"], Size: int64(o["size"]), Seed: uint64(o["seed"])})
 	}

@@ -3,6 +3,8 @@ package mirror
 import (
 	"cmp"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -129,7 +131,7 @@ func batch(
 
 // repository returns the repository for an image of from at a target, which end describes. If the target is
 // "HOST/REPO", it is that repository. Otherwise it is the mapped path below the target. The registry keeps
-// the name that the target has for it.
+// the name that the target has for it. In a layout, the image gets its whole name.
 func repository(target string, end dray.End, from ref.Repo, m plan.Mapping) (string, error) {
 	if end.Repo != (ref.Repo{}) {
 		return target, nil
@@ -139,5 +141,18 @@ func repository(target string, end dray.End, from ref.Repo, m plan.Mapping) (str
 		host, m.AddPrefix = strings.TrimSuffix(target, end.Prefix), end.Prefix+m.AddPrefix
 	}
 	to, err := m.Repo(from.Host, from)
+	if end.Host == ref.Layout && !isApart(end.Prefix) {
+		return ref.Repo{Host: end.Host, Dir: filepath.Clean(end.Prefix), Path: to.String()}.String(), err
+	}
 	return strings.TrimSuffix(host, "/") + "/" + to.Path, err
+}
+
+// isApart reports whether a directory holds one layout for each repository, as earlier versions wrote it.
+func isApart(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return false
+	}
+	_, err = os.Lstat(filepath.Join(dir, "oci-layout"))
+	return err != nil
 }

@@ -174,7 +174,7 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 	c := p.call(reference)
 	b := h.Budget(c)
 	ok := []int{200, 201, 202, 204, 400, 403, 404, 405, 409, 412, 415, 501}
-	if len(p.doc.Foreign) > 0 {
+	if p.byURL() > 0 {
 		ok = append(ok, http.StatusInternalServerError)
 	}
 	for again, unknown := false, false; ; {
@@ -224,7 +224,17 @@ func (p *commit) failed(c *wire.Call, a *wire.Answer, again bool) error {
 	}
 	return c.Fault(fault.Invalid, "allow the URLs of these layers at the registry "+
 		"(distribution: validation.manifests.urls.allow), or copy the image to another registry",
-		fmt.Errorf("this registry takes no layers by URL, and the image has %d: %w", len(p.doc.Foreign), reason.CauseOf(err)))
+		fmt.Errorf("this registry takes no layers by URL, and the image has %d: %w", p.byURL(), reason.CauseOf(err)))
+}
+
+// byURL returns how many layers the document lists by URLs, copied or not.
+func (p *commit) byURL() (n int) {
+	for _, b := range slices.Concat(p.doc.Blobs, p.doc.Foreign) {
+		if oci.IsForeign(b.MediaType) && len(b.URLs) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // isRace reports whether a race explains a refusal, so that it is worth one more request. Another

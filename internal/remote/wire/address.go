@@ -53,6 +53,10 @@ var (
 	awsMetadata6    = netip.MustParseAddr("fd00:ec2::254")
 )
 
+// IsPublic reports whether ip is an address on the Internet: not one of this machine, of a private network, or of the
+// services of a cloud.
+func IsPublic(ip netip.Addr) bool { return placeOf(ip) == public }
+
 // homes records the kinds of address at which the registry itself was dialed. The zero value has
 // none.
 type homes struct {

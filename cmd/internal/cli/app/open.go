@@ -102,6 +102,8 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		StateDir:   a.StateDir(),
 		Cloud:      credential.Cloud{Env: a.IO.Env, Home: a.IO.Home},
 		Dial:       a.IO.Dial,
+
+		IncludeForeign: a.Common.IncludeForeign,
 		Limits: dray.Limits{
 			Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
 			Stall: a.Common.Stall, FirstByte: a.Common.FirstByte, MaxWait: a.Common.MaxWait,

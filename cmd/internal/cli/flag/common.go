@@ -22,14 +22,16 @@ type Common struct {
 	Retries     int
 	Concurrency int
 	Bandwidth   perSecond
-	Images      int // images in flight; 0 means the default of package dray
-	PlainHTTP   bool
-	Insecure    bool
-	CaFile      string
-	SrcCreds    string
-	Server      string // "" leaves it to the environment and the configuration
-	NoWait      bool
-	DstCreds    string
+
+	IncludeForeign bool // copy foreign layers
+	Images         int  // images in flight; 0 means the default of package dray
+	PlainHTTP      bool
+	Insecure       bool
+	CaFile         string
+	SrcCreds       string
+	Server         string // "" leaves it to the environment and the configuration
+	NoWait         bool
+	DstCreds       string
 }
 
 // perSecond is the value of a flag that limits bytes per second; 0 means no limit.
@@ -105,6 +107,10 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 		if t&SendsBlobs != 0 {
 			set.Var(&c.Bandwidth, "bandwidth",
 				"upload blobs at no more than `SIZE` per second to all registries together, such as 200MiB (default no limit)")
+		}
+		if t&SendsBlobs != 0 {
+			set.BoolVar(&c.IncludeForeign, "include-foreign", false,
+				"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs")
 		}
 		if t&ReadsBlobs != 0 {
 			set.IntVar(&c.Concurrency, "concurrency", 32, "transfer at most `N` blobs at once")

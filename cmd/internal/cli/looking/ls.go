@@ -20,8 +20,8 @@ func NewList(a *app.App) *cobra.Command {
 		Use:   "ls HOST | HOST/PREFIX/ | HOST/REPO | oci:DIR",
 		Short: "List repositories, or the tags of one with their digests",
 		Long: "List the repositories of a registry (HOST), those below a prefix (HOST/PREFIX/, with a slash at " +
-			"the end), or the tags of one repository with their digests (HOST/REPO). oci:DIR lists an OCI image " +
-			"layout on disk.",
+			"the end), or the tags of one repository with their digests (HOST/REPO). oci:DIR lists the images of " +
+			"an OCI image layout on disk.",
 		Example: "  dray ls registry.example\n" +
 			"  dray ls registry.example/team/\n" +
 			"  dray ls prod/app -o table",

@@ -43,7 +43,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 		Use:   "copy SOURCE TARGET...",
 		Short: "Copy an image, or all tags of a repository",
 		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk " +
-			"(oci:DIR[:TAG]).\n\n" +
+			"(oci:DIR[:TAG], or oci:DIR:HOST/REPO:TAG for a whole name in it).\n\n" +
 			"A target without a tag gets the tag of the source. A source with a digest and without a tag is " +
 			"stored at the target by its digest, without a tag. dray prints HOST/REPO:TAG@DIGEST for each target.",
 		Example: "  dray copy nginx:1.27 prod/nginx:1.27 prod/nginx:stable\n" +

@@ -57,7 +57,7 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 			"  HOST/PREFIX/       all repositories below a prefix\n" +
 			"  HOST/REPO          one repository\n" +
 			"  oci:DIR            an OCI image layout on disk\n" +
-			"  oci:DIR/           all layouts below a directory\n\n" +
+			"  oci:DIR/           one that holds many repositories\n\n" +
 			"Each tag is on its own: a tag that fails does not stop the others. To try again, run the same " +
 			"command; it continues with what is left.\n\n" +
 			"The flags of acr_transfer.py have the same meaning here.",
