@@ -216,8 +216,9 @@ func TestADigestTagGoesWithTheImageThatItBelongsTo(t *testing.T) {
 	if n := strings.Count(" "+strings.Join(d.asked, " "), " app:v1"); n != 1 {
 		t.Errorf("asked about v1 %d times: %v", n, d.asked)
 	}
-	late := attach(index.Children[0].Digest.String(), ".sig", 16) // of an index that is at the target
-	if got, _, _ := y.Transferred(req); !strings.Contains(got, late+" done") {
+	late := attach(index.Children[0].Digest.String(), ".sig", 16)           // of an index that is at the target
+	later := attach(testbed.CraneDigest(t, y.Src, "app", "v1"), ".att", 17) // of an image that is at the target
+	if got, _, _ := y.Transferred(req); !strings.Contains(got+",", late+" done,") || !strings.Contains(got+",", later+" done,") {
 		t.Errorf("%s", got)
 	}
 }

@@ -27,29 +27,6 @@ func (p parser) gates(n *yaml.Node, names *regexp.Regexp) ([]gates.Gate, error) 
 	})
 }
 
-// GateFiles returns the files and directories that the gates name.
-func (c Config) GateFiles() []Setting {
-	var named []Setting
-	add := func(g gates.Gate, key, path string) {
-		if path != "" {
-			named = append(named, Setting{Key: "gates." + g.Name + ".signature." + key, Value: path})
-		}
-	}
-	for _, g := range c.Gates {
-		for _, path := range g.Signature.Keys {
-			add(g, "key", path)
-		}
-		if k := g.Signature.Keyless; k != nil {
-			add(g, "keyless.roots", k.Roots)
-		}
-		if n := g.Signature.Notation; n != nil {
-			add(g, "notation.store", n.Store)
-			add(g, "notation.policy", n.Policy)
-		}
-	}
-	return named
-}
-
 // gateSettings calls add for each setting of a gate.
 func gateSettings(g gates.Gate, add func(key string, value any)) {
 	add("signature.key", strings.Join(g.Signature.Keys, ", "))

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -168,6 +169,29 @@ func (r Registry) Files() []Setting {
 			named = append(named, Setting{Key: "registries." + r.Name + "." + key, Value: s})
 		}
 	})
+	return named
+}
+
+// GateFiles returns the files and directories that the gates name.
+func (c Config) GateFiles() []Setting {
+	var named []Setting
+	add := func(g gates.Gate, key, path string) {
+		if path != "" {
+			named = append(named, Setting{Key: "gates." + g.Name + ".signature." + key, Value: path})
+		}
+	}
+	for _, g := range c.Gates {
+		for _, path := range g.Signature.Keys {
+			add(g, "key", path)
+		}
+		if k := g.Signature.Keyless; k != nil {
+			add(g, "keyless.roots", k.Roots)
+		}
+		if n := g.Signature.Notation; n != nil {
+			add(g, "notation.store", n.Store)
+			add(g, "notation.policy", n.Policy)
+		}
+	}
 	return named
 }
 

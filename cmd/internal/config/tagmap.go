@@ -33,7 +33,8 @@ func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 	err = textfile.EachLine(data, name, func(line int, words []string) error {
 		if len(words) != 2 {
 			cause := fmt.Sprintf("a line must have a tag and its new name, but has %d words", len(words))
-			return textfile.BadLine(name, line, cause, "for several new names, use a YAML mapping or a JSON object: TAG: [NEW, NEW]")
+			return textfile.BadLine(name, line, cause,
+				"for several new names, use a YAML mapping or a JSON object: TAG: [NEW, NEW]")
 		}
 		if first, twice := lines[words[0]]; twice {
 			cause := fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(words[0]), first)

@@ -292,6 +292,7 @@ func TestDocumentsOfTheRequiredTypesAreThoseThatReferToTheImageAndItsDigestTags(
 
 func TestFilesOfTrustAreReadBeforeAnyRequest(t *testing.T) {
 	key, text := publicKey(t), write(t, "x", []byte("text"))
+	bad := write(t, "bad.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")}))
 	roots := func(path string) gates.Signature {
 		return gates.Signature{Keyless: &gates.Keyless{Identity: "a", Issuer: "b", Roots: path}}
 	}
@@ -299,6 +300,7 @@ func TestFilesOfTrustAreReadBeforeAnyRequest(t *testing.T) {
 	for want, s := range map[string]gates.Signature{
 		"gone: invalid: no such file or directory":           {Keys: []string{"gone"}},
 		text + ": invalid: the file has no public key":       {Keys: []string{key, text}},
+		bad + ": invalid: the public key is damaged":         {Keys: []string{bad}},
 		text + ": invalid: the file is not a JSON object":    roots(text),
 		store + ": invalid: the directory has no truststore": {Notation: &gates.Notation{Store: store, Policy: write(t, "p", []byte("{}"))}},
 		"gone.json: invalid: no such file or directory":      {Notation: &gates.Notation{Store: store, Policy: "gone.json"}},

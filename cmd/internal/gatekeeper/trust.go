@@ -2,6 +2,7 @@ package gatekeeper
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,9 +23,13 @@ func trustOf(s gates.Signature) (t evidence.Trust, err error) {
 		if err != nil {
 			return t, err
 		}
-		if block, _ := pem.Decode(raw); block == nil || block.Type != "PUBLIC KEY" {
+		block, _ := pem.Decode(raw)
+		if block == nil || block.Type != "PUBLIC KEY" {
 			return t, unusable(path, errors.New("the file has no public key in PEM form"),
 				"name the file that cosign writes as cosign.pub")
+		}
+		if _, err := x509.ParsePKIXPublicKey(block.Bytes); err != nil {
+			return t, unusable(path, fmt.Errorf("the public key is damaged: %w", err), "copy the file again")
 		}
 		t.Keys = append(t.Keys, string(raw))
 	}
