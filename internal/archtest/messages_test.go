@@ -40,7 +40,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring " +
 		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
-	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/mirror cmd/internal/schedule"},
+	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/text cmd/internal/mirror cmd/internal/schedule"},
 	{"Selections, maps and plan files", "plan internal/python"},
 	{"Logins and credentials", "credential internal/remote/signin internal/remote/product"},
 	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/reason internal/remote/ask internal/remote/limit"},

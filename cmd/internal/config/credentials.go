@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
@@ -89,7 +90,7 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 // readSecret reads a password or token file.
 func readSecret(path string) (string, error) {
 	const op = "read password or token"
-	f, err := Open(op, path)
+	f, err := text.Open(op, path)
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +100,7 @@ func readSecret(path string) (string, error) {
 		err = errors.New("the file is longer than 64 KiB")
 	}
 	if err != nil {
-		return "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: bare(err),
+		return "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: text.Bare(err),
 			Hint: "name a file that holds only the password or the token"}
 	}
 	return string(data), nil

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -45,7 +46,7 @@ var overwrites = []string{"refuse", "update", "always"}
 // are ignored, and a "#" at the beginning of a word starts a comment. The error is Invalid and names the
 // line.
 func ReadList(r io.Reader, name string) (List, error) {
-	data, err := ReadAll("read list", r, name, maxList)
+	data, err := text.ReadAll("read list", r, name, maxList)
 	if err != nil {
 		return List{}, err
 	}

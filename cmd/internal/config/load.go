@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/fault"
 )
 
@@ -38,7 +39,7 @@ func (l Loader) LoadDefault() (Config, error) {
 	if path == "" {
 		return Config{}, nil
 	}
-	data, err := readFile("read configuration", path, maxFile)
+	data, err := text.ReadFile("read configuration", path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, nil
 	}
@@ -48,7 +49,7 @@ func (l Loader) LoadDefault() (Config, error) {
 // Load reads the file at path, which must exist. Errors are Invalid. They name the file and, if it
 // could be read, the line of the first mistake.
 func (l Loader) Load(path string) (Config, error) {
-	data, err := readFile("read configuration", path, maxFile)
+	data, err := text.ReadFile("read configuration", path, maxFile)
 	return l.parse(path, data, err)
 }
 

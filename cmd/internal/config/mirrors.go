@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/cmd/internal/schedule"
 	"github.com/drayage/dray/fault"
 )
@@ -39,7 +40,7 @@ func (m Mirrors) ByName(name string) (Mirror, bool) {
 // ReadMirrors reads the file of mirror rules at path. Errors are Invalid and name the file and the line
 // of the first mistake.
 func ReadMirrors(path string) (Mirrors, error) {
-	data, err := readFile("read mirror rules", path, maxMirrors)
+	data, err := text.ReadFile("read mirror rules", path, maxMirrors)
 	if err != nil {
 		return Mirrors{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -32,7 +33,7 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	if c.Path == "" {
 		return nil, nil
 	}
-	data, err := readFile("read configuration", c.Path, maxFile)
+	data, err := text.ReadFile("read configuration", c.Path, maxFile)
 	if err != nil {
 		return nil, err
 	}

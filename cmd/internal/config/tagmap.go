@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -20,7 +21,7 @@ type Renamed struct{ From, To string }
 // are as in a list. In YAML and JSON, a tag may have a list of new names. A tag that appears twice is an
 // error. The error is Invalid and names the line.
 func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
-	data, err := ReadAll("read tag map", r, name, maxTagMap)
+	data, err := text.ReadAll("read tag map", r, name, maxTagMap)
 	if err != nil {
 		return nil, err
 	}

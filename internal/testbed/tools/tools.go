@@ -88,10 +88,10 @@ func Certificate(tb testing.TB) (key, cert string) {
 		Subject: pkix.Name{
 			CommonName: "test", Organization: []string{"test"}, Country: []string{"DE"}, Province: []string{"BE"},
 		},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+		NotBefore:   time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(24 * time.Hour),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, about, about, &k.PublicKey, k)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -213,12 +213,12 @@ func readIgnore(path string) (plan.Patterns, error) {
 		return nil, nil
 	}
 	const op = "read ignore patterns"
-	in, err := config.Open(op, path)
+	in, err := text.Open(op, path)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	raw, err := config.ReadAll(op, in, path, plan.MaxIgnoreFile)
+	raw, err := text.ReadAll(op, in, path, plan.MaxIgnoreFile)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -17,14 +17,14 @@ func readInUse(stdin io.Reader, path string) (plan.InUse, string, error) {
 	const op = "read images in use"
 	in := stdin
 	if path != "-" {
-		file, err := config.Open(op, path)
+		file, err := text.Open(op, path)
 		if err != nil {
 			return plan.InUse{}, "", err
 		}
 		defer file.Close()
 		in = file
 	}
-	raw, err := config.ReadAll(op, in, path, plan.MaxInUse)
+	raw, err := text.ReadAll(op, in, path, plan.MaxInUse)
 	if err != nil {
 		return plan.InUse{}, "", err
 	}

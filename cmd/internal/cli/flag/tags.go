@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -77,7 +78,7 @@ func (f *Tags) Read(cmd *cobra.Command) (plan.TagMap, error) {
 }
 
 func readMapFile(path string) ([]plan.Pair, error) {
-	in, err := config.Open("read tag map", path)
+	in, err := text.Open("read tag map", path)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -146,7 +147,7 @@ func readList(a *app.App, path string) (config.List, error) {
 	if path == "-" {
 		return config.ReadList(a.IO.In, "stdin")
 	}
-	in, err := config.Open("read list", path)
+	in, err := text.Open("read list", path)
 	if err != nil {
 		return config.List{}, err
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
-	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/text"
 	"github.com/drayage/dray/fault"
 )
 
@@ -25,7 +25,7 @@ func openPlan(a *app.App, path string) (in io.Reader, done func(), err error) {
 	if path == "-" {
 		return a.IO.In, func() {}, nil
 	}
-	f, err := config.Open("read plan", path)
+	f, err := text.Open("read plan", path)
 	if err != nil {
 		return nil, nil, err
 	}
