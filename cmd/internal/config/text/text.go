@@ -64,7 +64,9 @@ func ReadAll(op string, r io.Reader, name string, limit int64) ([]byte, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
 		at := name + ":" + strconv.Itoa(1+bytes.Count(data[:i], []byte("\n")))
-		return nil, &fault.Fault{Kind: fault.Invalid, Name: at, Hint: "save the file as UTF-8 text", Err: errors.New("not UTF-8 text")}
+		return nil, &fault.Fault{
+			Kind: fault.Invalid, Name: at, Err: errors.New("not UTF-8 text"), Hint: "save the file as UTF-8 text",
+		}
 	}
 	return data, nil
 }
