@@ -245,7 +245,8 @@ func (c content) wanted() []image {
 }
 
 func (c content) job(dir string, hosts ...string) job {
-	j := job{Verb: c.Verb, Hosts: hosts, Dir: dir, Bulk: c.Bulk, Signed: c.Signed, TLS: [2]tlsMode{c.SrcLink.TLS, c.DstLink.TLS}}
+	j := job{Verb: c.Verb, Hosts: hosts, Dir: dir, Bulk: c.Bulk, Signed: c.Signed,
+		TLS: [2]tlsMode{c.SrcLink.TLS, c.DstLink.TLS}}
 	if c.OneHost {
 		j.TLS[0] = c.DstLink.TLS
 	}

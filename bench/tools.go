@@ -149,7 +149,8 @@ func drayCommands(t tool, j job) (order, error) {
 	}
 	text := ""
 	if j.Bulk {
-		text = fmt.Sprintf("registries:\n  src: {host: %q, kind: acr}\n  dst: {host: %q, kind: acr}\n", j.Hosts[0], j.Hosts[1])
+		text = fmt.Sprintf("registries:\n  src: {host: %q, kind: acr}\n  dst: {host: %q, kind: acr}\n",
+			j.Hosts[0], j.Hosts[1])
 	}
 	if j.Signed {
 		text += "referrers: sync\n"

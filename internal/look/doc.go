@@ -3,8 +3,8 @@
 // Files, in the order in which they use each other:
 //
 //	inspect.go    an image: its manifests, indexes and configurations
-//	tree.go       what is below an index
 //	family.go     an image with its children and with everything that refers to them
+//	tree.go       what is below an index
 //	list.go       repositories and tags
 //	manifests.go  the manifests of a repository, tagged or not
 //	metadata.go   what a registry knows of one name, what may be done with it, what refers to it

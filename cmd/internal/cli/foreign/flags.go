@@ -32,7 +32,7 @@ const (
 	byPlatform   = "--platform OS/ARCH chooses platforms"
 	loginFile    = "set REGISTRY_AUTH_FILE to the file"
 	oneLogin     = "--src-creds and --dst-creds take USER, and dray asks for the password; or use dray's login command"
-	noReferrersF = "dray does not copy referrers along, such as signatures"
+	noReferrersF = "dray copies referrers along, such as signatures, unless --referrers=false says otherwise"
 	kept         = "dray keeps the bytes of an image, so that its digest stays"
 )
 
@@ -56,7 +56,7 @@ func aboutImages() []Flag {
 		{Names: "full-ref", Of: "crane", In: "digest",
 			None: "it prints the digest alone; with -o json also the name"},
 		{Names: "from-oci-layout to-oci-layout oci-layout", Of: "oras", None: "a layout is named oci:DIR:TAG"},
-		{Names: "referrers digest-tags", Of: "regctl", None: noReferrersF},
+		{Names: "digest-tags", Of: "regctl", None: noReferrersF},
 		{Names: "format", Of: "skopeo", Value: Dropped, None: kept + "; -o json prints all that dray knows"},
 		{Names: "dest-compress dest-decompress remove-signatures", Of: "skopeo", None: kept},
 		{Names: "dest-compress-format dest-compress-level", Of: "skopeo", Value: Dropped, None: kept},

@@ -2,8 +2,8 @@
 // order of the walk:
 //
 //	ls.go           dray ls
-//	inspect.go      dray inspect
 //	tree.go         dray referrers
+//	inspect.go      dray inspect
 //	manifest.go     dray digest, dray manifest, and show and list-metadata of az acr manifest
 //	referrers.go    list and list-referrers of az acr manifest
 //	repository.go   dray repository: the lists of az acr repository
