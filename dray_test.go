@@ -28,8 +28,9 @@ func TestImportBringsAnImageUnderTwoNamesWithOneReading(t *testing.T) {
 	y.Forget()
 	rep := y.Must(y.Import(dray.ImportRequest{Source: "src/team/app:v1", Target: "dst", Images: []string{"app:v1", "app:latest"}}))
 	// There are n = 4 blobs. Each needs a POST, which asks whether the blob exists, and a PUT. Each tag needs a
-	// HEAD and a PUT.
-	y.WantSpent("GET blob ×4, GET manifest ×1, HEAD manifest ×1", "HEAD manifest ×2, POST upload ×4, PUT manifest ×2, PUT upload ×4")
+	// HEAD and a PUT. The source is asked what refers to the image: the API, which it does not have, the tag in
+	// its place, and three digest tags.
+	y.WantSpent("GET blob ×4, GET manifest ×2, GET referrers ×1, HEAD manifest ×4", "HEAD manifest ×2, POST upload ×4, PUT manifest ×2, PUT upload ×4")
 	testbed.Same(t, y.Src, y.Dst, "team/app", "v1", "app", "v1")
 	testbed.Same(t, y.Src, y.Dst, "team/app", "v1", "app", "latest")
 	if rep.Count(dray.Done) != 2 || rep.Steps[0].Blobs.Sent != 4 || rep.Steps[0].Blobs.Bytes != img.Bytes || rep.Steps[1].Blobs.Sent != 0 {
@@ -93,7 +94,7 @@ func TestACopyWithinARegistryMountsEveryBlob(t *testing.T) {
 	testbed.Random(t, reg, "test", "25", testbed.RandomOptions{Layers: 10})
 	y.Forget()
 	rep := y.Must(y.Copy(dray.CopyRequest{Source: "http://" + reg.Host + "/test:25", Targets: []string{reg.Host + "/test2:stable"}}))
-	y.WantSpent("GET manifest ×1, HEAD blob ×1, HEAD manifest ×1, POST upload ×11, PUT manifest ×1", "") // 3 + n, and 1 for the first mount
+	y.WantSpent("GET manifest ×2, GET referrers ×1, HEAD blob ×1, HEAD manifest ×4, POST upload ×11, PUT manifest ×1", "") // 3 + n, 1 for the first mount, 5 for referrers
 	if rep.Steps[0].Blobs.Mounted != 11 || rep.Traffic[reg.Host].Sent > 8<<10 {
 		t.Errorf("report %+v, %+v", rep.Steps, rep.Traffic)
 	}

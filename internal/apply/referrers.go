@@ -142,15 +142,15 @@ func (s *sending) send(ctx context.Context) error {
 
 // refused reports whether the target refused something, which is then all that is left.
 func (s *sending) refused() bool {
-	any := false
+	some := false
 	for i, level := range s.lost {
 		s.left[i] = nil
 		for _, l := range level {
 			s.left[i] = append(s.left[i], l.Referrer)
-			any = true
+			some = true
 		}
 	}
-	return any
+	return some
 }
 
 // record writes what became of the referrers into the report of the first step of the end.
@@ -200,7 +200,9 @@ func (r *Run) ownStep(from, to ref.Repo, doc plan.Referrer) bool {
 
 // sendOnce sends a referrer, unless it was sent for another image of the run. The way is empty if another
 // image counts it, or if the source does not have it.
-func (r *Run) sendOnce(ctx context.Context, c *company, e *end, at place.Repository, doc plan.Referrer) (oci.Way, error) {
+func (r *Run) sendOnce(
+	ctx context.Context, c *company, e *end, at place.Repository, doc plan.Referrer,
+) (oci.Way, error) {
 	id := sent{e.repo, doc.Digest, doc.Tag}
 	for {
 		r.mu.Lock()
@@ -278,8 +280,9 @@ func (r *Run) setsTag(ctx context.Context, e *end, at place.Repository, doc plan
 	case have.Digest == doc.Digest:
 		return true, nil
 	case r.overwrite(r.Plan.Steps[e.steps[0]]) == plan.Refuse:
-		return false, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: e.repo.Tagged(doc.Tag).String(),
-			Err: fmt.Errorf("the digest tag exists with another digest: it is %s, the source is %s", have.Digest, doc.Digest)}
+		return false, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag",
+			Name: e.repo.Tagged(doc.Tag).String(),
+			Err:  fmt.Errorf("the digest tag exists with another digest: it is %s, the source is %s", have.Digest, doc.Digest)}
 	}
 	return false, nil
 }

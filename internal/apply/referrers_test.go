@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -215,7 +216,7 @@ func TestAnImageWithMoreReferrersThanAnyoneSignsGetsNoTag(t *testing.T) {
 			w.Header().Set("Content-Type", oci.TypeIndex)
 			var list []oci.Descriptor
 			for i := range 10_001 {
-				list = append(list, oci.Descriptor{MediaType: oci.TypeManifest, Digest: oci.Sum([]byte(fmt.Sprint(i))), Size: 9})
+				list = append(list, oci.Descriptor{MediaType: oci.TypeManifest, Digest: oci.Sum([]byte(strconv.Itoa(i))), Size: 9})
 			}
 			_ = json.NewEncoder(w).Encode(map[string]any{"schemaVersion": 2, "mediaType": oci.TypeIndex, "manifests": list})
 		})

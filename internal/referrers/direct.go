@@ -80,7 +80,8 @@ func (f *Finder) allowed(from place.Repository, err error) error {
 	if !fault.Is(err, fault.Denied) && !fault.Is(err, fault.Refused) || f.choice.Mode == plan.ReferrersRequire {
 		return err
 	}
-	f.session.Observe(event.Event{Kind: event.Noted, Host: from.Repo().Host, Name: from.Repo().String(), Err: err, Count: 1,
+	f.session.Observe(event.Event{
+		Kind: event.Noted, Host: from.Repo().Host, Name: from.Repo().String(), Err: err, Count: 1,
 		Text: "the source does not say what refers to the images of " + from.Repo().String() +
 			", so signatures may be left behind: " + err.Error()})
 	return nil

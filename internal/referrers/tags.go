@@ -22,14 +22,13 @@ func (f *Finder) underTags(
 	tags := oci.DigestTags(d.Digest)
 	found := make([]oci.Descriptor, len(tags))
 	err := place.Each(ctx, len(tags), place.IndexesOf(tags), func(ctx context.Context, i int) (err error) {
-		there := false
-		if found[i], there = f.known(from.Repo(), tags[i]); there {
+		if d, known := f.known(from.Repo(), tags[i]); known {
+			found[i] = d
 			return nil
 		}
-		if listed != nil {
-			if found[i], there = listed[tags[i]]; !there || found[i].Digest != "" {
-				return nil
-			}
+		if d, there := listed[tags[i]]; listed != nil && (!there || d.Digest != "") {
+			found[i] = d
+			return nil
 		}
 		found[i], err = from.Resolve(ctx, tags[i])
 		if fault.Is(err, fault.NotFound) {

@@ -280,7 +280,8 @@ func (t *teller) retags(sum dray.TransferReport) {
 // summary returns the last line.
 func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic, Pulls: sum.Pulls}
-	tail := slices.Concat(out.Blobs(r), out.Referrers(sum.Referrers), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
+	tail := slices.Concat(out.Blobs(r), out.Referrers(sum.Referrers),
+		[]string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	parts := []string{}
 	count := func(n int, word string) {
 		if n > 0 {

@@ -266,7 +266,8 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	if done == 0 {
 		sep = ", "
 	}
-	tail := slices.Concat(out.Blobs(r), out.Referrers(r.Referrers()), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
+	tail := slices.Concat(out.Blobs(r), out.Referrers(r.Referrers()),
+		[]string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	return head + sep + strings.Join(tail, ", ")
 }
 
