@@ -30,5 +30,6 @@
 //	verify.go    a verification: how each name compares, and the receipt
 //	transfer.go  the totals of a transfer
 //	report.go    one plan that was applied, step by step
+//	referrers.go what became of what refers to images
 //	pulls.go     pull limits
 package report

@@ -198,36 +198,6 @@ func (r *Run) ownStep(from, to ref.Repo, doc plan.Referrer) bool {
 	return doc.Tag != "" && r.tagSteps[tagStep{from, to, doc.Tag}]
 }
 
-// tagStep is a step that copies a digest tag under its own name.
-type tagStep struct {
-	from, to ref.Repo
-	tag      string
-}
-
-func tagSteps(steps []plan.Step) map[tagStep]bool {
-	all := map[tagStep]bool{}
-	for _, s := range steps {
-		if belongs, _ := oci.TaggedFor(s.From.Tag); belongs != "" && s.From.Tag == s.To.Tag {
-			all[tagStep{s.From.Repo, s.To.Repo, s.To.Tag}] = true
-		}
-	}
-	return all
-}
-
-// sent identifies a referrer that goes to a repository, for all images that have it.
-type sent struct {
-	to     ref.Repo
-	digest oci.Digest
-	tag    string
-}
-
-// delivery is a referrer on its way. Read way and err only after done is closed.
-type delivery struct {
-	done chan struct{}
-	way  oci.Way
-	err  error
-}
-
 // sendOnce sends a referrer, unless it was sent for another image of the run. The way is empty if another
 // image counts it, or if the source does not have it.
 func (r *Run) sendOnce(ctx context.Context, c *company, e *end, at place.Repository, doc plan.Referrer) (oci.Way, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -18,7 +19,7 @@ import (
 func planFile(y *yard.Yard, req dray.TransferRequest) []byte {
 	y.T.Helper()
 	var out bytes.Buffer
-	w, err := plan.NewWriter(&out, plan.Plan{Verb: "transfer", Overwrite: plan.Update})
+	w, err := plan.NewWriter(&out, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Referrers: req.Referrers})
 	if err != nil {
 		y.T.Fatal(err)
 	}
@@ -51,8 +52,26 @@ func estimate(y *yard.Yard, file []byte) dray.Estimate {
 	return e
 }
 
+// referrersAPI makes a registry answer that nothing refers to a document.
+func referrersAPI(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", oci.TypeIndex)
+		_, _ = w.Write([]byte(`{"schemaVersion":2,"mediaType":"` + oci.TypeIndex + `","manifests":[]}`))
+	})
+}
+
+func estimateYard(t *testing.T) *yard.Yard {
+	t.Helper()
+	open := testbed.Options{Content: testbed.Open, Front: referrersAPI}
+	return yard.Of(t, testbed.Distribution(t, open), testbed.Distribution(t, open))
+}
+
 func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
-	y := yard.New(t)
+	y := estimateYard(t)
 	y.Tagged("app", "v1", "v2", "latest")
 	testbed.Index(t, y.Src, "multi", "v1", 2)
 	testbed.Random(t, y.Src, "team/a", "v1", testbed.RandomOptions{Seed: 70}) // shares its blobs with team/b
@@ -96,7 +115,7 @@ func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
 }
 
 func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
-	y := yard.New(t)
+	y := estimateYard(t)
 	for i, repo := range []string{"app", "app", "app", "web"} {
 		testbed.Random(t, y.Src, repo, fmt.Sprint("v", i), testbed.RandomOptions{Seed: uint64(i + 1), Layers: 3})
 	}
@@ -123,7 +142,8 @@ func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
 
 func TestAnEstimateTakesOneListForManyNamesWhereItTellsDigests(t *testing.T) {
 	y, _ := yard.Azure(t, 30)
-	file := planFile(y, dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst/app"})
+	alone := plan.Referrers{Mode: plan.ReferrersNone}
+	file := planFile(y, dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst/app", Referrers: alone})
 	e := estimate(y, file)
 	y.Forget()
 	if got, _, err := y.FromFile(file, false); err != nil {

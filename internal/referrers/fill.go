@@ -68,6 +68,9 @@ func (f *Finder) Fill(ctx context.Context, steps []plan.Step) {
 
 // Unknown adds to an error of a source that cannot say what refers to an image what to do about it.
 func Unknown(err error) error {
+	if fault.Is(err, fault.Canceled) {
+		return err
+	}
 	const leave = "leave signatures and other referrers behind with --referrers=false"
 	hint := "try again, or " + leave
 	if own := fault.HintOf(err); own != "" {

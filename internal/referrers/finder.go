@@ -102,3 +102,9 @@ func (s self) types(doc oci.Document) []string {
 	}
 	return types
 }
+
+// listing is the listing of one repository, which one walk makes for all.
+type listing struct {
+	mu      sync.Mutex
+	refused bool
+}

@@ -3,7 +3,6 @@ package referrers
 import (
 	"context"
 	"iter"
-	"sync"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -16,15 +15,13 @@ import (
 // the tags of the repository are listed once.
 const fewDocuments = 4
 
-// underTags returns what the digest tags of d point to.
-func (f *Finder) underTags(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
-	listed, err := f.listing(ctx, from)
-	if err != nil {
-		return nil, err
-	}
+// underTags returns what the digest tags of d point to. listed has those of the repository, see listing.
+func (f *Finder) underTags(
+	ctx context.Context, from place.Repository, d oci.Descriptor, listed map[string]oci.Descriptor,
+) ([]plan.Referrer, error) {
 	tags := oci.DigestTags(d.Digest)
 	found := make([]oci.Descriptor, len(tags))
-	err = place.Each(ctx, len(tags), place.IndexesOf(tags), func(ctx context.Context, i int) (err error) {
+	err := place.Each(ctx, len(tags), place.IndexesOf(tags), func(ctx context.Context, i int) (err error) {
 		there := false
 		if found[i], there = f.known(from.Repo(), tags[i]); there {
 			return nil
@@ -95,12 +92,6 @@ func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string
 	})
 	known, _ := f.session.DigestTags(repo)
 	return known, nil
-}
-
-// listing is the listing of one repository, which one walk makes for all.
-type listing struct {
-	mu      sync.Mutex
-	refused bool
 }
 
 // Knows says what a tag of a repository points to, so that nobody asks for it.

@@ -160,7 +160,7 @@ func (y *Yard) Written(req dray.TransferRequest) []byte {
 	y.T.Helper()
 	var b bytes.Buffer
 	w, err := plan.NewWriter(&b, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each, Backup: req.Backup,
-		Platforms: req.Platforms})
+		Referrers: req.Referrers, Platforms: req.Platforms})
 	if err != nil {
 		y.T.Fatal(err)
 	}

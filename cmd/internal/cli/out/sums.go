@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/report"
 )
 
 // StateWord returns how a step ended, as a sentence has it.
@@ -110,7 +109,7 @@ func Blobs(r dray.Report) []string {
 }
 
 // Referrers says what became of what refers to the images, such as "3 referrers copied, 1 refused by its target".
-func Referrers(r report.Referrers) []string {
+func Referrers(r dray.ReferrerReport) []string {
 	var parts []string
 	if r.Copied > 0 {
 		parts = append(parts, Plural(r.Copied, "referrer")+" copied")
@@ -122,7 +121,7 @@ func Referrers(r report.Referrers) []string {
 }
 
 // LostReferrers returns a line for each of the first referrers that a target refused.
-func LostReferrers(r report.Referrers) []string {
+func LostReferrers(r dray.ReferrerReport) []string {
 	const most = 20
 	var lines []string
 	for _, l := range r.Lost[:min(len(r.Lost), most)] {
