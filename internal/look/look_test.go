@@ -97,7 +97,7 @@ func manifestSize(t *testing.T, y *yard.Yard, d oci.Digest) int64 {
 // One platform of an index is one image, whose digest, manifest and content are shown.
 func TestOnePlatformOfAnIndexIsAnImage(t *testing.T) {
 	y := yard.New(t)
-	m := testbed.Attested(t, y.Src, "app", "v1", 5)
+	m := yard.Attested(t, y.Src, "app", "v1", 5)
 	testbed.Random(t, y.Src, "app", "single", testbed.RandomOptions{})
 	testbed.HelmChart(t, y.Src, "app", "chart")
 	ctx := t.Context()
