@@ -327,16 +327,23 @@ func Attested(t *testing.T, r *testbed.Registry, repo, tag string, n int) testbe
 	t.Helper()
 	m := testbed.Index(t, r, repo, "", n)
 	var raw bytes.Buffer
-	r.Direct(t, http.MethodGet, "/v2/"+repo+"/manifests/"+m.Digest(), http.Header{"Accept": {v1.MediaTypeImageIndex}}, nil, &raw)
+	accept := http.Header{"Accept": {v1.MediaTypeImageIndex}}
+	r.Direct(t, http.MethodGet, "/v2/"+repo+"/manifests/"+m.Digest(), accept, nil, &raw)
 	var index v1.Index
 	if err := json.Unmarshal(raw.Bytes(), &index); err != nil {
 		t.Fatal(err)
 	}
 	none := v1.Platform{OS: "unknown", Architecture: "unknown"}
 	for i, d := range m.Children {
-		config := r.Blob(t, repo, v1.MediaTypeImageConfig, []byte(fmt.Sprintf(`{"architecture":"unknown","os":"unknown","of":%d}`, i)))
+		text := fmt.Sprintf(`{"architecture":"unknown","os":"unknown","of":%d}`, i)
+		config := r.Blob(t, repo, v1.MediaTypeImageConfig, []byte(text))
 		layer := r.Blob(t, repo, "application/vnd.in-toto+json", []byte(fmt.Sprintf(`{"of":%q}`, d.Digest)))
-		doc, err := json.Marshal(v1.Manifest{Versioned: index.Versioned, MediaType: v1.MediaTypeImageManifest, Config: config, Layers: []v1.Descriptor{layer}})
+		doc, err := json.Marshal(v1.Manifest{
+			Versioned: index.Versioned,
+			MediaType: v1.MediaTypeImageManifest,
+			Config:    config,
+			Layers:    []v1.Descriptor{layer},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -126,7 +126,8 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
 		return err
 	}
-	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries, skips: f.skip || req.Platforms.Lacks == plan.Optional}
+	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries}
+	rest.skips = f.skip || req.Platforms.Lacks == plan.Optional
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
 		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
