@@ -136,7 +136,7 @@ func NewDigest(a *app.App) *cobra.Command {
 			"and prints the digest of the image for that platform.",
 		Example: "  dray digest nginx:1.27\n  dray digest nginx:1.27 --platform linux/arm64\n" +
 			"  dray digest prod/app:v1 -o json",
-		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
+		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		desc, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (oci.Descriptor, error) {
