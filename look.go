@@ -21,14 +21,14 @@ type LookRequest struct {
 	Platform oci.Platform
 }
 
-// Digest returns the descriptor of an image, with one HEAD request, or with one GET request for a Platform. The error is [fault.NotFound] if
-// the image does not exist.
+// Digest returns the descriptor of an image, with one HEAD request, or with one GET request for a Platform.
+// The error is [fault.NotFound] if the image does not exist.
 func (d *Dray) Digest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Descriptor, error) {
 	return look.Digest(ctx, d.base, d.names, look.Request(req), obs)
 }
 
-// Manifest returns the manifest or index of an image, with one GET request, or two for a Platform. Its Raw bytes are those that
-// the registry sent.
+// Manifest returns the manifest or index of an image, with one GET request, or two for a Platform. Its Raw
+// bytes are those that the registry sent.
 func (d *Dray) Manifest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Document, error) {
 	return look.Manifest(ctx, d.base, d.names, look.Request(req), obs)
 }

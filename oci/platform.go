@@ -52,8 +52,8 @@ func comparePlatforms(a, b Platform) int {
 	return strings.Compare(PlatformString(&a), PlatformString(&b))
 }
 
-// ParsePlatform reads one platform, such as "linux/arm64/v8" or "windows/amd64:10.0.17763", and normalizes it. The error
-// is [fault.Invalid].
+// ParsePlatform reads one platform, such as "linux/arm64/v8" or "windows/amd64:10.0.17763", and normalizes it.
+// The error is [fault.Invalid].
 func ParsePlatform(s string) (Platform, error) {
 	name, version, versioned := strings.Cut(s, ":")
 	parts := strings.Split(name, "/")

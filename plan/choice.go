@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -143,9 +144,48 @@ func (r Referrer) check() error {
 // An image that names no platform is always copied whole: a Helm chart, a signature, an index of such. So is
 // a single manifest that is for a platform of Only.
 type Platforms struct {
-	Only  []oci.Platform `json:"only,omitempty"`  // none means all; see oci.ParsePlatforms
-	Form  Form           `json:"form,omitempty"`  // what becomes of an index; "" means Trimmed
-	Lacks Lacks          `json:"lacks,omitempty"` // what to do about platforms that an image lacks; "" means Required
+	Only  []oci.Platform // none means all; see oci.ParsePlatforms
+	Form  Form           // what becomes of an index; "" means Trimmed
+	Lacks Lacks          // what to do about platforms that an image lacks; "" means Required
+}
+
+// platformsJSON is the JSON form of Platforms.
+type platformsJSON struct {
+	Only     []string `json:"only,omitempty"`
+	Sparse   bool     `json:"sparse,omitempty"`
+	Optional bool     `json:"optional,omitempty"`
+}
+
+// MarshalJSON returns p as people write it: {"only":["linux/amd64"],"sparse":true,"optional":true}.
+func (p Platforms) MarshalJSON() ([]byte, error) {
+	out := platformsJSON{Sparse: p.Form == Sparse, Optional: p.Lacks == Optional}
+	for _, one := range p.Only {
+		out.Only = append(out.Only, oci.PlatformString(&one))
+	}
+	if p.Form == Whole {
+		out.Only = []string{oci.AllPlatforms}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads the form that [Platforms.MarshalJSON] returns. The error is [fault.Invalid].
+func (p *Platforms) UnmarshalJSON(raw []byte) error {
+	var in platformsJSON
+	if err := strict(raw, &in, "plan"); err != nil {
+		return invalid("read platforms", shown(string(raw)), err, "")
+	}
+	read, err := ParsePlatforms(in.Only...)
+	if err != nil {
+		return err
+	}
+	if in.Sparse {
+		read.Form = Sparse
+	}
+	if in.Optional {
+		read.Lacks = Optional
+	}
+	*p = read
+	return read.Check()
 }
 
 // Lacks says what to do about an image that does not have all of the platforms:

@@ -56,5 +56,5 @@
 //	pattern.go    globs and regular expressions
 //	plan.go       Inventory, Rules, Plan, Step; Make; the parts of a copy and a batch request
 //	choice.go     what of an image is copied, and what travels with it: platforms, referrers
-//	text.go       compile expressions at first use; errors about texts
+//	text.go       compile expressions at first use; strict JSON; errors about texts
 package plan

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -243,24 +241,6 @@ func (p *Plan) readStep(line []byte) error {
 		}
 	}
 	p.Steps = append(p.Steps, s)
-	return nil
-}
-
-// strict reads a JSON object without unknown fields. Its errors do not have the words of encoding/json.
-func strict(line []byte, into any, what string) error {
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(into)
-	if field, ok := strings.CutPrefix(fmt.Sprint(err), "json: unknown field "); ok {
-		return fmt.Errorf("not a %s of dray: unknown field %s", what, field)
-	} else if err != nil && !fault.Is(err, fault.Invalid) { // names and digests have errors of dray
-		return fmt.Errorf("not a %s of dray", what)
-	} else if err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("there is text after the JSON object")
-	}
 	return nil
 }
 

@@ -2,6 +2,8 @@ package plan_test
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -65,7 +67,7 @@ func TestATrimmedImageIsComparedByTheDigestThatTheTargetGets(t *testing.T) {
 }
 
 func TestAPlanFileWithAMeaninglessTrimIsRefused(t *testing.T) {
-	const head = `{"plan":1,"verb":"copy","overwrite":"update","platforms":{"only":[{"os":"linux","architecture":"amd64"}]}}`
+	const head = `{"plan":1,"verb":"copy","overwrite":"update","platforms":{"only":["linux/amd64"]}}`
 	for _, trim := range []string{
 		`{"digest":"sha256:x","platforms":"linux/amd64"}`, `{"digest":"` + string(digestOf("a")) + `"}`, `{"platforms":"linux/amd64"}`,
 		`{"form":"sparse"}`, `{"form":"odd","platforms":"linux/amd64"}`, `{"form":"sparse","platforms":"amd64"}`,
@@ -92,9 +94,23 @@ func TestPlatformsThatDoNotFitEachOtherAreRefused(t *testing.T) {
 			t.Errorf("%+v: %v", p, err)
 		}
 	}
-	for _, p := range []plan.Platforms{{}, {Only: amd, Form: plan.Sparse, Lacks: plan.Optional}} {
-		if err := p.Check(); err != nil {
-			t.Errorf("%+v: %v", p, err)
+	for _, p := range []plan.Platforms{{}, {Only: amd, Form: plan.Sparse, Lacks: plan.Optional}, {Form: plan.Whole}} {
+		var again plan.Platforms
+		raw, err := json.Marshal(p)
+		if err == nil {
+			err = json.Unmarshal(raw, &again)
+		}
+		if err := cmp.Or(err, p.Check()); err != nil || !reflect.DeepEqual(again, p) {
+			t.Errorf("%+v: %v\n%s\n%+v", p, err, raw, again)
+		}
+	}
+	standard := plan.Platforms{Only: amd}
+	if all := (plan.Platforms{Form: plan.Whole}); all.Or(standard).Form != plan.Whole || (plan.Platforms{}).Or(standard).All() {
+		t.Error("a configured choice replaces what a request says, or not what it does not say")
+	}
+	for _, bad := range []string{`{"only":["amd64"]}`, `{"sparse":true}`, `{"some":1}`, `[]`} {
+		if err := json.Unmarshal([]byte(bad), new(plan.Platforms)); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }

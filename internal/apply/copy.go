@@ -7,11 +7,8 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
-	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
-	"github.com/drayage/dray/internal/trim"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
@@ -84,20 +81,6 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		r.settle(ends[i], out)
 	}
 	return late
-}
-
-// open opens the repository that t reads from. It returns the document to copy, if it is not the one that the
-// source has.
-func (r *Run) open(ctx context.Context, t *task) (from place.Repository, doc oci.Document, err error) {
-	if t.part == namesOnly {
-		from, err = r.session.Target(ctx, t.from, layout.Write)
-		return from, doc, err
-	}
-	from, err = r.session.Source(ctx, t.from)
-	if err == nil && t.trim.Partial() {
-		doc, err = trim.Document(ctx, r.session.Documents, from, t.of, t.trim)
-	}
-	return from, doc, fault.On(fault.Source, err)
 }
 
 // tags returns the tags of an end: first those that stay on their image, then those that move from

@@ -1,6 +1,12 @@
 package apply
 
 import (
+	"context"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -65,4 +71,18 @@ func (r *Run) recordBlobs(e *end, blobs oci.Blobs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Reports[e.steps[0]].Blobs = r.Reports[e.steps[0]].Blobs.And(blobs)
+}
+
+// open opens the repository that t reads from. It returns the document to copy, if it is not the one that the
+// source has.
+func (r *Run) open(ctx context.Context, t *task) (from place.Repository, doc oci.Document, err error) {
+	if t.part == namesOnly {
+		from, err = r.session.Target(ctx, t.from, layout.Write)
+		return from, doc, err
+	}
+	from, err = r.session.Source(ctx, t.from)
+	if err == nil && t.trim.Partial() {
+		doc, err = trim.Document(ctx, r.session.Documents, from, t.of, t.trim)
+	}
+	return from, doc, fault.On(fault.Source, err)
 }

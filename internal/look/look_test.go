@@ -97,7 +97,7 @@ func manifestSize(t *testing.T, y *yard.Yard, d oci.Digest) int64 {
 // One platform of an index is one image, whose digest, manifest and content are shown.
 func TestOnePlatformOfAnIndexIsAnImage(t *testing.T) {
 	y := yard.New(t)
-	m := testbed.Attested(t, y.Src, "app", "v1", 5)
+	m := yard.Attested(t, y.Src, "app", "v1", 5)
 	testbed.Random(t, y.Src, "app", "single", testbed.RandomOptions{})
 	testbed.HelmChart(t, y.Src, "app", "chart")
 	ctx := t.Context()
@@ -134,8 +134,7 @@ func TestOnePlatformOfAnIndexIsAnImage(t *testing.T) {
 	}
 	windows := strings.NewReplacer("20348.2527", "17763.1999")
 	raw := string(y.Raw(y.Src, "app", "v1", oci.TypeIndex))
-	entry := raw[strings.LastIndex(raw[:strings.Index(raw, "windows")], `{"mediaType"`):]
-	entry = windows.Replace(entry[:strings.Index(entry, "}}")+2])
+	entry := windows.Replace(entryOf(raw, m.Children[4].Digest))
 	entry = strings.Replace(entry, string(m.Children[4].Digest), string(m.Children[0].Digest), 1)
 	entry = strings.Replace(entry, fmt.Sprintf(`"size":%d`, m.Children[4].Size), fmt.Sprintf(`"size":%d`, m.Children[0].Size), 1)
 	raw = strings.Replace(raw, `"manifests":[`+entryOf(raw, m.Children[0].Digest)+",", `"manifests":[`+entry+",", 1)
@@ -150,6 +149,7 @@ func TestOnePlatformOfAnIndexIsAnImage(t *testing.T) {
 
 // entryOf returns the bytes of the entry of d in an index.
 func entryOf(raw string, d oci.Digest) string {
-	i := strings.LastIndex(raw[:strings.Index(raw, string(d))], "{")
-	return raw[i : i+strings.Index(raw[i:], "}}")+2]
+	before, after, _ := strings.Cut(raw, string(d))
+	rest, _, _ := strings.Cut(after, "}}")
+	return before[strings.LastIndex(before, "{"):] + string(d) + rest + "}}"
 }

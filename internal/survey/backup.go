@@ -19,6 +19,9 @@ func (p *Draft) checkTargets(ctx context.Context) error {
 	if err := trim.FillSparse(ctx, p.session, p.Steps); err != nil {
 		return err
 	}
+	var parts trim.Count
+	parts.Add(p.Steps)
+	p.Notes = append(p.Notes, parts.Notes()...)
 	if err := p.checkLocks(ctx); err != nil {
 		return err
 	}

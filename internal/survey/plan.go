@@ -310,15 +310,6 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	return err
 }
 
-// trim finds out what of the images in src is copied. It takes those out of src that are not: lost says why.
-func (p *Draft) trim(
-	ctx context.Context, src, dst plan.Inventory, targets func(ref.Name) []ref.Name,
-) (trims plan.Trims, lost map[ref.Name]error, err error) {
-	a, err := p.trimmer.Images(ctx, p.session, src, dst, targets)
-	p.Notes = append(p.Notes, a.Notes...)
-	return a.Trims, a.Lost, err
-}
-
 // addGone adds a Broken step for each target name of tags that are listed, but do not exist, or a note
 // with SkipBroken.
 func (p *Draft) addGone(tags []ref.Name, to map[ref.Name][]ref.Name) {

@@ -53,6 +53,15 @@ type Draft struct {
 	stray      map[ref.Name]bool // sources of which only a host in between says that they do not exist
 }
 
+// trim finds out what of the images in src is copied. It takes those out of src that are not: lost says why.
+func (p *Draft) trim(
+	ctx context.Context, src, dst plan.Inventory, targets func(ref.Name) []ref.Name,
+) (trims plan.Trims, lost map[ref.Name]error, err error) {
+	a, err := p.trimmer.Images(ctx, p.session, src, dst, targets)
+	p.Notes = append(p.Notes, a.Notes...)
+	return a.Trims, a.Lost, err
+}
+
 // gone returns the error for a tag that is listed, but whose manifest does not exist.
 func gone(n ref.Name, words name.Words) error {
 	return &fault.Fault{

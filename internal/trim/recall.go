@@ -11,6 +11,20 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// part is what is known of one image.
+type part struct {
+	trim  plan.Trim
+	lacks []oci.Platform // what was asked for, and it does not have
+	has   []oci.Platform // what it is for; only what was read in this run has it
+	none  bool           // it is for other platforms only, and may be left out
+}
+
+func (p *part) lack(lacks []oci.Platform) {
+	if p.lacks = lacks; len(lacks) > 0 {
+		p.trim.Lacks = oci.PlatformsString(lacks)
+	}
+}
+
 // recalled is what earlier runs found out about the images of some repositories, and what this run adds. It
 // knows nothing of sparse indexes.
 type recalled struct {
@@ -22,13 +36,13 @@ type recalled struct {
 }
 
 // recall reads what earlier runs found out about the repositories of names.
-func (t *Trimmer) recall(s *place.Session, names map[oci.Digest][]ref.Name) *recalled {
+func recall(s *place.Session, want plan.Platforms, names map[oci.Digest][]ref.Name) *recalled {
 	r := &recalled{
-		asked:  t.want.Only,
+		asked:  want.Only,
 		before: map[ref.Repo]map[oci.Digest]ledger.Trim{},
 		news:   map[ref.Repo]map[oci.Digest]ledger.Trim{},
 	}
-	if t.want.Form == plan.Sparse {
+	if want.Form == plan.Sparse {
 		return r
 	}
 	for _, all := range names {

@@ -64,7 +64,7 @@ func copied(t *testing.T, y *yard.Yard, p plan.Platforms) (dray.Report, error) {
 
 func TestACopyOfSomePlatformsBringsThemAndTheirAttestations(t *testing.T) {
 	y := yard.New(t)
-	m := testbed.Attested(t, y.Src, "app", "v1", 4)
+	m := yard.Attested(t, y.Src, "app", "v1", 4)
 	rep := y.Must(copied(t, y, only(t, "linux/arm64,linux/s390x")))
 	want := []oci.Digest{m.Children[1].Digest, m.Children[3].Digest, m.Children[5].Digest, m.Children[7].Digest}
 	if got := children(t, y, "v1", oci.TypeIndex); !slices.Equal(got, want) {
@@ -85,7 +85,7 @@ func TestACopyOfSomePlatformsBringsThemAndTheirAttestations(t *testing.T) {
 // The second copy learns from the annotation of the target that it is up to date. It does not read the source.
 func TestASecondCopyOfSomePlatformsReadsOnlyTheTarget(t *testing.T) {
 	y := yard.New(t)
-	testbed.Attested(t, y.Src, "app", "v1", 4)
+	yard.Attested(t, y.Src, "app", "v1", 4)
 	y.Must(copied(t, y, only(t, "linux/arm64")))
 	y.Forget()
 	if got := yard.States(y.Must(copied(t, y, only(t, "linux/arm64/v8")))); got != "app:v1 unchanged" {
@@ -98,7 +98,7 @@ func TestASecondCopyOfSomePlatformsReadsOnlyTheTarget(t *testing.T) {
 	if got := children(t, y, "v1", oci.TypeIndex); len(got) != 2 {
 		t.Error(got)
 	}
-	testbed.Attested(t, y.Src, "app", "v1", 3) // the source has another image now
+	yard.Attested(t, y.Src, "app", "v1", 3) // the source has another image now
 	if got := yard.States(y.Must(copied(t, y, only(t, "linux/amd64")))); got != "app:v1 done" {
 		t.Error(got)
 	}
@@ -107,7 +107,7 @@ func TestASecondCopyOfSomePlatformsReadsOnlyTheTarget(t *testing.T) {
 // With a state directory, the digests alone are compared: nothing is read, whatever kind of image it is.
 func TestWhatWasTrimmedIsRememberedBetweenRuns(t *testing.T) {
 	y, state := yard.New(t), t.TempDir()
-	testbed.Attested(t, y.Src, "app", "v1", 4)
+	yard.Attested(t, y.Src, "app", "v1", 4)
 	testbed.Random(t, y.Src, "app", "v2", testbed.RandomOptions{Seed: 3})
 	req := dray.TransferRequest{Sources: []string{"src/app"}, Target: "dst/app", Platforms: only(t, "linux/amd64")}
 	y.Run(state)
@@ -121,7 +121,7 @@ func TestWhatWasTrimmedIsRememberedBetweenRuns(t *testing.T) {
 
 func TestAnImageThatLacksAPlatformIsRefusedWithThoseItHas(t *testing.T) {
 	y := yard.New(t)
-	testbed.Attested(t, y.Src, "app", "v1", 3)
+	yard.Attested(t, y.Src, "app", "v1", 3)
 	_, err := copied(t, y, only(t, "linux/amd64,linux/s390x"))
 	if !fault.Is(err, fault.NotFound) || fault.SideOf(err) != fault.Source ||
 		!strings.Contains(err.Error(), "it has no linux/s390x; it has linux/amd64,linux/arm64/v8,linux/arm/v7") {
@@ -184,7 +184,7 @@ func TestADockerListIsTrimmedAndComparedByReadingTheSource(t *testing.T) {
 
 func TestASparseIndexKeepsItsDigestAndSendsOnlyWhatIsAsked(t *testing.T) {
 	y := yard.New(t)
-	m := testbed.Attested(t, y.Src, "app", "v1", 4)
+	m := yard.Attested(t, y.Src, "app", "v1", 4)
 	rep := y.Must(copied(t, y, sparse(t, "linux/arm64")))
 	if s := rep.Steps[0]; s.Digest() != m.Root.Digest || s.Trim.Form != plan.Sparse || s.Blobs.Sent != 3+2 {
 		t.Errorf("%+v", s)
@@ -210,7 +210,7 @@ func TestASparseIndexKeepsItsDigestAndSendsOnlyWhatIsAsked(t *testing.T) {
 
 func TestARegistryThatRefusesASparseIndexIsToldApart(t *testing.T) {
 	y := yard.Of(t, testbed.Distribution(t, testbed.Options{Content: testbed.Open}), testbed.Distribution(t, testbed.Options{}))
-	testbed.Attested(t, y.Src, "app", "v1", 2)
+	yard.Attested(t, y.Src, "app", "v1", 2)
 	_, err := copied(t, y, sparse(t, "linux/arm64"))
 	if !fault.Is(err, fault.Refused) || fault.SideOf(err) != fault.Target || !strings.Contains(fault.HintOf(err), "leave out --sparse") {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
@@ -221,7 +221,7 @@ func TestARegistryThatRefusesASparseIndexIsToldApart(t *testing.T) {
 // An image can be trimmed within its repository, and to a digest without a tag.
 func TestATrimmedIndexCanStayInItsRepositoryAndGoWithoutATag(t *testing.T) {
 	y := yard.New(t)
-	m := testbed.Attested(t, y.Src, "app", "v1", 3)
+	m := yard.Attested(t, y.Src, "app", "v1", 3)
 	within := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"src/app:arm"}, Platforms: only(t, "linux/arm64")}
 	if rep := y.Must(y.Copy(within)); rep.Steps[0].Action != plan.Retag || rep.Steps[0].Blobs.Sent != 0 {
 		t.Errorf("%+v", rep.Steps[0])
@@ -239,7 +239,7 @@ func TestATrimmedIndexCanStayInItsRepositoryAndGoWithoutATag(t *testing.T) {
 // target does not get, stays behind.
 func TestOnlyWhatRefersToACopiedImageGoesWithIt(t *testing.T) {
 	y := yard.New(t)
-	m := testbed.Attested(t, y.Src, "app", "v1", 3)
+	m := yard.Attested(t, y.Src, "app", "v1", 3)
 	other := testbed.Artifact(t, y.Src, "app", "", m.Children[0])
 	mine := testbed.Artifact(t, y.Src, "app", "", m.Children[1])
 	whole := testbed.Artifact(t, y.Src, "app", "", m.Root)
@@ -260,8 +260,8 @@ func TestOnlyWhatRefersToACopiedImageGoesWithIt(t *testing.T) {
 // A verification reads the source: it does not believe what an index says of itself.
 func TestAVerificationOfSomePlatformsFindsAnotherIndex(t *testing.T) {
 	y := yard.New(t)
-	testbed.Attested(t, y.Src, "app", "v1", 3)
-	testbed.Attested(t, y.Src, "app", "v2", 2)
+	yard.Attested(t, y.Src, "app", "v1", 3)
+	yard.Attested(t, y.Src, "app", "v2", 2)
 	req := yard.Whole()
 	req.Platforms = only(t, "linux/arm64")
 	y.Transfers(req)
@@ -297,7 +297,7 @@ func TestADeepVerificationOfSomePlatformsLooksBelowWhatIsKept(t *testing.T) {
 	for name, choose := range map[string]func(*testing.T, string) plan.Platforms{"trimmed": only, "sparse": sparse} {
 		t.Run(name, func(t *testing.T) {
 			y := yard.New(t)
-			m := testbed.Attested(t, y.Src, "app", "v1", 3)
+			m := yard.Attested(t, y.Src, "app", "v1", 3)
 			testbed.Artifact(t, y.Src, "app", "", m.Children[1])
 			testbed.Artifact(t, y.Src, "app", "", m.Children[0])
 			req := yard.Whole()
@@ -312,7 +312,7 @@ func TestADeepVerificationOfSomePlatformsLooksBelowWhatIsKept(t *testing.T) {
 			for _, d := range []oci.Digest{m.Children[1].Digest, m.Children[4].Digest} {
 				y.Dst.Direct(t, http.MethodDelete, "/v2/app/manifests/"+string(d), nil, nil, nil)
 			}
-			y.Verifies("app:v1 incomplete child=missing child=missing", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+			y.Verifies("app:v1 incomplete"+strings.Repeat(" child=missing", 2), dray.VerifyRequest{Of: req, Depth: dray.Deep})
 			y.Verifies("app:v1 same healed", dray.VerifyRequest{Of: req, Depth: dray.Deep, Heal: true})
 			y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
 			if whole := (dray.TransferRequest{Sources: req.Sources, Target: req.Target}); name == "sparse" {
@@ -327,7 +327,7 @@ func TestADeepVerificationOfSomePlatformsLooksBelowWhatIsKept(t *testing.T) {
 // A digest of an index does not say that all of it was proven, if the index is sparse.
 func TestASparseIndexIsNotRememberedAsProven(t *testing.T) {
 	y, state := yard.New(t), t.TempDir()
-	testbed.Attested(t, y.Src, "app", "v1", 3)
+	yard.Attested(t, y.Src, "app", "v1", 3)
 	y.Run(state)
 	req := yard.Whole()
 	req.Platforms = sparse(t, "linux/arm64")
@@ -343,8 +343,8 @@ func TestASparseIndexIsNotRememberedAsProven(t *testing.T) {
 // Each image of a batch, an import of tags and a transfer is trimmed on its own.
 func TestManyImagesAreTrimmedEachOnItsOwn(t *testing.T) {
 	y := yard.New(t)
-	testbed.Attested(t, y.Src, "app", "v1", 3)
-	testbed.Attested(t, y.Src, "app", "v2", 1)
+	yard.Attested(t, y.Src, "app", "v1", 3)
+	yard.Attested(t, y.Src, "app", "v2", 1)
 	testbed.HelmChart(t, y.Src, "chart", "v1")
 	req := yard.Whole()
 	req.Platforms = only(t, "linux/arm64")
@@ -373,7 +373,7 @@ func TestManyImagesAreTrimmedEachOnItsOwn(t *testing.T) {
 
 func TestAPlanFileBringsWhatItSays(t *testing.T) {
 	y := yard.New(t)
-	testbed.Attested(t, y.Src, "app", "v1", 3)
+	yard.Attested(t, y.Src, "app", "v1", 3)
 	req := yard.Whole()
 	req.Platforms = only(t, "linux/arm64")
 	file := y.Written(req)
@@ -384,7 +384,7 @@ func TestAPlanFileBringsWhatItSays(t *testing.T) {
 	if err != nil || est.Sent != 5 || est.Documents != 3 {
 		t.Errorf("%+v %v", est, err)
 	}
-	testbed.Attested(t, y.Src, "app", "v1", 4)
+	yard.Attested(t, y.Src, "app", "v1", 4)
 	if got, _, err := y.FromFile(file, false); got != "app:v1 failed moved" || !fault.Is(err, fault.Moved) {
 		t.Errorf("%s %v", got, err)
 	}
@@ -404,7 +404,7 @@ func TestAPlanFileBringsWhatItSays(t *testing.T) {
 // bring another one.
 func TestAPlanFileWhoseTrimmedDigestIsAnotherIsRefused(t *testing.T) {
 	y := yard.New(t)
-	testbed.Attested(t, y.Src, "app", "v1", 3)
+	yard.Attested(t, y.Src, "app", "v1", 3)
 	req := yard.Whole()
 	req.Platforms = only(t, "linux/arm64")
 	digest := regexp.MustCompile(`"trim":{"digest":"sha256:[0-9a-f]{64}"`)

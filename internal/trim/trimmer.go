@@ -43,20 +43,6 @@ func Proving(p plan.Platforms) *Trimmer {
 // Trims reports whether not all platforms are copied.
 func (t *Trimmer) Trims() bool { return !t.want.All() }
 
-// part is what is known of one image.
-type part struct {
-	trim  plan.Trim
-	lacks []oci.Platform // what was asked for, and it does not have
-	has   []oci.Platform // what it is for; only what was read in this run has it
-	none  bool           // it is for other platforms only, and may be left out
-}
-
-func (p *part) lack(lacks []oci.Platform) {
-	if p.lacks = lacks; len(lacks) > 0 {
-		p.trim.Lacks = oci.PlatformsString(lacks)
-	}
-}
-
 // Answer says what of images is copied.
 type Answer struct {
 	Trims plan.Trims
@@ -90,7 +76,7 @@ func (t *Trimmer) Images(
 		}
 		return there
 	}
-	r := t.recall(s, names)
+	r := recall(s, t.want, names)
 	var mu sync.Mutex
 	var none []ref.Name
 	err := place.Each(ctx, place.Lookups, slices.Collect(maps.Keys(names)), func(ctx context.Context, d oci.Digest) error {

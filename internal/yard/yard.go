@@ -3,6 +3,7 @@ package yard
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/plan"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Yard holds two registries and a Dray that knows them as "src" and "dst".
@@ -318,4 +320,44 @@ func (y *Yard) Transfers(req dray.TransferRequest) {
 	if got, _, err := y.Transferred(req); err != nil {
 		y.T.Fatalf("%s %v", got, err)
 	}
+}
+
+// Attested stores testbed.Index of n platforms with an attestation for each, as BuildKit writes them. Children holds
+// the images, then the attestations.
+func Attested(t *testing.T, r *testbed.Registry, repo, tag string, n int) testbed.Image {
+	t.Helper()
+	m := testbed.Index(t, r, repo, "", n)
+	var raw bytes.Buffer
+	accept := http.Header{"Accept": {v1.MediaTypeImageIndex}}
+	r.Direct(t, http.MethodGet, "/v2/"+repo+"/manifests/"+m.Digest(), accept, nil, &raw)
+	var index v1.Index
+	if err := json.Unmarshal(raw.Bytes(), &index); err != nil {
+		t.Fatal(err)
+	}
+	none := v1.Platform{OS: "unknown", Architecture: "unknown"}
+	for i, d := range m.Children {
+		text := fmt.Sprintf(`{"architecture":"unknown","os":"unknown","of":%d}`, i)
+		config := r.Blob(t, repo, v1.MediaTypeImageConfig, []byte(text))
+		layer := r.Blob(t, repo, "application/vnd.in-toto+json", []byte(fmt.Sprintf(`{"of":%q}`, d.Digest)))
+		doc, err := json.Marshal(v1.Manifest{
+			Versioned: index.Versioned,
+			MediaType: v1.MediaTypeImageManifest,
+			Config:    config,
+			Layers:    []v1.Descriptor{layer},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := r.Manifest(t, repo, "", v1.MediaTypeImageManifest, doc)
+		a.Platform, a.Annotations = &none, map[string]string{
+			"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": d.Digest.String(),
+		}
+		index.Manifests = append(index.Manifests, a)
+	}
+	doc, err := json.Marshal(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Children, m.Root, m.Tag = index.Manifests, r.Manifest(t, repo, tag, v1.MediaTypeImageIndex, doc), tag
+	return m
 }

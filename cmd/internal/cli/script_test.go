@@ -133,14 +133,14 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 		case "acr":
 			ts.Setenv("entra", entraToken)
 			o.Auth = testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{entraToken: "user"}}
+		case "open": // takes an index without all of its images
+			o.Content = testbed.Open
 		case "readonly":
 			o.Front = readOnly
 		case "unsigned":
 			o.Front = unsigned
 		case "throttled":
 			o.Front = throttled
-		case "open":
-			o.Content = testbed.Open
 		case "tls":
 			o.Scheme = testbed.HTTPS
 		default:

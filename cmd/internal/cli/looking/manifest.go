@@ -134,8 +134,9 @@ func NewDigest(a *app.App) *cobra.Command {
 		Short: "Print the digest of an image",
 		Long: "Print the digest that a name points to. dray sends one HEAD request. With --platform, it reads the index " +
 			"and prints the digest of the image for that platform.",
-		Example: "  dray digest nginx:1.27\n  dray digest nginx:1.27 --platform linux/arm64\n  dray digest prod/app:v1 -o json",
-		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
+		Example: "  dray digest nginx:1.27\n  dray digest nginx:1.27 --platform linux/arm64\n" +
+			"  dray digest prod/app:v1 -o json",
+		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		desc, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (oci.Descriptor, error) {

@@ -53,7 +53,8 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import --source IMAGE [--name REGISTRY] [-t TARGET]...",
 		Short: "Import an image into a registry, as az acr import does",
-		Long: "Import one image, with all its platforms unless --platform names some, under one or more names in a registry. The flags mean " +
+		Long: "Import one image, with all its platforms unless --platform names some, under one or more names in a " +
+			"registry. The flags mean " +
 			"the same as in az acr import.\n\n" +
 			"If a target tag has another digest, that is a conflict and dray copies nothing, unless --force " +
 			"replaces the tag. With --tags, or with --map and a source without a tag, dray imports many tags of a " +

@@ -55,7 +55,8 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	if w.DryRun {
 		t.out = a.NewPlanOut(w.head())
 	}
-	if t.list, err = newFailedList(w.FailedTo, a.NextAt(append(append([]string{"batch"}, flag.PlatformWords(w.Platforms)...), "--force", "-f", w.FailedTo)...)); err != nil {
+	again := slices.Concat([]string{"batch"}, flag.PlatformWords(w.Platforms), []string{"--force", "-f", w.FailedTo})
+	if t.list, err = newFailedList(w.FailedTo, a.NextAt(again...)); err != nil {
 		return err
 	}
 	defer t.list.discard()
