@@ -80,6 +80,7 @@
 //	batch.go     a list of images
 //	verify.go    compare targets with their sources
 //	transfer.go  whole registries
+//	bundle.go    files for a registry that no network reaches
 //	check.go     can an image be copied?
 //	look.go      list and inspect
 //	remove.go    remove an image

@@ -37,7 +37,7 @@ var exits = map[string]string{
 
 // chapters groups the packages by what a user did, in the order of the page.
 var chapters = []struct{ title, rooms string }{
-	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring " +
+	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring cmd/internal/cli/bundling " +
 		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
 	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/mirror cmd/internal/schedule"},
@@ -49,6 +49,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Images and their content", "oci internal/transfer"},
 	{"Directories and files", "internal/layout internal/ledger"},
 	{"What is copied, tagged, replaced and removed", "internal/survey internal/apply internal/prove internal/migrate internal/place internal/look event report"},
+	{"Bundles", "internal/bundle internal/volume internal/have"},
 	{"dray check", "internal/probe"},
 	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb"},
 	{"Jobs and schedules of a server", "cmd/internal/job cmd/internal/job/live"},

@@ -71,7 +71,8 @@ func newCreate(a *app.App) *cobra.Command {
 			"leave out what is on this `LIST` of what the receiver has; repeatable, the latest last")
 		set.StringArrayVar(&f.only, "only", nil,
 			"make only volume `N` again, as it was; repeatable; FILE.1.tar or another volume of the bundle must be there")
-		set.VarP(&f.to, "output", "o", "write the bundle to `FILE`, or to a directory if it ends with a slash; or the format of the answer")
+		set.VarP(&f.to, "output", "o",
+			"write the bundle to `FILE`, or to a directory if it ends with a slash; or the format of the answer")
 		set.StringVar(&f.split, "split", "",
 			"write files of at most `SIZE`, such as 4GB, which are named FILE.1.tar, FILE.2.tar and so on")
 	})
