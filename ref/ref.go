@@ -33,6 +33,18 @@ func (r Repo) IsLayout() bool { return slices.Contains(transports, r.Host) }
 // In returns the repository path in the same end on disk as r; "" is the one whose names are tags.
 func (r Repo) In(path string) Repo { return Repo{Host: r.Host, Dir: r.Dir, Path: path} }
 
+// Named returns the host and the path that a whole reference names: for "docker.io/library/nginx" in a layout,
+// "docker.io" and "library/nginx". host is "" if the reference has none.
+func (r Repo) Named() (host, path string) {
+	if !r.IsLayout() {
+		return r.Host, r.Path
+	}
+	if first, rest, ok := strings.Cut(r.Path, "/"); ok && LooksLikeHost(first) {
+		return first, rest
+	}
+	return "", r.Path
+}
+
 // String returns "HOST/PATH", or "oci:DIR[:PATH]" for a layout.
 func (r Repo) String() string { return Name{Repo: r}.String() }
 

@@ -19,7 +19,7 @@ func Is(dir string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Below calls visit for each directory below root that is a layout, in order. The path is
+// Below calls visit for each directory below root that is a layout, in order. root is none. The path is
 // relative to root and has slashes. If visit returns an error, Below stops and returns that
 // error. Below does not follow links and does not look inside a layout. A directory that cannot
 // be read is an error; it never counts as empty.
@@ -35,15 +35,6 @@ func Below(ctx context.Context, root string, visit func(path string) error) erro
 			return context.Cause(ctx)
 		case !d.IsDir() || !Is(path):
 			return nil
-		case path == root:
-			stop = &fault.Fault{
-				Kind: fault.Invalid,
-				Op:   op,
-				Name: name,
-				Err:  errors.New("the directory itself is a layout"),
-				Hint: "leave off the slash at the end",
-			}
-			return stop
 		}
 		rel, err := filepath.Rel(root, path)
 		if err != nil {
@@ -65,4 +56,47 @@ func Below(ctx context.Context, root string, visit func(path string) error) erro
 		return &fault.Fault{Kind: fault.Denied, Op: op, Name: name, Err: err}
 	}
 	return &fault.Fault{Kind: fault.Unavailable, Op: op, Name: name, Err: err}
+}
+
+// Apart reports whether dir is a directory of layouts, and not one layout or a place for one. It is an error if dir
+// can be none of these.
+func Apart(ctx context.Context, dir string) (apart bool, err error) {
+	if Is(dir) {
+		return false, nil
+	}
+	enough := errors.New("one is enough")
+	err = Below(ctx, dir, func(string) error {
+		apart = true
+		return enough
+	})
+	if apart || fault.Is(err, fault.NotFound) {
+		return apart, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		return false, fault.Misuse("open layout", ref.Layout+dir,
+			"the directory is not empty and holds no image layout", "name a new or an empty directory, or an image layout")
+	}
+	return false, nil
+}
+
+// Nested returns an error if one of the layouts in dirs is or would be inside another layout, since the files of the
+// two could not be told apart.
+func Nested(dirs []string) error {
+	taken := map[string]bool{}
+	for _, dir := range dirs {
+		taken[dir] = true
+	}
+	for own := range taken {
+		for dir := own; dir != filepath.Dir(dir); {
+			dir = filepath.Dir(dir)
+			if taken[dir] || Is(dir) {
+				return fault.Misuse("make layout", ref.Layout+own, "it would be inside another layout, "+ref.Layout+dir,
+					"choose another directory, or another path with --flatten or --rewrite")
+			}
+		}
+	}
+	return nil
 }

@@ -46,9 +46,6 @@ func TestLayoutsBelowADirectoryAreFoundAndNothingInThemOrBehindLinks(t *testing.
 	if err := Below(t.Context(), filepath.Join(root, "none"), nil); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v", err)
 	}
-	if err := Below(t.Context(), filepath.Join(root, "app"), nil); !fault.Is(err, fault.Invalid) {
-		t.Errorf("%v", err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := Below(ctx, root, nil); !fault.Is(err, fault.Canceled) {

@@ -33,6 +33,17 @@ func TestTwoDirsOnOneDirectoryConform(t *testing.T) {
 	}})
 }
 
+// Another repository with the same tags does not show.
+func TestARepositoryOfALayoutConforms(t *testing.T) {
+	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		t.Helper()
+		path := t.TempDir()
+		target := in(t, path, "docker.io/library/nginx", layout.Write)
+		source := in(t, path, "docker.io/library/nginx", layout.Read)
+		return conform.Pair{Source: source, Target: target, List: source.List}
+	}})
+}
+
 // at returns the repository of the layout in dir whose names are tags.
 func at(dir string) ref.Repo { return ref.Repo{Host: ref.Layout, Dir: dir} }
 

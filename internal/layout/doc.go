@@ -14,11 +14,15 @@
 //	below.go           finds the layouts below a directory
 //	open.go            opens or creates a layout
 //	write.go           puts blobs and documents
+//	change.go          changes index.json, many changes at once
+//	referrers.go       what refers to a document
 //	read.go            reads blobs and documents
-//	index.go           parses and changes index.json
+//	index.go           parses index.json
+//	find.go            finds entries by their names
 //	files.go           files in the directory: one writer at a time, whole files only
 //	fault.go           converts errors of the file system
 //	dir.go             Dir
+//	entry.go           index.json, its entries and their names
 //	system_unix.go     detects a full disk and syncs directories
 //	system_windows.go  the same on Windows
 package layout

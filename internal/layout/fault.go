@@ -34,11 +34,24 @@ func (d *Dir) failed(op, name string, err error) error {
 		f.Kind = fault.Internal
 	case !errors.As(err, &errno):
 		// os.Root reports a path that leads out of the layout with an error that is not an errno.
-		f.Kind, f.Hint = fault.Refused, "check the links in the layout; they must not lead out of it"
+		f.Kind, f.Err = fault.Refused, &outside{err}
+		f.Hint = "copy the layout with the files that its links lead to, for example with cp -rL, and use the copy"
 	default:
 		f.Kind = fault.Unavailable
 	}
 	return f
+}
+
+// outside is the error for a link that leads out of the layout.
+type outside struct{ err error }
+
+func (e *outside) Unwrap() error { return e.err }
+
+func (e *outside) Error() string {
+	if at, ok := errors.AsType[*fs.PathError](e.err); ok {
+		return at.Path + " is a link to a place outside of the layout"
+	}
+	return "a link leads to a place outside of the layout: " + e.err.Error()
 }
 
 // irregular is the error for a device, a pipe or a directory in the place of a content file.
@@ -47,14 +60,14 @@ type irregular struct{ name string }
 func (e *irregular) Error() string { return e.name + " is not a regular file" }
 
 func (d *Dir) malformed(file, format string, args ...any) error {
-	return &fault.Fault{Kind: fault.Refused, Op: "read " + file, Name: d.repo.String(), Err: fmt.Errorf(format, args...)}
+	return &fault.Fault{Kind: fault.Refused, Op: "read " + file, Name: d.whole(), Err: fmt.Errorf(format, args...)}
 }
 
 func (d *Dir) occupied() error {
 	return &fault.Fault{
 		Kind: fault.Conflict,
 		Op:   "make layout",
-		Name: d.repo.String(),
+		Name: d.whole(),
 		Err:  errors.New("the directory is not empty and is not an image layout"),
 		Hint: "name a new or an empty directory",
 	}

@@ -20,43 +20,33 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// lock waits until no other goroutine or process changes index.json, and then holds the lock. The
+// lock waits until no other process changes index.json, and then holds the lock. The
 // operating system releases the lock when the process ends, even if it is killed.
 func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, &fault.Fault{
 		Kind: fault.Unavailable,
 		Op:   "lock layout",
-		Name: d.repo.String(),
+		Name: d.whole(),
 		Err:  fmt.Errorf("another process has held %s for %s", lockFile, lockWait),
 		Hint: "end that process, then try again",
 	})
 	defer cancel()
-	select {
-	case d.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, canceled(ctx, "lock layout", d.repo.String())
-	}
-	defer func() {
-		if err != nil {
-			<-d.turn
-		}
-	}()
 	// The root creates the file, because it lets no link lead out of the layout. flock opens the
 	// file by name only in order to lock it.
 	f, err := d.openRegular(lockFile, os.O_RDWR|os.O_CREATE)
 	if err != nil {
-		return nil, d.failed("lock layout", d.repo.String(), err)
+		return nil, d.failed("lock layout", d.whole(), err)
 	}
 	f.Close()
 	l := flock.New(filepath.Join(d.root.Name(), lockFile), flock.SetFlag(os.O_RDWR))
 	if _, err := l.TryLockContext(ctx, lockPause); err != nil {
 		_ = l.Close()
 		if ctx.Err() != nil {
-			return nil, canceled(ctx, "lock layout", d.repo.String())
+			return nil, canceled(ctx, "lock layout", d.whole())
 		}
-		return nil, d.failed("lock layout", d.repo.String(), err)
+		return nil, d.failed("lock layout", d.whole(), err)
 	}
-	return func() { _ = l.Close(); <-d.turn }, nil
+	return func() { _ = l.Close() }, nil
 }
 
 // openRegular opens a regular file. It follows links inside the layout. It checks the type before
@@ -120,9 +110,9 @@ func blobPath(d oci.Digest) (string, error) {
 
 // replace writes a whole file. Readers see either the old file or the new one.
 func (d *Dir) replace(target string, raw []byte) error {
-	return d.file("write "+path.Base(target), d.repo.String(), target, func(f *os.File) error {
+	return d.file("write "+path.Base(target), d.whole(), target, func(f *os.File) error {
 		if _, err := f.Write(raw); err != nil {
-			return d.failed("write "+path.Base(target), d.repo.String(), err)
+			return d.failed("write "+path.Base(target), d.whole(), err)
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -32,6 +34,11 @@ func of(entries ...[2]string) string {
 	return `{"schemaVersion":2,"manifests":[` + strings.Join(list, ",") + `]}`
 }
 
+// setting returns the change that sets one tag.
+func setting(tag string, doc oci.Descriptor) []*change {
+	return []*change{{doc: doc, names: []label{{"", tag}}}}
+}
+
 func named(tag string) string { return fmt.Sprintf(`"org.opencontainers.image.ref.name":%q`, tag) }
 func imageName(name string) string {
 	return fmt.Sprintf(`"io.containerd.image.name":%q`, name)
@@ -46,10 +53,9 @@ func TestTagsAreFoundAsEveryToolWritesThem(t *testing.T) {
 		{"the spec's annotation", of([2]string{string(one), named("v1")}, [2]string{string(two), named("v2")}), "v2", Read, two},
 		{"a tag is not a prefix", of([2]string{string(one), named("v1.5")}), "v1", Read, ""},
 		{"a full name by its tag", of([2]string{string(one), named("docker.io/library/nginx:1.25")}), "1.25", Read, one},
-		{"a full name whole", of([2]string{string(one), named("docker.io/library/nginx:1.25")}), "docker.io/library/nginx:1.25", Read, one},
 		{"containerd's name", of([2]string{string(one), imageName("docker.io/library/nginx:1.25")}), "1.25", Read, one},
 		{"containerd's two annotations", of([2]string{string(one), imageName("docker.io/library/nginx:1.25") + "," + named("1.25")}), "1.25", Write, one},
-		{"a full name without a tag has none", of([2]string{string(one), named("docker.io/library/nginx")}), "latest", Write, ""},
+		{"a full name without a tag is latest", of([2]string{string(one), named("docker.io/library/nginx")}), "latest", Write, one},
 		{"the very tag wins over a full name's", of([2]string{string(one), named("a.io/x:v1")}, [2]string{string(two), named("v1")}), "v1", Read, two},
 		{"one image by two full names", of([2]string{string(one), named("a.io/x:v1")}, [2]string{string(one), named("b.io/x:v1")}), "v1", Read, one},
 		{"no reference and one entry", of([2]string{string(one), named("v9")}), "", Write, one},
@@ -65,7 +71,7 @@ func TestTagsAreFoundAsEveryToolWritesThem(t *testing.T) {
 			t.Errorf("%s: %v", tt.why, err)
 			continue
 		}
-		e, err := x.find(tt.reference, tt.mode)
+		e, err := x.find("", tt.reference, tt.mode)
 		if e.Digest != string(tt.want) || tt.want == "" && !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %q is %q, %v; want %q", tt.why, tt.reference, e.Digest, err, tt.want)
 		}
@@ -88,7 +94,7 @@ func TestAByteOrderMarkBeforeTheIndexIsPassedOver(t *testing.T) {
 	}
 	if x, err := d.readIndex(); err != nil {
 		t.Error(err)
-	} else if e, err := x.find("v1", Read); e.Digest != string(one) || err != nil {
+	} else if e, err := x.find("", "v1", Read); e.Digest != string(one) || err != nil {
 		t.Error(e, err)
 	}
 }
@@ -103,7 +109,7 @@ func TestANameOfTwoImagesIsRefusedAndNamesBoth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = x.find(tt.reference, Read)
+		_, err = x.find("", tt.reference, Read)
 		if hint := fault.HintOf(err); !fault.Is(err, fault.Refused) || !strings.Contains(hint, string(one)) || !strings.Contains(hint, string(two)) {
 			t.Errorf("%s: %v, hint %q", tt.index, err, fault.HintOf(err))
 		}
@@ -127,14 +133,14 @@ func TestAnEntryWithoutASoundDigestIsRefusedOnlyWhenItIsAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad, err := x.find("bad", Read)
+	bad, err := x.find("", "bad", Read)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bad.descriptor(); !fault.Is(err, fault.Refused) {
 		t.Errorf("%v; want it refused", err)
 	}
-	if e, err := x.find("good", Read); err != nil || e.Digest != string(one) {
+	if e, err := x.find("", "good", Read); err != nil || e.Digest != string(one) {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -147,7 +153,7 @@ func TestSettingATagKeepsEveryOtherByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !x.point("move", oci.Descriptor{MediaType: oci.TypeIndex, Digest: two, Size: 7}) {
+	if !x.apply(setting("move", oci.Descriptor{MediaType: oci.TypeIndex, Digest: two, Size: 7})) {
 		t.Error("nothing changed")
 	}
 	got := string(x.bytes())
@@ -158,10 +164,10 @@ func TestSettingATagKeepsEveryOtherByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err := again.find("move", Write); err != nil || e.Digest != string(two) || e.Size != 7 || e.MediaType != oci.TypeIndex || len(again.entries) != 2 {
+	if e, err := again.find("", "move", Write); err != nil || e.Digest != string(two) || e.Size != 7 || e.MediaType != oci.TypeIndex || len(again.entries) != 2 {
 		t.Errorf("%+v, %v", again.entries, err)
 	}
-	if again.point("move", oci.Descriptor{Digest: two, Size: 7}) {
+	if again.apply(setting("move", oci.Descriptor{Digest: two, Size: 7})) {
 		t.Error("setting a tag to what it is changed the index")
 	}
 }
@@ -178,20 +184,20 @@ func FuzzIndex(f *testing.F) {
 		if err != nil {
 			return
 		}
-		x.tags()
-		x.find("latest", Read)
+		x.tags("")
+		x.find("", "latest", Read)
 		var others []string
 		for _, e := range x.entries {
 			if e.Annotations.Ref != "fuzz" {
 				others = append(others, string(e.raw))
 			}
 		}
-		x.point("fuzz", oci.Descriptor{Digest: two, Size: 3})
+		x.apply(setting("fuzz", oci.Descriptor{Digest: two, Size: 3}))
 		y, err := parseIndex(x.bytes())
 		if err != nil {
 			t.Fatalf("%q was written as %q: %v", raw, x.bytes(), err)
 		}
-		if e, err := y.find("fuzz", Write); err != nil || e.Digest != string(two) {
+		if e, err := y.find("", "fuzz", Write); err != nil || e.Digest != string(two) {
 			t.Fatalf("%q: %+v, %v", x.bytes(), e, err)
 		}
 		y.entries = slices.DeleteFunc(y.entries, func(e entry) bool { return e.Annotations.Ref == "fuzz" })
@@ -222,5 +228,65 @@ func TestErrorsOfTheDiskHaveTheirKinds(t *testing.T) {
 		if want == fault.Denied && !strings.Contains(fault.HintOf(err), "some/dir") {
 			t.Errorf("%v: the hint %q does not name the layout", errno, fault.HintOf(err))
 		}
+	}
+}
+
+// Changes that wait at the same time are written together, so that index.json is not written once for each tag.
+func TestChangesThatWaitTogetherAreWrittenTogether(t *testing.T) {
+	d, err := Open(ref.Repo{Host: ref.Layout, Dir: t.TempDir()}, Write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	unlock, err := d.lock(t.Context()) // as another process does
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 50
+	indexes := make(chan *index, many)
+	canceled, cancel := context.WithCancel(t.Context())
+	gaveUp := make(chan error, 1)
+	for i := range many {
+		go func() {
+			c := &change{doc: oci.Descriptor{Digest: one}, names: []label{{"", fmt.Sprint("v", i)}}}
+			if err := d.change(t.Context(), "put manifest", c); err != nil {
+				t.Error(err)
+			}
+			x, err := d.readIndex()
+			if err != nil {
+				t.Error(err)
+			}
+			indexes <- x
+		}()
+	}
+	waits := func(n int) {
+		for {
+			d.mu.Lock()
+			got := len(d.waiting)
+			d.mu.Unlock()
+			if got == n {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	waits(many)
+	go func() {
+		gaveUp <- d.change(canceled, "put manifest", &change{doc: oci.Descriptor{Digest: two}, names: []label{{"", "never"}}})
+	}()
+	waits(many + 1)
+	cancel()
+	if err := <-gaveUp; !fault.Is(err, fault.Canceled) {
+		t.Errorf("the one that gave up: %v", err)
+	}
+	unlock()
+	first := <-indexes
+	for range many - 1 {
+		if x := <-indexes; x != first {
+			t.Fatal("index.json was written more than once")
+		}
+	}
+	if tags := first.tags(""); len(tags) != many || slices.Contains(tags, "never") {
+		t.Errorf("%d tags: %q", len(tags), tags)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -23,31 +24,54 @@ import (
 // Write, an absent or empty directory becomes an empty layout. Write also removes temporary files
 // that a writer left more than a day ago. A directory that holds anything else is a Conflict and
 // stays unchanged.
-func Open(repo ref.Repo, mode Mode) (*Dir, error) {
-	d := &Dir{repo: repo, mode: mode, turn: make(chan struct{}, 1)}
-	whole, err := filepath.Abs(repo.Dir)
-	if err != nil {
-		return nil, d.failed("open layout", d.repo.String(), err)
+func Open(repo ref.Repo, mode Mode) (*Dir, error) { return new(Layouts).Open(repo, mode) }
+
+// Open is like the function Open. It shares the directory with the other repositories that are open.
+func (l *Layouts) Open(repo ref.Repo, mode Mode) (*Dir, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if on := l.open[opened{repo.Dir, mode}]; on != nil {
+		on.users++
+		return &Dir{repo: repo, disk: on}, nil
 	}
-	if mode == Write {
+	d := &Dir{repo: repo, disk: &disk{
+		mode: mode, turn: make(chan struct{}, 1), known: map[oci.Digest]*linked{}, among: l, users: 1,
+	}}
+	if err := d.open(); err != nil {
+		return nil, err
+	}
+	if l.open == nil {
+		l.open = map[opened]*disk{}
+	}
+	l.open[opened{repo.Dir, mode}] = d.disk
+	return d, nil
+}
+
+// open opens the directory and checks that it is a layout. With Write it makes one.
+func (d *Dir) open() error {
+	whole, err := filepath.Abs(d.repo.Dir)
+	if err != nil {
+		return d.failed("open layout", d.whole(), err)
+	}
+	if d.mode == Write {
 		if err := os.MkdirAll(whole, 0o755); err != nil { //nolint:gosec // other users read layouts, too
-			return nil, d.failed("make layout", d.repo.String(), err)
+			return d.failed("make layout", d.whole(), err)
 		}
 	}
 	d.root, err = os.OpenRoot(whole)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &fault.Fault{
+		return &fault.Fault{
 			Kind: fault.NotFound,
 			Op:   "open layout",
-			Name: d.repo.String(),
+			Name: d.whole(),
 			Err:  errors.New("there is no such directory"),
 			Hint: "check the path, which is " + whole,
 		}
 	case err != nil:
-		return nil, d.failed("open layout", d.repo.String(), err)
+		return d.failed("open layout", d.whole(), err)
 	}
-	if mode == Write {
+	if d.mode == Write {
 		err = d.prepare()
 	}
 	if err == nil {
@@ -55,9 +79,9 @@ func Open(repo ref.Repo, mode Mode) (*Dir, error) {
 	}
 	if err != nil {
 		_ = d.root.Close()
-		return nil, err
+		return err
 	}
-	return d, nil
+	return nil
 }
 
 // check checks that dray can read this layout.
@@ -67,13 +91,13 @@ func (d *Dir) check() error {
 		return &fault.Fault{
 			Kind: fault.NotFound,
 			Op:   "open layout",
-			Name: d.repo.String(),
+			Name: d.whole(),
 			Err:  errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile),
 			Hint: "write the directory that has this file; oci:DIR/ names all layouts below DIR",
 		}
 	}
 	if err != nil {
-		return d.failed("open layout", d.repo.String(), err)
+		return d.failed("open layout", d.whole(), err)
 	}
 	var header v1.ImageLayout
 	if err := json.Unmarshal(raw, &header); err != nil {
@@ -118,7 +142,7 @@ func (d *Dir) initialize(names []string) error {
 			return err
 		}
 	}
-	if err := d.makeParent("make layout", d.repo.String(), v1.ImageBlobsDir+"/sha256/"); err != nil {
+	if err := d.makeParent("make layout", d.whole(), v1.ImageBlobsDir+"/sha256/"); err != nil {
 		return err
 	}
 	if slices.Contains(names, v1.ImageIndexFile) {
@@ -151,12 +175,12 @@ func (d *Dir) sweep(names []string) {
 func (d *Dir) names() ([]string, error) {
 	f, err := d.root.Open(".")
 	if err != nil {
-		return nil, d.failed("open layout", d.repo.String(), err)
+		return nil, d.failed("open layout", d.whole(), err)
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
-		return nil, d.failed("open layout", d.repo.String(), err)
+		return nil, d.failed("open layout", d.whole(), err)
 	}
 	return names, nil
 }

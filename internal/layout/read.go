@@ -8,13 +8,15 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
-// List calls visit with each tag once, sorted. If visit returns an error, List stops and returns
+// List calls visit with each tag of the repository once, sorted. The repository whose names are tags also has the tags
+// of all others. If visit returns an error, List stops and returns
 // that error. Entries without a tag are not visited. A tag that several images have is visited,
 // but Resolve refuses it. The digests are empty; Resolve returns them, because it also looks at
 // the file.
@@ -23,7 +25,7 @@ func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 	if err != nil {
 		return err
 	}
-	for _, tag := range x.tags() {
+	for _, tag := range x.tags(d.repo.Path) {
 		if err := canceled(ctx, "list tags", d.repo.String()); err != nil {
 			return err
 		}
@@ -32,6 +34,25 @@ func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 		}
 	}
 	return nil
+}
+
+// Images returns the names of all images in the layout, sorted. other is the number of entries whose name is neither a
+// tag nor a whole reference. Only their digests find them.
+func (d *Dir) Images() (names []ref.Name, other int, err error) {
+	x, err := d.readIndex()
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range x.entries {
+		switch {
+		case len(e.labels) > 0:
+			names = append(names, d.repo.In(e.labels[0].path).Tagged(e.labels[0].tag))
+		case e.isNamed():
+			other++
+		}
+	}
+	slices.SortFunc(names, ref.Name.Compare)
+	return slices.Compact(names), other, nil
 }
 
 // Resolve returns the descriptor that a tag or digest points to. An empty reference means the
@@ -122,92 +143,6 @@ type body struct {
 
 func (b body) Read(p []byte) (int, error) { return b.read(p) }
 
-// Referrers lists the documents that can be reached from index.json and whose subject is s, with
-// their artifact types and annotations. It also lists the entries of an index under the fallback
-// tag (distribution-spec v1.1.1 §Referrers Tag Schema). It reads every document of the layout and
-// skips those that are missing or malformed.
-func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor, error) {
-	x, err := d.readIndex()
-	if err != nil {
-		return nil, err
-	}
-	fallback := s.Digest.Algorithm().String() + "-" + s.Digest.Encoded()
-	var out []oci.Descriptor
-	listed, seen := map[oci.Digest]bool{}, map[oci.Digest]bool{}
-	add := func(r oci.Descriptor) {
-		if !listed[r.Digest] {
-			listed[r.Digest] = true
-			out = append(out, r)
-		}
-	}
-	visit := func(doc oci.Document, tag string) {
-		if doc.Subject != nil && doc.Subject.Digest == s.Digest {
-			add(described(doc))
-		}
-		if tag == fallback && doc.MediaType == oci.TypeIndex && doc.Digest != s.Digest {
-			for _, r := range doc.Documents {
-				add(r)
-			}
-		}
-	}
-	for _, e := range x.entries {
-		if top, err := e.descriptor(); err == nil {
-			if err := d.walk(ctx, top, e.tag(), seen, visit); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return out, nil
-}
-
-// walk visits top, which has tag, and every document below it that was not visited before.
-func (d *Dir) walk(
-	ctx context.Context,
-	top oci.Descriptor,
-	tag string,
-	seen map[oci.Digest]bool,
-	visit func(doc oci.Document, tag string),
-) error {
-	for next := []oci.Descriptor{top}; len(next) > 0; tag = "" {
-		at := next[len(next)-1]
-		next = next[:len(next)-1]
-		if seen[at.Digest] && tag == "" {
-			continue
-		}
-		seen[at.Digest] = true
-		if err := canceled(ctx, "list referrers", d.repo.String()); err != nil {
-			return err
-		}
-		doc, err := d.document("list referrers", string(at.Digest), at)
-		switch fault.KindOf(err) {
-		case "":
-			visit(doc, tag)
-			next = append(next, doc.Documents...)
-		case fault.Denied, fault.Unavailable, fault.Internal:
-			return err
-		}
-	}
-	return nil
-}
-
-// described returns the descriptor of doc with its artifact type and annotations, as in a list of
-// referrers.
-func described(doc oci.Document) oci.Descriptor {
-	r := doc.Descriptor
-	var says struct {
-		ArtifactType string            `json:"artifactType"`
-		Annotations  map[string]string `json:"annotations"`
-	}
-	if json.Unmarshal(doc.Raw, &says) != nil {
-		return r
-	}
-	if r.ArtifactType = says.ArtifactType; r.ArtifactType == "" && doc.Config != nil {
-		r.ArtifactType = doc.Config.MediaType
-	}
-	r.Annotations = says.Annotations
-	return r
-}
-
 // locate finds the descriptor for reference. For a digest, the size and the media type stay
 // empty.
 func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor, error) {
@@ -221,7 +156,7 @@ func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor,
 	if err != nil {
 		return oci.Descriptor{}, err
 	}
-	e, err := x.find(reference, d.mode)
+	e, err := x.find(d.repo.Path, reference, d.mode)
 	if err != nil {
 		return oci.Descriptor{}, d.failed(op, d.name(reference), err)
 	}

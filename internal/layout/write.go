@@ -8,8 +8,6 @@ import (
 	"os"
 	"slices"
 
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -178,45 +176,44 @@ func (d *Dir) store(doc oci.Document) error {
 	return d.replace(target, doc.Raw)
 }
 
-// enter adds doc to index.json while it holds the lock.
+// enter adds doc to index.json.
 func (d *Dir) enter(ctx context.Context, doc oci.Document, tags []string) error {
-	unlock, err := d.lock(ctx)
-	if err != nil {
+	c := &change{doc: doc.Descriptor, within: map[string]bool{}}
+	for _, tag := range tags {
+		c.names = append(c.names, label{d.repo.Path, tag})
+		c.within[string(doc.Digest)] = true
+	}
+	for _, below := range doc.Documents {
+		c.within[string(below.Digest)] = true
+	}
+	return d.change(ctx, "put manifest", c)
+}
+
+// Delete removes a tag and nothing else, or a digest with all its names. The content stays on disk, because other
+// images may have it too. A digest loses all its names, whatever the other arguments are. The error is NotFound if no entry has the name.
+func (d *Dir) Delete(ctx context.Context, reference string, _ ...string) error {
+	const op = "remove"
+	if err := d.mayWrite(ctx, op, d.name(reference)); err != nil {
 		return err
 	}
-	defer unlock()
+	found := false
+	c := &change{remove: func(e entry) (entry, keeping) {
+		switch {
+		case e.Digest == reference:
+			found = true
+			return e, removed
+		case slices.Contains(e.labels, label{d.repo.Path, reference}):
+			found = true
+			return newEntry(label{}, oci.Descriptor{MediaType: e.MediaType, Digest: oci.Digest(e.Digest), Size: e.Size}), changed
+		}
+		return e, kept
+	}}
+	if err := d.change(ctx, op, c); err != nil || found {
+		return err
+	}
 	x, err := d.readIndex()
 	if err != nil {
 		return err
 	}
-	changed := false
-	for _, tag := range tags {
-		changed = x.point(tag, doc.Descriptor) || changed
-	}
-	reached := map[string]bool{}
-	if len(tags) > 0 {
-		reached[string(doc.Digest)] = true
-	} else {
-		changed = x.list(doc.Descriptor) || changed
-	}
-	for _, c := range doc.Documents {
-		reached[string(c.Digest)] = true
-	}
-	if changed = x.unlist(reached) || changed; !changed {
-		return nil
-	}
-	if err := canceled(ctx, "put manifest", d.name(string(doc.Digest))); err != nil {
-		return err
-	}
-	raw := x.bytes()
-	if len(raw) > maxIndex {
-		return &fault.Fault{
-			Kind: fault.TooLarge,
-			Op:   "write " + v1.ImageIndexFile,
-			Name: d.repo.String(),
-			Err:  fmt.Errorf("%d bytes; the limit is %d", len(raw), maxIndex),
-			Hint: "use another directory",
-		}
-	}
-	return d.replace(v1.ImageIndexFile, raw)
+	return d.failed(op, d.name(reference), x.unknown())
 }

@@ -45,6 +45,7 @@ var roles = map[string]func(*layout.Dir) error{
 	"writer":  func(d *layout.Dir) error { return writeTags(d, strconv.Itoa(os.Getpid()), 20) },
 	"endless": writeEndlessly,
 	"killed":  waitInABlob,
+	"one":     writeOne,
 }
 
 // child starts this binary in a role and stops it at the end of the test.

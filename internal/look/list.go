@@ -2,10 +2,12 @@ package look
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
@@ -46,7 +48,37 @@ func List(
 		return fault.Misuse("list", name.String(), "this names one image, not a repository",
 			"leave the tag off, or see the digest: "+shell.Dray("digest", name.String()))
 	}
+	if name.Host == ref.Layout && name.Path == "" {
+		return listLayout(ctx, s, name.Repo, visit)
+	}
 	return survey.Nearest(ctx, s, name, listTags(ctx, at, visit))
+}
+
+// listLayout calls visit with each image of a layout, whatever repository its name is in.
+func listLayout(ctx context.Context, s *place.Session, repo ref.Repo, visit func(report.Entry) error) error {
+	d, err := s.Layouts.Open(repo, layout.Read)
+	if err != nil {
+		return err
+	}
+	images, _, err := d.Images()
+	if err := errors.Join(err, d.Close()); err != nil {
+		return err
+	}
+	for _, n := range images {
+		at, err := s.Open(fault.Source, n.Repo, layout.Read)
+		if err != nil {
+			return err
+		}
+		e := entryOf(n.Repo, oci.Listed{Tag: n.Tag})
+		desc, err := at.Resolve(ctx, n.Tag)
+		if e.Digest, e.Err = desc.Digest, err; ctx.Err() != nil {
+			return err
+		}
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listTags calls visit with each tag in the order of the listing. It looks up the digests that the

@@ -11,7 +11,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/report"
@@ -33,8 +32,6 @@ func PlanRemove(
 	switch {
 	case err != nil:
 		return r, err
-	case name.IsLayout():
-		return r, fault.Misuse("remove", name.String(), "this is a layout on disk", "dray deletes only from registries")
 	case r.What == report.RemoveTag && name.Tag == "":
 		return r, fault.Misuse("remove", name.String(), "this names no tag",
 			"name a tag, or use --manifest to delete a digest with all its tags")
@@ -76,7 +73,7 @@ func PlanRemove(
 func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credential.Login, obs event.Observer) error {
 	s := b.Begin(login, nil, obs)
 	defer s.Release()
-	at, err := b.Deleter(r.Image.Repo, remote.Use{Actions: remote.Pull, Login: login, Observe: s.Watch()})
+	at, err := s.Deleter(r.Image.Repo)
 	if err != nil {
 		return err
 	}

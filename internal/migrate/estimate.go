@@ -69,7 +69,7 @@ type estimating struct {
 
 	mu    sync.Mutex
 	sum   report.Estimate
-	bound map[string]map[oci.Digest]bool // by host: blobs that a registry will get, or is known to have
+	bound map[string]map[oci.Digest]bool // by host and directory: blobs that an end will get, or has
 	read  map[oci.Digest]bool            // documents that are counted: each is read once for all images
 	there map[string]map[oci.Digest]bool // by host: images that a target of the plan has
 
@@ -271,7 +271,7 @@ func (e *estimating) count(i image, tags int, docs []oci.Document) {
 	}
 	for _, doc := range docs {
 		for _, b := range doc.Blobs {
-			mark(e.bound, i.to.Host, b.Digest)
+			mark(e.bound, i.to.Host+i.to.Dir, b.Digest)
 		}
 	}
 }
@@ -295,14 +295,14 @@ func (e *estimating) addTo(repo ref.Repo, add func(*report.RegistryEstimate)) {
 }
 
 // blobs adds up what happens to the blobs of one target repository. If several repositories of a
-// registry lack a blob, it is sent to the first and mounted in the others.
+// registry lack a blob, it is sent to the first and mounted in the others. The repositories of a layout share it.
 func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, sources map[oci.Digest]ref.Repo) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	bound := e.bound[to.Host]
-	if bound == nil || to.IsLayout() {
+	bound := e.bound[to.Host+to.Dir]
+	if bound == nil {
 		bound = map[oci.Digest]bool{}
-		e.bound[to.Host] = bound
+		e.bound[to.Host+to.Dir] = bound
 	}
 	lacks := map[oci.Digest]bool{}
 	for _, b := range missing {
@@ -315,7 +315,7 @@ func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, source
 	for _, b := range needed {
 		from := sources[b.Digest]
 		switch {
-		case !lacks[b.Digest]:
+		case !lacks[b.Digest], bound[b.Digest] && to.IsLayout():
 			e.sum.Present++
 			e.sum.Saved += b.Size
 		case bound[b.Digest], from.Host == to.Host && !to.IsLayout():

@@ -35,7 +35,7 @@ func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 	var all []plan.Landing
 	known := map[ref.Repo]bool{}
 	for _, to := range targets {
-		some, err := r.landingsAt(to, repos)
+		some, err := r.landingsAt(ctx, to, repos)
 		if err != nil {
 			return nil, err
 		}
@@ -50,11 +50,11 @@ func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 	return all, nil
 }
 
-func (r *transferring) landingsAt(to name.End, repos []ref.Repo) ([]plan.Landing, error) {
+func (r *transferring) landingsAt(ctx context.Context, to name.End, repos []ref.Repo) ([]plan.Landing, error) {
 	if to.Single() {
 		return []plan.Landing{{To: to.Repo, From: repos}}, nil
 	}
-	return r.mapped(to, repos)
+	return r.mapped(ctx, to, repos)
 }
 
 // ends parses the names of the request. It sends no request to a registry.
@@ -139,10 +139,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 		repos = append(repos, found[path]...)
 	}
 	slices.SortFunc(repos, func(a, b ref.Repo) int {
-		if c := strings.Compare(a.Path, b.Path); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Host, b.Host)
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Host, b.Host), strings.Compare(a.Dir, b.Dir))
 	})
 	repos = slices.Compact(repos)
 	r.selected = len(repos)

@@ -3,7 +3,7 @@ package migrate
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 
@@ -14,8 +14,112 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// eachLayout calls visit with each layout of a source "oci:DIR/": its path below DIR, and where it
-// is.
+// "oci:DIR/" is one layout whose images have whole references as names, so that it holds many repositories and stores
+// what they share once. Earlier versions wrote a layout for each repository, in directories below DIR. Such a directory
+// is still read, and continued if it is a target.
+
+// mapped is Mapping.Landings for ends on disk too.
+func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo) ([]plan.Landing, error) {
+	at := map[ref.Repo][]ref.Repo{}
+	bySource := map[string][]ref.Repo{} // the repositories that are mapped together
+	apart := false
+	if to.Host == ref.Layout {
+		var err error
+		if apart, err = layout.Apart(ctx, filepath.Clean(to.Prefix)); err != nil {
+			return nil, fault.On(fault.Target, err)
+		}
+	}
+	for _, repo := range repos {
+		seen, ok := r.seen(repo)
+		if !ok {
+			return nil, fault.Misuse("transfer", repo.String(), "a single layout has no repository name",
+				"name a repository as the target, or write oci:DIR/ for the repositories of the layout in DIR")
+		}
+		at[seen] = append(at[seen], repo)
+		host := to.Host
+		switch {
+		case apart:
+			host = onDisk
+		case host == ref.Layout:
+			host = seen.Host
+		}
+		bySource[host] = append(bySource[host], seen)
+	}
+	m := r.req.Mapping
+	if prefix := to.Prefix + m.AddPrefix; to.Host != ref.Layout && prefix != "" {
+		m.AddPrefix = prefix
+	}
+	var all []plan.Landing
+	for _, host := range slices.Sorted(maps.Keys(bySource)) {
+		landings, err := m.Landings(host, bySource[host])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, landings...)
+	}
+	for i, l := range all {
+		var from []ref.Repo
+		for _, n := range l.From {
+			from = append(from, at[n]...)
+		}
+		all[i].From = from
+		if to.Host == ref.Layout {
+			all[i].To = placed(to, l.To, apart)
+		}
+	}
+	return all, checkNested(all)
+}
+
+// checkNested refuses a layout inside another layout.
+func checkNested(landings []plan.Landing) error {
+	var dirs []string
+	for _, l := range landings {
+		if l.To.Host == ref.Layout {
+			dirs = append(dirs, l.To.Dir)
+		}
+	}
+	return fault.On(fault.Target, layout.Nested(dirs))
+}
+
+// placed returns the repository on disk for the mapped repository repo.
+func placed(to name.End, repo ref.Repo, apart bool) ref.Repo {
+	dir := ref.Repo{Host: ref.Layout, Dir: filepath.Clean(to.Prefix)}
+	switch {
+	case apart:
+		dir.Dir = filepath.Join(dir.Dir, filepath.FromSlash(repo.Path))
+		return dir
+	case repo.Host == onDisk:
+		return dir.In(repo.Path)
+	}
+	return dir.In(repo.String())
+}
+
+// layouts adds the repositories of a source on disk to found, by their paths.
+func (r *transferring) layouts(
+	ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo,
+) error {
+	some := false
+	add := func(path string, at ref.Repo) error {
+		some = true
+		arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Dir) })
+		if !arrived && r.paths[at] == "" {
+			r.paths[at], r.Cataloged[at] = path, true
+			found[path] = append(found[path], at)
+		}
+		return nil
+	}
+	visit := eachLayout
+	if layout.Is(filepath.Clean(from.Prefix)) {
+		visit = r.eachRepository
+	}
+	err := visit(ctx, from, add)
+	if err == nil && !some {
+		r.idle = append(r.idle, ref.Layout+from.Prefix+" has no image")
+	}
+	return fault.On(fault.Source, err)
+}
+
+// eachLayout calls visit with each layout below a directory: its path there, and where it is.
 func eachLayout(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
 	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
@@ -31,92 +135,41 @@ func eachLayout(ctx context.Context, from name.End, visit func(path string, at r
 	})
 }
 
-// onDisk is the host of layouts while their paths are mapped.
-const onDisk = "oci"
-
-// mapped is Mapping.Landings for layouts too: they are named by their path below a directory.
-func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, error) {
-	m, host := r.req.Mapping, to.Host
-	if host == ref.Layout {
-		host = onDisk
-	} else if prefix := to.Prefix + m.AddPrefix; prefix != "" {
-		m.AddPrefix = prefix
-	}
-	at := map[ref.Repo][]ref.Repo{}
-	named := make([]ref.Repo, len(repos))
-	for i, repo := range repos {
-		if named[i] = repo; repo.IsLayout() {
-			path, known := r.paths[repo]
-			if !known {
-				return nil, fault.Misuse("transfer", repo.String(), "a single layout has no repository name",
-					"name a repository as the target, or write oci:DIR/ for the layouts below DIR")
-			}
-			named[i] = ref.Repo{Host: onDisk, Path: path}
-		}
-		at[named[i]] = append(at[named[i]], repo)
-	}
-	landings, err := m.Landings(host, named)
+// eachRepository calls visit with each repository of one layout.
+func (r *transferring) eachRepository(
+	_ context.Context, from name.End, visit func(path string, at ref.Repo) error,
+) error {
+	whole := ref.Repo{Host: from.Host, Dir: filepath.Clean(from.Prefix)}
+	d, err := r.whole.Layouts.Open(whole, layout.Read)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i, l := range landings {
-		var from []ref.Repo
-		for _, n := range l.From {
-			from = append(from, at[n]...)
+	images, other, err := d.Images()
+	if err := errors.Join(err, d.Close()); err != nil {
+		return err
+	}
+	var paths []string
+	for _, n := range images {
+		paths = append(paths, n.Path)
+	}
+	paths = slices.Compact(paths)
+	if len(paths) == 1 && paths[0] == "" {
+		return fault.Misuse("transfer", whole.String(), "the names of its images are tags, which name no repository",
+			"leave off the slash at the end, and name a repository as the target")
+	}
+	for _, path := range paths {
+		if path == "" {
+			r.report.notef("the images in %s whose names are tags are left out, because tags name no repository", whole)
+			continue
 		}
-		landings[i].From = from
-		if to.Host == ref.Layout {
-			landings[i].To = ref.Repo{Host: ref.Layout, Dir: filepath.Join(to.Prefix, filepath.FromSlash(l.To.Path))}
+		at := whole.In(path)
+		_, path = at.Named()
+		if err := visit(path, at); err != nil {
+			return err
 		}
 	}
-	return landings, checkNested(to, landings)
-}
-
-// checkNested refuses a layout inside another layout, since the files of the two could not be told
-// apart.
-func checkNested(to name.End, landings []plan.Landing) error {
-	if to.Host != ref.Layout {
-		return nil
-	}
-	taken := map[string]bool{}
-	for _, l := range landings {
-		taken[l.To.Dir] = true
-	}
-	root := filepath.Clean(to.Prefix)
-	for _, l := range landings {
-		for dir := l.To.Dir; dir != root && dir != filepath.Dir(dir); {
-			dir = filepath.Dir(dir)
-			if taken[dir] || layout.Is(dir) {
-				return &fault.Fault{
-					Kind: fault.Invalid,
-					Side: fault.Target,
-					Op:   "transfer",
-					Name: l.To.String(),
-					Hint: "choose another path for it, for example with --flatten or --rewrite",
-					Err:  fmt.Errorf("it would be inside another layout, %s%s", ref.Layout, dir),
-				}
-			}
-		}
+	if other > 0 {
+		r.report.notef("the images in %s whose names are neither tags nor whole references are left out: %d", whole, other)
 	}
 	return nil
-}
-
-// layouts adds the layouts of one source to found, by their path below it.
-func (r *transferring) layouts(
-	ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo,
-) error {
-	some := false
-	err := eachLayout(ctx, from, func(path string, at ref.Repo) error {
-		some = true
-		arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Dir) })
-		if !arrived && r.paths[at] == "" {
-			r.paths[at], r.Cataloged[at] = path, true
-			found[path] = append(found[path], at)
-		}
-		return nil
-	})
-	if err == nil && !some {
-		r.idle = append(r.idle, ref.Layout+from.Prefix+" has no image layout")
-	}
-	return fault.On(fault.Source, err)
 }

@@ -37,7 +37,7 @@ type transferring struct {
 	selected int       // the number of source repositories
 	idle     []string  // lines about rules that match nothing, which are not reported yet
 
-	paths   map[ref.Repo]string // source layouts, and the repository path of each
+	paths   map[ref.Repo]string // sources on disk, and the repository path of each
 	running *running            // nil if the request does not list images in use
 
 	visiting sync.Mutex // held during visit: one call at a time
@@ -175,7 +175,8 @@ func (r *transferring) idleRepositories(all, kept []string) {
 func (r *transferring) idleRenames(selected []ref.Repo) {
 	var paths []string
 	for _, repo := range selected {
-		paths = append(paths, cmp.Or(r.paths[repo], repo.Path)) // layouts have one of their own
+		seen, _ := r.seen(repo)
+		paths = append(paths, seen.Path)
 	}
 	if len(paths) > 0 {
 		r.idle = append(r.idle, idle.Renames(r.req.Mapping, paths)...)
@@ -222,4 +223,23 @@ func (r *transferring) checkMatches() error {
 		Hint: "correct the rule, or use --explain to see which rule drops each name",
 		Err:  fmt.Errorf("%s: %s", why, strings.Join(lines, "; ")),
 	}
+}
+
+// onDisk is the host of repositories on disk while their paths are mapped, if their names have none.
+const onDisk = "oci"
+
+// seen returns the repository that rules and mappings see for a source: on disk, it is the one that the names of the
+// images have. ok is false if their names are tags.
+func (r *transferring) seen(repo ref.Repo) (seen ref.Repo, ok bool) {
+	if !repo.IsLayout() {
+		return repo, true
+	}
+	host, path := repo.Named()
+	if path == "" {
+		path = r.paths[repo]
+	}
+	if host == "" {
+		host = onDisk
+	}
+	return ref.Repo{Host: host, Path: path}, path != ""
 }

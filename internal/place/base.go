@@ -10,7 +10,6 @@ import (
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -125,17 +124,6 @@ func (b *Base) IsAbsent(repo ref.Repo, err error) bool {
 		return fault.Is(err, fault.NotFound)
 	}
 	return remote.IsAbsent(err)
-}
-
-// Deleter opens a repository in order to delete tags or manifests from it.
-func (b *Base) Deleter(repo ref.Repo, use remote.Use) (interface {
-	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
-	Delete(ctx context.Context, reference string, tags ...string) error
-}, error) {
-	if here, ok := b.Registry(repo.Host); ok {
-		return here.Open(repo)
-	}
-	return b.Remote.Open(repo, use), nil
 }
 
 // pulls returns the state of the pull limit of each registry in spent that has one. spent holds

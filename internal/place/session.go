@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -27,6 +28,7 @@ type Session struct {
 	Documents *transfer.Documents // what was read from the sources
 	Traffic   *Traffic            // counts the traffic
 	Told      *Told               // what was noted about registries
+	Layouts   *layout.Layouts     // the layouts on disk that are open
 
 	// Looks says that target registries are only read, so that a login without push access is
 	// enough.
@@ -63,6 +65,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Documents: &transfer.Documents{},
 		Traffic:   NewTraffic(),
 		Told:      &Told{},
+		Layouts:   &layout.Layouts{},
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
 		layouts:   map[opened]*layout.Dir{},
@@ -75,6 +78,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 func (s *Session) Another() *Session {
 	other := s.Base.Begin(s.Logins[fault.Source], s.Logins[fault.Target], s.watch)
 	other.Shared, other.Documents, other.Traffic, other.Told = s.Shared, s.Documents, s.Traffic, s.Told
+	other.Layouts = s.Layouts
 	return other
 }
 
@@ -145,11 +149,11 @@ func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Reposi
 	return p, nil
 }
 
-func (s *Session) openLayout(key opened) (Repository, error) {
+func (s *Session) openLayout(key opened) (*layout.Dir, error) {
 	if dir, ok := s.layouts[key]; ok {
 		return dir, nil
 	}
-	dir, err := layout.Open(key.repo, key.mode)
+	dir, err := s.Layouts.Open(key.repo, key.mode)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +170,26 @@ func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *r
 // is not retried.
 func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
 	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()}).Once()
+}
+
+// Deleter is a repository whose tags and manifests can be deleted.
+type Deleter interface {
+	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
+	Delete(ctx context.Context, reference string, tags ...string) error
+}
+
+// Deleter opens a repository in order to delete tags or manifests from it.
+func (s *Session) Deleter(repo ref.Repo) (Deleter, error) {
+	if here, ok := s.Base.Registry(repo.Host); ok {
+		return here.Open(repo)
+	}
+	if !repo.IsLayout() {
+		use := remote.Use{Actions: remote.Pull, Login: s.Logins[fault.Source], Observe: s.Watch()}
+		return s.Base.Remote.Open(repo, use), nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openLayout(opened{"", repo, layout.Write})
 }
 
 // Warm opens connections for the blobs that will be copied from one registry to another, while

@@ -32,12 +32,13 @@ type Sharing struct {
 
 	mu    sync.Mutex
 	hosts map[string]*shared
+	disks map[string]*taking // by host and directory
 }
 
 // NewSharing returns a Sharing that begins with the hints of earlier runs. If earlier is nil, it
 // begins without hints.
 func NewSharing(earlier *ledger.Whereabouts) *Sharing {
-	return &Sharing{earlier: earlier, hosts: map[string]*shared{}}
+	return &Sharing{earlier: earlier, hosts: map[string]*shared{}, disks: map[string]*taking{}}
 }
 
 // shared is what is known about one registry.
@@ -72,12 +73,45 @@ func (s *Sharing) Target(at Repository, there ...ref.Repo) transfer.Target {
 }
 
 // Turn returns the transfer.End.Turn of at. If several repositories lack a blob at the same time,
-// one of them receives it, and the others wait and then mount it.
+// one of them receives it, and the others wait and then mount it. On disk, the others have it then.
 func (s *Sharing) Turn(at Repository) func(oci.Digest) (done func(), busy <-chan struct{}) {
 	if at.Repo().IsLayout() {
-		return nil
+		return s.disk(at.Repo()).turn
 	}
 	return func(d oci.Digest) (func(), <-chan struct{}) { return s.of(at.Repo().Host).turn(d, at.Repo()) }
+}
+
+// taking holds the blobs that one end on disk is receiving.
+type taking struct {
+	mu   sync.Mutex
+	busy map[oci.Digest]chan struct{}
+}
+
+func (s *Sharing) disk(repo ref.Repo) *taking {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := repo.Host + repo.Dir
+	if s.disks[at] == nil {
+		s.disks[at] = &taking{busy: map[oci.Digest]chan struct{}{}}
+	}
+	return s.disks[at]
+}
+
+// turn is shared.turn for an end on disk.
+func (t *taking) turn(d oci.Digest) (done func(), busy <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.busy[d] != nil {
+		return nil, t.busy[d]
+	}
+	mine := make(chan struct{})
+	t.busy[d] = mine
+	return func() {
+		t.mu.Lock()
+		delete(t.busy, d)
+		t.mu.Unlock()
+		close(mine)
+	}, nil
 }
 
 // of returns what is known about a registry.

@@ -223,7 +223,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	repo := s.at.Repo()
 	if running := k.InUse.Of(repo); running != nil {
 		if len(running.Digests) > 0 {
-			candidates, _, err := sel.Candidates(repo.Path, tags)
+			candidates, _, err := sel.Candidates(cmp.Or(repo.Path, repo.Dir), tags)
 			if err == nil {
 				err = k.findDigests(ctx, s, candidates)
 			}
@@ -234,7 +234,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 		sel.Running = running
 	}
 	if sel.NeedsTimes() {
-		candidates, _, err := sel.Candidates(repo.Path, tags)
+		candidates, _, err := sel.Candidates(cmp.Or(repo.Path, repo.Dir), tags)
 		if err != nil {
 			return nil, err
 		}
@@ -242,7 +242,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 			return nil, err
 		}
 	}
-	kept, why, err := sel.Tags(repo.Path, tags)
+	kept, why, err := sel.Tags(cmp.Or(repo.Path, repo.Dir), tags)
 	k.idle.Saw(repo, sel, k.Map, tags, kept)
 	if s.part {
 		k.idle.Part()

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -92,7 +93,7 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 			"%s lists tags only: manifests of %s without a tag cannot be found and are not copied", from.Host, from))
 	}
 	var why plan.Explain
-	if l.manifests, why = k.Selection.Loose(from.Path, l.manifests); told && k.Explained {
+	if l.manifests, why = k.Selection.Loose(cmp.Or(from.Path, from.Dir), l.manifests); told && k.Explained {
 		k.Into.Explains = append(k.Into.Explains, why)
 	}
 	return l, err
