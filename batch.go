@@ -43,7 +43,7 @@ type BatchRequest struct {
 // The error is [fault.Invalid] if two entries copy different content to one name.
 func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Prepared, error) {
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		return draftBatch(ctx, s, names, req, plan.Refuse)
+		return d.draftBatch(ctx, s, names, req, plan.Refuse)
 	}
 	p, err := d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
 	if p != nil {
@@ -53,7 +53,7 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 }
 
 // draftBatch plans the entries of req. overwrite is for a request that does not set it.
-func draftBatch(
+func (d *Dray) draftBatch(
 	ctx context.Context, s *place.Session, names *name.Reader, req BatchRequest, overwrite plan.Overwrite,
 ) (*survey.Draft, error) {
 	return survey.Batch(ctx, s, names, req.Entries, req.Target, survey.Rules{
@@ -61,6 +61,7 @@ func draftBatch(
 		Overwrite:  cmp.Or(req.Overwrite, overwrite),
 		Hold:       req.Hold,
 		Backup:     req.Backup,
+		Referrers:  req.Referrers.Or(d.referrers),
 		SkipBroken: req.SkipBroken,
 	})
 }

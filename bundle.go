@@ -58,6 +58,7 @@ func (d *Dray) CreateBundle(
 			To: req.To, Only: req.Only, SourceLogin: req.Batch.SourceLogin,
 		}, obs, visit)
 	}
+	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
 	create := bundle.CreateRequest{
 		Transfer:    migrate.Request(req.Transfer),
 		ListProof:   req.Batch.Proof,
@@ -73,7 +74,7 @@ func (d *Dray) CreateBundle(
 		) (*survey.Draft, error) {
 			list := req.Batch
 			list.Target = target
-			return draftBatch(ctx, s, names, list, plan.Update)
+			return d.draftBatch(ctx, s, names, list, plan.Update)
 		}
 	}
 	return bundle.Create(ctx, d.base, d.names, create, obs, visit)

@@ -51,7 +51,7 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		Overwrite: cmp.Or(req.Overwrite, plan.Update),
 		Hold:      req.Hold,
 		Backup:    req.Backup,
-		Referrers: req.Referrers,
+		Referrers: req.Referrers.Or(d.referrers),
 		Map:       req.Map,
 
 		SkipBroken: req.SkipBroken,

@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -56,6 +57,10 @@ type Config struct {
 	// Missing is the file from which the Registries would come, if it does not exist. Errors and notes
 	// about names mention it. "" means that no file is missing.
 	Missing string
+
+	// Referrers is the choice of requests that make none. The zero value means that referrers travel
+	// with each image that moves.
+	Referrers plan.Referrers
 
 	// Settings applies to every host that is not in Registries.
 	Settings Settings
@@ -131,6 +136,8 @@ type Limits struct {
 type Dray struct {
 	base  *place.Base
 	names *name.Reader
+
+	referrers plan.Referrers // the choice of requests that make none
 }
 
 // New returns a Dray for c. It makes no requests and reads only the certificate files that c names.
@@ -182,16 +189,21 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Images:   c.Limits.Images,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
 			Proofs:   ledger.NewProofs(c.StateDir),
+			Refusals: ledger.NewRefusals(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		},
 		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
+
+		referrers: c.Referrers,
 	}, nil
 }
 
 // For returns a Dray that shares everything with d and works for one job of dray's server.
-func (d *Dray) For(j place.Job) *Dray { return &Dray{base: d.base.For(j), names: d.names} }
+func (d *Dray) For(j place.Job) *Dray {
+	return &Dray{base: d.base.For(j), names: d.names, referrers: d.referrers}
+}
 
 // Close closes the idle connections of d.
 func (d *Dray) Close() { d.base.Remote.Close() }
@@ -243,6 +255,9 @@ func (c *Config) check() error {
 		if limit.value < 0 {
 			return configFault("Limits."+limit.name, fmt.Errorf("%d is negative; 0 means the default", limit.value))
 		}
+	}
+	if err := c.Referrers.Check(); err != nil {
+		return err
 	}
 	for name := range c.Registries {
 		if name == "" || ref.LooksLikeHost(name) || strings.Contains(name, "/") {

@@ -68,7 +68,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Overwrite: cmp.Or(req.Overwrite, plan.Refuse),
 		Hold:      req.Hold,
 		Backup:    req.Backup,
-		Referrers: req.Referrers,
+		Referrers: req.Referrers.Or(d.referrers),
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

@@ -107,6 +107,7 @@ type TransferRequest struct {
 func (d *Dray) PlanTransfer(
 	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error,
 ) (TransferReport, error) {
+	req.Referrers = req.Referrers.Or(d.referrers)
 	return migrate.Plan(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
@@ -123,6 +124,7 @@ func (d *Dray) PlanTransfer(
 func (d *Dray) Transfer(
 	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error,
 ) (TransferReport, error) {
+	req.Referrers = req.Referrers.Or(d.referrers)
 	return migrate.Transfer(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 

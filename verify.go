@@ -43,6 +43,7 @@ type VerifyRequest struct {
 func (d *Dray) Verify(
 	ctx context.Context, req VerifyRequest, obs event.Observer, visit func(VerifyEntry) error,
 ) (Receipt, error) {
+	req.Of.Referrers = req.Of.Referrers.Or(d.referrers)
 	return migrate.Verify(ctx, d.base, d.names, migrate.VerifyRequest{
 		Of:     migrate.Request(req.Of),
 		Depth:  req.Depth,

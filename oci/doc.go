@@ -23,8 +23,10 @@
 //
 //	locks.go     what a registry forbids to do with a tag
 //	listed.go    a tag in a listing
+//	referrer.go  how a document is listed below its subject
 //	document.go  manifests and indexes, read once
 //	strict.go    JSON that can be read in one way only
+//	digesttag.go tags that belong to a digest
 //	verify.go    bytes checked against their descriptor
 //	proof.go     how much to check at a target; what happened to the blobs
 //	oci.go       descriptors, media types

@@ -29,3 +29,14 @@ type Blobs struct {
 	Bytes   int64 `json:"bytes"`            // total size in bytes of the blobs sent
 	Proven  int   `json:"proven,omitempty"` // blobs that the target has, as it said when asked; see Proof
 }
+
+// And returns the sum of b and what happened to other blobs.
+func (b Blobs) And(others Blobs) Blobs {
+	return Blobs{
+		Sent:    b.Sent + others.Sent,
+		Mounted: b.Mounted + others.Mounted,
+		Present: b.Present + others.Present,
+		Bytes:   b.Bytes + others.Bytes,
+		Proven:  b.Proven + others.Proven,
+	}
+}

@@ -73,6 +73,18 @@ func (r Referrers) Check() error {
 	return nil
 }
 
+// Or returns r, with what it leaves open as in d: the mode, and what is chosen if r chooses nothing. A
+// choice of some referrers does not become one of none.
+func (r Referrers) Or(d Referrers) Referrers {
+	if r.Mode == "" && (d.Mode != ReferrersNone || !r.Selects()) {
+		r.Mode = d.Mode
+	}
+	if r.Mode != ReferrersNone && !r.Selects() {
+		r.Types, r.Annotations = d.Types, d.Annotations
+	}
+	return r
+}
+
 // Travel reports whether referrers travel at all.
 func (r Referrers) Travel() bool { return r.Mode != ReferrersNone }
 

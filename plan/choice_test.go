@@ -107,3 +107,18 @@ func TestAReferrerIsChosenByAnyTypeAndAllAnnotations(t *testing.T) {
 		t.Error("the zero value leaves something out")
 	}
 }
+
+func TestWhatAChoiceLeavesOpenComesFromTheDefault(t *testing.T) {
+	types := []string{"a"}
+	for name, tt := range map[string]struct{ r, d, want Referrers }{
+		"nothing is chosen":               {Referrers{}, Referrers{Mode: ReferrersRequire, Types: types}, Referrers{Mode: ReferrersRequire, Types: types}},
+		"a mode alone keeps the types":    {Referrers{Mode: ReferrersSync}, Referrers{Mode: ReferrersNone, Types: types}, Referrers{Mode: ReferrersSync, Types: types}},
+		"types alone keep the mode":       {Referrers{Types: types}, Referrers{Mode: ReferrersSync, Types: []string{"b"}}, Referrers{Mode: ReferrersSync, Types: types}},
+		"where nothing travels, no types": {Referrers{Mode: ReferrersNone}, Referrers{Mode: ReferrersSync, Types: types}, Referrers{Mode: ReferrersNone}},
+		"types, and nothing travels":      {Referrers{Types: types}, Referrers{Mode: ReferrersNone}, Referrers{Types: types}},
+	} {
+		if got := tt.r.Or(tt.d); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 // Report is the answer of Dray.Apply: what it did, step by step, in the plan's order. Its JSON form is
@@ -56,11 +57,53 @@ type Step struct {
 
 	// Took is how long copying the image took. It is the same for all names of the image.
 	Took time.Duration `json:"tookNanoseconds,omitempty"`
+	// Referrers says what became of what refers to the image. It counts once for each target repository, at
+	// its first step.
+	Referrers Referrers `json:"referred,omitzero"`
 	// Healed means that the name was up to date, but content was missing and was sent.
 	Healed bool `json:"healed,omitempty"`
 
 	Proven bool `json:"-"` // the target was asked for all content of the name and has it; now or in an earlier run
 	Lacks  bool `json:"-"` // the target was asked for all content of the name and lacks some
+}
+
+// Referrers says what became of the signatures and other documents that refer to images.
+type Referrers struct {
+	Copied  int `json:"copied"`
+	Present int `json:"present,omitempty"` // the target had them
+	Refused int `json:"refused,omitempty"` // the target refused them, although it took their image
+	// Lost are the refused ones, at most MaxRetags.
+	Lost []LostReferrer `json:"lost,omitempty"`
+}
+
+// LostReferrer is a referrer that a target refused.
+type LostReferrer struct {
+	plan.Referrer
+	To  ref.Repo `json:"to"`
+	Why string   `json:"why"`
+}
+
+// String returns "REPOSITORY@DIGEST (TYPE): WHY", with the digest tag in place of the digest if there is one.
+func (l LostReferrer) String() string { return l.Name() + ": " + l.Why }
+
+// Name returns the String without the reason.
+func (l LostReferrer) Name() string {
+	name := l.To.At(string(l.Digest)).String()
+	if l.Tag != "" {
+		name = l.To.Tagged(l.Tag).String()
+	}
+	if l.ArtifactType != "" {
+		name += " (" + l.ArtifactType + ")"
+	}
+	return name
+}
+
+// Add adds what became of others.
+func (r *Referrers) Add(o Referrers) {
+	r.Copied += o.Copied
+	r.Present += o.Present
+	r.Refused += o.Refused
+	r.Lost = append(r.Lost, o.Lost[:min(len(o.Lost), MaxRetags-len(r.Lost))]...)
 }
 
 // Traffic is what was exchanged with one registry. Sent and Received count bytes of bodies.

@@ -53,10 +53,11 @@ type Transfer struct {
 	Empty    []ref.Name `json:"withoutTags,omitempty"` // repositories that the sources list and that have no tags
 	// Skipped are tags that the sources list and whose manifest does not exist; see
 	// TransferRequest.SkipBroken.
-	Skipped []ref.Name         `json:"skipped,omitempty"`
-	InUse   *InUse             `json:"inUse,omitempty"` // nil unless the request names images in use
-	Blobs   oci.Blobs          `json:"blobs,omitzero"`  // of all images
-	Traffic map[string]Traffic `json:"traffic"`         // by registry host, including the planning
+	Skipped   []ref.Name         `json:"skipped,omitempty"`
+	InUse     *InUse             `json:"inUse,omitempty"`    // nil unless the request names images in use
+	Blobs     oci.Blobs          `json:"blobs,omitzero"`     // of all images
+	Referrers Referrers          `json:"referrers,omitzero"` // of all images
+	Traffic   map[string]Traffic `json:"traffic"`            // by registry host, including the planning
 	// Pulls is by registry host, for registries that count pulls: docker.io.
 	Pulls map[string]Pulls `json:"pulls,omitempty"`
 	Notes []string         `json:"notes,omitempty"` // what a person should know

@@ -76,12 +76,13 @@ type Comparison struct {
 	Err    error      `json:"-"`                // why it could not be compared or repaired
 }
 
-// Lack is content that a target should have, and that is missing or corrupt there.
+// Lack is content that a target should have, and that is "missing" or "corrupt" there. A referrer may also be
+// "unlisted": the target does not list it; or "untagged": its digest tag does not point to it.
 type Lack struct {
 	What   string     `json:"what"` // "manifest", "child", "config", "layer", "referrer"
 	Digest oci.Digest `json:"digest"`
 	Size   int64      `json:"size"`
-	Why    string     `json:"why"` // "missing", "corrupt", or "unlisted" for a referrer that is there but not listed
+	Why    string     `json:"why"` // see the Lack
 }
 
 // MarshalJSON returns the comparison as JSON. If Err is set, it adds the error as a [plan.Problem].

@@ -25,6 +25,10 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		}
 		return nil
 	}
+	looking, stop := context.WithCancel(ctx)
+	with := r.look(looking, t, from)
+	defer with.wait()
+	defer stop()
 	var ends []*end
 	job := transfer.Task{
 		From:      from,
@@ -48,6 +52,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 			Last:   last,
 			Back:   r.session.BackOf(at),
 			Turn:   r.session.Shared.Turn(at),
+			Before: with.before(e, at),
 		}
 		if t.part == contentOnly {
 			to.Tags, to.Last = nil, nil
@@ -122,12 +127,15 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 		set[tag] = true
 	}
 	r.recordBlobs(e, out.Blobs)
+	lost := r.lacking(e)
 	for _, i := range e.steps {
 		tag := r.Plan.Steps[i].To.Tag
 		err := out.Accepted.Failed[tag]
 		switch {
-		case err == nil && set[tag]:
+		case err == nil && set[tag] && lost == nil:
 			r.End(i, report.Done, nil)
+		case err == nil && set[tag]:
+			r.End(i, report.Failed, lost)
 		case err == nil && out.Err == nil:
 			r.End(i, report.Failed, &fault.Fault{
 				Kind: fault.Internal,
@@ -144,13 +152,11 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 	}
 }
 
-// recordBlobs records the blobs of an end in the report of its first step.
+// recordBlobs adds blobs of an end to the report of its first step.
 func (r *Run) recordBlobs(e *end, blobs oci.Blobs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if blobs != (oci.Blobs{}) {
-		r.Reports[e.steps[0]].Blobs = blobs
-	}
+	r.Reports[e.steps[0]].Blobs = r.Reports[e.steps[0]].Blobs.And(blobs)
 }
 
 // addTime adds the time that an image took to the report of each of its names at an end.

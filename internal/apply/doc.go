@@ -6,6 +6,8 @@
 //	work.go    the order of the work: content before names with plan.All, moving tags last
 //	pulls.go   rounds of tasks, and the wait for a pull limit
 //	copy.go    one task: an image and all names that it gets
+//	sync.go what refers to images that are up to date
+//	referrers.go what refers to the image of a task, sent before its names are set
 //	guard.go   a guard that is asked before names are set
 //	backup.go  tags that are saved under another name before they move
 //	locks.go   locks, set after all names

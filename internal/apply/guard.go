@@ -18,15 +18,24 @@ type guardedTarget struct {
 	steps map[string]plan.Step // by tag
 }
 
-// withGuard wraps to if there is a guard. The wrapper serves one image only.
+// withGuard wraps to for the tags of an end. The wrapper serves one image only.
 func (r *Run) withGuard(e *end, to transfer.Target) transfer.Target {
+	var steps []plan.Step
+	for _, i := range e.steps {
+		s := r.Plan.Steps[i]
+		s.Overwrite = r.overwrite(s)
+		steps = append(steps, s)
+	}
+	return r.guarding(to, steps...)
+}
+
+// guarding wraps to if there is a guard, for the tags that steps set.
+func (r *Run) guarding(to transfer.Target, steps ...plan.Step) transfer.Target {
 	if r.guard == nil {
 		return to
 	}
 	g := &guardedTarget{Target: to, guard: r.guard, verb: r.Plan.Verb, steps: map[string]plan.Step{}}
-	for _, i := range e.steps {
-		s := r.Plan.Steps[i]
-		s.Overwrite = r.overwrite(s)
+	for _, s := range steps {
 		g.steps[s.To.Tag] = s
 	}
 	return g

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
@@ -29,7 +30,11 @@ type Run struct {
 	// number of images.
 	Turn func(context.Context) (end func(), ok bool)
 
+	finder   *referrers.Finder // of what travels with the images
+	tagSteps map[tagStep]bool
+
 	mu      sync.Mutex
+	sent    map[sent]*delivery
 	Reports []report.Step
 }
 

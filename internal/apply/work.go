@@ -4,15 +4,23 @@ import (
 	"context"
 	"slices"
 
+	"github.com/drayage/dray/internal/referrers"
+
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
-// Work applies all steps that are left, image by image. Images whose tags all stay come first.
+// Work applies all steps that are left, image by image. What is tagged for the digest of another image, such
+// as a signature, comes first, so that no image appears without it. Then come images whose tags all stay.
 // Images with a tag that moves from release to release come last.
 func (r *Run) Work(ctx context.Context, images int) {
+	r.finder, r.sent = referrers.New(r.session, r.Plan.Referrers), map[sent]*delivery{}
+	r.tagSteps = tagSteps(r.Plan.Steps)
+	for _, s := range r.Plan.Steps {
+		r.finder.Knows(s.From.Repo, s.From.Tag, s.Root())
+	}
 	tasks := r.tasks()
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
 		var all bool
@@ -20,9 +28,25 @@ func (r *Run) Work(ctx context.Context, images int) {
 			return
 		}
 	}
+	signing := slices.DeleteFunc(slices.Clone(tasks), func(t *task) bool { return !r.signs(t) })
+	tasks = slices.DeleteFunc(tasks, r.signs)
 	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
 	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
-	r.runRounds(ctx, images, staying, moving)
+	r.runRounds(ctx, images, signing, staying, moving)
+	if r.Plan.Referrers.Mode == plan.ReferrersSync {
+		r.syncReferrers(ctx, images)
+	}
+}
+
+// signs reports whether a step of t sets a tag that belongs to a digest: of a signature, or of a list of
+// referrers.
+func (r *Run) signs(t *task) bool {
+	return slices.ContainsFunc(t.to, func(e *end) bool {
+		return slices.ContainsFunc(e.steps, func(i int) bool {
+			belongs, _ := oci.TaggedFor(r.Plan.Steps[i].To.Tag)
+			return belongs != ""
+		})
+	})
 }
 
 // stage copies all content without setting a name. It returns tasks that then set the names of the

@@ -36,7 +36,7 @@ var may = map[string]string{
 	"internal/transfer/fetch": "event fault oci ref",
 	"internal/transfer":       "event fault internal/transfer/fetch oci ref",
 	"internal/ledger":         "fault oci ref",
-	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
+	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/reason internal/remote/signin internal/remote/subject internal/remote/wire oci ref",
 
 	// The packages below remote, one for each kind of request. Packages that import the fewest
 	// others come first.
@@ -50,6 +50,7 @@ var may = map[string]string{
 	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/feed":    "fault internal/ledger internal/remote/limit oci",
 	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
+	"internal/remote/subject": "event fault internal/remote/ask internal/remote/limit internal/remote/push internal/remote/read internal/remote/wire oci ref",
 
 	"internal/layout":   "event fault oci ref",
 	"internal/registry": "fault oci ref",
@@ -142,6 +143,7 @@ var never = map[string][]string{
 	"internal/remote/list":    {"net", "os"},
 	"internal/remote/feed":    {"net", "net/http", "os"},
 	"internal/remote/push":    {"net", "os"},
+	"internal/remote/subject": {"net", "net/http", "os"},
 }
 
 // unlinked lists what a program that uses package dray must not link.

@@ -45,7 +45,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Logins and credentials", "credential internal/remote/signin internal/remote/product"},
 	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/reason internal/remote/ask internal/remote/limit"},
 	{"Reading from a registry", "internal/remote/read internal/remote/list internal/transfer/fetch"},
-	{"Writing to a registry", "internal/remote/push internal/remote/feed"},
+	{"Writing to a registry", "internal/remote/push internal/remote/feed internal/remote/subject"},
 	{"Images and their content", "oci internal/transfer"},
 	{"Directories and files", "internal/layout internal/ledger"},
 	{"What is copied, tagged, replaced and removed", "internal/survey internal/apply internal/prove internal/migrate internal/place internal/look event report"},

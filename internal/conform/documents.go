@@ -124,7 +124,8 @@ func findsBySubject(t *testing.T, p Pair) {
 	other := image(t, p, 111, "")
 	putDocument(t, p, other, "other")
 	const kind = "application/vnd.example.signature"
-	signature := image(t, p, 112, `,"artifactType":"`+kind+`","subject":`+entry(subject.Descriptor, ""))
+	signature := image(t, p, 112, `,"artifactType":"`+kind+`","annotations":{"by":"me"},"subject":`+
+		entry(subject.Descriptor, ""))
 	acc, err := p.Target.PutDocument(t.Context(), signature)
 	noError(t, "put document", err)
 	if acc.Subject != "" && acc.Subject != subject.Digest {
@@ -133,8 +134,9 @@ func findsBySubject(t *testing.T, p Pair) {
 	list, err := p.Source.Referrers(t.Context(), subject.Descriptor)
 	noError(t, "list referrers", err)
 	if len(list) != 1 || list[0].Digest != signature.Digest || list[0].Size != signature.Size ||
-		list[0].ArtifactType != kind {
-		t.Fatalf("referrers: %+v; want %s of %d bytes with its artifact type", list, signature.Digest, signature.Size)
+		list[0].ArtifactType != kind || list[0].Annotations["by"] != "me" {
+		t.Fatalf("referrers: %+v; want %s of %d bytes with its artifact type and its annotations",
+			list, signature.Digest, signature.Size)
 	}
 	list, err = p.Source.Referrers(t.Context(), other.Descriptor)
 	noError(t, "list referrers", err)

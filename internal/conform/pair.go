@@ -23,12 +23,8 @@ type check struct {
 	run  func(t *testing.T, p Pair)
 }
 
-// Suite says what the checks run on. Only Open is required.
+// Suite says what the checks run on.
 type Suite struct {
 	// Open returns an empty, writable repository that no other check uses.
 	Open func(t *testing.T) Pair
-
-	// NoReferrers skips the check that a document is found by its subject. It is for registries
-	// that have no referrers API and do not write the fallback tag.
-	NoReferrers bool
 }

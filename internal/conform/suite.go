@@ -10,10 +10,7 @@ import (
 func Run(t *testing.T, s Suite) {
 	t.Helper()
 	checks := slices.Concat(blobChecks(), badBlobChecks(), rangeChecks(), documentChecks(), familyChecks(),
-		tagChecks(), togetherChecks())
-	if !s.NoReferrers {
-		checks = append(checks, check{"a document is found by its subject", findsBySubject})
-	}
+		[]check{{"a document is found by its subject", findsBySubject}}, tagChecks(), togetherChecks())
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) { c.run(t, s.Open(t)) })
 	}

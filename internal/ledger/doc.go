@@ -5,6 +5,7 @@
 //
 // Files, in the order of the walk:
 //
+//	refusals.go     which referrers a target refused
 //	proofs.go       which images were proven to be complete
 //	times.go        when images were created
 //	marks.go        up to which time a source repository was copied

@@ -46,12 +46,13 @@ func (r *transferring) heal(ctx context.Context, from []ref.Repo, work *apply.Ru
 // prover returns a Prover that shares the state of this transfer.
 func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
 	return &prove.Prover{
-		Base:   r.Base,
-		Depth:  depth,
-		Sample: sample,
-		Begin:  r.begin,
-		Note:   r.report.notef,
-		Moved:  r.report.moved,
-		Turn:   r.images.acquire,
+		Base:      r.Base,
+		Depth:     depth,
+		Sample:    sample,
+		Referrers: r.req.Referrers,
+		Begin:     r.begin,
+		Note:      r.report.notef,
+		Moved:     r.report.moved,
+		Turn:      r.images.acquire,
 	}
 }

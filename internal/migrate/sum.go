@@ -154,7 +154,8 @@ func (s *summing) done(rep report.Repository) {
 	ends := map[ref.Name]report.State{}
 	for _, step := range rep.Steps {
 		s.sum.States[step.State]++
-		s.add(step.Blobs)
+		s.sum.Blobs = s.sum.Blobs.And(step.Blobs)
+		s.sum.Referrers.Add(step.Referrers)
 		if step.Healed {
 			s.sum.Healed++
 		}
@@ -181,18 +182,9 @@ func (s *summing) done(rep report.Repository) {
 	}
 }
 
-// add counts blobs. The caller holds s.mu.
-func (s *summing) add(b oci.Blobs) {
-	s.sum.Blobs.Sent += b.Sent
-	s.sum.Blobs.Mounted += b.Mounted
-	s.sum.Blobs.Present += b.Present
-	s.sum.Blobs.Bytes += b.Bytes
-	s.sum.Blobs.Proven += b.Proven
-}
-
 // moved counts blobs that belong to no step: those of a repair.
 func (s *summing) moved(b oci.Blobs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(b)
+	s.sum.Blobs = s.sum.Blobs.And(b)
 }

@@ -30,10 +30,11 @@ type Base struct {
 	Images  int           // number of images in flight at once; 0 leaves it to InFlight
 	MaxWait time.Duration // the longest wait that is accepted when a registry asks for one
 
-	Proofs  *ledger.Proofs
-	Times   *ledger.Times
-	Marks   *ledger.Marks
-	Earlier *ledger.Whereabouts // where earlier runs saw blobs; nil means that nothing is known
+	Proofs   *ledger.Proofs
+	Refusals *ledger.Refusals
+	Times    *ledger.Times
+	Marks    *ledger.Marks
+	Earlier  *ledger.Whereabouts // where earlier runs saw blobs; nil means that nothing is known
 }
 
 // Draw is a request that is about to be sent to a registry with rate limits.

@@ -2,6 +2,7 @@ package place
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,7 @@ type Session struct {
 	layouts map[opened]*layout.Dir
 	watch   event.Observer
 	backs   map[Repository]*transfer.Back
+	tagged  map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
 }
 
 // opened identifies a repository as one side opened it.
@@ -71,6 +73,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		layouts:   map[opened]*layout.Dir{},
 		watch:     obs,
 		backs:     map[Repository]*transfer.Back{},
+		tagged:    map[ref.Repo]map[string]oci.Descriptor{},
 	}
 }
 
@@ -214,6 +217,28 @@ func (s *Session) BackOf(at Repository) *transfer.Back {
 		s.backs[at] = transfer.NewBack(at)
 	}
 	return s.backs[at]
+}
+
+// NoteTags keeps the digest tags of a complete listing of a source repository, so that nobody has to ask
+// for them. Descriptors may be empty.
+func (s *Session) NoteTags(repo ref.Repo, all iter.Seq2[string, oci.Descriptor]) {
+	kept := map[string]oci.Descriptor{}
+	for tag, d := range all {
+		if belongs, fallback := oci.TaggedFor(tag); belongs != "" && !fallback {
+			kept[tag] = d
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tagged[repo] = kept
+}
+
+// DigestTags returns the digest tags of a source repository. known is false if it was not listed.
+func (s *Session) DigestTags(repo ref.Repo) (tags map[string]oci.Descriptor, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tags, known = s.tagged[repo]
+	return tags, known
 }
 
 // Release closes the layouts that are open. They are opened again when they are needed.

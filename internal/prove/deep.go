@@ -11,14 +11,13 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
-
-// maxDeep limits how deep indexes and referrers may nest below a name.
-const maxDeep = 16
 
 // checkBelow checks all content below the names that point to the same digest at both sides.
 func (v *Prover) checkBelow(
@@ -32,6 +31,8 @@ func (v *Prover) checkBelow(
 		Prover: v,
 		at:     at,
 		back:   transfer.NewBack(at),
+		seek:   referrers.New(s, v.Referrers),
+		lost:   v.Base.Refusals.Of(repo),
 		docs:   map[oci.Digest]*checkedDocument{},
 		blobs:  map[oci.Digest]*checkedBlob{},
 	}
@@ -46,7 +47,7 @@ func (v *Prover) checkBelow(
 		}
 		level = p.add(level, "manifest", from, oci.Descriptor{Digest: e.Source})
 	}
-	for range maxDeep {
+	for range referrers.MaxNesting {
 		if len(level) == 0 {
 			break
 		}
@@ -63,7 +64,7 @@ func (v *Prover) checkBelow(
 	return p, p.checkBlobs(ctx)
 }
 
-var errTooDeep = fmt.Errorf("indexes or referrers are nested more than %d levels deep", maxDeep)
+var errTooDeep = fmt.Errorf("indexes or referrers are nested more than %d levels deep", referrers.MaxNesting)
 
 // add adds a document to a level, unless the document is already known.
 func (p *deepCheck) add(
@@ -90,7 +91,7 @@ func (p *deepCheck) below(level []*checkedDocument) []*checkedDocument {
 			next = p.add(next, "child", d.from, c)
 		}
 		for _, c := range d.referrers {
-			next = p.add(next, "referrer", d.from, c)
+			next = p.add(next, "referrer", d.from, c.Descriptor())
 		}
 	}
 	return next
@@ -133,19 +134,32 @@ func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error
 	return context.Cause(ctx)
 }
 
-// referrers asks the source for the referrers of d and, if there are any, the target too.
+// referrers asks the source what refers to d and, if there is anything, looks for it at the target too. What
+// the target refused when it was copied is not looked for.
 func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
-	want, err := d.from.Referrers(ctx, d.desc)
-	if err != nil || len(want) == 0 {
+	want, err := p.seek.Direct(ctx, d.from, d.desc)
+	if err != nil {
 		return fault.On(fault.Source, err)
 	}
-	have, err := p.at.Referrers(ctx, d.desc)
+	want = slices.DeleteFunc(slices.Clone(want), func(r plan.Referrer) bool {
+		if p.lost[r.Digest] {
+			p.Note("not at the target, which refused it when it was copied: %s",
+				report.LostReferrer{Referrer: r, To: p.at.Repo()}.Name())
+		}
+		return p.lost[r.Digest]
+	})
+	if len(want) == 0 {
+		return nil
+	}
+	d.referrers = want
+	listed, err := referrers.Listed(ctx, p.at, d.desc, want)
 	if err != nil {
 		return fault.On(fault.Target, err)
 	}
-	d.referrers = want
-	for _, r := range want {
-		if !slices.ContainsFunc(have, func(h oci.Descriptor) bool { return h.Digest == r.Digest }) {
+	for i, r := range want {
+		if !listed[i] && r.Tag != "" {
+			d.lacks = append(d.lacks, report.Lack{What: "referrer", Digest: r.Digest, Size: r.Size, Why: "untagged"})
+		} else if !listed[i] {
 			d.lacks = append(d.lacks, report.Lack{What: "referrer", Digest: r.Digest, Size: r.Size, Why: "unlisted"})
 		}
 	}
@@ -243,7 +257,10 @@ func (p *deepCheck) gather(e *report.Comparison, digest oci.Digest, seen map[oci
 			e.Lacks = append(e.Lacks, report.Lack{What: what, Digest: b.Digest, Size: b.Size, Why: got.why})
 		}
 	}
-	for _, c := range slices.Concat(d.documents, d.referrers) {
+	for _, c := range d.documents {
+		p.gather(e, c.Digest, seen)
+	}
+	for _, c := range d.referrers {
 		p.gather(e, c.Digest, seen)
 	}
 }

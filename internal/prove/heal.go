@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
 
@@ -60,28 +63,49 @@ func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e r
 	if err != nil {
 		return err
 	}
-	task := transfer.Task{From: from, Documents: s.Documents, Observe: s.Observe, Proof: oci.Sized,
-		To: []transfer.End{{Target: s.Shared.Target(at), Back: p.back, Turn: s.Shared.Turn(at)}}}
+	end := transfer.End{Target: s.Shared.Target(at), Back: p.back, Turn: s.Shared.Turn(at)}
+	task := transfer.Task{From: from, Documents: s.Documents, Observe: s.Observe, Proof: oci.Sized}
 	if v.Depth == report.Rehash {
 		task.Proof = oci.Hashed
 	}
 	roots := []repairRoot{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
 	p.appendReferrers(e.Source, map[oci.Digest]bool{}, &roots)
 	for _, m := range roots {
-		task.Root, task.Puts = m.root, m.puts
+		end.Tags = m.tags
+		task.Root, task.Puts, task.To = m.root, m.puts, []transfer.End{end}
+		if err := v.mayTag(ctx, at, e, m); err != nil {
+			return err
+		}
 		out := v.Base.Engine.Copy(ctx, task)[0]
 		v.Moved(out.Blobs)
-		if out.Err != nil {
-			return out.Err
+		if err := cmp.Or(out.Err, out.Accepted.Failed[strings.Join(m.tags, "")]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// mayTag asks the guard whether the digest tag of a referrer may be set.
+func (v *Prover) mayTag(ctx context.Context, at place.Repository, e report.Comparison, m repairRoot) error {
+	if v.Base.Guard == nil || len(m.tags) == 0 {
+		return nil
+	}
+	s := plan.Step{Action: plan.Copy, From: e.From.Repo.Tagged(m.tags[0]), To: e.To.Repo.Tagged(m.tags[0]),
+		MediaType: m.root.MediaType, Size: m.root.Size, Overwrite: plan.Update}
+	s.From.Digest = string(m.root.Digest)
+	have, err := at.Resolve(ctx, m.tags[0])
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fault.On(fault.Target, err)
+	}
+	s.Replaces = have.Digest
+	return v.Base.Guard(ctx, []plan.Step{s})
 }
 
 // repairRoot is one image or referrer to repair.
 type repairRoot struct {
 	root oci.Descriptor
 	puts transfer.Puts
+	tags []string // the digest tag that is set, if the target lacks it
 }
 
 // appendReferrers appends the referrers below a document to into, the outermost last. A referrer
@@ -99,12 +123,18 @@ func (p *deepCheck) appendReferrers(digest oci.Digest, seen map[oci.Digest]bool,
 			continue
 		}
 		m := repairRoot{root: at.desc, puts: transfer.Lacking}
-		if slices.ContainsFunc(d.lacks, func(l report.Lack) bool { return l.Digest == r.Digest && l.Why == "unlisted" }) {
+		if slices.ContainsFunc(d.lacks, func(l report.Lack) bool { return l.Digest == r.Digest && l.What == "referrer" }) {
 			m.puts = transfer.Every
+			if r.Tag != "" {
+				m.tags = []string{r.Tag}
+			}
 		}
 		*into = append(*into, m)
 	}
-	for _, c := range slices.Concat(d.documents, d.referrers) {
+	for _, c := range d.documents {
+		p.appendReferrers(c.Digest, seen, into)
+	}
+	for _, c := range d.referrers {
 		p.appendReferrers(c.Digest, seen, into)
 	}
 }

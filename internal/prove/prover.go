@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 
+	"github.com/drayage/dray/internal/referrers"
+	"github.com/drayage/dray/plan"
+
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
@@ -18,6 +21,8 @@ type Prover struct {
 	Depth  report.Depth // Deep or Rehash
 	Sample int          // percentage of the blobs to read; 0 means all
 	Heal   bool         // send what is missing, and check it again
+
+	Referrers plan.Referrers // which referrers are looked for
 
 	Begin func() *place.Session            // opens a new session for both sides
 	Note  func(format string, args ...any) // gets messages for the user
@@ -41,6 +46,8 @@ type Looking struct {
 type deepCheck struct {
 	*Prover
 	at   place.Repository
+	seek *referrers.Finder
+	lost map[oci.Digest]bool // referrers that the target refused in an earlier run
 	back *transfer.Back
 
 	mu     sync.Mutex
@@ -57,7 +64,7 @@ type checkedDocument struct {
 	documents []oci.Descriptor
 	blobs     []oci.Descriptor
 	config    oci.Digest
-	referrers []oci.Descriptor
+	referrers []plan.Referrer
 	lacks     []report.Lack
 	err       error
 }

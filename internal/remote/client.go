@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/remote/push"
 	"github.com/drayage/dray/internal/remote/read"
 	"github.com/drayage/dray/internal/remote/signin"
+	"github.com/drayage/dray/internal/remote/subject"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
 )
@@ -84,7 +85,9 @@ type Client struct {
 	options Options
 	lines   wire.Options
 	dock    *push.Dock
-	pieces  sync.Pool // buffers that bodies are copied through; see wire.New
+	// subjects brings together those that list documents below their subjects.
+	subjects subject.Desk
+	pieces   sync.Pool // buffers that bodies are copied through; see wire.New
 
 	mu    sync.Mutex
 	hosts map[string]*registry

@@ -23,16 +23,13 @@ func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
 	}{
 		"distribution v3": {
 			serve: testbed.Distribution,
-			suite: conform.Suite{NoReferrers: true},
 		},
 		"distribution v3 behind bearer tokens and TLS": {
 			serve:   testbed.Distribution,
 			options: testbed.Options{Scheme: testbed.HTTPS, Auth: bearer},
-			suite:   conform.Suite{NoReferrers: true},
 		},
 		"docker-registry 2.8.2": {
 			serve: testbed.DockerRegistry,
-			suite: conform.Suite{NoReferrers: true},
 		},
 		"dray's own": {serve: ours},
 	} {

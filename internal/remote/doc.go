@@ -3,10 +3,11 @@
 //
 // A Client knows the registry hosts. A Repository is one repository at a host, opened for reading
 // or for writing. It embeds a reader (package read), a lister (package list) and a pusher (package
-// push, which reads its blobs through package feed). Every request takes the same path down:
-// package ask repeats it, package signin adds the credentials, package wire makes one HTTP
-// exchange, and package limit delays it until the registry's limits allow it. Package product holds
-// what is known about registry products in advance, and package reason the words for failures.
+// push, which reads its blobs through package feed). Package subject makes what refers to an image
+// findable where the registry does not. Every request takes the same path down: package ask repeats
+// it, package signin adds the credentials, package wire makes one HTTP exchange, and package limit
+// delays it until the registry's limits allow it. Package product holds what is known about registry
+// products in advance, and package reason the words for failures.
 //
 // A credential is sent only to the origin of its registry and to that registry's token service.
 // This package does not log. Events and errors contain no query values and no secrets.

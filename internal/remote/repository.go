@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/internal/remote/list"
 	"github.com/drayage/dray/internal/remote/push"
 	"github.com/drayage/dray/internal/remote/read"
+	"github.com/drayage/dray/internal/remote/subject"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -21,6 +22,7 @@ type Repository struct {
 	*list.Lister
 	*push.Pusher
 	handle *ask.Handle
+	keeper *subject.Keeper
 }
 
 // Open returns a handle on a repository. It makes no request.
@@ -44,7 +46,26 @@ func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	}
 	r.Lister = list.New(r.handle, h.lists, r.Resolve)
 	r.Pusher = push.New(r.handle, c.dock, h.pushing, r.Reader, push.Use{Writing: use.Writing, Pushes: use.Actions == Push})
+	single := *r.handle
+	single.Single = true
+	r.keeper = &subject.Keeper{Handle: r.handle, Read: r.Reader, Desk: &c.subjects,
+		Put: push.New(&single, c.dock, h.pushing, r.Reader, push.Use{})}
 	return r
+}
+
+// PutDocument implements transfer.Target, see push.Pusher. If doc has a subject, it returns when the
+// registry lists doc below it. If the registry does not do so itself, the tag of the subject's
+// referrers gets doc. If that fails, the error says so, although doc and its tags are there.
+func (r *Repository) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	accepted, err := r.Pusher.PutDocument(ctx, doc, tags...)
+	if err != nil || !doc.HasListedSubject() || accepted.Subject == doc.Subject.Digest {
+		return accepted, err
+	}
+	if err := r.keeper.Acknowledge(ctx, doc); err != nil {
+		return accepted, err
+	}
+	accepted.Subject = doc.Subject.Digest
+	return accepted, nil
 }
 
 // mirrors returns readers of the registry's mirrors, which are tried first when reading.
@@ -92,6 +113,22 @@ func (r *Repository) Repo() ref.Repo { return r.handle.Repo }
 func (r *Repository) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
 	d, err := r.Reader.Resolve(ctx, reference)
 	return d, r.Pusher.Unmade(ctx, err)
+}
+
+// List calls visit with each tag. If it has listed all of them, the tags of the referrers schema among them
+// are known, and Referrers asks for none of the others.
+func (r *Repository) List(ctx context.Context, visit func(oci.Listed) error) error {
+	fallbacks := map[string]bool{}
+	err := r.Lister.List(ctx, func(l oci.Listed) error {
+		if _, fallback := oci.TaggedFor(l.Tag); fallback {
+			fallbacks[l.Tag] = true
+		}
+		return visit(l)
+	})
+	if err == nil {
+		r.Reader.Listed(fallbacks)
+	}
+	return err
 }
 
 // Direct makes r read from the registry itself and not from its mirrors. Call it before any other

@@ -148,6 +148,9 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	if l.at, err = k.Into.Session.Source(repo); err == nil {
 		err = l.read(ctx)
 	}
+	if err == nil {
+		k.Into.Session.NoteTags(repo, l.each)
+	}
 	if k.hasNoTags(ctx, repo, l, err) {
 		l.tags, err = nil, k.leaveOut(repo)
 	}
@@ -215,6 +218,15 @@ func (l *listing) read(ctx context.Context) error {
 		l.tags = append(l.tags, t)
 		return nil
 	})
+}
+
+// each visits the tags of the listing.
+func (l *listing) each(yield func(string, oci.Descriptor) bool) {
+	for _, t := range l.tags {
+		if !yield(t.Tag, t.Descriptor) {
+			return
+		}
+	}
 }
 
 // selected returns the tags that are to be copied. Digests that the listing lacks stay empty.

@@ -70,6 +70,9 @@ func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 		return tagList{}, err
 	}
 	l, err := listed(ctx, at)
+	if err == nil {
+		s.NoteTags(repo, l.each)
+	}
 	return l, fault.On(fault.Source, Nearest(ctx, s, repo.Tagged(""), err))
 }
 
@@ -110,6 +113,20 @@ func (l tagList) tags() []string {
 	}
 	slices.Sort(tags)
 	return tags
+}
+
+// each visits the tags of the list.
+func (l tagList) each(yield func(string, oci.Descriptor) bool) {
+	for _, n := range l.open {
+		if !yield(n.Tag, oci.Descriptor{}) {
+			return
+		}
+	}
+	for n, d := range l.told {
+		if !yield(n.Tag, d) {
+			return
+		}
+	}
 }
 
 // askSource moves the tags of l.open to l.told, with their digests, or to l.gone.

@@ -23,6 +23,9 @@ func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oc
 			}
 		}
 	}
+	if err := e.before(ctx, m, end, found); err != nil {
+		return oci.Accepted{}, err
+	}
 	first, last := end.Tags, end.Last
 	if len(first) == 0 {
 		first, last = last, nil
@@ -44,6 +47,22 @@ func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oc
 		accepted.Failed[tag] = fault.On(fault.Target, cause)
 	}
 	return accepted, err
+}
+
+// before calls end.Before, and calls it again if it needs the root to be there.
+func (e *Engine) before(ctx context.Context, m *mover, end End, found *tree) error {
+	if end.Before == nil {
+		return nil
+	}
+	again, err := end.Before(ctx)
+	if err != nil || !again {
+		return err
+	}
+	if _, err := e.putDocument(ctx, m, found, found.root()); err != nil {
+		return err
+	}
+	_, err = end.Before(ctx)
+	return err
 }
 
 // putDocument puts doc. While another copy puts the same document, by its digest or under a tag,

@@ -71,7 +71,7 @@ type Target interface {
 	// PutDocument stores the bytes of doc unchanged, by digest and under each of tags. It returns
 	// only after the target has confirmed the digest of doc. If a tag is refused, the other tags
 	// are still set, and the refused tag is in Accepted.Failed. The error is not nil only if the
-	// document could not be stored at all. It is NotFound if the target answers that content
-	// below the document is missing.
+	// document could not be stored at all, or if it has a subject and the target cannot list it
+	// below that. It is NotFound if the target answers that content below the document is missing.
 	PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error)
 }

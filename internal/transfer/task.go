@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"context"
+
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/oci"
 )
@@ -41,6 +43,11 @@ type End struct {
 	// same registry receives the blob, so that it can mount the blob. If Turn is nil, no blob
 	// waits.
 	Turn func(d oci.Digest) (done func(), busy <-chan struct{})
+
+	// Before, if not nil, is called when the target has everything below the root, before the root is
+	// put under a tag. If it returns again, the root is put without a tag, and Before is called once more.
+	// If it returns an error, the copy to this End fails and no tag is set.
+	Before func(ctx context.Context) (again bool, err error)
 }
 
 // Outcome is the result of the copy to one End.

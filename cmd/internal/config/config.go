@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/plan"
 )
 
 // Config is the content of the file. The zero Config means that there is no file.
@@ -13,6 +14,8 @@ type Config struct {
 	Path string
 	// Default is the name of the registry for commands that name none; "" means no default.
 	Default string
+	// Referrers chooses what travels with an image if a request does not say it.
+	Referrers plan.Referrers
 	// Registries lists the named registries, in the order of the file.
 	Registries []Registry
 	// Client names the server that runs the verbs of the command line as jobs.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -36,7 +37,10 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Config{Path: path, Default: "prod", Registries: []Registry{
+	want := Config{Path: path, Default: "prod", Referrers: plan.Referrers{
+		Mode: "require", Types: []string{"application/vnd.dev.sigstore.bundle.v0.3+json", "application/spdx+json"},
+		Annotations: map[string]string{"stage": "released"},
+	}, Registries: []Registry{
 		{
 			Name: "prod", Host: "prod.example.com:5000", Kind: Harbor, Create: CreatePrivate,
 			CAFile: filepath.Join(dir, "certs", "prod-ca.pem"), ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),

@@ -53,6 +53,8 @@ type Mirror struct {
 	Map      map[string][]string `json:"map,omitempty"`
 	Rename   []string            `json:"rename,omitempty"`
 
+	Referrers plan.Referrers `json:"referrers,omitzero"` // "" as its mode means sync
+
 	Overwrite string  `json:"overwrite,omitempty"` // "" means update
 	Backup    string  `json:"backup,omitempty"`
 	Rehash    bool    `json:"rehash,omitempty"`
@@ -92,6 +94,7 @@ func (p parser) shared(m *Mirror) []field {
 		{"paused", func(n *yaml.Node) error { return p.boolean(n, &m.Paused) }},
 		{"prefer", several(p, &m.Prefer, p.place)},
 	}, p.selecting(m), p.mapped(m), []field{
+		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &m.Referrers) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
 		p.word("backup", &m.Backup, func(s string) error {
 			return plan.Backup{Template: s, Date: "20260101"}.Check()
@@ -297,6 +300,55 @@ func (p parser) image(n *yaml.Node, out *string) error {
 	if name := (*out)[strings.LastIndex(*out, "/")+1:]; strings.HasSuffix(*out, "/") || !strings.ContainsAny(name, ":@") {
 		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out),
 			"write IMAGE:TAG, or list whole repositories below sources:")
+	}
+	return nil
+}
+
+// referrers reads what travels with an image: a mode alone, or a mapping. It replaces all of out.
+func (p parser) referrers(n *yaml.Node, out *plan.Referrers) error {
+	*out = plan.Referrers{}
+	if n.Kind != yaml.MappingNode {
+		return p.referrerMode(n, &out.Mode)
+	}
+	err := p.mapping(n, "referrers", []field{
+		{"mode", func(n *yaml.Node) error { return p.referrerMode(n, &out.Mode) }},
+		{"types", several(p, &out.Types, p.text)},
+		{"annotations", func(n *yaml.Node) error {
+			out.Annotations = map[string]string{}
+			return p.each(n, "annotations", func(key, value *yaml.Node) error {
+				var text string
+				err := p.text(value, &text)
+				out.Annotations[key.Value] = text
+				return named(key.Value, err)
+			})
+		}},
+	})
+	switch {
+	case err != nil:
+		return err
+	case out.Mode == "" && !out.Selects():
+		return p.bad(n, "referrers chooses nothing", "write a mode, types or annotations, or remove the key")
+	}
+	if err := out.Check(); err != nil {
+		return p.wrong(n, err)
+	}
+	return nil
+}
+
+// referrerMode reads a mode. YAML takes true and false for something else than text.
+func (p parser) referrerMode(n *yaml.Node, out *plan.ReferrerMode) error {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" && n.ShortTag() != "!!str" {
+		return p.wants(n, "true, false, sync or require")
+	}
+	text := n.Value
+	if n.ShortTag() == "!!bool" {
+		text = strings.ToLower(text)
+	}
+	if text == "" {
+		return p.bad(n, "no value", "set a value or remove the key")
+	}
+	if err := out.UnmarshalText([]byte(text)); err != nil {
+		return p.wrong(n, err)
 	}
 	return nil
 }

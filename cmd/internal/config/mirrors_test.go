@@ -14,6 +14,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/schedule"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
 )
 
 func readMirrorText(t *testing.T, text string) (Mirrors, error) {
@@ -40,8 +41,9 @@ func TestTheExampleOfMirrorsIsReadKeyByKey(t *testing.T) {
 			IncludeTags: []string{"v*"}, ExcludeTags: less, Semver: ">=1.2", NewerThan: "90d", Latest: 10, LatestBy: "version", MinTags: 1, Untagged: true, RequireMatch: true, CopyLocks: true,
 			Rewrite: []string{"s/^team/t/"}, Flatten: true, Template: "{host}/{repository}", Prefix: "from", MaxDepth: 4,
 			Map: map[string][]string{"latest": {"stable"}, "1.10": {"v1.10", "1.10-eu"}}, Rename: []string{"s/^v//"},
+			Referrers: plan.Referrers{Mode: "sync", Types: []string{"application/spdx+json"}, Annotations: map[string]string{"stage": "released"}},
 			Overwrite: "always", Backup: "{tag}-before-{date}", Rehash: true, Delay: 0.5, Line: 16},
-		{Name: "by-hand", Spec: schedule.Spec{Cron: "@daily", TimeZone: "Europe/Berlin"}, Paused: true, Sources: []string{"dev/tools"}, Targets: both, ExcludeTags: less, Overwrite: "update", Line: 47},
+		{Name: "by-hand", Spec: schedule.Spec{Cron: "@daily", TimeZone: "Europe/Berlin"}, Paused: true, Sources: []string{"dev/tools"}, Targets: both, ExcludeTags: less, Overwrite: "update", Line: 48},
 	}
 	for i := range want {
 		if !reflect.DeepEqual(got.Rules[i], want[i]) {
@@ -120,6 +122,12 @@ func TestTheFirstWrongThingOfMirrorsIsSaidWithItsLine(t *testing.T) {
 		{rule + "template: '{x}'", `:5: invalid: `, ""},
 		{rule + "map: {latest: 'no tag'}", `:5: invalid: `, ""},
 		{rule + "map: [a]", `:5: invalid: map must be a mapping, found a list`, ""},
+		{rule + "referrers: some", `:5: invalid: read mode of referrers "some": unknown mode`, "use true, false, sync or require"},
+		{rule + "referrers: 1", `:5: invalid: referrers must be true, false, sync or require, found a number`, ""},
+		{rule + "referrers: {types: []}", `:5: invalid: no value`, ""},
+		{rule + "referrers: {}", `:5: invalid: referrers chooses nothing`, "remove the key"},
+		{rule + "referrers: {mode: false, types: a}", `:5: invalid: choose referrers false: types or annotations are chosen`, ""},
+		{rule + "referrers: {annotations: {a: 1}}", `:5: invalid: a must be text, found a number`, "quotes"},
 		{rule + "overwrite: never", `:5: invalid: unknown overwrite "never"`, "one of refuse"},
 		{rule + "backup: '{x}'", `:5: invalid: `, ""},
 		{rule + "backup: '{tag}-old'\n    overwrite: refuse", `:2: invalid: backup has no effect with overwrite: refuse`, ""},
@@ -163,6 +171,8 @@ func TestTheSchemaOfMirrorsAgreesWithTheReader(t *testing.T) {
 		strings.Replace(string(example), "1.10:", "'1.10':", 1), rule, rule + "frobnicate: 1", rule + "sources: [c]", rule + "every: 6h", rule + "every: 6h\n    schedule: '@daily'",
 		rule + "latest: -1", rule + "latest: two", rule + "latest-by: age", rule + "overwrite: never", rule + "map: {a: b, c: [d, 1.1]}", rule + "map: {a: []}",
 		rule + "include: []", rule + "include: [a]", rule + "include: 1", rule + "delay-seconds: 0.5", rule + "delay-seconds: 100000", rule + "paused: yes",
+		rule + "referrers: sync", rule + "referrers: false", rule + "referrers: {}", rule + "referrers: {types: a}", rule + "referrers: {mode: false, types: a}", rule + "referrers: {mode: 'false'}",
+		rule + "referrers: {annotations: {a: b}}", rule + "referrers: {annotations: {a: 1}}", rule + "referrers: [a]", rule + "referrers: some",
 		rule + "jitter: soon", "rules: []", "rules: {}", "defaults: {name: x}\n" + rule, "defaults: {latest: 3}\n" + rule, "rules:\n  - name: BAD\n    source: a\n    target: b", "rules:\n  - source: a\n    target: b",
 	} {
 		var v any

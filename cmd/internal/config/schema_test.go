@@ -167,7 +167,7 @@ func TestTheExampleIsWhatTheSchemaDescribesAndHasEveryKeyOfIt(t *testing.T) {
 		t.Error("the example is refused")
 	}
 	var keys []string
-	for _, part := range []string{"registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage", "per-principal"} {
+	for _, part := range []string{"referrers", "registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage", "per-principal"} {
 		keys = append(keys, keysOf(schema, part)...)
 	}
 	for _, key := range keys {
@@ -196,6 +196,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 	schema, _ := read(t, "{}")
 	for part, file := range map[string]string{
 		"":              "x-y: 1",
+		"referrers":     "referrers: {x-y: 1}",
 		"registry":      "registries: {a: {x-y: 1}}",
 		"limits":        "registries: {a: {limits: {x-y: 1}}}",
 		"credentials":   "registries: {a: {credentials: {x-y: 1}}}",
@@ -230,7 +231,8 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 	const reg = "registries: {a: {host: a.example, "
 	for file, right := range map[string]bool{
-		"{}": true, "registries: {}": true, reg + "kind: acr}}": true, reg + "kind: Acr}}": false, "registries: {a: {}}": false,
+		"{}": true, "referrers: false": true, "referrers: sync": true, "referrers: never": false, "referrers: {mode: true, types: [a, b]}": true, "referrers: {mode: false, types: [a]}": false,
+		"referrers: {}": false, "referrers: [a]": false, "referrers: {annotations: {a: b}}": true, "referrers: {annotations: {'': b}}": false, "registries: {}": true, reg + "kind: acr}}": true, reg + "kind: Acr}}": false, "registries: {a: {}}": false,
 		"registries: {A: {host: a.example}}": false, "registries: {localhost: {host: a.example}}": false, "registries: {a.b: {host: a.example}}": false,
 		"registries: {a: {host: 'https://a.example'}}": false, "registries: {a: {host: 'a.example:5000'}}": true, "registries: {a: {host: '[::1]:5000'}}": true,
 		reg + "plain-http: true, insecure: true}}": false, reg + "plain-http: true, insecure: false}}": true, reg + "plain-http: true, ca-file: x}}": false,
@@ -271,14 +273,22 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 }
 
 func TestSettingsSayWhereEachValueStands(t *testing.T) {
-	path := write(t, t.TempDir(), "default-registry: a\nregistries:\n  a:\n    mirrors: [m.example, N.example]\n    host: A.example\n    limits: {chunk-size: 4KiB, first-byte-timeout: 2m}\n")
+	path := write(t, t.TempDir(), "default-registry: a\nreferrers: {mode: sync, types: [x, y], annotations: {k: v}}\nregistries:\n  a:\n    mirrors: [m.example, N.example]\n    host: A.example\n    limits: {chunk-size: 4KiB, first-byte-timeout: 2m}\n")
 	c, err := Loader{}.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := Loader{}.Settings(c)
-	want := []Setting{{"default-registry", "a", 1}, {"registries.a.host", "a.example", 5}, {"registries.a.mirrors", "m.example, n.example", 4}, {"registries.a.limits.chunk-size", "4096", 6}, {"registries.a.limits.first-byte-timeout", "2m0s", 6}}
+	want := []Setting{{"default-registry", "a", 1}, {"registries.a.host", "a.example", 6}, {"registries.a.mirrors", "m.example, n.example", 5}, {"registries.a.limits.chunk-size", "4096", 7}, {"registries.a.limits.first-byte-timeout", "2m0s", 7},
+		{"referrers.mode", "sync", 2}, {"referrers.types", "x, y", 2}, {"referrers.annotations.k", "v", 2}}
 	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v %v", got, err)
+	}
+	c, err = Loader{}.Load(write(t, t.TempDir(), "referrers: false\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (Loader{}).Settings(c); len(got) != 1 || got[0] != (Setting{"referrers", "false", 1}) || err != nil {
 		t.Errorf("%+v %v", got, err)
 	}
 	if got, err := (Loader{}).Settings(Config{}); got != nil || err != nil {

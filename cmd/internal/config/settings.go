@@ -52,6 +52,12 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	for _, r := range c.Registries {
 		r.settings(func(key string, value any) { add("registries."+r.Name+"."+key, value) })
 	}
+	if !c.Referrers.Selects() && lines["referrers.mode"] == 0 {
+		add("referrers", c.Referrers.Mode)
+	}
+	add("referrers.mode", c.Referrers.Mode)
+	add("referrers.types", strings.Join(c.Referrers.Types, ", "))
+	byName(c.Referrers.Annotations, "referrers.annotations.", add)
 	c.Client.settings(func(key string, value any) { add("client."+key, value) })
 	c.Server.settings(func(key string, value any) { add("server."+key, value) })
 	return all, nil

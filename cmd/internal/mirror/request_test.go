@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/plan"
 )
 
 func TestEverySelectionKeyOfARuleHasAnEffect(t *testing.T) {
@@ -35,6 +36,14 @@ func TestARuleSaysWhatItAccepts(t *testing.T) {
 	t.Cleanup(d.Close)
 	rule := config.Mirror{Sources: []string{"a.example"}, Targets: []string{"b.example"}, Images: []string{"c.example/app:v1"}, Strict: true, SkipBroken: true}
 	w, err := WorkOf(d, rule, time.Now())
+	if err != nil || w.Transfer.Referrers.Mode != plan.ReferrersSync || w.Batch.Referrers.Mode != plan.ReferrersSync {
+		t.Errorf("%+v %v", w.Transfer, err)
+	}
+	rule.Referrers = plan.Referrers{Mode: plan.ReferrersRequire, Types: []string{"a"}}
+	w, err = WorkOf(d, rule, time.Now())
+	if err != nil || !reflect.DeepEqual(w.Transfer.Referrers, rule.Referrers) || !reflect.DeepEqual(w.Batch.Referrers, rule.Referrers) {
+		t.Errorf("%+v %v", w.Transfer, err)
+	}
 	if err != nil || !w.Transfer.Strict || !w.Transfer.SkipBroken || !w.Batch.SkipBroken {
 		t.Errorf("%+v %v", w.Transfer, err)
 	}

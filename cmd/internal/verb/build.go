@@ -23,6 +23,7 @@ func buildImport(r wire.Import, at time.Time) (dray.ImportRequest, error) {
 		Source: r.Source, SourceRegistry: r.SourceRegistry, Tags: r.Tags,
 		Target: r.Target, Images: r.Images, Repositories: r.Repositories,
 		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
+		Referrers:   referrers(r.Referrers),
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	names := slices.Concat([]string{r.Source, r.SourceRegistry, r.Target}, r.Images, r.Repositories)
@@ -38,6 +39,7 @@ func buildCopy(r wire.Copy, at time.Time) (dray.CopyRequest, error) {
 	req := dray.CopyRequest{
 		Source: r.Source, Targets: r.Targets, Tags: dray.Tags(r.All),
 		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
+		Referrers:  referrers(r.Referrers),
 		SkipBroken: r.SkipBroken, SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	if err := remoteOnly(append([]string{r.Source}, r.Targets...)...); err != nil {
@@ -66,7 +68,7 @@ func buildTag(r wire.Tag) (dray.TagRequest, error) {
 func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 	req := dray.BatchRequest{
 		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
-		SkipBroken: r.SkipBroken, Proof: proof(r.Proof),
+		SkipBroken: r.SkipBroken, Proof: proof(r.Proof), Referrers: referrers(r.Referrers),
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	for _, e := range r.Entries {
@@ -102,7 +104,7 @@ func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
 
 func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) {
 	req = dray.TransferRequest{Sources: e.Sources, Target: e.Target, Also: e.Also, Prefer: e.Prefer}
-	req.Strict, req.SkipBroken = e.Strict, e.SkipBroken
+	req.Strict, req.SkipBroken, req.Referrers = e.Strict, e.SkipBroken, referrers(e.Referrers)
 	for _, names := range [][]string{e.Sources, {e.Target}, e.Also, e.Prefer} {
 		if err := remoteOnly(names...); err != nil {
 			return req, err
@@ -151,6 +153,16 @@ func backup(template string, at time.Time) plan.Backup {
 	return b
 }
 
+// referrers returns the choice of a request. "true" means moving; an unknown mode stays as it is and is
+// refused where the choice is checked.
+func referrers(r wire.Referrers) plan.Referrers {
+	c := plan.Referrers{Mode: plan.ReferrerMode(r.Mode), Types: r.Types, Annotations: r.Annotations}
+	if r.Mode == "true" {
+		c.Mode = plan.ReferrersMoving
+	}
+	return c
+}
+
 func proof(s string) dray.Proof {
 	if s == "claimed" {
 		return dray.Claimed
@@ -189,15 +201,16 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 		if req, err = buildImport(*r.Import, at); err == nil {
 			_, _, err = s.dray.ImportNames(req)
 		}
-		err = cmp.Or(err, req.Backup.Check())
+		err = cmp.Or(err, req.Backup.Check(), req.Referrers.Check())
 	case wire.KindCopy:
 		var req dray.CopyRequest
 		req, err = buildCopy(*r.Copy, at)
-		err = cmp.Or(err, req.Backup.Check())
+		err = cmp.Or(err, req.Backup.Check(), req.Referrers.Check())
 	case wire.KindTag:
 		_, err = buildTag(*r.Tag)
 	case wire.KindBatch:
-		err = buildBatch(*r.Batch, at).Backup.Check()
+		req := buildBatch(*r.Batch, at)
+		err = cmp.Or(req.Backup.Check(), req.Referrers.Check())
 		for _, e := range r.Batch.Entries {
 			err = cmp.Or(err, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
 		}
@@ -206,9 +219,11 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 		if req, err = buildTransfer(*r.Transfer, at); err == nil {
 			_, _, err = s.dray.TransferEnds(req)
 		}
-		err = cmp.Or(err, req.Backup.Check())
+		err = cmp.Or(err, req.Backup.Check(), req.Referrers.Check())
 	case wire.KindVerify:
-		_, err = buildVerify(*r.Verify, at)
+		var req dray.VerifyRequest
+		req, err = buildVerify(*r.Verify, at)
+		err = cmp.Or(err, req.Of.Referrers.Check())
 	case wire.KindPlan:
 		if !r.Plan.Uploaded {
 			err = s.check(r.Plan.Of(), at)

@@ -139,11 +139,11 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 	switch r := w.row.Request; {
 	case r.Import != nil:
 		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Import.Overwrite), plan.Refuse), plan.Hold(r.Import.Hold)
-		req.Backup = backup(r.Import.Backup, w.at)
+		req.Backup, req.Referrers = backup(r.Import.Backup, w.at), referrers(r.Import.Referrers)
 		req.SourceLogin, req.TargetLogin = loginOf(r.Import.SourceLogin), loginOf(r.Import.TargetLogin)
 	case r.Copy != nil:
 		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Copy.Overwrite), plan.Update), plan.Hold(r.Copy.Hold)
-		req.Backup = backup(r.Copy.Backup, w.at)
+		req.Backup, req.Referrers = backup(r.Copy.Backup, w.at), referrers(r.Copy.Referrers)
 		req.SourceLogin, req.TargetLogin = loginOf(r.Copy.SourceLogin), loginOf(r.Copy.TargetLogin)
 	case r.Tag != nil:
 		req.Hold = plan.Hold(r.Tag.Hold)

@@ -52,6 +52,13 @@ type Logins struct {
 	TargetLogin *Login `json:"targetLogin,omitempty" doc:"login for the target registries; it is stored sealed and deleted when the job ends"`
 }
 
+// Referrers is the JSON form of plan.Referrers.
+type Referrers struct {
+	Mode        string            `json:"mode,omitempty" enum:"true,false,moving,sync,require" doc:"true or moving: with each image that moves; sync: also to images that are up to date; require: as true, and one that the target refuses is a failure; false: never"`
+	Types       []string          `json:"types,omitempty" maxItems:"100" doc:"only referrers of these artifact types" example:"[\"application/spdx+json\"]"`
+	Annotations map[string]string `json:"annotations,omitempty" doc:"only referrers with all of these annotations"`
+}
+
 // Tagging says how tags are renamed on the way from source to target.
 type Tagging struct {
 	Map    []string `json:"map,omitempty" doc:"FROM=TO copies the source tag FROM as the tag TO" example:"[\"v1=stable\"]"`
@@ -67,9 +74,10 @@ type Import struct {
 	Repositories   []string `json:"repositories,omitempty" doc:"repositories that receive the image by digest, without a tag"`
 	Tags           []string `json:"tags,omitempty" doc:"source tags to import together; the source is then a repository"`
 	Tagging
-	Overwrite string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: refuse"`
-	Hold      string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup    string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Overwrite string    `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: refuse"`
+	Hold      string    `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup    string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Referrers Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
 	Logins
 }
 
@@ -79,10 +87,11 @@ type Copy struct {
 	Targets []string `json:"targets" minItems:"1" doc:"full names; a name without a tag gets the tag of the source"`
 	All     string   `json:"all,omitempty" enum:"all,sharing" doc:"all copies every tag of the repository; sharing copies every tag that has the digest of source; default: only the tag of source"`
 	Tagging
-	Overwrite  string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
-	Hold       string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup     string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
-	SkipBroken bool   `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Overwrite  string    `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
+	Hold       string    `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup     string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	SkipBroken bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Referrers  Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
 	Logins
 }
 
@@ -104,6 +113,7 @@ type Batch struct {
 	Backup     string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	SkipBroken bool         `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Proof      string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
+	Referrers  Referrers    `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
 	Logins
 }
 
@@ -141,6 +151,7 @@ type Ends struct {
 	SkipBroken bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Strict     bool      `json:"strict,omitempty" doc:"fail if a source lists a repository that has no tags; without it, the report names it"`
 	Mapping    Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
+	Referrers  Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
 	Tagging
 }
 

@@ -2,6 +2,7 @@ package push
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,7 +173,7 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 	h := p.r.Host
 	c := p.call(reference)
 	b := h.Budget(c)
-	ok := []int{200, 201, 202, 204, 400, 403, 404, 405, 409, 412}
+	ok := []int{200, 201, 202, 204, 400, 403, 404, 405, 409, 412, 415, 501}
 	if len(p.doc.Foreign) > 0 {
 		ok = append(ok, http.StatusInternalServerError)
 	}
@@ -200,7 +201,7 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 			continue
 		case err == nil:
 			return "", p.refused(ctx, c, a, reference)
-		case !ask.Passing(err):
+		case !ask.Passing(err), p.r.Single:
 			return "", err
 		}
 		if fault.Is(err, fault.Unavailable) && p.holds(ctx, reference) {
@@ -276,6 +277,11 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 	case a.Says("MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"):
 		p.r.known.disown(p.doc.Blobs)
 		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content that the manifest refers to: %w", err))
+	case p.refusesSubject(a, reference):
+		return c.Fault(fault.Refused,
+			"copy the image to a registry that takes them, or leave referrers out with --referrers=false",
+			fmt.Errorf("this registry takes no referrer of this form (%s, of %s): %w",
+				cmp.Or(p.doc.AsReferrer().ArtifactType, p.doc.MediaType), p.doc.Subject.Digest, reason.CauseOf(err)))
 	case ref.Digest(reference) == nil:
 		return err
 	case immutable(a.Status, code, text):
@@ -292,6 +298,23 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 			fmt.Errorf("the tag is immutable or locked, or the registry is read-only: %w", err))
 	}
 	return err
+}
+
+// refusesSubject reports whether a refusal is about a manifest with a subject. ECR answers 405 UNSUPPORTED
+// to some of them ("Invalid JSON syntax"), and registries that are older than subjects answer 400.
+func (p *commit) refusesSubject(a *wire.Answer, reference string) bool {
+	if !p.doc.HasListedSubject() {
+		return false
+	}
+	code, text := a.Problem()
+	said := a.Says("UNSUPPORTED", "MANIFEST_INVALID")
+	switch a.Status {
+	case http.StatusBadRequest:
+		return said
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
+		return said || ref.Digest(reference) == nil && !readOnly(code, text)
+	}
+	return false
 }
 
 // readOnly reports whether the words of a refusal say that the whole registry or repository takes no writes.

@@ -2,6 +2,7 @@ package read
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/drayage/dray/internal/remote/ask"
 )
@@ -17,6 +18,8 @@ type Reader struct {
 	storage shortcuts
 	codings codings
 	asked   asked // tags that were resolved
+
+	listed atomic.Pointer[map[string]bool] // the tags of the referrers schema, if all tags were listed
 }
 
 // New returns a Reader of the repository of h. It asks mirrors before the registry.
@@ -27,6 +30,9 @@ func New(h *ask.Handle, taught *Lessons, mirrors []*Reader) *Reader {
 // Source says that the repository is a source: what is asked for is expected to exist, so that a 404
 // is asked again before it is reported. Call it before any other method.
 func (r *Reader) Source() { r.source = true }
+
+// Listed says which tags of the referrers schema the repository has.
+func (r *Reader) Listed(fallbacks map[string]bool) { r.listed.Store(&fallbacks) }
 
 // Direct makes r read from the registry itself and not from its mirrors. Call it before any other
 // method.

@@ -23,20 +23,25 @@ const maxReferrers = 10_000
 // does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
 // Compatibility). It believes an answer only if it is a list of referrers, see unlisted.
 func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
-	c, err := r.referrersCall(d)
-	if err != nil {
-		return nil, err
-	}
-	if !r.taught.has(noReferrers) {
-		list, a, err := r.referrersByAPI(ctx, c, d)
-		if err != nil || a.has {
-			return list, err
-		}
-		if a.lacks {
-			r.taught.learn(noReferrers)
-		}
+	list, has, err := r.ReferrersByAPI(ctx, d)
+	if err != nil || has {
+		return list, err
 	}
 	return r.referrersByTag(ctx, d)
+}
+
+// ReferrersByAPI is Referrers without the referrers tag. has is false if the registry does not have the
+// API, or does not have it for d.
+func (r *Reader) ReferrersByAPI(ctx context.Context, d oci.Descriptor) (list []oci.Descriptor, has bool, err error) {
+	c, err := r.referrersCall(d)
+	if err != nil || r.taught.has(noReferrers) {
+		return nil, false, err
+	}
+	list, a, err := r.referrersByAPI(ctx, c, d)
+	if a.lacks {
+		r.taught.learn(noReferrers)
+	}
+	return list, a.has, err
 }
 
 // HasReferrers asks whether the registry has the referrers API, and judges its answer as Referrers
@@ -60,15 +65,16 @@ func (r *Reader) referrersCall(d oci.Descriptor) (*wire.Call, error) {
 // referrers, such as a web page.
 type api struct {
 	has   bool
-	lacks bool // the registry does not know the path; of an unknown repository it has a code
+	lacks bool // the registry does not have it, for whatever document
 	open  bool // the answer does not tell
 }
 
 // refusal returns what a refusal says about the API.
 func refusal(a *wire.Answer) api {
 	code, _ := a.Problem()
+	unknown := a.Status == http.StatusNotFound && (code == "" || a.Says("UNSUPPORTED"))
 	return api{
-		lacks: a.Status == http.StatusNotFound && code == "" && !a.Away,
+		lacks: !a.Away && (unknown || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusNotImplemented),
 		open: a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN") ||
 			a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest,
 	}
@@ -104,7 +110,7 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 		}
 		all = append(all, doc.Documents...)
 		if len(all) > maxReferrers {
-			return nil, api{}, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d referrers", maxReferrers))
+			return nil, api{}, r.tooMany(d)
 		}
 		next, err := r.nextReferrers(ctx, c, a, asked)
 		if err != nil {
@@ -116,6 +122,13 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 		}
 		c = next
 	}
+}
+
+// tooMany returns the error of a document with more than maxReferrers referrers.
+func (r *Reader) tooMany(d oci.Descriptor) error {
+	return &fault.Fault{Kind: fault.TooLarge, Op: "list referrers of", Name: r.BlobName(d),
+		Hint: "remove referrers that nobody needs any more, or leave them out with --referrers=false",
+		Err:  fmt.Errorf("more than %d referrers", maxReferrers)}
 }
 
 // nextReferrers returns the request for the page after a, or nil if there is none.
@@ -156,10 +169,19 @@ func unlisted(a *wire.Answer, d oci.Descriptor) bool {
 	return body["manifests"] == nil || own != "" && own != oci.TypeIndex || oci.Sum(a.Raw) == d.Digest
 }
 
-// referrersByTag reads the referrers tag: the digest of d with "-" in place of ":". GitLab takes
-// this tag for the digest, and answers with d itself.
+// referrersByTag reads the referrers tag. GitLab takes this tag for the digest, and answers with d
+// itself.
 func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
-	doc, err := r.document(ctx, "list referrers of", strings.Replace(string(d.Digest), ":", "-", 1))
+	tag := oci.FallbackTag(d.Digest)
+	if all := r.listed.Load(); all != nil && !(*all)[tag] {
+		return nil, nil
+	}
+	if r.Host.Pulls != nil { // a GET of a tag that is not there may count as a pull
+		if _, err := r.straight(ctx, tag); fault.Is(err, fault.NotFound) {
+			return nil, nil
+		}
+	}
+	doc, err := r.document(ctx, "list referrers of", tag)
 	switch {
 	case fault.Is(err, fault.NotFound), reason.IsPage(err):
 		return nil, nil
@@ -167,6 +189,8 @@ func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.De
 		return nil, err
 	case doc.MediaType != oci.TypeIndex, doc.Digest == d.Digest:
 		return nil, nil
+	case len(doc.Documents) > maxReferrers:
+		return nil, r.tooMany(d)
 	}
 	return r.foreign(ctx, d, doc.Documents)
 }

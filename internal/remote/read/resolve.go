@@ -42,7 +42,7 @@ func (r *Reader) straight(ctx context.Context, reference string) (oci.Descriptor
 			}
 		case a.RefusesHead():
 			refused = true
-		case a.Status == http.StatusNotFound && r.doubts404():
+		case a.Status == http.StatusNotFound && r.doubts404(reference):
 			absent = c.Named(r.Host.Refusal(c, a))
 		default:
 			return oci.Descriptor{}, c.Named(r.Host.Refusal(c, a))
@@ -59,9 +59,12 @@ func (r *Reader) straight(ctx context.Context, reference string) (oci.Descriptor
 }
 
 // doubts404 reports whether a 404 to a HEAD is asked again by GET, before a name of a source is
-// reported as not found. Of a target, a name that is not there is nothing unusual. Where pulls are
-// counted, HEAD is known to work, and a GET might have to wait.
-func (r *Reader) doubts404() bool { return r.source && r.Host.Pulls == nil }
+// reported as not found. Of a target, a name that is not there is nothing unusual, and neither is a digest
+// tag that is not there. Where pulls are counted, HEAD is known to work, and a GET might have to wait.
+func (r *Reader) doubts404(reference string) bool {
+	belongs, _ := oci.TaggedFor(reference)
+	return r.source && r.Host.Pulls == nil && belongs == ""
+}
 
 // headDescriptor reads a descriptor from the headers of an answer to HEAD. complete is false if
 // they leave something out.

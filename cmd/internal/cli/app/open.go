@@ -71,6 +71,7 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		Registries: make(map[string]dray.Registry, len(file.Registries)),
 		Default:    file.Default,
 		Missing:    missing,
+		Referrers:  file.Referrers,
 		Settings:   a.override(dray.Settings{}),
 		Logins:     slices.Concat(file.Lookups(a.IO.Env), a.Files().Lookups(), a.Clouds(file)),
 		UserAgent:  "dray/" + ThisBuild().Version,

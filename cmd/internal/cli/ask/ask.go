@@ -33,6 +33,10 @@ func Logins(source, target *credential.Login) wire.Logins {
 	return wire.Logins{SourceLogin: loginJSON(source), TargetLogin: loginJSON(target)}
 }
 
+func referrersJSON(r plan.Referrers) wire.Referrers {
+	return wire.Referrers{Mode: string(r.Mode), Types: r.Types, Annotations: r.Annotations}
+}
+
 // taggingJSON returns m in the form of a request; renames are its expressions as they were typed.
 func taggingJSON(m plan.TagMap, renames []string) wire.Tagging {
 	t := wire.Tagging{Rename: renames}
@@ -55,6 +59,7 @@ func Import(req dray.ImportRequest, renames []string) wire.Request {
 		Overwrite:      string(req.Overwrite),
 		Hold:           string(req.Hold),
 		Backup:         req.Backup.Template,
+		Referrers:      referrersJSON(req.Referrers),
 		Logins:         Logins(req.SourceLogin, req.TargetLogin),
 	}}
 }
@@ -68,6 +73,7 @@ func Copy(req dray.CopyRequest, renames []string) wire.Request {
 		Tagging:   taggingJSON(req.Map, renames),
 		Overwrite: string(req.Overwrite),
 		Hold:      string(req.Hold),
+		Referrers: referrersJSON(req.Referrers),
 		Backup:    req.Backup.Template,
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
 
@@ -92,6 +98,7 @@ func Batch(req dray.BatchRequest) wire.Request {
 		Target:    req.Target,
 		Overwrite: string(req.Overwrite),
 		Hold:      string(req.Hold),
+		Referrers: referrersJSON(req.Referrers),
 		Backup:    req.Backup.Template,
 		Proof:     string(req.Proof),
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
@@ -115,7 +122,7 @@ func Batch(req dray.BatchRequest) wire.Request {
 func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 	e := wire.Ends{
 		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText,
-		Strict: req.Strict, SkipBroken: req.SkipBroken,
+		Strict: req.Strict, SkipBroken: req.SkipBroken, Referrers: referrersJSON(req.Referrers),
 		Selection: wire.Selection{
 			Repository:          f.Repository,
 			Letters:             f.Letters,

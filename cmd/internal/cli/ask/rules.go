@@ -58,6 +58,7 @@ func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
 	return &wire.Transfer{
 		Ends: wire.Ends{
 			Sources: r.Sources, Target: req.Target, Also: req.Also, Prefer: r.Prefer, Strict: r.Strict, SkipBroken: r.SkipBroken,
+			Referrers: referrersJSON(req.Referrers),
 			Selection: wire.Selection{
 				Letters:             r.Letters,
 				Ignore:              r.Ignore,

@@ -1,0 +1,338 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// sends is how many referrers of one image are sent at once.
+const sends = 16
+
+// company is what refers to the image of a task. It is looked for while the blobs of the image move.
+type company struct {
+	run   *Run
+	task  *task
+	from  place.Repository
+	done  chan struct{}
+	found [][]plan.Referrer // see referrers.Finder.Of
+	err   error
+}
+
+// look begins to look for what refers to the image of t. It returns nil if nothing travels with it. The
+// caller must wait for it.
+func (r *Run) look(ctx context.Context, t *task, from place.Repository) *company {
+	away := false
+	for _, e := range t.to {
+		away = away || e.repo != t.from
+	}
+	if !away || t.part == namesOnly || !r.Plan.Referrers.Travel() {
+		return nil
+	}
+	c := &company{run: r, task: t, from: from, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.found, c.err = r.finder.Of(ctx, from, t.root)
+	}()
+	return c
+}
+
+// wait waits until the look has ended.
+func (c *company) wait() {
+	if c != nil {
+		<-c.done
+	}
+}
+
+// before returns the transfer.End.Before of one end: it sends the referrers of the image. If the target
+// refuses one before the image is there, it is sent once more after that.
+func (c *company) before(e *end, at place.Repository) func(context.Context) (again bool, err error) {
+	if c == nil || e.repo == c.task.from {
+		return nil
+	}
+	s := &sending{company: c, end: e, at: at}
+	return func(ctx context.Context) (again bool, err error) {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+		if c.err != nil {
+			return false, unknown(c.err)
+		}
+		first := s.left == nil
+		if first {
+			s.left = slices.Clone(c.found)
+		}
+		if err := s.send(ctx); err != nil {
+			return false, err
+		}
+		again = first && s.refused()
+		if !again {
+			s.record()
+		}
+		return again, nil
+	}
+}
+
+// unknown adds to an error of a source that cannot say what refers to an image what to do about it.
+func unknown(err error) error {
+	const leave = "leave signatures and other referrers behind with --referrers=false"
+	hint := "try again, or " + leave
+	if own := fault.HintOf(err); own != "" {
+		hint = own + "; or " + leave
+	}
+	return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Source, Op: "find referrers", Hint: hint, Err: err}
+}
+
+// sending sends the referrers of one image to one end.
+type sending struct {
+	*company
+	end *end
+	at  place.Repository
+
+	left [][]plan.Referrer // what is still to be sent
+
+	mu   sync.Mutex
+	sum  report.Referrers
+	lost [][]report.LostReferrer // by level of left, what the target refused of it
+}
+
+// send sends what is left, level by level. The error says that one of them could not be sent, for another
+// reason than that the target refused it.
+func (s *sending) send(ctx context.Context) error {
+	s.lost = make([][]report.LostReferrer, len(s.left))
+	for i, level := range s.left {
+		err := place.Each(ctx, sends, level, func(ctx context.Context, r plan.Referrer) error {
+			if s.run.ownStep(s.task.from, s.end.repo, r) {
+				return nil
+			}
+			way, err := s.run.sendOnce(ctx, s.company, s.end, s.at, r)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			switch {
+			case err == nil && way == oci.Present:
+				s.sum.Present++
+			case err == nil && way == oci.Sent:
+				s.sum.Copied++
+			case isRefusal(err):
+				s.lost[i] = append(s.lost[i], report.LostReferrer{Referrer: r, To: s.end.repo, Why: err.Error()})
+			case err != nil:
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refused reports whether the target refused something, which is then all that is left.
+func (s *sending) refused() bool {
+	any := false
+	for i, level := range s.lost {
+		s.left[i] = nil
+		for _, l := range level {
+			s.left[i] = append(s.left[i], l.Referrer)
+			any = true
+		}
+	}
+	return any
+}
+
+// record writes what became of the referrers into the report of the first step of the end.
+func (s *sending) record() {
+	if len(s.found) == 0 {
+		return
+	}
+	var refused, taken []oci.Digest
+	lost := map[oci.Digest]bool{}
+	for _, level := range s.lost {
+		s.sum.Refused += len(level)
+		s.sum.Lost = append(s.sum.Lost, level...)
+		for _, l := range level {
+			lost[l.Digest] = true
+			refused = append(refused, l.Digest)
+		}
+	}
+	known := s.run.session.Base.Refusals.Of(s.end.repo)
+	for _, r := range slices.Concat(s.found...) {
+		if known[r.Digest] && !lost[r.Digest] {
+			taken = append(taken, r.Digest)
+		}
+	}
+	// If this cannot be written to disk, a verification says that they are missing.
+	_ = s.run.session.Base.Refusals.Note(s.end.repo, refused, taken)
+	s.run.mu.Lock()
+	defer s.run.mu.Unlock()
+	s.run.Reports[s.end.steps[0]].Referrers.Add(s.sum)
+}
+
+// isRefusal reports whether a target will not take a document, however often it is sent.
+func isRefusal(err error) bool {
+	if fault.SideOf(err) != fault.Target {
+		return false
+	}
+	switch fault.KindOf(err) {
+	case fault.Refused, fault.Denied, fault.Conflict, fault.Invalid, fault.TooLarge, fault.NotFound:
+		return true
+	}
+	return false
+}
+
+// ownStep reports whether the plan itself sets the digest tag of r.
+func (r *Run) ownStep(from, to ref.Repo, doc plan.Referrer) bool {
+	return doc.Tag != "" && r.tagSteps[tagStep{from, to, doc.Tag}]
+}
+
+// tagStep is a step that copies a digest tag under its own name.
+type tagStep struct {
+	from, to ref.Repo
+	tag      string
+}
+
+func tagSteps(steps []plan.Step) map[tagStep]bool {
+	all := map[tagStep]bool{}
+	for _, s := range steps {
+		if belongs, _ := oci.TaggedFor(s.From.Tag); belongs != "" && s.From.Tag == s.To.Tag {
+			all[tagStep{s.From.Repo, s.To.Repo, s.To.Tag}] = true
+		}
+	}
+	return all
+}
+
+// sent identifies a referrer that goes to a repository, for all images that have it.
+type sent struct {
+	to     ref.Repo
+	digest oci.Digest
+	tag    string
+}
+
+// delivery is a referrer on its way. Read way and err only after done is closed.
+type delivery struct {
+	done chan struct{}
+	way  oci.Way
+	err  error
+}
+
+// sendOnce sends a referrer, unless it was sent for another image of the run. The way is empty if another
+// image counts it, or if the source does not have it.
+func (r *Run) sendOnce(ctx context.Context, c *company, e *end, at place.Repository, doc plan.Referrer) (oci.Way, error) {
+	id := sent{e.repo, doc.Digest, doc.Tag}
+	for {
+		r.mu.Lock()
+		other := r.sent[id]
+		mine := &delivery{done: make(chan struct{})}
+		if other == nil {
+			r.sent[id] = mine
+		}
+		r.mu.Unlock()
+		if other == nil {
+			mine.way, mine.err = r.sendReferrer(ctx, c, e, at, doc)
+			if mine.err != nil {
+				r.mu.Lock()
+				delete(r.sent, id) // another image may have more luck
+				r.mu.Unlock()
+			}
+			close(mine.done)
+			return mine.way, mine.err
+		}
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+		if other.err == nil {
+			return "", nil
+		}
+	}
+}
+
+// sendReferrer sends one referrer with everything below it, and sets its digest tag.
+func (r *Run) sendReferrer(
+	ctx context.Context, c *company, e *end, at place.Repository, doc plan.Referrer,
+) (oci.Way, error) {
+	to := transfer.End{
+		Target: r.session.Shared.Target(at, c.task.there...),
+		Back:   r.session.BackOf(at),
+		Turn:   r.session.Shared.Turn(at),
+	}
+	if doc.Tag != "" {
+		there, err := r.setsTag(ctx, e, at, doc)
+		if there || err != nil {
+			return oci.Present, err
+		}
+		to.Tags = []string{doc.Tag}
+		to.Target = r.guarding(to.Target, r.digestTag(c, e, doc))
+	}
+	out := r.session.Base.Engine.Copy(ctx, transfer.Task{
+		From:      c.from,
+		Root:      oci.Descriptor{MediaType: doc.MediaType, Digest: doc.Digest, Size: doc.Size},
+		To:        []transfer.End{to},
+		Documents: r.session.Documents,
+		Proof:     r.proof(c.task),
+		Step:      e.steps[0],
+		Observe:   r.session.Observe,
+	})[0]
+	r.recordBlobs(e, out.Blobs)
+	err := cmp.Or(out.Err, out.Accepted.Failed[doc.Tag])
+	if fault.Is(err, fault.NotFound) && fault.SideOf(err) == fault.Source {
+		r.finder.Gone(c.from, doc)
+		return "", nil
+	}
+	return oci.Sent, err
+}
+
+// setsTag looks at the digest tag that doc gets. there says that it points to doc already. The error is a
+// Conflict if it must not be moved.
+func (r *Run) setsTag(ctx context.Context, e *end, at place.Repository, doc plan.Referrer) (there bool, err error) {
+	have, err := at.Resolve(ctx, doc.Tag)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return false, nil
+	case err != nil:
+		return false, fault.On(fault.Target, err)
+	case have.Digest == doc.Digest:
+		return true, nil
+	case r.overwrite(r.Plan.Steps[e.steps[0]]) == plan.Refuse:
+		return false, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: e.repo.Tagged(doc.Tag).String(),
+			Err: fmt.Errorf("the digest tag exists with another digest: it is %s, the source is %s", have.Digest, doc.Digest)}
+	}
+	return false, nil
+}
+
+// digestTag returns the step of a digest tag, for the guard.
+func (r *Run) digestTag(c *company, e *end, doc plan.Referrer) plan.Step {
+	from := c.task.from.Tagged(doc.Tag)
+	from.Digest = string(doc.Digest)
+	return plan.Step{Action: plan.Copy, From: from, To: e.repo.Tagged(doc.Tag), MediaType: doc.MediaType, Size: doc.Size,
+		Overwrite: r.overwrite(r.Plan.Steps[e.steps[0]])}
+}
+
+// errLost is the cause of the failure of a step whose referrers the target refused.
+var errLost = errors.New("the target refused what refers to the image, and the image itself arrived")
+
+// lacking returns the error of a step that requires its referrers, if the target refused some.
+func (r *Run) lacking(e *end) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	got := r.Reports[e.steps[0]].Referrers
+	if r.Plan.Referrers.Mode != plan.ReferrersRequire || got.Refused == 0 {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: got.Lost[0].String(), Err: errLost,
+		Hint: "use --referrers=true to accept that, or --referrer-type to choose what the target takes"}
+}

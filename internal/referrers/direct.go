@@ -1,0 +1,116 @@
+package referrers
+
+import (
+	"context"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+)
+
+// Direct returns what refers to the document d itself, as far as the choice of the Finder goes: the
+// documents whose subject is d, and those under its digest tags.
+func (f *Finder) Direct(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
+	f.announce(from.Repo(), 1)
+	return f.announced(ctx, from, d)
+}
+
+// announced is Direct for a document that was announced. It asks once for each document.
+func (f *Finder) announced(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
+	if !f.choice.Travel() {
+		return nil, nil
+	}
+	for {
+		a, mine := f.claim(asking{from.Repo(), d.Digest})
+		if mine {
+			a.found, a.err = f.ask(ctx, from, d)
+			f.answered(asking{from.Repo(), d.Digest}, a)
+			return a.found, a.err
+		}
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if !fault.Is(a.err, fault.Canceled) {
+			return a.found, a.err
+		}
+	}
+}
+
+func (f *Finder) ask(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
+	var listed []oci.Descriptor
+	var tagged []plan.Referrer
+	err := place.Each(ctx, 2, []func(context.Context) error{
+		func(ctx context.Context) (err error) {
+			listed, err = from.Referrers(ctx, d)
+			return f.allowed(from, err)
+		},
+		func(ctx context.Context) (err error) {
+			tagged, err = f.underTags(ctx, from, d)
+			return f.allowed(from, err)
+		},
+	}, func(ctx context.Context, do func(context.Context) error) error { return do(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	var all []plan.Referrer
+	for _, l := range listed {
+		if l.Digest != d.Digest {
+			all = append(all, plan.Referrer{Subject: d.Digest, Digest: l.Digest, MediaType: l.MediaType,
+				ArtifactType: l.ArtifactType, Size: l.Size, Annotations: l.Annotations})
+		}
+	}
+	if all = append(all, tagged...); !f.choice.Selects() {
+		return all, nil
+	}
+	return f.chosen(ctx, from, all)
+}
+
+// allowed turns the refusal of a source to list referrers into a note. If all referrers are required, the
+// refusal stays an error.
+func (f *Finder) allowed(from place.Repository, err error) error {
+	if !fault.Is(err, fault.Denied) && !fault.Is(err, fault.Refused) || f.choice.Mode == plan.ReferrersRequire {
+		return err
+	}
+	f.session.Observe(event.Event{Kind: event.Noted, Host: from.Repo().Host, Name: from.Repo().String(), Err: err, Count: 1,
+		Text: "the source does not say what refers to the images of " + from.Repo().String() +
+			", so signatures may be left behind: " + err.Error()})
+	return nil
+}
+
+// Gone notes that the source lists a referrer that it does not have.
+func (f *Finder) Gone(from place.Repository, r plan.Referrer) {
+	f.session.Observe(event.Event{Kind: event.Noted, Host: from.Repo().Host, Digest: string(r.Digest), Count: 1,
+		Text: "the source lists a referrer that it does not have: " + from.Repo().At(string(r.Digest)).String()})
+}
+
+// chosen returns those of all that the choice of the Finder takes. To know what a document says, it reads
+// the document, which is needed anyway if it is chosen.
+func (f *Finder) chosen(ctx context.Context, from place.Repository, all []plan.Referrer) ([]plan.Referrer, error) {
+	keep := make([]bool, len(all))
+	err := place.Each(ctx, place.Lookups, place.IndexesOf(all), func(ctx context.Context, i int) error {
+		doc, err := f.session.Documents.Read(ctx, from, all[i].Digest)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			f.Gone(from, all[i])
+			return nil
+		case err != nil:
+			return err
+		}
+		says := readSelf(doc)
+		keep[i] = f.choice.Chooses(says.types(doc), says.Annotations)
+		all[i].MediaType, all[i].Size = doc.MediaType, doc.Size
+		all[i].ArtifactType, all[i].Annotations = says.artifactType(doc), says.Annotations
+		return nil
+	})
+	var kept []plan.Referrer
+	for i, r := range all {
+		if keep[i] {
+			kept = append(kept, r)
+		}
+	}
+	return kept, err
+}

@@ -1,0 +1,101 @@
+package referrers
+
+import (
+	"cmp"
+	"encoding/json"
+	"sync"
+
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Finder finds what refers to the images of one run. It asks for each document once, even if several images
+// have it. It is safe for concurrent use.
+type Finder struct {
+	session *place.Session
+	choice  plan.Referrers
+
+	mu            sync.Mutex
+	answers       map[asking]*answer
+	lists         map[ref.Repo]*listing
+	announcements map[ref.Repo]int
+	told          map[ref.Name]oci.Descriptor // digest tags
+}
+
+// New returns a Finder of what choice takes.
+func New(s *place.Session, choice plan.Referrers) *Finder {
+	return &Finder{session: s, choice: choice, answers: map[asking]*answer{}, lists: map[ref.Repo]*listing{},
+		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
+}
+
+// key identifies a referrer. A document under two digest tags is two of them.
+type key struct {
+	digest oci.Digest
+	tag    string
+}
+
+// asking is the question what refers to a document.
+type asking struct {
+	repo   ref.Repo
+	digest oci.Digest
+}
+
+// answer is the answer to an asking. Read found and err only after done is closed.
+type answer struct {
+	done  chan struct{}
+	found []plan.Referrer
+	err   error
+}
+
+// claim returns the answer to a question. If mine is true, the caller has to find it.
+func (f *Finder) claim(q asking) (a *answer, mine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.answers[q]; a != nil {
+		return a, false
+	}
+	a = &answer{done: make(chan struct{})}
+	f.answers[q] = a
+	return a, true
+}
+
+// answered tells those who wait. An error is not kept: others ask again.
+func (f *Finder) answered(q asking, a *answer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a.err != nil {
+		delete(f.answers, q)
+	}
+	close(a.done)
+}
+
+// self is what a document says about itself.
+type self struct {
+	ArtifactType string            `json:"artifactType"`
+	Annotations  map[string]string `json:"annotations"`
+}
+
+func readSelf(doc oci.Document) (s self) {
+	_ = json.Unmarshal(doc.Raw, &s) // a document that was parsed before; other types of these fields say nothing
+	return s
+}
+
+// artifactType is that of the document or, for an image, the media type of its config
+// (distribution-spec v1.1.1 §Listing Referrers).
+func (s self) artifactType(doc oci.Document) string {
+	if doc.Config != nil {
+		return cmp.Or(s.ArtifactType, doc.Config.MediaType)
+	}
+	return s.ArtifactType
+}
+
+// types returns the types by which a document is chosen.
+func (s self) types(doc oci.Document) []string {
+	types := []string{s.artifactType(doc)}
+	for _, b := range doc.Blobs {
+		types = append(types, b.MediaType)
+	}
+	return types
+}

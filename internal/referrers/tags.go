@@ -1,0 +1,127 @@
+package referrers
+
+import (
+	"context"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// fewDocuments is for how many documents of a repository digest tags are asked for one by one. For more,
+// the tags of the repository are listed once.
+const fewDocuments = 4
+
+// underTags returns what the digest tags of d point to.
+func (f *Finder) underTags(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
+	listed, err := f.listing(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	tags := oci.DigestTags(d.Digest)
+	found := make([]oci.Descriptor, len(tags))
+	err = place.Each(ctx, len(tags), place.IndexesOf(tags), func(ctx context.Context, i int) (err error) {
+		there := false
+		if found[i], there = f.known(from.Repo(), tags[i]); there {
+			return nil
+		}
+		if listed != nil {
+			if found[i], there = listed[tags[i]]; !there || found[i].Digest != "" {
+				return nil
+			}
+		}
+		found[i], err = from.Resolve(ctx, tags[i])
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	})
+	var all []plan.Referrer
+	for i, r := range found {
+		if r.Digest != "" {
+			all = append(all, plan.Referrer{Subject: d.Digest, Digest: r.Digest, MediaType: r.MediaType, Size: r.Size,
+				Tag: tags[i]})
+		}
+	}
+	return all, err
+}
+
+// listing returns the digest tags of a repository, or nil if they are to be asked for one by one. They
+// are known if its tags were listed in this run. Otherwise it lists them if more than a few documents of
+// the repository are looked at, and if no registry has to be asked.
+func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string]oci.Descriptor, error) {
+	repo := from.Repo()
+	if known, listed := f.session.DigestTags(repo); listed {
+		return known, nil
+	}
+	f.mu.Lock()
+	if f.announcements[repo] <= fewDocuments && f.session.Base.Elsewhere(repo) {
+		f.mu.Unlock()
+		return nil, nil
+	}
+	list := f.lists[repo]
+	if list == nil {
+		list = &listing{}
+		f.lists[repo] = list
+	}
+	f.mu.Unlock()
+	list.mu.Lock()
+	defer list.mu.Unlock()
+	if list.refused {
+		return nil, nil
+	}
+	if known, listed := f.session.DigestTags(repo); listed {
+		return known, nil
+	}
+	tags := map[string]oci.Descriptor{}
+	err := from.List(ctx, func(l oci.Listed) error { tags[l.Tag] = l.Descriptor; return nil })
+	switch {
+	case fault.Is(err, fault.Denied), fault.Is(err, fault.Refused):
+		list.refused = true // a login may pull by name without a right to list
+		return nil, nil
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return nil, err
+	}
+	f.session.NoteTags(repo, func(yield func(string, oci.Descriptor) bool) {
+		for tag, d := range tags {
+			if !yield(tag, d) {
+				return
+			}
+		}
+	})
+	known, _ := f.session.DigestTags(repo)
+	return known, nil
+}
+
+// listing is the listing of one repository, which one walk makes for all.
+type listing struct {
+	mu      sync.Mutex
+	refused bool
+}
+
+// Knows says what a tag of a repository points to, so that nobody asks for it.
+func (f *Finder) Knows(repo ref.Repo, tag string, d oci.Descriptor) {
+	if belongs, fallback := oci.TaggedFor(tag); belongs == "" || fallback || d.Digest == "" {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told[repo.Tagged(tag)] = d
+}
+
+func (f *Finder) known(repo ref.Repo, tag string) (oci.Descriptor, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, known := f.told[repo.Tagged(tag)]
+	return d, known
+}
+
+// announce says that digest tags of n more documents of a repository will be asked for.
+func (f *Finder) announce(repo ref.Repo, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.announcements[repo] += n
+}

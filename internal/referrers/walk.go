@@ -1,0 +1,117 @@
+package referrers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+)
+
+const (
+	// MaxNesting limits how deep indexes and referrers may nest below an image.
+	MaxNesting = 16
+
+	// maxFound is the largest number of referrers of one image.
+	maxFound = 10_000
+)
+
+// Of returns what refers to the image root in the repository from, in levels: what is in a level refers
+// to what comes after it, or to the image. A referrer of a referrer is thus put before what it refers to.
+// What refers to itself through others, in a loop, is in the levels once.
+//
+// The error is TooLarge if there are more than 10,000 referrers, or if they nest deeper than MaxNesting.
+func (f *Finder) Of(ctx context.Context, from place.Repository, root oci.Descriptor) ([][]plan.Referrer, error) {
+	w := walk{Finder: f, from: from, seen: map[oci.Digest]bool{root.Digest: true},
+		image: map[oci.Digest]bool{root.Digest: true}, found: map[key]bool{}}
+	level := []oci.Descriptor{root}
+	for range MaxNesting {
+		next, err := w.step(ctx, level)
+		if err != nil {
+			return nil, err
+		}
+		if level = next; len(level) == 0 {
+			slices.Reverse(w.levels)
+			return w.levels, nil
+		}
+	}
+	return nil, w.tooLarge(root, fmt.Errorf("indexes or referrers are nested more than %d levels deep", MaxNesting))
+}
+
+// walk is the state of one walk.
+type walk struct {
+	*Finder
+	from   place.Repository
+	seen   map[oci.Digest]bool
+	image  map[oci.Digest]bool // the part of seen that is the image: it travels anyway
+	found  map[key]bool
+	levels [][]plan.Referrer
+}
+
+// step finds what refers to the documents of a level, and returns the documents of the next one: their
+// children and referrers.
+func (w *walk) step(ctx context.Context, level []oci.Descriptor) (next []oci.Descriptor, err error) {
+	below := make([][]oci.Descriptor, len(level))
+	direct := make([][]plan.Referrer, len(level))
+	w.announce(w.from.Repo(), len(level))
+	err = place.Each(ctx, place.Lookups, place.IndexesOf(level), func(ctx context.Context, i int) (err error) {
+		return place.Each(ctx, 2, []func(context.Context) error{
+			func(ctx context.Context) (err error) { below[i], err = w.children(ctx, level[i]); return err },
+			func(ctx context.Context) (err error) { direct[i], err = w.announced(ctx, w.from, level[i]); return err },
+		}, func(ctx context.Context, do func(context.Context) error) error { return do(ctx) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found []plan.Referrer
+	for i := range level {
+		for _, c := range below[i] {
+			w.image[c.Digest] = w.image[c.Digest] || w.image[level[i].Digest]
+			next = w.add(next, c)
+		}
+	}
+	for i := range level {
+		for _, r := range direct[i] {
+			if k := (key{r.Digest, r.Tag}); !w.found[k] && (r.Tag != "" || !w.image[r.Digest]) {
+				w.found[k] = true
+				found = append(found, r)
+			}
+			next = w.add(next, r.Descriptor())
+		}
+		if len(w.found) > maxFound {
+			return nil, w.tooLarge(level[i], fmt.Errorf("more than %d referrers", maxFound))
+		}
+	}
+	if len(found) > 0 {
+		w.levels = append(w.levels, found)
+	}
+	return next, nil
+}
+
+func (w *walk) add(level []oci.Descriptor, d oci.Descriptor) []oci.Descriptor {
+	if w.seen[d.Digest] {
+		return level
+	}
+	w.seen[d.Digest] = true
+	return append(level, d)
+}
+
+// children returns what an index lists. A document that cannot list any is not read.
+func (w *walk) children(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
+	if d.MediaType == oci.TypeManifest || d.MediaType == oci.TypeDockerManifest {
+		return nil, nil
+	}
+	doc, err := w.session.Documents.Read(ctx, w.from, d.Digest)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil // whoever copies the document says so
+	}
+	return doc.Documents, err
+}
+
+func (w *walk) tooLarge(d oci.Descriptor, cause error) error {
+	return &fault.Fault{Kind: fault.TooLarge, Op: "list referrers of", Name: w.from.Repo().At(string(d.Digest)).String(),
+		Err: cause, Hint: "leave referrers out with --referrers=false, or choose some with --referrer-type"}
+}

@@ -1,0 +1,30 @@
+package oci
+
+import (
+	"cmp"
+	"encoding/json"
+)
+
+// AsReferrer returns the descriptor with which a list of referrers names d: it has the artifact type
+// of d or, if there is none, the media type of its config, and all annotations of d
+// (distribution-spec v1.1.1 §Listing Referrers, §Referrers Tag Schema).
+func (d Document) AsReferrer() Descriptor {
+	r := Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+	var says struct {
+		ArtifactType string            `json:"artifactType"`
+		Annotations  map[string]string `json:"annotations"`
+	}
+	if json.Unmarshal(d.Raw, &says) == nil {
+		r.ArtifactType, r.Annotations = says.ArtifactType, says.Annotations
+	}
+	if d.Config != nil {
+		r.ArtifactType = cmp.Or(r.ArtifactType, d.Config.MediaType)
+	}
+	return r
+}
+
+// HasListedSubject reports whether registries list d as a referrer of its subject. They do so for OCI
+// manifests and indexes; in other documents, the field means nothing to them.
+func (d Document) HasListedSubject() bool {
+	return d.Subject != nil && (d.MediaType == TypeManifest || d.MediaType == TypeIndex)
+}
