@@ -150,6 +150,19 @@ func (s *stage) tags(path string) []oci.Listed {
 	return out
 }
 
+// tagsOf returns the tags of a repository that point to a document, sorted.
+func (s *stage) tagsOf(p put) (tags []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for tag, d := range s.repos[p.Repo].tags {
+		if d.Digest == p.Digest {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
+
 // doc returns a document that a repository received.
 func (s *stage) doc(path string, d oci.Digest) (put, bool) {
 	s.mu.Lock()
