@@ -66,6 +66,7 @@ func Create(
 		return visit(r)
 	})
 	if err != nil {
+		s.removeEmpty()
 		return sum, err
 	}
 	contents, err := s.gather(ctx, roots.all(), req.Made)

@@ -83,6 +83,14 @@ func (s *stage) close() error {
 // remove removes a stage that is closed.
 func (s *stage) remove() error { return os.RemoveAll(s.dir) }
 
+// removeEmpty removes a stage into which nothing was put.
+func (s *stage) removeEmpty() {
+	some, err := filepath.Glob(filepath.Join(escape(s.dir), "blobs", "*", "*"))
+	if err == nil && len(some) == 0 && s.close() == nil {
+		_ = s.remove() // an empty directory that stays does no harm
+	}
+}
+
 // note adds a document to what a repository holds.
 func (s *stage) note(p put) {
 	s.mu.Lock()
