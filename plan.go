@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 )
@@ -45,6 +46,19 @@ func (d *Dray) plan(
 	}
 	p.Notes = append(notes, p.Notes...)
 	return &Prepared{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, nil
+}
+
+// FindReferrers adds to the steps of p what travels with their images: signatures, SBOMs and other referrers.
+// It is for plans that are shown: [Dray.Apply] finds what travels by itself, and each of these would cost
+// the same requests. A step whose source cannot say what refers to its image becomes [plan.Broken].
+// FindReferrers does nothing for a plan from [ReadPlan].
+func (d *Dray) FindReferrers(ctx context.Context, p *Prepared) error {
+	if p.session == nil {
+		return nil
+	}
+	defer p.session.Release()
+	referrers.New(p.session, p.Plan.Referrers).Fill(ctx, p.Steps)
+	return context.Cause(ctx)
 }
 
 // ReadPlan reads a plan that the Write method of a [plan.Plan] wrote. The error is [fault.Invalid] and

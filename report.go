@@ -29,6 +29,10 @@ type (
 	Have = report.Have
 	// RepositoryReport says what was done for one target repository.
 	RepositoryReport = report.Repository
+	// ReferrerReport says what became of the signatures and other documents that refer to images.
+	ReferrerReport = report.Referrers
+	// LostReferrer is a referrer that a target refused.
+	LostReferrer = report.LostReferrer
 	// Retag is a target name that held other content before.
 	Retag = report.Retag
 	// InUseReport says what a transfer does with images in use.

@@ -51,11 +51,13 @@ func Read(r io.Reader) (Plan, error) {
 	}
 }
 
-// String returns the plan for a person, with one line for each step; see [Step.Describe].
+// String returns the plan for a person, step by step; see [Step.Lines].
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, s := range p.Steps {
-		b.WriteString(s.Describe() + "\n")
+		for _, line := range s.Lines() {
+			b.WriteString(line + "\n")
+		}
 	}
 	return b.String()
 }

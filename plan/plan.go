@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -222,6 +223,19 @@ func (s Step) Describe() string {
 		line += "  (lock " + s.Locks.String() + ")"
 	}
 	return line
+}
+
+// Lines returns Describe, and a line for each of the Referrers.
+func (s Step) Lines() []string {
+	lines := []string{s.Describe()}
+	for _, r := range s.Referrers {
+		name := s.From.Repo.At(string(r.Digest)).String()
+		if r.Tag != "" {
+			name = s.From.Repo.Tagged(r.Tag).String()
+		}
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-8s  %s  %s", "  with", name, r.ArtifactType), " "))
+	}
+	return lines
 }
 
 // Backup says how to name backup tags. Before a tag is overwritten, a backup tag is set to what that tag

@@ -31,5 +31,6 @@
 //	transfer.go  the totals of a transfer
 //	bundle.go    what a bundle has
 //	report.go    one plan that was applied, step by step
+//	referrers.go what became of what refers to images
 //	pulls.go     pull limits
 package report

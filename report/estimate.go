@@ -14,6 +14,8 @@ type Estimate struct {
 	Tags      int `json:"tags"`      // tags to set
 	Documents int `json:"documents"` // manifests and indexes to put
 
+	Referrers int `json:"referrers,omitempty"` // signatures and other documents that travel with the images
+
 	// A blob counts once for each target repository that needs it.
 	Blobs   int   `json:"blobs"`      // all of them
 	Present int   `json:"present"`    // blobs that the target repository already has

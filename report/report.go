@@ -6,7 +6,6 @@ import (
 
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
 )
 
 // Report is the answer of Dray.Apply: what it did, step by step, in the plan's order. Its JSON form is
@@ -67,45 +66,6 @@ type Step struct {
 	Lacks  bool `json:"-"` // the target was asked for all content of the name and lacks some
 }
 
-// Referrers says what became of the signatures and other documents that refer to images.
-type Referrers struct {
-	Copied  int `json:"copied"`
-	Present int `json:"present,omitempty"` // the target had them
-	Refused int `json:"refused,omitempty"` // the target refused them, although it took their image
-	// Lost are the refused ones, at most MaxRetags.
-	Lost []LostReferrer `json:"lost,omitempty"`
-}
-
-// LostReferrer is a referrer that a target refused.
-type LostReferrer struct {
-	plan.Referrer
-	To  ref.Repo `json:"to"`
-	Why string   `json:"why"`
-}
-
-// String returns "REPOSITORY@DIGEST (TYPE): WHY", with the digest tag in place of the digest if there is one.
-func (l LostReferrer) String() string { return l.Name() + ": " + l.Why }
-
-// Name returns the String without the reason.
-func (l LostReferrer) Name() string {
-	name := l.To.At(string(l.Digest)).String()
-	if l.Tag != "" {
-		name = l.To.Tagged(l.Tag).String()
-	}
-	if l.ArtifactType != "" {
-		name += " (" + l.ArtifactType + ")"
-	}
-	return name
-}
-
-// Add adds what became of others.
-func (r *Referrers) Add(o Referrers) {
-	r.Copied += o.Copied
-	r.Present += o.Present
-	r.Refused += o.Refused
-	r.Lost = append(r.Lost, o.Lost[:min(len(o.Lost), MaxRetags-len(r.Lost))]...)
-}
-
 // Traffic is what was exchanged with one registry. Sent and Received count bytes of bodies.
 type Traffic struct {
 	Requests int   `json:"requests"`
@@ -153,6 +113,15 @@ func (r Report) Err() error {
 		}
 	}
 	return nil
+}
+
+// Referrers says what became of what refers to all images.
+func (r Report) Referrers() Referrers {
+	var all Referrers
+	for _, s := range r.Steps {
+		all.Add(s.Referrers)
+	}
+	return all
 }
 
 // Count returns how many steps ended in state s.

@@ -10,7 +10,6 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
@@ -81,22 +80,6 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	return late
 }
 
-// proof says how much evidence is required that the targets of t have a blob. If an image that is
-// already there is put again, the reason is to be sure of it, so the size of each blob is checked.
-func (r *Run) proof(t *task) oci.Proof {
-	if r.wantedProof != oci.Claimed {
-		return r.wantedProof
-	}
-	for _, e := range t.to {
-		for _, i := range e.steps {
-			if s := r.Plan.Steps[i]; s.Replaces == s.Digest() || r.overwrite(s) == plan.Always {
-				return oci.Sized
-			}
-		}
-	}
-	return oci.Claimed
-}
-
 // open opens the repository that t reads from.
 func (r *Run) open(t *task) (place.Repository, error) {
 	if t.part == namesOnly {
@@ -150,13 +133,6 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 			r.End(i, report.Failed, err)
 		}
 	}
-}
-
-// recordBlobs adds blobs of an end to the report of its first step.
-func (r *Run) recordBlobs(e *end, blobs oci.Blobs) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.Reports[e.steps[0]].Blobs = r.Reports[e.steps[0]].Blobs.And(blobs)
 }
 
 // addTime adds the time that an image took to the report of each of its names at an end.

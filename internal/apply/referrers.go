@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -69,7 +70,7 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 			return false, context.Cause(ctx)
 		}
 		if c.err != nil {
-			return false, unknown(c.err)
+			return false, referrers.Unknown(c.err)
 		}
 		first := s.left == nil
 		if first {
@@ -84,16 +85,6 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 		}
 		return again, nil
 	}
-}
-
-// unknown adds to an error of a source that cannot say what refers to an image what to do about it.
-func unknown(err error) error {
-	const leave = "leave signatures and other referrers behind with --referrers=false"
-	hint := "try again, or " + leave
-	if own := fault.HintOf(err); own != "" {
-		hint = own + "; or " + leave
-	}
-	return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Source, Op: "find referrers", Hint: hint, Err: err}
 }
 
 // sending sends the referrers of one image to one end.
@@ -196,36 +187,6 @@ func isRefusal(err error) bool {
 // ownStep reports whether the plan itself sets the digest tag of r.
 func (r *Run) ownStep(from, to ref.Repo, doc plan.Referrer) bool {
 	return doc.Tag != "" && r.tagSteps[tagStep{from, to, doc.Tag}]
-}
-
-// tagStep is a step that copies a digest tag under its own name.
-type tagStep struct {
-	from, to ref.Repo
-	tag      string
-}
-
-func tagSteps(steps []plan.Step) map[tagStep]bool {
-	all := map[tagStep]bool{}
-	for _, s := range steps {
-		if belongs, _ := oci.TaggedFor(s.From.Tag); belongs != "" && s.From.Tag == s.To.Tag {
-			all[tagStep{s.From.Repo, s.To.Repo, s.To.Tag}] = true
-		}
-	}
-	return all
-}
-
-// sent identifies a referrer that goes to a repository, for all images that have it.
-type sent struct {
-	to     ref.Repo
-	digest oci.Digest
-	tag    string
-}
-
-// delivery is a referrer on its way. Read way and err only after done is closed.
-type delivery struct {
-	done chan struct{}
-	way  oci.Way
-	err  error
 }
 
 // sendOnce sends a referrer, unless it was sent for another image of the run. The way is empty if another

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -140,4 +141,34 @@ func (r *Run) Healed(i int, e report.Comparison) {
 			Err:  lack,
 		})
 	}
+}
+
+// tagStep is a step that copies a digest tag under its own name.
+type tagStep struct {
+	from, to ref.Repo
+	tag      string
+}
+
+func tagSteps(steps []plan.Step) map[tagStep]bool {
+	all := map[tagStep]bool{}
+	for _, s := range steps {
+		if belongs, _ := oci.TaggedFor(s.From.Tag); belongs != "" && s.From.Tag == s.To.Tag {
+			all[tagStep{s.From.Repo, s.To.Repo, s.To.Tag}] = true
+		}
+	}
+	return all
+}
+
+// sent identifies a referrer that goes to a repository, for all images that have it.
+type sent struct {
+	to     ref.Repo
+	digest oci.Digest
+	tag    string
+}
+
+// delivery is a referrer on its way. Read way and err only after done is closed.
+type delivery struct {
+	done chan struct{}
+	way  oci.Way
+	err  error
 }

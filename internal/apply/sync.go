@@ -63,7 +63,7 @@ func (r *Run) syncOne(ctx context.Context, t *task) error {
 	}
 	c := &company{run: r, task: t, from: from}
 	if c.found, err = r.finder.Of(ctx, from, t.root); err != nil {
-		return unknown(err)
+		return referrers.Unknown(err)
 	}
 	if len(c.found) == 0 {
 		return nil

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -39,4 +40,27 @@ func (t *task) add(repo ref.Repo, step int) {
 		}
 	}
 	t.to = append(t.to, &end{repo: repo, steps: []int{step}})
+}
+
+// proof says how much evidence is required that the targets of t have a blob. If an image that is
+// already there is put again, the reason is to be sure of it, so the size of each blob is checked.
+func (r *Run) proof(t *task) oci.Proof {
+	if r.wantedProof != oci.Claimed {
+		return r.wantedProof
+	}
+	for _, e := range t.to {
+		for _, i := range e.steps {
+			if s := r.Plan.Steps[i]; s.Replaces == s.Digest() || r.overwrite(s) == plan.Always {
+				return oci.Sized
+			}
+		}
+	}
+	return oci.Claimed
+}
+
+// recordBlobs adds blobs of an end to the report of its first step.
+func (r *Run) recordBlobs(e *end, blobs oci.Blobs) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Reports[e.steps[0]].Blobs = r.Reports[e.steps[0]].Blobs.And(blobs)
 }

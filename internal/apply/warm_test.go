@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/plan"
 )
 
 // The source answers the request for its manifest only after connections for blobs were opened at
@@ -49,7 +50,8 @@ func TestConnectionsForBlobsAreDialledWhileTheManifestIsRead(t *testing.T) {
 	}
 	defer d.Close()
 	y := &yard.Yard{Dray: d, T: t, Src: src, Dst: dst}
-	rep, err := y.Copy(dray.CopyRequest{Source: src.Host + "/app:v1", Targets: []string{dst.Host + "/app"}})
+	rep, err := y.Copy(dray.CopyRequest{Source: src.Host + "/app:v1", Targets: []string{dst.Host + "/app"},
+		Referrers: plan.Referrers{Mode: plan.ReferrersNone}})
 	if err != nil || rep.Count(dray.Done) != 1 {
 		t.Fatalf("%v %s", err, yard.States(rep))
 	}

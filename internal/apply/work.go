@@ -22,6 +22,13 @@ func (r *Run) Work(ctx context.Context, images int) {
 		r.finder.Knows(s.From.Repo, s.From.Tag, s.Root())
 	}
 	tasks := r.tasks()
+	r.finder.Expect(func(yield func(ref.Repo) bool) {
+		for _, t := range tasks {
+			if !yield(t.from) {
+				return
+			}
+		}
+	})
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
 		var all bool
 		if tasks, all = r.stage(ctx, images, tasks); !all {

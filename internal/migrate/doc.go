@@ -16,6 +16,5 @@
 //	landings.go    which source repositories go where
 //	layouts.go     image layouts on disk as source or target
 //	run.go         the state of one transfer
-//	workers.go     many tasks, a few of them in parallel, and the places for images in flight
 //	sum.go         the report of one transfer
 package migrate

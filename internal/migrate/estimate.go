@@ -12,9 +12,11 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -49,13 +51,14 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 		read:      map[oci.Digest]bool{},
 		there:     map[string]map[oci.Digest]bool{},
 		manifests: map[string]int{},
+		along:     map[image]bool{},
 	}
-	w := newWorkers(ctx, r.images.count())
+	w := crew.NewWorkers(ctx, r.images.Count())
 	err := groups(req.Plan, func(steps []plan.Step) error {
 		e.countLookups(head.Verb, steps)
-		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })
+		return w.Start(func(ctx context.Context) error { return e.group(ctx, steps) })
 	})
-	err = cmp.Or(w.wait(), err)
+	err = cmp.Or(w.Wait(), err)
 	if ctx.Err() != nil {
 		err = canceled(ctx, "estimate plan")
 	}
@@ -74,6 +77,7 @@ type estimating struct {
 	there map[string]map[oci.Digest]bool // by host: images that a target of the plan has
 
 	manifests map[string]int // by host: the writes that put a manifest
+	along     map[image]bool // referrers that are counted: each goes to a target once
 }
 
 // image is one image that is copied to one repository.
@@ -169,12 +173,25 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	var mu sync.Mutex
 	blobs := map[oci.Digest]oci.Descriptor{}
 	sources := map[oci.Digest]ref.Repo{}
+	find, asked := e.finder(s)
+	find.Expect(func(yield func(ref.Repo) bool) {
+		for _, i := range images {
+			if !yield(i.from) {
+				return
+			}
+		}
+	})
 	err = place.Each(ctx, place.Lookups, images, func(ctx context.Context, i image) error {
 		docs, err := e.documents(ctx, s, i)
 		if err != nil {
 			return err
 		}
 		e.count(i, tags[i], docs)
+		with, err := e.referrers(ctx, find, s, i)
+		if err != nil {
+			return err
+		}
+		docs = append(docs, with...)
 		mu.Lock()
 		defer mu.Unlock()
 		for _, doc := range docs {
@@ -184,6 +201,13 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 		}
 		return nil
 	})
+	e.mu.Lock()
+	for host, t := range asked.Exchanged() {
+		h := e.sum.Registries[host]
+		h.Reads += t.Requests
+		e.sum.Registries[host] = h
+	}
+	e.mu.Unlock()
 	if err != nil || len(blobs) == 0 {
 		return err
 	}
@@ -235,6 +259,71 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 		level = next
 	}
 	return docs, nil
+}
+
+// finder returns a Finder that shares the documents of s, and counts its own requests: the run will send as
+// many.
+func (e *estimating) finder(s *place.Session) (*referrers.Finder, *place.Traffic) {
+	apart := s.Another()
+	apart.Traffic = place.NewTraffic()
+	return referrers.New(apart, e.req.Referrers), apart.Traffic
+}
+
+// referrers reads and counts what refers to an image and travels with it.
+func (e *estimating) referrers(
+	ctx context.Context, find *referrers.Finder, s *place.Session, i image,
+) (all []oci.Document, err error) {
+	if i.from == i.to {
+		return nil, nil
+	}
+	from, err := find.Source(i.from)
+	if err != nil {
+		return nil, err
+	}
+	levels, err := find.Of(ctx, from, oci.Descriptor{Digest: i.digest})
+	if err != nil {
+		return nil, referrers.Unknown(err)
+	}
+	for _, r := range slices.Concat(levels...) {
+		id := image{i.from, i.to, r.Digest}
+		docs, err := e.documents(ctx, s, id)
+		if fault.Is(err, fault.NotFound) {
+			continue // the source lists it, and does not have it
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.countReferrer(id, r, docs)
+		all = append(all, docs...)
+	}
+	return all, nil
+}
+
+// countReferrer adds a referrer, which goes to a target once for all images.
+func (e *estimating) countReferrer(i image, r plan.Referrer, docs []oci.Document) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.along[i] {
+		return
+	}
+	e.along[i] = true
+	e.sum.Referrers++
+	e.sum.Documents += len(docs)
+	for _, doc := range docs {
+		if !e.read[doc.Digest] {
+			e.read[doc.Digest] = true
+			if !e.req.Referrers.Selects() { // else the search has read and counted it
+				e.addTo(i.from, func(h *report.RegistryEstimate) { h.Reads++ })
+			}
+		}
+	}
+	e.addTo(i.to, func(h *report.RegistryEstimate) {
+		h.Writes += len(docs)
+		if r.Tag != "" {
+			h.Reads++ // the digest tag is looked at before it is set
+		}
+	})
+	e.manifests[i.to.Host] += len(docs)
 }
 
 // count adds the documents and tags of an image. A document that several images contain is read

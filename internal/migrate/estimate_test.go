@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -18,7 +19,7 @@ import (
 func planFile(y *yard.Yard, req dray.TransferRequest) []byte {
 	y.T.Helper()
 	var out bytes.Buffer
-	w, err := plan.NewWriter(&out, plan.Plan{Verb: "transfer", Overwrite: plan.Update})
+	w, err := plan.NewWriter(&out, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Referrers: req.Referrers})
 	if err != nil {
 		y.T.Fatal(err)
 	}
@@ -51,8 +52,26 @@ func estimate(y *yard.Yard, file []byte) dray.Estimate {
 	return e
 }
 
+// referrersAPI makes a registry answer that nothing refers to a document.
+func referrersAPI(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", oci.TypeIndex)
+		_, _ = w.Write([]byte(`{"schemaVersion":2,"mediaType":"` + oci.TypeIndex + `","manifests":[]}`))
+	})
+}
+
+func estimateYard(t *testing.T) *yard.Yard {
+	t.Helper()
+	open := testbed.Options{Content: testbed.Open, Front: referrersAPI}
+	return yard.Of(t, testbed.Distribution(t, open), testbed.Distribution(t, open))
+}
+
 func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
-	y := yard.New(t)
+	y := estimateYard(t)
 	y.Tagged("app", "v1", "v2", "latest")
 	testbed.Index(t, y.Src, "multi", "v1", 2)
 	testbed.Random(t, y.Src, "team/a", "v1", testbed.RandomOptions{Seed: 70}) // shares its blobs with team/b
@@ -73,8 +92,8 @@ func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
 	if want := time.Duration(float64(e.Bytes) / (1 << 20) * float64(time.Second)); e.Time != want {
 		t.Errorf("%s for %d bytes at 1 MiB/s", e.Time, e.Bytes)
 	}
-	y.Forget()
-	_, sum, err := y.Transferred(yard.Whole())
+	y.Run("")
+	_, sum, err := y.FromFile(file, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +105,7 @@ func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
 	if got := e.Registries[y.Dst.Host]; got.Writes != writes || got.Sent != sum.Blobs.Bytes {
 		t.Errorf("estimated %+v, the transfer took %d writes: %s", got, writes, yard.Spent(y.Dst))
 	}
-	reads := y.Src.Count(http.MethodHead, testbed.Manifest) + y.Src.Count(http.MethodGet, testbed.Manifest) + y.Src.Count(http.MethodGet, testbed.Blob)
+	reads := y.Src.Requests()
 	if got := e.Registries[y.Src.Host]; got.Reads != reads || got.Received != sum.Blobs.Bytes {
 		t.Errorf("estimated %+v, the transfer took %d reads: %s", got, reads, yard.Spent(y.Src))
 	}
@@ -96,14 +115,14 @@ func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
 }
 
 func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
-	y := yard.New(t)
+	y := estimateYard(t)
 	for i, repo := range []string{"app", "app", "app", "web"} {
 		testbed.Random(t, y.Src, repo, fmt.Sprint("v", i), testbed.RandomOptions{Seed: uint64(i + 1), Layers: 3})
 	}
 	file := planFile(y, yard.Whole())
 	y.Run(t.TempDir())
 	e := estimate(y, file)
-	y.Forget()
+	y.Run(t.TempDir())
 	if got, _, err := y.FromFile(file, false); err != nil {
 		t.Fatal(got, err)
 	}
@@ -123,7 +142,8 @@ func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
 
 func TestAnEstimateTakesOneListForManyNamesWhereItTellsDigests(t *testing.T) {
 	y, _ := yard.Azure(t, 30)
-	file := planFile(y, dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst/app"})
+	alone := plan.Referrers{Mode: plan.ReferrersNone}
+	file := planFile(y, dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst/app", Referrers: alone})
 	e := estimate(y, file)
 	y.Forget()
 	if got, _, err := y.FromFile(file, false); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -45,11 +46,11 @@ func Apply(
 	r.req.Backup = head.Backup
 	r.report.sum.Verb = head.Verb
 	r.report.sum.Notes = head.Notes
-	w := newWorkers(ctx, r.images.count())
+	w := crew.NewWorkers(ctx, r.images.Count())
 	err := groups(req.Plan, func(steps []plan.Step) error {
-		return w.start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
+		return w.Start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
 	})
-	err = cmp.Or(w.wait(), err)
+	err = cmp.Or(w.Wait(), err)
 	if ctx.Err() != nil {
 		err = canceled(ctx, "apply plan")
 	}

@@ -81,7 +81,8 @@ func TestAPlanFileOfSeveralTargetsReadsEachImageOnce(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("app", "v1", "v2", "v3")
 	dir := "oci:" + t.TempDir() + "/layout"
-	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/one", "dst/two", dir}, Tags: dray.AllTags}, nil)
+	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/one", "dst/two", dir}, Tags: dray.AllTags,
+		Referrers: plan.Referrers{Mode: plan.ReferrersNone}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,6 @@ func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
 		Begin:     r.begin,
 		Note:      r.report.notef,
 		Moved:     r.report.moved,
-		Turn:      r.images.acquire,
+		Turn:      r.images.Acquire,
 	}
 }

@@ -59,7 +59,8 @@ func TestAnImportIntoARegistryOfThisProcessMakesNoRequestThere(t *testing.T) {
 	testbed.Random(t, y.Src, "team/app", "v1", testbed.RandomOptions{Layers: 2, Size: 64 << 10})
 	want := digest(y, "src/team/app:v1")
 	y.Forget()
-	rep := y.Must(y.Import(dray.ImportRequest{Source: "src/team/app:v1", Target: "here", Images: []string{"app:v1", "app:latest"}}))
+	rep := y.Must(y.Import(dray.ImportRequest{Source: "src/team/app:v1", Target: "here", Images: []string{"app:v1", "app:latest"},
+		Referrers: plan.Referrers{Mode: plan.ReferrersNone}}))
 	y.WantSpent("GET blob ×3, GET manifest ×1, HEAD manifest ×1", "")
 	if rep.Count(dray.Done) != 2 || rep.Steps[0].Blobs.Sent != 3 {
 		t.Errorf("%+v", rep.Steps)

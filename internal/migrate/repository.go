@@ -27,7 +27,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		Referrers: r.req.Referrers,
 		Steps:     p.Steps,
 	}, r.req.Proof)
-	work.Turn = r.images.acquire
+	work.Turn = r.images.Acquire
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {
 			work.End(i, report.Failed, err)
@@ -36,7 +36,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		}
 	}
 	if r.hold != plan.All || work.FirstErr() == nil {
-		work.Work(ctx, r.images.count())
+		work.Work(ctx, r.images.Count())
 		r.heal(ctx, p.From, work)
 		work.Lock(ctx)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/idle"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -32,8 +33,9 @@ type transferring struct {
 	names    *name.Reader
 	report   *summing
 	whole    *place.Session // what all repositories share; nothing is opened in it
-	images   *images
+	images   *crew.Images
 	hold     plan.Hold // "" means plan.Each
+	looks    bool      // the plan is only shown: it also has what travels with the images
 	selected int       // the number of source repositories
 	idle     []string  // lines about rules that match nothing, which are not reported yet
 
@@ -89,7 +91,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 		names:  names.Noting(obs),
 		report: sum,
 		whole:  b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs)),
-		images: newImages(b, req.Delay),
+		images: crew.NewImages(b, req.Delay),
 	}
 }
 

@@ -182,6 +182,13 @@ func (s *summing) done(rep report.Repository) {
 	}
 }
 
+// found counts referrers that a plan copies.
+func (s *summing) found(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum.Referrers.Planned += n
+}
+
 // moved counts blobs that belong to no step: those of a repair.
 func (s *summing) moved(b oci.Blobs) {
 	s.mu.Lock()

@@ -7,8 +7,10 @@ import (
 	"slices"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -21,6 +23,7 @@ func Plan(
 	visit func(plan.Repository) error,
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
+	r.looks = true
 	if err := r.checkHeal(); err != nil {
 		return r.endPlan(err)
 	}
@@ -43,11 +46,11 @@ func Transfer(
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	r.visit = visit
-	w := newWorkers(ctx, r.images.count())
-	err := r.planAll(w.ctx, func(_ context.Context, part []survey.Surveyed) error {
-		return w.start(func(ctx context.Context) error { return r.apply(ctx, joined(part)) })
+	w := crew.NewWorkers(ctx, r.images.Count())
+	err := r.planAll(w.Ctx, func(_ context.Context, part []survey.Surveyed) error {
+		return w.Start(func(ctx context.Context) error { return r.apply(ctx, joined(part)) })
 	})
-	err = cmp.Or(w.wait(), err)
+	err = cmp.Or(w.Wait(), err)
 	if ctx.Err() != nil {
 		err = canceled(ctx, "transfer")
 	}
@@ -93,7 +96,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		}
 		return take(ctx, part)
 	}
-	err = inOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
+	err = crew.InOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
 	switch {
 	case errors.Is(err, errEnough):
 		err = nil
@@ -129,12 +132,23 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surv
 		if err := look.Plan(ctx); err != nil {
 			p.Steps = []plan.Step{brokenStep(look, err)}
 		}
+		if r.looks {
+			r.find(ctx, s, p.Steps)
+		}
 		if first == nil || !first.SawSources() {
 			first = look
 		}
 		plans[i] = p
 	}
 	return plans
+}
+
+// find adds to the steps of a plan that is only shown what travels with their images.
+func (r *transferring) find(ctx context.Context, s *place.Session, steps []plan.Step) {
+	referrers.New(s, r.req.Referrers).Fill(ctx, steps)
+	for _, step := range steps {
+		r.report.found(len(step.Referrers))
+	}
 }
 
 // joined combines the plans of a part into one plan. An image that goes to several targets is then

@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -70,7 +71,7 @@ func Verify(
 	if err != nil {
 		return v.receipt, err
 	}
-	err = inOrder(ctx, v.parallel(), landings, v.compare, func(ctx context.Context, got compared) error {
+	err = crew.InOrder(ctx, v.parallel(), landings, v.compare, func(ctx context.Context, got compared) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "verify")
 		}
@@ -147,7 +148,7 @@ func (v *verifying) parallel() int {
 	if v.of.Depth == report.Digests {
 		return maxPlanning
 	}
-	return v.images.count()
+	return v.images.Count()
 }
 
 // pairs finds what is to be compared with what.

@@ -32,9 +32,11 @@ func (v *Prover) checkBelow(
 		at:     at,
 		back:   transfer.NewBack(at),
 		seek:   referrers.New(s, v.Referrers),
-		lost:   v.Base.Refusals.Of(repo),
 		docs:   map[oci.Digest]*checkedDocument{},
 		blobs:  map[oci.Digest]*checkedBlob{},
+	}
+	if v.Referrers.Mode != plan.ReferrersRequire {
+		p.lost = v.Base.Refusals.Of(repo)
 	}
 	var level []*checkedDocument
 	for _, e := range entries {

@@ -43,13 +43,18 @@ func (f *Finder) announced(ctx context.Context, from place.Repository, d oci.Des
 func (f *Finder) ask(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
 	var listed []oci.Descriptor
 	var tagged []plan.Referrer
-	err := place.Each(ctx, 2, []func(context.Context) error{
+	// If the tags are listed, no fallback tag has to be asked for either.
+	digestTags, err := f.listing(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	err = place.Each(ctx, 2, []func(context.Context) error{
 		func(ctx context.Context) (err error) {
 			listed, err = from.Referrers(ctx, d)
 			return f.allowed(from, err)
 		},
 		func(ctx context.Context) (err error) {
-			tagged, err = f.underTags(ctx, from, d)
+			tagged, err = f.underTags(ctx, from, d, digestTags)
 			return f.allowed(from, err)
 		},
 	}, func(ctx context.Context, do func(context.Context) error) error { return do(ctx) })

@@ -30,6 +30,9 @@ func New(s *place.Session, choice plan.Referrers) *Finder {
 		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
 }
 
+// Source opens a repository to be searched.
+func (f *Finder) Source(repo ref.Repo) (place.Repository, error) { return f.session.Source(repo) }
+
 // key identifies a referrer. A document under two digest tags is two of them.
 type key struct {
 	digest oci.Digest
@@ -98,4 +101,10 @@ func (s self) types(doc oci.Document) []string {
 		types = append(types, b.MediaType)
 	}
 	return types
+}
+
+// listing is the listing of one repository, which one walk makes for all.
+type listing struct {
+	mu      sync.Mutex
+	refused bool
 }

@@ -2,7 +2,7 @@ package referrers
 
 import (
 	"context"
-	"sync"
+	"iter"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -15,15 +15,13 @@ import (
 // the tags of the repository are listed once.
 const fewDocuments = 4
 
-// underTags returns what the digest tags of d point to.
-func (f *Finder) underTags(ctx context.Context, from place.Repository, d oci.Descriptor) ([]plan.Referrer, error) {
-	listed, err := f.listing(ctx, from)
-	if err != nil {
-		return nil, err
-	}
+// underTags returns what the digest tags of d point to. listed has those of the repository, see listing.
+func (f *Finder) underTags(
+	ctx context.Context, from place.Repository, d oci.Descriptor, listed map[string]oci.Descriptor,
+) ([]plan.Referrer, error) {
 	tags := oci.DigestTags(d.Digest)
 	found := make([]oci.Descriptor, len(tags))
-	err = place.Each(ctx, len(tags), place.IndexesOf(tags), func(ctx context.Context, i int) (err error) {
+	err := place.Each(ctx, len(tags), place.IndexesOf(tags), func(ctx context.Context, i int) (err error) {
 		there := false
 		if found[i], there = f.known(from.Repo(), tags[i]); there {
 			return nil
@@ -96,12 +94,6 @@ func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string
 	return known, nil
 }
 
-// listing is the listing of one repository, which one walk makes for all.
-type listing struct {
-	mu      sync.Mutex
-	refused bool
-}
-
 // Knows says what a tag of a repository points to, so that nobody asks for it.
 func (f *Finder) Knows(repo ref.Repo, tag string, d oci.Descriptor) {
 	if belongs, fallback := oci.TaggedFor(tag); belongs == "" || fallback || d.Digest == "" {
@@ -117,6 +109,20 @@ func (f *Finder) known(repo ref.Repo, tag string) (oci.Descriptor, bool) {
 	defer f.mu.Unlock()
 	d, known := f.told[repo.Tagged(tag)]
 	return d, known
+}
+
+// Expect says what images will be looked at, each given by its repository. If there are many of one repository,
+// its tags are listed from the first.
+func (f *Finder) Expect(images iter.Seq[ref.Repo]) {
+	n := map[ref.Repo]int{}
+	for repo := range images {
+		n[repo]++
+	}
+	for repo, n := range n {
+		if n > fewDocuments {
+			f.announce(repo, n)
+		}
+	}
 }
 
 // announce says that digest tags of n more documents of a repository will be asked for.

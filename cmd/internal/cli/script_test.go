@@ -17,11 +17,13 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/testbed/beside"
+	"github.com/drayage/dray/oci"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output of scripts, and the files of testdata/help")
@@ -68,6 +70,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": command((*script).startRegistry),
 			"image":    command((*script).storeImage),
+			"artifact": command((*script).storeArtifact),
 			"stand":    command((*script).stand),
 			"dray":     command((*script).dray),
 			"exit":     command((*script).exit),
@@ -130,6 +133,8 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 			o.Auth = testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{entraToken: "user"}}
 		case "readonly":
 			o.Front = readOnly
+		case "unsigned":
+			o.Front = unsigned
 		case "throttled":
 			o.Front = throttled
 		case "tls":
@@ -156,6 +161,23 @@ func throttled(http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
+	})
+}
+
+// unsigned refuses documents that refer to others.
+func unsigned(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		raw, err := io.ReadAll(r.Body)
+		if err != nil || bytes.Contains(raw, []byte(`"subject"`)) {
+			testbed.Refuse(w, http.StatusBadRequest, "MANIFEST_INVALID", "a subject is not supported")
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(raw))
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -198,6 +220,20 @@ func (s *script) storeImage(ts *testscript.TestScript, args []string) {
 		m = testbed.Random(s.tb, r, args[2], args[3], testbed.RandomOptions{Layers: o["layers"], Size: int64(o["size"]), Seed: uint64(o["seed"])})
 	}
 	s.name(ts, args[0], m.Digest())
+}
+
+// storeArtifact stores a document that refers to another: artifact NAME REGISTRY REPO DIGEST, or that has a
+// digest tag: artifact NAME REGISTRY REPO DIGEST .sig.
+func (s *script) storeArtifact(ts *testscript.TestScript, args []string) {
+	r := s.registries[args[1]]
+	if len(args) == 5 {
+		tag := strings.Replace(args[3], ":", "-", 1) + args[4]
+		s.name(ts, args[0], testbed.Artifact(s.tb, r, args[2], tag, v1.Descriptor{}).Digest())
+		return
+	}
+	head := r.Direct(s.tb, http.MethodHead, "/v2/"+args[2]+"/manifests/"+args[3], testbed.EveryType(), nil, nil)
+	of := v1.Descriptor{MediaType: head.Header.Get("Content-Type"), Digest: oci.Digest(args[3]), Size: head.ContentLength}
+	s.name(ts, args[0], testbed.Artifact(s.tb, r, args[2], "", of).Digest())
 }
 
 var durations = regexp.MustCompile(`\b\d+\.\d s\b|\b\d+ ms\b|took=[0-9.]+s`)

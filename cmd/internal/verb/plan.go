@@ -40,6 +40,9 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 		return planReport{Header: head, Summary: sum}, err
 	}
 	p, err := w.planOne(ctx, of)
+	if err == nil {
+		err = w.dray.FindReferrers(ctx, p)
+	}
 	if err != nil {
 		return planReport{}, err
 	}

@@ -140,7 +140,9 @@ func (f *createFlags) request(
 	if req.Transfer.SourceLogin, err = a.SourceLogin(cmd.Context()); err != nil {
 		return req, nil, err
 	}
-	req.Batch = dray.BatchRequest{SkipBroken: f.Skip, SourceLogin: req.Transfer.SourceLogin}
+	req.Batch = dray.BatchRequest{
+		SkipBroken: f.Skip, SourceLogin: req.Transfer.SourceLogin, Referrers: req.Transfer.Referrers,
+	}
 	if f.file == "" {
 		return req, nil, nil
 	}
@@ -173,7 +175,8 @@ func (f *createFlags) check(cmd *cobra.Command) error {
 		return flag.UsageError(cmd, errors.New("the file of the bundle is missing"), "name it with -o, such as -o images.tar")
 	case len(f.only) > 0:
 		return f.refuse(cmd, "--only: the bundle has the list of what to make again", func(name string) bool {
-			return name == "since" || name == "split" || ofTransfer(cmd, name)
+			return name == "since" || name == "split" || ofTransfer(cmd, name) ||
+				flag.HeadingOf(cmd.Flags().Lookup(name)) == flag.Along
 		})
 	case f.file != "":
 		return f.refuse(cmd, "-f: the list names the images", func(name string) bool {

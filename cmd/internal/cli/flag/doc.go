@@ -2,6 +2,7 @@
 // line that is wrong. In the order of the walk:
 //
 //	ends.go        which names of which registries: the flags that transfer and verify share
+//	referrers.go   what travels with an image
 //	list.go        the list of images of a batch
 //	inuse.go       the file of images in use
 //	tags.go        how tags are renamed, and whether one that fails holds back the others

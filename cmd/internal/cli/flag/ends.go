@@ -51,6 +51,7 @@ type Ends struct {
 	Explain bool
 	Strict  bool
 	Skip    bool // the value of --skip-broken
+	Referrers
 }
 
 // SkipBrokenText is the text of --skip-broken.
@@ -132,6 +133,7 @@ func (f *Ends) AddMappingTo(flags *pflag.FlagSet) {
 			"keep at most `N` path components: 2 turns a/b/c into a/b-c (default no limit)")
 	})
 	f.addMapTo(flags)
+	f.Referrers.AddTo(flags)
 }
 
 // Check refuses flags that have no effect beside the others.
@@ -169,6 +171,9 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 		MaxDepth:    f.MaxDepth,
 	}
 	if req.Mapping.Rename, err = plan.ParseRenames(f.Rewrites); err != nil {
+		return req, err
+	}
+	if req.Referrers, err = f.Referrers.Read(cmd); err != nil {
 		return req, err
 	}
 	req.Map, err = f.Tags.Read(cmd)

@@ -11,6 +11,7 @@ const (
 	WhichRepositories = "Which repositories"
 	WhichTags         = "Which tags"
 	TargetNames       = "Names at the target"
+	Along             = "What travels with an image"
 	Safety            = "Safety"
 	Speed             = "Speed"
 	AzFlags           = "az compatibility"

@@ -25,6 +25,7 @@ type batchFlags struct {
 	force    bool
 	dryRun   bool
 	flag.List
+	referrers flag.Referrers
 	flag.Tags // only its --all-or-nothing is a flag of batch
 }
 
@@ -54,6 +55,7 @@ func NewBatch(a *app.App) *cobra.Command {
 		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("for targets without a registry, use this"))
 	})
 	f.AddPathsTo(flags)
+	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -81,6 +83,9 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	}
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
 	req.SkipBroken = f.Skip
+	if req.Referrers, err = f.referrers.Read(cmd); err != nil {
+		return err
+	}
 	if f.force {
 		req.Overwrite = plan.Update
 	}

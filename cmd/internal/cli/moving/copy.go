@@ -29,6 +29,7 @@ type copyFlags struct {
 	skip      bool // the value of --skip-broken
 	dryRun    bool
 	flag.Tags
+	referrers flag.Referrers
 }
 
 // NewCopy makes the command dray copy.
@@ -65,6 +66,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 		set.BoolVar(&f.skip, "skip-broken", false, "with --all-tags: "+flag.SkipBrokenText)
 	})
 	f.Tags.AddTo(flags)
+	f.referrers.AddTo(flags)
 	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.AddBackupTo(flags, &f.backup)
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -89,6 +91,9 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 	}
 	var err error
 	if req.Backup, err = flag.BackupOf(f.backup, time.Now()); err != nil {
+		return err
+	}
+	if req.Referrers, err = f.referrers.Read(cmd); err != nil {
 		return err
 	}
 	if req.Map, err = f.Tags.Read(cmd); err != nil {

@@ -35,6 +35,7 @@ type importFlags struct {
 	passwordStdin bool
 	force         bool
 	backup        string
+	referrers     flag.Referrers
 	dryRun        bool
 	quietToo      bool // --only-show-errors
 	tags          []string
@@ -90,6 +91,7 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 			"import into `REPO` by digest, without a tag; repeatable")
 	})
 	f.Tags.AddTo(flags)
+	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	flag.AddBackupTo(flags, &f.backup)
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -125,6 +127,10 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	if err != nil {
 		return err
 	}
+	travels, err := f.referrers.Read(cmd)
+	if err != nil {
+		return err
+	}
 	backup, err := flag.BackupOf(f.backup, time.Now())
 	if err != nil {
 		return err
@@ -144,7 +150,7 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	req := dray.ImportRequest{
 		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")),
 		Images: f.images, Repositories: f.repositories,
-		Tags: tags, Map: renamed, Hold: f.Hold(), Backup: backup, SourceLogin: from, TargetLogin: to,
+		Tags: tags, Map: renamed, Hold: f.Hold(), Backup: backup, Referrers: travels, SourceLogin: from, TargetLogin: to,
 	}
 	if f.force {
 		req.Overwrite = plan.Update

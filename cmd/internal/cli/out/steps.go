@@ -76,7 +76,7 @@ func (l lineStream) Step(s dray.StepReport) error {
 	line := ""
 	switch {
 	case l.dryRun && (s.Action != plan.Skip || s.Works()):
-		line = s.Describe()
+		line = strings.Join(s.Lines(), "\n")
 	case !l.dryRun && s.State == dray.Done:
 		line = WithDigest(TargetName(s.Step), string(s.Digest()))
 	}

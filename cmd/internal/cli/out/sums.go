@@ -108,6 +108,31 @@ func Blobs(r dray.Report) []string {
 	return parts
 }
 
+// Referrers says what became of what refers to the images, such as "3 referrers copied, 1 refused by its target".
+func Referrers(r dray.ReferrerReport) []string {
+	var parts []string
+	if r.Copied > 0 {
+		parts = append(parts, Plural(r.Copied, "referrer")+" copied")
+	}
+	if r.Refused > 0 {
+		parts = append(parts, Plural(r.Refused, "referrer")+" refused by the target")
+	}
+	return parts
+}
+
+// LostReferrers returns a line for each of the first referrers that a target refused.
+func LostReferrers(r dray.ReferrerReport) []string {
+	const most = 20
+	var lines []string
+	for _, l := range r.Lost[:min(len(r.Lost), most)] {
+		lines = append(lines, "not copied, because the target refuses it: "+l.String())
+	}
+	if more := r.Refused - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more referrers that the target refuses", more))
+	}
+	return lines
+}
+
 // Requests returns the number of requests to all registries, such as "31 requests".
 func Requests(r dray.Report) string {
 	n := 0

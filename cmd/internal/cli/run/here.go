@@ -22,7 +22,10 @@ func (h here) plan(ctx context.Context, w Writing, s *out.Story) (plan.Plan, err
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return p.Plan, nil
+	return app.Patiently(ctx, app.Grace, func() (plan.Plan, error) {
+		err := h.FindReferrers(ctx, p)
+		return p.Plan, err
+	})
 }
 
 func (h here) planned(ctx context.Context, w Writing, s *out.Story) (*dray.Prepared, error) {

@@ -220,6 +220,9 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 			t.app.Warnf("note: %s", n)
 		}
 		t.retags(sum)
+		for _, line := range out.LostReferrers(sum.Referrers) {
+			t.app.Warnf("%s", line)
+		}
 	}
 	missed := t.app.TellLost(sum.InUse)
 	where, lost := t.list.keep()
@@ -243,7 +246,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		t.app.Warnf("%s", t.summary(sum, took))
 	}
 	switch {
-	case t.failed > 0 && t.good > 0:
+	case t.failed > 0 && (t.good > 0 || sum.Referrers.Refused > 0): // the image of a refused referrer arrived
 		return out.Ended(out.ExitPartly)
 	case t.failed > 0:
 		return out.Ended(t.code)
@@ -276,7 +279,7 @@ func (t *teller) retags(sum dray.TransferReport) {
 // summary returns the last line.
 func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic, Pulls: sum.Pulls}
-	tail := slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
+	tail := slices.Concat(out.Blobs(r), out.Referrers(sum.Referrers), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	parts := []string{}
 	count := func(n int, word string) {
 		if n > 0 {
@@ -291,6 +294,9 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to write again")
 		count(sum.Actions[plan.Skip], "up to date")
 		count(sum.Locked, "to lock")
+		if n := sum.Referrers.Planned; n > 0 {
+			parts = append(parts, out.Plural(n, "referrer")+" with them")
+		}
 		count(t.failed, "not possible")
 	} else {
 		done := out.Plural(sum.States[dray.Done], "tag")

@@ -127,6 +127,11 @@ func showPlan(a *app.App, p plan.Plan, w Writing) error {
 				if err := row(string(s.Action), from, to, string(s.Digest()), string(s.Replaces)); err != nil {
 					return err
 				}
+				for _, r := range s.Referrers {
+					if err := row("with", s.From.Repo.At(string(r.Digest)).String(), "", string(r.Digest), ""); err != nil {
+						return err
+					}
+				}
 			}
 			return nil
 		},
@@ -172,7 +177,7 @@ func showReport(
 		return perr
 	}
 	if !a.Quiet {
-		for _, line := range changes(r) {
+		for _, line := range slices.Concat(changes(r), out.LostReferrers(r.Referrers())) {
 			a.Warnf("%s", line)
 		}
 	}
@@ -188,6 +193,8 @@ func showReport(
 	switch {
 	case len(failures) == 0:
 		return nil
+	case r.Referrers().Refused > 0: // the image of such a step arrived
+		return out.Ended(out.ExitPartly)
 	case slices.ContainsFunc(p.Steps, refused):
 		// If the plan is to be done whole or not at all, nothing was done, even if a target is up to date.
 		return out.Ended(out.ExitOf(free(p, r.Count(dray.Done)+r.Count(dray.Unchanged)), failures))
@@ -259,7 +266,7 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	if done == 0 {
 		sep = ", "
 	}
-	tail := slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
+	tail := slices.Concat(out.Blobs(r), out.Referrers(r.Referrers()), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	return head + sep + strings.Join(tail, ", ")
 }
 

@@ -1,4 +1,6 @@
-package migrate
+// Package crew runs many tasks, a few of them in parallel. migrate shares its workers and its places for images
+// in flight among all repositories of a run.
+package crew
 
 import (
 	"cmp"
@@ -9,9 +11,9 @@ import (
 	"github.com/drayage/dray/internal/place"
 )
 
-// inOrder calls do for each item, at most n in parallel, and calls take with the results in the
+// InOrder calls do for each item, at most n in parallel, and calls take with the results in the
 // order of the items. At most n results wait in memory. The first error of take ends it.
-func inOrder[T, R any](
+func InOrder[T, R any](
 	ctx context.Context, n int, items []T, do func(context.Context, T) R, take func(context.Context, R) error,
 ) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -39,9 +41,9 @@ func inOrder[T, R any](
 	return nil
 }
 
-// workers runs many tasks, a few in parallel. The first error ends all of them.
-type workers struct {
-	ctx    context.Context
+// Workers runs many tasks, a few in parallel. The first error ends all of them.
+type Workers struct {
+	Ctx    context.Context // ends with the first error
 	cancel context.CancelCauseFunc
 	places chan struct{}
 	wg     sync.WaitGroup
@@ -50,23 +52,24 @@ type workers struct {
 	err error
 }
 
-func newWorkers(ctx context.Context, n int) *workers {
-	w := &workers{places: make(chan struct{}, n)}
-	w.ctx, w.cancel = context.WithCancelCause(ctx)
+// NewWorkers returns n workers.
+func NewWorkers(ctx context.Context, n int) *Workers {
+	w := &Workers{places: make(chan struct{}, n)}
+	w.Ctx, w.cancel = context.WithCancelCause(ctx)
 	return w
 }
 
-// start waits for a free worker and runs do there. If the context has ended, it runs do at once, which
+// Start waits for a free worker and runs do there. If the context has ended, it runs do at once, which
 // then reports what it does not begin.
-func (w *workers) start(do func(context.Context) error) error {
+func (w *Workers) Start(do func(context.Context) error) error {
 	select {
 	case w.places <- struct{}{}:
-	case <-w.ctx.Done():
-		return cmp.Or(do(w.ctx), context.Cause(w.ctx))
+	case <-w.Ctx.Done():
+		return cmp.Or(do(w.Ctx), context.Cause(w.Ctx))
 	}
 	w.wg.Go(func() {
 		defer func() { <-w.places }()
-		if err := do(w.ctx); err != nil {
+		if err := do(w.Ctx); err != nil {
 			w.mu.Lock()
 			if w.err == nil {
 				w.err = err
@@ -78,39 +81,40 @@ func (w *workers) start(do func(context.Context) error) error {
 	return nil
 }
 
-func (w *workers) wait() error {
+// Wait waits for all tasks, and returns the first error.
+func (w *Workers) Wait() error {
 	w.wg.Wait()
 	w.cancel(nil)
 	return w.err
 }
 
-// images are the places for images in flight that all repositories of one transfer share.
-type images struct {
+// Images are the places for images in flight that all repositories of one transfer share.
+type Images struct {
 	free chan time.Time // for each free place, when its last image ended; zero if it had none
 	rest time.Duration
 }
 
-// newImages returns the places of a transfer with the rest of its request between two images of a
+// NewImages returns the places of a transfer with the rest of its request between two images of a
 // place. A transfer that rests has one place, unless a number was asked for: with many places, it
 // would rest only after its last images.
-func newImages(b *place.Base, rest time.Duration) *images {
+func NewImages(b *place.Base, rest time.Duration) *Images {
 	n := b.InFlight()
 	if rest > 0 && b.Images == 0 {
 		n = 1
 	}
-	p := &images{free: make(chan time.Time, n), rest: rest}
+	p := &Images{free: make(chan time.Time, n), rest: rest}
 	for range n {
 		p.free <- time.Time{}
 	}
 	return p
 }
 
-// count returns how many images may be in flight at once.
-func (p *images) count() int { return cap(p.free) }
+// Count returns how many images may be in flight at once.
+func (p *Images) Count() int { return cap(p.free) }
 
-// acquire waits until another image may be in flight and the place that it takes has rested. end
+// Acquire waits until another image may be in flight and the place that it takes has rested. end
 // frees the place again. ok is false if ctx ended first.
-func (p *images) acquire(ctx context.Context) (end func(), ok bool) {
+func (p *Images) Acquire(ctx context.Context) (end func(), ok bool) {
 	select {
 	case last := <-p.free:
 		if !last.IsZero() && !sleep(ctx, time.Until(last.Add(p.rest))) {
