@@ -25,7 +25,8 @@ type gathering struct {
 // gather finds out what the bundle has: the names that the steps set, except those that the receiver has,
 // their referrers, and everything that these need.
 func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time) (*volume.Contents, error) {
-	g := &gathering{stage: s, seen: map[oci.Digest]bool{}, named: map[string]bool{}, out: volume.Contents{Made: made.UTC().Truncate(time.Second)}}
+	g := &gathering{stage: s, seen: map[oci.Digest]bool{}, named: map[string]bool{}}
+	g.out.Made = made.UTC().Truncate(time.Second)
 	from := map[string]string{} // by path: where referrers come from
 	for _, step := range steps {
 		n := volume.Name{Repo: step.To.Path, Tag: step.To.Tag, Digest: step.Digest(), From: step.From.Repo.String()}
@@ -75,8 +76,8 @@ func (g *gathering) referrers(ctx context.Context, path, source string) error {
 	return nil
 }
 
-// referring returns the names that a document has because it refers to something: none, and a digest tag. Names that are
-// known are left out.
+// referring returns the names that a document has because it refers to something: one without a tag, and its
+// digest tags. Names that are known are left out.
 func (g *gathering) referring(p put) (names []volume.Name) {
 	carried := func(subject oci.Digest) bool {
 		_, staged := g.stage.doc(p.Repo, subject)

@@ -119,7 +119,7 @@ func (s *stage) packDir(to output, a *volume.Arranged) error {
 	if err != nil {
 		return stageFault("write bundle", to.path, err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // each removal stands for itself
 	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || keep[path] {
 			return err

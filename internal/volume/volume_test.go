@@ -16,8 +16,8 @@ import (
 )
 
 // written writes a bundle of one image with one blob, after change.
-func written(t testing.TB, change func(*Contents)) []byte {
-	t.Helper()
+func written(tb testing.TB, change func(*Contents)) []byte {
+	tb.Helper()
 	blob := []byte("a blob")
 	manifest := []byte(`{"schemaVersion":2,"mediaType":"` + oci.TypeManifest + `","config":{"mediaType":"x","digest":"` +
 		string(oci.Sum(blob)) + `","size":6},"layers":[]}`)
@@ -28,33 +28,33 @@ func written(t testing.TB, change func(*Contents)) []byte {
 		Blobs:     []Blob{{Digest: oci.Sum(blob), Size: 6}},
 	}
 	if err := Divide(&c, 0); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	change(&c)
 	a, err := Arrange(c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	content := map[oci.Digest][]byte{oci.Sum(blob): blob, oci.Sum(manifest): manifest}
 	var out bytes.Buffer
-	err = a.WriteTar(t.Context(), 1, &out, func(_ context.Context, d oci.Descriptor) (io.ReadCloser, error) {
+	err = a.WriteTar(tb.Context(), 1, &out, func(_ contextb.Context, d oci.Descriptor) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content[d.Digest])), nil
 	}, func(int64) {})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.Bytes()
 }
 
-func opened(t testing.TB, raw []byte) (*Set, error) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "a.tar")
+func opened(tb testing.TB, raw []byte) (*Set, error) {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "a.tar")
 	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s, err := Open(path)
 	if err == nil {
-		t.Cleanup(s.Close)
+		tb.Cleanup(s.Close)
 	}
 	return s, err
 }
