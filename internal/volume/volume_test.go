@@ -37,7 +37,7 @@ func written(tb testing.TB, change func(*Contents)) []byte {
 	}
 	content := map[oci.Digest][]byte{oci.Sum(blob): blob, oci.Sum(manifest): manifest}
 	var out bytes.Buffer
-	err = a.WriteTar(tb.Context(), 1, &out, func(_ contextb.Context, d oci.Descriptor) (io.ReadCloser, error) {
+	err = a.WriteTar(tb.Context(), 1, &out, func(_ context.Context, d oci.Descriptor) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content[d.Digest])), nil
 	}, func(int64) {})
 	if err != nil {
