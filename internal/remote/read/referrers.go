@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/reason"
@@ -22,7 +23,32 @@ const maxReferrers = 10_000
 // Referrers lists the documents whose subject is d. It uses the referrers API or, if the registry
 // does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
 // Compatibility). It believes an answer only if it is a list of referrers, see unlisted.
+//
+// Only if a registry that has mirrors cannot be asked does a mirror answer, as for tags.
 func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
+	if len(r.mirrors) == 0 {
+		return r.referrers(ctx, d)
+	}
+	out := &r.taught.outage
+	cause := out.holds()
+	if cause == nil {
+		begin := time.Now()
+		list, err := r.referrers(ctx, d)
+		if ctx.Err() != nil || !r.unreached(begin, err) {
+			return list, err
+		}
+		cause = out.begin(err)
+	}
+	for _, m := range r.mirrors {
+		if list, err := m.referrers(ctx, d); err == nil {
+			return list, nil
+		}
+	}
+	return nil, cause
+}
+
+// referrers is Referrers without mirrors.
+func (r *Reader) referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	list, has, err := r.ReferrersByAPI(ctx, d)
 	if err != nil || has {
 		return list, err

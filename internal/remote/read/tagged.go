@@ -58,12 +58,19 @@ func (r *Reader) tagged(ctx context.Context, tag string) (oci.Descriptor, error)
 		}
 		cause = out.begin(err)
 	}
-	by := r
+	by, absent := r, error(nil)
 	d, err := firstOf(ctx, r, func(at *Reader) (oci.Descriptor, error) {
 		by = at
-		return at.Straight(ctx, tag)
+		d, err := at.Straight(ctx, tag)
+		if at != r && fault.Is(err, fault.NotFound) {
+			absent = err
+		}
+		return d, err
 	})
+	belongs, _ := oci.TaggedFor(tag)
 	switch {
+	case err != nil && absent != nil && belongs != "":
+		return d, absent // it is looked for on the off chance: the mirror is believed, as it is for the image
 	case err != nil:
 	case by == r:
 		out.end()
