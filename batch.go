@@ -33,6 +33,9 @@ type BatchRequest struct {
 	// all of them, with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms chooses which platforms of an image are copied. The zero value means all of them.
+	Platforms plan.Platforms
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -62,6 +65,7 @@ func (d *Dray) draftBatch(
 		Hold:       req.Hold,
 		Backup:     req.Backup,
 		Referrers:  req.Referrers.Or(d.referrers),
+		Platforms:  req.Platforms.Or(d.platforms),
 		SkipBroken: req.SkipBroken,
 	})
 }

@@ -38,6 +38,9 @@ type CopyRequest struct {
 	// all of them, with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms chooses which platforms of an image are copied. The zero value means all of them.
+	Platforms plan.Platforms
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -52,6 +55,7 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		Hold:      req.Hold,
 		Backup:    req.Backup,
 		Referrers: req.Referrers.Or(d.referrers),
+		Platforms: req.Platforms.Or(d.platforms),
 		Map:       req.Map,
 
 		SkipBroken: req.SkipBroken,

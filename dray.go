@@ -62,6 +62,10 @@ type Config struct {
 	// with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms is the choice of requests that make none. The zero value means all platforms. A request that
+	// is to copy all the same has the form plan.Whole.
+	Platforms plan.Platforms
+
 	// Settings applies to every host that is not in Registries.
 	Settings Settings
 
@@ -138,6 +142,7 @@ type Dray struct {
 	names *name.Reader
 
 	referrers plan.Referrers // the choice of requests that make none
+	platforms plan.Platforms // the same
 }
 
 // New returns a Dray for c. It makes no requests and reads only the certificate files that c names.
@@ -191,18 +196,20 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Proofs:   ledger.NewProofs(c.StateDir),
 			Refusals: ledger.NewRefusals(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
+			Trims:    ledger.NewTrims(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		},
 		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
 
 		referrers: c.Referrers,
+		platforms: c.Platforms,
 	}, nil
 }
 
 // For returns a Dray that shares everything with d and works for one job of dray's server.
 func (d *Dray) For(j place.Job) *Dray {
-	return &Dray{base: d.base.For(j), names: d.names, referrers: d.referrers}
+	return &Dray{base: d.base.For(j), names: d.names, referrers: d.referrers, platforms: d.platforms}
 }
 
 // Close closes the idle connections of d.
@@ -256,7 +263,7 @@ func (c *Config) check() error {
 			return configFault("Limits."+limit.name, fmt.Errorf("%d is negative; 0 means the default", limit.value))
 		}
 	}
-	if err := c.Referrers.Check(); err != nil {
+	if err := cmp.Or(c.Referrers.Check(), c.Platforms.Check()); err != nil {
 		return err
 	}
 	for name := range c.Registries {

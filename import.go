@@ -55,6 +55,9 @@ type ImportRequest struct {
 	// all of them, with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms chooses which platforms of an image are copied. The zero value means all of them.
+	Platforms plan.Platforms
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -69,6 +72,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Hold:      req.Hold,
 		Backup:    req.Backup,
 		Referrers: req.Referrers.Or(d.referrers),
+		Platforms: req.Platforms.Or(d.platforms),
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {

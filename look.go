@@ -14,23 +14,27 @@ import (
 type LookRequest struct {
 	Name  string            // an image, a repository, "HOST/PREFIX/" or a host, as each method says
 	Login *credential.Login // nil means Config.Logins
+
+	// Platform is the image to look at in an index, for Digest, Manifest, ImageConfig and Inspect. The zero
+	// value means the index itself. The error is [fault.NotFound] if the index has no image for it; it lists
+	// the platforms that there are.
+	Platform oci.Platform
 }
 
-// Digest returns the descriptor of an image, with one HEAD request. The error is [fault.NotFound] if
+// Digest returns the descriptor of an image, with one HEAD request, or with one GET request for a Platform. The error is [fault.NotFound] if
 // the image does not exist.
 func (d *Dray) Digest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Descriptor, error) {
 	return look.Digest(ctx, d.base, d.names, look.Request(req), obs)
 }
 
-// Manifest returns the manifest or index of an image, with one GET request. Its Raw bytes are those that
+// Manifest returns the manifest or index of an image, with one GET request, or two for a Platform. Its Raw bytes are those that
 // the registry sent.
 func (d *Dray) Manifest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Document, error) {
 	return look.Manifest(ctx, d.base, d.names, look.Request(req), obs)
 }
 
 // ImageConfig returns the configuration of a single image, or that of the only platform of an index.
-// The error is [fault.Invalid] for an index of several platforms. To read the configuration of one of
-// them, name it by its digest, which [Dray.Inspect] returns.
+// The error is [fault.Invalid] for an index of several platforms if the request names none of them.
 func (d *Dray) ImageConfig(ctx context.Context, req LookRequest, obs event.Observer) ([]byte, error) {
 	return look.Config(ctx, d.base, d.names, look.Request(req), obs)
 }

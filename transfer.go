@@ -55,6 +55,10 @@ type TransferRequest struct {
 	// all of them, with each image that moves.
 	Referrers plan.Referrers
 
+	// Platforms chooses which platforms of an image are copied. The zero value means all of them. Not with
+	// Incremental.
+	Platforms plan.Platforms
+
 	// Proof says how to make sure that a target has a blob. "" means Sized with plan.Always, and else
 	// Claimed.
 	Proof Proof
@@ -107,7 +111,7 @@ type TransferRequest struct {
 func (d *Dray) PlanTransfer(
 	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error,
 ) (TransferReport, error) {
-	req.Referrers = req.Referrers.Or(d.referrers)
+	req.Referrers, req.Platforms = req.Referrers.Or(d.referrers), req.Platforms.Or(d.platforms)
 	return migrate.Plan(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
@@ -124,7 +128,7 @@ func (d *Dray) PlanTransfer(
 func (d *Dray) Transfer(
 	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error,
 ) (TransferReport, error) {
-	req.Referrers = req.Referrers.Or(d.referrers)
+	req.Referrers, req.Platforms = req.Referrers.Or(d.referrers), req.Platforms.Or(d.platforms)
 	return migrate.Transfer(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 

@@ -23,11 +23,13 @@
 //
 //	locks.go     what a registry forbids to do with a tag
 //	listed.go    a tag in a listing
+//	trim.go      some platforms of an index
 //	referrer.go  how a document is listed below its subject
 //	document.go  manifests and indexes, read once
 //	strict.go    JSON that can be read in one way only
 //	digesttag.go tags that belong to a digest
 //	verify.go    bytes checked against their descriptor
 //	proof.go     how much to check at a target; what happened to the blobs
+//	platform.go  platforms, as people write them
 //	oci.go       descriptors, media types
 package oci

@@ -121,19 +121,3 @@ func isBlob(mediaType string) bool {
 	}
 	return false
 }
-
-// PlatformString returns p as people write it: "linux/arm64/v8", "windows/amd64:10.0.17763.1". It
-// returns "" if p is nil or names no platform.
-func PlatformString(p *Platform) string {
-	if p == nil || p.OS == "" && p.Architecture == "" {
-		return ""
-	}
-	s := p.OS + "/" + p.Architecture
-	if p.Variant != "" {
-		s += "/" + p.Variant
-	}
-	if p.OSVersion != "" {
-		s += ":" + p.OSVersion
-	}
-	return s
-}

@@ -1,9 +1,12 @@
 package plan
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -132,6 +135,208 @@ func (r Referrer) check() error {
 	}
 	if r.Tag != "" {
 		return ref.Tag(r.Tag)
+	}
+	return nil
+}
+
+// Platforms says which platforms of an image to copy. The zero value means all of them.
+//
+// An image that names no platform is always copied whole: a Helm chart, a signature, an index of such. So is
+// a single manifest that is for a platform of Only.
+type Platforms struct {
+	Only  []oci.Platform // none means all; see oci.ParsePlatforms
+	Form  Form           // what becomes of an index; "" means Trimmed
+	Lacks Lacks          // what to do about platforms that an image lacks; "" means Required
+}
+
+// platformsJSON is the JSON form of Platforms.
+type platformsJSON struct {
+	Only     []string `json:"only,omitempty"`
+	Sparse   bool     `json:"sparse,omitempty"`
+	Optional bool     `json:"optional,omitempty"`
+}
+
+// MarshalJSON returns p as people write it: {"only":["linux/amd64"],"sparse":true,"optional":true}.
+func (p Platforms) MarshalJSON() ([]byte, error) {
+	out := platformsJSON{Sparse: p.Form == Sparse, Optional: p.Lacks == Optional}
+	for _, one := range p.Only {
+		out.Only = append(out.Only, oci.PlatformString(&one))
+	}
+	if p.Form == Whole {
+		out.Only = []string{oci.AllPlatforms}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads the form that [Platforms.MarshalJSON] returns. The error is [fault.Invalid].
+func (p *Platforms) UnmarshalJSON(raw []byte) error {
+	var in platformsJSON
+	if err := strict(raw, &in, "plan"); err != nil {
+		return invalid("read platforms", shown(string(raw)), err, "")
+	}
+	read, err := ParsePlatforms(in.Only...)
+	if err != nil {
+		return err
+	}
+	if in.Sparse {
+		read.Form = Sparse
+	}
+	if in.Optional {
+		read.Lacks = Optional
+	}
+	*p = read
+	return read.Check()
+}
+
+// Lacks says what to do about an image that does not have all of the platforms:
+//   - [Required]: it is an error.
+//   - [Optional]: copy those that it has.
+type Lacks string
+
+const (
+	// Required means that an image that lacks one of the platforms is not copied, and is an error.
+	Required Lacks = ""
+	// Optional means that the platforms that the image has are copied. An image without any of them is left
+	// out, and a note names it.
+	Optional Lacks = "optional"
+)
+
+// ParsePlatforms reads platforms as [oci.ParsePlatforms] does. No word gives the zero value, and the word "all" the
+// form [Whole]. The error is [fault.Invalid].
+func ParsePlatforms(words ...string) (Platforms, error) {
+	only, err := oci.ParsePlatforms(words...)
+	p := Platforms{Only: only}
+	if len(words) > 0 && p.All() {
+		p.Form = Whole
+	}
+	return p, err
+}
+
+// Or returns p, or standard if p says nothing.
+func (p Platforms) Or(standard Platforms) Platforms {
+	if p.All() && p.Form == Trimmed && p.Lacks == Required {
+		return standard
+	}
+	return p
+}
+
+// All reports whether all platforms are copied.
+func (p Platforms) All() bool { return len(p.Only) == 0 }
+
+// Check checks that the fields fit each other. The error is [fault.Invalid].
+func (p Platforms) Check() error {
+	bad := func(cause string) error {
+		return invalid("read platforms", oci.PlatformsString(p.Only), errors.New(cause), "name the platforms to copy")
+	}
+	switch {
+	case p.Form != Trimmed && p.Form != Sparse && p.Form != Whole:
+		return bad(fmt.Sprintf("unknown form of an index %q", p.Form))
+	case !p.All() && p.Form == Whole:
+		return bad("all platforms are asked for, and some of them")
+	case p.Lacks != Required && p.Lacks != Optional:
+		return bad(fmt.Sprintf("unknown rule for platforms that are missing %q", p.Lacks))
+	case p.All() && p.Form == Sparse:
+		return bad("an index is sparse only if some of its platforms are copied, and all are asked for")
+	case p.All() && p.Lacks == Optional:
+		return bad("platforms can be optional only if they are named, and all are asked for")
+	}
+	return nil
+}
+
+// Form says what becomes of an index of which only some platforms are copied:
+//   - [Trimmed]: the target gets an index that lists these only.
+//   - [Sparse]: the target gets the index as it is.
+//   - [Whole]: all platforms are copied.
+type Form string
+
+const (
+	// Trimmed means that the target gets another index, which lists what is copied and nothing else. It has
+	// another digest, so signatures of the whole index do not match it.
+	Trimmed Form = ""
+	// Sparse means that the target gets the index with its digest and its signatures, although it does not
+	// have all of the images that the index lists. Some registries refuse that.
+	Sparse Form = "sparse"
+	// Whole means that all platforms are copied, although another default is configured.
+	Whole Form = "whole"
+)
+
+// Trim says what of an image a step copies. The zero Trim means all of it.
+type Trim struct {
+	// Digest is that of the trimmed index, which the target gets. It is "" if the target gets the document of
+	// the source as it is.
+	Digest oci.Digest `json:"digest,omitempty"`
+	Size   int64      `json:"size,omitempty"` // bytes of the trimmed index
+
+	Form      Form   `json:"form,omitempty"`
+	Platforms string `json:"platforms,omitempty"` // what is copied, as oci.ParsePlatforms reads it; "" means all
+	Lacks     string `json:"lacks,omitempty"`     // what was asked for, and the image does not have
+}
+
+// Trims holds the Trim of images, by the digest that they have at the source. An image that is not in it
+// is copied whole.
+type Trims map[oci.Digest]Trim
+
+// Becomes returns the digest that an image gets at the target.
+func (t Trims) Becomes(d oci.Digest) oci.Digest { return cmp.Or(t[d].Digest, d) }
+
+// Only returns the platforms that are copied; none means all. The error is [fault.Invalid].
+func (t Trim) Only() ([]oci.Platform, error) {
+	if t.Platforms == "" {
+		return nil, nil
+	}
+	return oci.ParsePlatforms(t.Platforms)
+}
+
+// Partial reports whether the target gets only a part of the image.
+func (t Trim) Partial() bool { return t.Digest != "" || t.Form == Sparse }
+
+// String returns t for a person, such as "only linux/amd64"; "" for the zero Trim.
+func (t Trim) String() string {
+	text := ""
+	switch {
+	case t.Form == Sparse:
+		text = "a sparse index, only " + t.Platforms
+	case t.Digest != "":
+		text = "only " + t.Platforms
+	}
+	if t.Lacks != "" {
+		if text != "" {
+			text += "; "
+		}
+		text += "it has no " + t.Lacks
+	}
+	return text
+}
+
+// Asked returns the Platforms that t was made with. They are all if t is the zero value. The error is
+// [fault.Invalid].
+func (t Trim) Asked() (Platforms, error) {
+	words := strings.Trim(t.Platforms+","+t.Lacks, ",")
+	if words == "" {
+		return Platforms{}, nil
+	}
+	only, err := oci.ParsePlatforms(words)
+	p := Platforms{Only: only, Form: t.Form}
+	if t.Lacks != "" {
+		p.Lacks = Optional
+	}
+	return p, err
+}
+
+// check checks a Trim of a plan file.
+func (t Trim) check() error {
+	only, err := t.Only()
+	switch {
+	case err != nil:
+		return err
+	case t.Form != Trimmed && t.Form != Sparse:
+		return fmt.Errorf("unknown form %q", t.Form)
+	case t.Partial() != (len(only) > 0) || t.Digest != "" && t.Form == Sparse:
+		return errors.New("a part of an image needs its platforms, and either a digest or the form sparse")
+	case t.Size < 0 || t.Size > oci.MaxDocument:
+		return fmt.Errorf("size %d is out of range", t.Size)
+	case t.Digest != "":
+		return ref.Digest(string(t.Digest))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@
 //   - [TagMap]: which tag becomes which.
 //   - [Referrers]: which signatures and other referrers travel with an image.
 //   - [InUse]: which images run in a cluster.
+//   - [Platforms]: which platforms of an image to copy.
 //   - [Reader] and [Writer]: plan files of any length.
 //
 // For example, this selects the two highest versions of each repository below team/ that were set in the
@@ -54,6 +55,6 @@
 //	letters.go    select by the first letter
 //	pattern.go    globs and regular expressions
 //	plan.go       Inventory, Rules, Plan, Step; Make; the parts of a copy and a batch request
-//	choice.go     what travels with an image: referrers
-//	text.go       compile expressions at first use; errors about texts
+//	choice.go     what of an image is copied, and what travels with it: platforms, referrers
+//	text.go       compile expressions at first use; strict JSON; errors about texts
 package plan

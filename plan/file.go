@@ -2,7 +2,6 @@ package plan
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -78,7 +76,8 @@ func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Backup, p.Referrers, p.Notes})
+	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Backup, p.Referrers, p.Platforms,
+		p.Notes})
 }
 
 // Step writes one step.
@@ -171,6 +170,7 @@ type header struct {
 	Hold      Hold      `json:"hold,omitempty"`
 	Backup    Backup    `json:"backup,omitzero"`
 	Referrers Referrers `json:"referrers,omitzero"`
+	Platforms Platforms `json:"platforms,omitzero"`
 	Notes     []string  `json:"notes,omitempty"`
 }
 
@@ -186,14 +186,14 @@ func (p *Plan) readHeader(line []byte) error {
 		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
 	}
 	p.Verb, p.Overwrite, p.Hold, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Notes
-	p.Backup, p.Referrers = h.Backup, h.Referrers
+	p.Backup, p.Referrers, p.Platforms = h.Backup, h.Referrers, h.Platforms
 	if !p.Overwrite.known() || p.Verb == "" {
 		return fmt.Errorf("not a plan of dray: verb %q, overwrite %q", p.Verb, p.Overwrite)
 	}
 	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
 		return fmt.Errorf("unknown hold %q", p.Hold)
 	}
-	return cmp.Or(p.Backup.Check(), p.Referrers.Check())
+	return cmp.Or(p.Backup.Check(), p.Referrers.Check(), p.Platforms.Check())
 }
 
 func (p *Plan) readStep(line []byte) error {
@@ -215,6 +215,9 @@ func (p *Plan) readStep(line []byte) error {
 	}
 	if s.Size < 0 || s.Size > oci.MaxDocument {
 		return fmt.Errorf("size %d is out of range", s.Size)
+	}
+	if err := s.Trim.check(); err != nil {
+		return err
 	}
 	if s.Replaces != "" {
 		if err := ref.Digest(string(s.Replaces)); err != nil {
@@ -238,24 +241,6 @@ func (p *Plan) readStep(line []byte) error {
 		}
 	}
 	p.Steps = append(p.Steps, s)
-	return nil
-}
-
-// strict reads a JSON object without unknown fields. Its errors do not have the words of encoding/json.
-func strict(line []byte, into any, what string) error {
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(into)
-	if field, ok := strings.CutPrefix(fmt.Sprint(err), "json: unknown field "); ok {
-		return fmt.Errorf("not a %s of dray: unknown field %s", what, field)
-	} else if err != nil && !fault.Is(err, fault.Invalid) { // names and digests have errors of dray
-		return fmt.Errorf("not a %s of dray", what)
-	} else if err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("there is text after the JSON object")
-	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ type Merge struct {
 	Verb      string // the operation that a conflict names: "transfer"
 	Overwrite Overwrite
 	Tags      TagMap // renames tags
+	Trims     Trims  // which images are not copied whole
 
 	// Rank orders sources that have different content for one target name: the lowest rank wins, and
 	// two sources of the same rank are a conflict. nil gives all sources the same rank.
@@ -54,7 +55,7 @@ func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
 		targets[from] = append(targets[from], to)
 	}
 	of := func(from ref.Name) []ref.Name { return targets[from] }
-	steps, err := Make(src, dst, Rules{Overwrite: m.Overwrite, Targets: of})
+	steps, err := Make(src, dst, Rules{Overwrite: m.Overwrite, Trims: m.Trims, Targets: of})
 	return append(steps, broken...), err
 }
 
@@ -83,10 +84,10 @@ func (s Step) Retags() bool { return s.Moves() && s.Replaces != "" && s.Replaces
 
 // Anew plans s again for the digests that both ends have now; "" means that the target name does not exist. If
 // the source has changed, the new step has neither size nor media type. The error is that of [Make].
-func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
+func (s Step) Anew(from, to oci.Digest, overwrite Overwrite, trims Trims) (Step, error) {
 	root := oci.Descriptor{Digest: from}
-	if from == s.Digest() {
-		root = s.Root()
+	if from == s.Origin() {
+		root.MediaType, root.Size = s.MediaType, s.Size
 	}
 	dst := Inventory{}
 	if to != "" {
@@ -95,7 +96,7 @@ func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
 	n := s.From
 	n.Digest = ""
 	only := func(ref.Name) []ref.Name { return []ref.Name{s.To} }
-	steps, err := Make(Inventory{n: root}, dst, Rules{Overwrite: overwrite, Targets: only})
+	steps, err := Make(Inventory{n: root}, dst, Rules{Overwrite: overwrite, Trims: trims, Targets: only})
 	if err != nil {
 		return Step{}, err
 	}

@@ -110,7 +110,7 @@ func TestAStepIsPlannedAnewForWhatIsThereNow(t *testing.T) {
 		if c.to != "" {
 			have = digestOf(c.to)
 		}
-		s, err := steps[0].Anew(digestOf(c.from), have, c.ow)
+		s, err := steps[0].Anew(digestOf(c.from), have, c.ow, nil)
 		if err != nil || s.Action != c.want || s.Digest() != digestOf(c.from) || s.Size != c.size || s.Replaces != have {
 			t.Errorf("%+v: %+v %v", c, s, err)
 		}

@@ -46,6 +46,8 @@ func (o Overwrite) known() bool { return o == Refuse || o == Update || o == Alwa
 type Rules struct {
 	Overwrite Overwrite // what to do with target names that exist
 
+	Trims Trims // which images are not copied whole
+
 	// Targets returns the target names of a source name, and none if it is not to be copied. A target
 	// name without a tag means that the content is copied by digest.
 	Targets func(from ref.Name) []ref.Name
@@ -91,6 +93,7 @@ type Step struct {
 	Size      int64      `json:"size"`                // bytes of the manifest or index itself
 	Replaces  oci.Digest `json:"replaces,omitempty"`  // what To pointed to when the plan was made
 	Backup    string     `json:"backup,omitempty"`    // the tag that keeps Replaces, set before To; "" means none
+	Trim      Trim       `json:"trim,omitzero"`       // what of the image is copied; the zero value means all
 	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
@@ -124,12 +127,20 @@ func (e *problemError) Error() string { return e.Message }
 
 func (e *problemError) Unwrap() error { return &fault.Fault{Kind: e.Kind, Side: e.Side, Hint: e.Hint} }
 
-// Digest returns the digest that To points to after the step; "" if the source was not resolved.
-func (s Step) Digest() oci.Digest { return oci.Digest(s.From.Digest) }
+// Origin returns the digest that From has at the source; "" if it was not resolved. It differs from
+// Step.Digest if the step trims the image.
+func (s Step) Origin() oci.Digest { return oci.Digest(s.From.Digest) }
 
-// Root returns the descriptor of the manifest or index to copy.
+// Digest returns the digest that To points to after the step; "" if the source was not resolved.
+func (s Step) Digest() oci.Digest { return cmp.Or(s.Trim.Digest, s.Origin()) }
+
+// Root returns the descriptor of the manifest or index that the target gets.
 func (s Step) Root() oci.Descriptor {
-	return oci.Descriptor{MediaType: s.MediaType, Digest: s.Digest(), Size: s.Size}
+	size := s.Size
+	if s.Trim.Digest != "" {
+		size = s.Trim.Size
+	}
+	return oci.Descriptor{MediaType: s.MediaType, Digest: s.Digest(), Size: size}
 }
 
 // Plan is a list of steps in a stable order.
@@ -139,6 +150,7 @@ type Plan struct {
 	Hold      Hold      // "" means Each
 	Backup    Backup    // how the backups of the steps are named; used again for steps that are planned again
 	Referrers Referrers // what travels with the images
+	Platforms Platforms // what of the images is copied; used again for steps that are planned again
 	Notes     []string  // what a person should know before the plan is applied
 	Steps     []Step
 }
@@ -158,11 +170,12 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 	taken := map[ref.Name]int{} // index into steps, not a copy of the step: there may be 100,000 steps
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
 		for _, to := range rules.Targets(from) {
+			trim := rules.Trims[src[from].Digest]
 			key := to
 			if to.Tag == "" {
-				key.Digest = string(src[from].Digest) // many digests can be copied to one repository
+				key.Digest = string(rules.Trims.Becomes(src[from].Digest)) // many digests can be copied to one repository
 			}
-			s := decide(from, to, src[from], cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
+			s := decide(from, to, src[from], trim, cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
 			other, twice := taken[key]
 			if twice && steps[other].Digest() != s.Digest() {
 				return nil, collision(to, steps[other].From, s.From)
@@ -176,16 +189,16 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 	return steps, nil
 }
 
-func decide(from, to ref.Name, want oci.Descriptor, have oci.Digest, ow Overwrite) Step {
+func decide(from, to ref.Name, want oci.Descriptor, trim Trim, have oci.Digest, ow Overwrite) Step {
 	from.Digest = string(want.Digest)
 	if to.Tag == "" {
 		to.Digest = "" // copied by digest: it is the digest of the source
 	}
-	s := Step{From: from, To: to, MediaType: want.MediaType, Size: want.Size, Replaces: have}
+	s := Step{From: from, To: to, MediaType: want.MediaType, Size: want.Size, Trim: trim, Replaces: have}
 	switch {
-	case have == want.Digest && ow != Always:
+	case have == s.Digest() && ow != Always:
 		s.Action = Skip
-	case have != "" && have != want.Digest && ow == Refuse:
+	case have != "" && have != s.Digest() && ow == Refuse:
 		s.Action = Conflict
 	case from.Repo == to.Repo:
 		s.Action = Retag
@@ -218,6 +231,9 @@ func (s Step) Describe() string {
 	}
 	if line += string(s.Digest()); s.Backup != "" {
 		line += "  (kept as " + s.Backup + ")"
+	}
+	if what := s.Trim.String(); what != "" {
+		line += "  (" + what + ")"
 	}
 	if s.Locks != (oci.Locks{}) {
 		line += "  (lock " + s.Locks.String() + ")"

@@ -1,8 +1,13 @@
 package plan
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/drayage/dray/fault"
@@ -26,4 +31,22 @@ func shown(s string) string {
 		return fmt.Sprintf("%q…", s[:most])
 	}
 	return fmt.Sprintf("%q", s)
+}
+
+// strict reads a JSON object without unknown fields. Its errors do not have the words of encoding/json.
+func strict(line []byte, into any, what string) error {
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(into)
+	if field, ok := strings.CutPrefix(fmt.Sprint(err), "json: unknown field "); ok {
+		return fmt.Errorf("not a %s of dray: unknown field %s", what, field)
+	} else if err != nil && !fault.Is(err, fault.Invalid) { // names and digests have errors of dray
+		return fmt.Errorf("not a %s of dray", what)
+	} else if err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("there is text after the JSON object")
+	}
+	return nil
 }

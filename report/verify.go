@@ -69,8 +69,10 @@ type Comparison struct {
 	From   ref.Name   `json:"from"`
 	To     ref.Name   `json:"to"`
 	Match  Match      `json:"match"`
-	Source oci.Digest `json:"source,omitempty"` // what From points to
+	Source oci.Digest `json:"source,omitempty"` // what From points to, or becomes if it is trimmed
 	Target oci.Digest `json:"target,omitempty"` // what To points to
+	Origin oci.Digest `json:"origin,omitempty"` // what From points to, if only some platforms count
+	Trim   plan.Trim  `json:"trim,omitzero"`    // which platforms count; the zero value means all
 	Lacks  []Lack     `json:"lacks,omitempty"`  // content that is missing or corrupt; after a repair, what still is
 	Healed bool       `json:"healed,omitempty"` // it was repaired, and is the Same now
 	Err    error      `json:"-"`                // why it could not be compared or repaired
@@ -128,6 +130,9 @@ type Receipt struct {
 	Repositories int           `json:"repositories"`     // target repositories
 	Names        int           `json:"names"`            // names that were compared
 	Matches      map[Match]int `json:"matches"`          // names by how they compare
+	// Platforms are those that were compared, as oci.ParsePlatforms reads them; "" means all.
+	Platforms string `json:"platforms,omitempty"`
+
 	// Extra counts tags that only the targets have. They are not counted as troubles.
 	Extra int        `json:"extra"`
 	Empty []ref.Name `json:"withoutTags,omitempty"` // repositories that the sources list and that have no tags

@@ -107,8 +107,8 @@ func checkStep(ctx context.Context, s *place.Session, verb string, step plan.Ste
 			return err
 		}
 		for _, now := range inv {
-			if now.Digest != step.Digest() {
-				return survey.Moved(fault.Source, step.From, string(step.Digest()), string(now.Digest))
+			if now.Digest != step.Origin() {
+				return survey.Moved(fault.Source, step.From, string(step.Origin()), string(now.Digest))
 			}
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/internal/trim"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
@@ -17,7 +19,7 @@ import (
 // copy copies one image to all ends of t and settles their steps. Ends that the source's pull limit
 // stopped are returned as a task for later.
 func (r *Run) copy(ctx context.Context, t *task) (late *task) {
-	from, err := r.open(t)
+	from, doc, err := r.open(ctx, t)
 	if err != nil {
 		for _, e := range t.to {
 			r.settle(e, transfer.Outcome{Err: err})
@@ -25,17 +27,19 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		return nil
 	}
 	looking, stop := context.WithCancel(ctx)
-	with := r.look(looking, t, from)
+	with := r.look(looking, t, from, doc)
 	defer with.wait()
 	defer stop()
 	var ends []*end
 	job := transfer.Task{
 		From:      from,
 		Root:      t.root,
+		Document:  doc,
 		Documents: r.session.Documents,
 		Proof:     r.proof(t),
 		Step:      t.to[0].steps[0],
 		Observe:   r.session.Observe,
+		Sparse:    t.trim.Form == plan.Sparse && t.part != namesOnly,
 	}
 	for _, e := range t.to {
 		at, err := r.session.Target(e.repo, layout.Write)
@@ -66,7 +70,9 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		r.addTime(ends[i], time.Since(began))
 		if _, spent := remote.SpentUntil(out.Err); spent {
 			if late == nil {
-				late = &task{from: t.from, root: t.root, there: t.there, part: t.part, late: out.Err}
+				again := *t
+				late = &again
+				late.to, late.late = nil, out.Err
 			}
 			late.to = append(late.to, ends[i])
 			continue
@@ -80,12 +86,18 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	return late
 }
 
-// open opens the repository that t reads from.
-func (r *Run) open(t *task) (place.Repository, error) {
+// open opens the repository that t reads from. It returns the document to copy, if it is not the one that the
+// source has.
+func (r *Run) open(ctx context.Context, t *task) (from place.Repository, doc oci.Document, err error) {
 	if t.part == namesOnly {
-		return r.session.Target(t.from, layout.Write)
+		from, err = r.session.Target(t.from, layout.Write)
+		return from, doc, err
 	}
-	return r.session.Source(t.from)
+	from, err = r.session.Source(t.from)
+	if err == nil && t.trim.Partial() {
+		doc, err = trim.Document(ctx, r.session.Documents, from, t.of, t.trim)
+	}
+	return from, doc, fault.On(fault.Source, err)
 }
 
 // tags returns the tags of an end: first those that stay on their image, then those that move from

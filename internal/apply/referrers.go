@@ -32,8 +32,8 @@ type company struct {
 }
 
 // look begins to look for what refers to the image of t. It returns nil if nothing travels with it. The
-// caller must wait for it.
-func (r *Run) look(ctx context.Context, t *task, from place.Repository) *company {
+// caller must wait for it. part is the document of the image, if it is not that of the source.
+func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci.Document) *company {
 	away := false
 	for _, e := range t.to {
 		away = away || e.repo != t.from
@@ -44,9 +44,18 @@ func (r *Run) look(ctx context.Context, t *task, from place.Repository) *company
 	c := &company{run: r, task: t, from: from, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.found, c.err = r.finder.Of(ctx, from, t.root)
+		c.find(ctx, part)
 	}()
 	return c
+}
+
+// find looks for what refers to the image, or to part if it is not empty.
+func (c *company) find(ctx context.Context, part oci.Document) {
+	if part.Raw != nil {
+		c.found, c.err = c.run.finder.OfPart(ctx, c.from, part)
+	} else {
+		c.found, c.err = c.run.finder.Of(ctx, c.from, c.task.root)
+	}
 }
 
 // wait waits until the look has ended.

@@ -48,7 +48,7 @@ func (r *Run) unchanged() []*task {
 		}
 		w := way{s.From.Repo, s.To.Repo, s.Digest()}
 		if known[w] == nil {
-			known[w] = &task{from: s.From.Repo, root: s.Root()}
+			known[w] = &task{from: s.From.Repo, root: s.Root(), trim: s.Trim, of: s.Origin()}
 			tasks = append(tasks, known[w])
 		}
 		known[w].add(s.To.Repo, i)
@@ -57,13 +57,13 @@ func (r *Run) unchanged() []*task {
 }
 
 func (r *Run) syncOne(ctx context.Context, t *task) error {
-	from, err := r.session.Source(t.from)
+	from, part, err := r.open(ctx, t)
 	if err != nil {
 		return err
 	}
 	c := &company{run: r, task: t, from: from}
-	if c.found, err = r.finder.Of(ctx, from, t.root); err != nil {
-		return referrers.Unknown(err)
+	if c.find(ctx, part); c.err != nil {
+		return referrers.Unknown(c.err)
 	}
 	if len(c.found) == 0 {
 		return nil

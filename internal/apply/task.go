@@ -10,6 +10,8 @@ import (
 type task struct {
 	from  ref.Repo
 	root  oci.Descriptor
+	trim  plan.Trim  // what of the image is copied
+	of    oci.Digest // the image at the source, if it is trimmed
 	to    []*end
 	there []ref.Repo // targets of the plan that have the image already
 	part  stage

@@ -85,8 +85,9 @@ func (r *Run) tasks() []*task {
 	type image struct {
 		repo   ref.Repo
 		digest oci.Digest
+		trim   plan.Trim
 	}
-	keyOf := func(s plan.Step) image { return image{s.From.Repo, s.Digest()} }
+	keyOf := func(s plan.Step) image { return image{s.From.Repo, s.Digest(), s.Trim} }
 	byImage := map[image]*task{}
 	var tasks []*task
 	for i, s := range r.Plan.Steps {
@@ -95,7 +96,7 @@ func (r *Run) tasks() []*task {
 		}
 		t := byImage[keyOf(s)]
 		if t == nil {
-			t = &task{from: s.From.Repo, root: s.Root()}
+			t = &task{from: s.From.Repo, root: s.Root(), trim: s.Trim, of: s.Origin()}
 			byImage[keyOf(s)] = t
 			tasks = append(tasks, t)
 		}

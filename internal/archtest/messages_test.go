@@ -48,7 +48,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Writing to a registry", "internal/remote/push internal/remote/feed internal/remote/subject"},
 	{"Images and their content", "oci internal/transfer"},
 	{"Directories and files", "internal/layout internal/ledger"},
-	{"What is copied, tagged, replaced and removed", "internal/referrers internal/survey internal/apply internal/prove internal/migrate internal/place internal/look event report"},
+	{"What is copied, tagged, replaced and removed", "internal/referrers internal/trim internal/nearest internal/survey internal/apply internal/prove internal/migrate internal/place internal/look event report"},
 	{"Bundles", "internal/bundle internal/volume internal/have"},
 	{"dray check", "internal/probe"},
 	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb"},

@@ -5,7 +5,10 @@ import (
 	"testing"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 )
 
 // proven checks that the receiver has everything below the names of the sender, with what refers to them.
@@ -52,4 +55,29 @@ func TestSignaturesTravelInABundleWithTheImagesOfAList(t *testing.T) {
 	}
 	w.must(w.load(w.path("b.tar")))
 	w.proven("src/web:1.0", "dst/web:1.0")
+}
+
+func TestOnePlatformOfAnImageTravelsInABundle(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Index(t, w.Src, "web", "1.0", 3)
+	only, err := oci.ParsePlatforms("linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := dray.BundleRequest{To: w.path("a.tar"), Batch: dray.BatchRequest{
+		Entries: []dray.BatchEntry{{Source: "src/web:1.0"}}, Platforms: plan.Platforms{Only: only},
+	}}
+	_, sum := w.must(w.create(req))
+	if sum.Bundle.Documents != 2 || sum.Bundle.Blobs != 3 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+	w.must(w.load(w.path("a.tar")))
+	d, err := w.Inspect(t.Context(), dray.LookRequest{Name: "dst/web:1.0"}, nil)
+	if err != nil || len(d.Platforms) != 1 || string(d.Digest) == image.Digest() {
+		t.Error(d, err)
+	}
+	req.Batch.Platforms.Form, req.To = plan.Sparse, w.path("b.tar")
+	if _, _, err := w.create(req); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
 }

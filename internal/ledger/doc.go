@@ -8,6 +8,7 @@
 //	refusals.go     which referrers a target refused
 //	proofs.go       which images were proven to be complete
 //	times.go        when images were created
+//	trims.go        what images become if only some platforms of them are copied
 //	marks.go        up to which time a source repository was copied
 //	whereabouts.go  in which repositories blobs were seen
 //	trail.go        repositories that have content but no tag yet

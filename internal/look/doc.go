@@ -9,4 +9,5 @@
 //	metadata.go   what a registry knows of one name, what may be done with it, what refers to it
 //	remove.go     deletes a tag, or a manifest with its tags
 //	look.go       one name: its digest, manifest and configuration
+//	platform.go   the image in an index that is for a platform
 package look

@@ -8,7 +8,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/report"
 )
@@ -22,9 +21,9 @@ func Inspect(
 		return report.Image{}, err
 	}
 	defer s.Release()
-	root, err := at.Document(ctx, survey.Reference(name))
+	root, err := document(ctx, s, at, name, req.Platform)
 	if err != nil {
-		return report.Image{}, survey.Nearest(ctx, s, name, err)
+		return report.Image{}, err
 	}
 	img := report.Image{
 		Name:      name,

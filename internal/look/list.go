@@ -9,10 +9,10 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/shell"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -51,7 +51,7 @@ func List(
 	if name.Host == ref.Layout && name.Path == "" {
 		return listLayout(ctx, s, name.Repo, visit)
 	}
-	return survey.Nearest(ctx, s, name, listTags(ctx, at, visit))
+	return nearest.Hint(ctx, s, name, listTags(ctx, at, visit))
 }
 
 // listLayout calls visit with each image of a layout, whatever repository its name is in.
@@ -142,5 +142,5 @@ func Tags(
 	err = at.List(ctx, func(l oci.Listed) error {
 		return visit(entryOf(at.Repo(), l))
 	})
-	return survey.Nearest(ctx, s, name, err)
+	return nearest.Hint(ctx, s, name, err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
@@ -19,11 +20,12 @@ import (
 // Request names the image or repository to look at. A nil Login uses the chain of credential
 // sources.
 type Request struct {
-	Name  string
-	Login *credential.Login
+	Name     string
+	Login    *credential.Login
+	Platform oci.Platform // the image to look at in an index; zero means the index
 }
 
-// Digest resolves an image. It sends one HEAD request.
+// Digest resolves an image. It sends one HEAD request, or one GET request if it looks for a platform.
 func Digest(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (oci.Descriptor, error) {
@@ -32,11 +34,18 @@ func Digest(
 		return oci.Descriptor{}, err
 	}
 	defer s.Release()
+	if oci.NamesPlatform(&req.Platform) {
+		doc, err := at.Document(ctx, survey.Reference(name))
+		if err != nil {
+			return oci.Descriptor{}, nearest.Hint(ctx, s, name, err)
+		}
+		return chosen(ctx, at, name, doc, req.Platform)
+	}
 	desc, err := at.Resolve(ctx, survey.Reference(name))
-	return desc, survey.Nearest(ctx, s, name, err)
+	return desc, nearest.Hint(ctx, s, name, err)
 }
 
-// Manifest reads the manifest or index of an image. It sends one GET request.
+// Manifest reads the manifest or index of an image. It sends one GET request, or two if it looks for a platform.
 func Manifest(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (oci.Document, error) {
@@ -45,8 +54,7 @@ func Manifest(
 		return oci.Document{}, err
 	}
 	defer s.Release()
-	doc, err := at.Document(ctx, survey.Reference(name))
-	return doc, survey.Nearest(ctx, s, name, err)
+	return document(ctx, s, at, name, req.Platform)
 }
 
 // Config reads the configuration of an image. An index must have a single platform.
@@ -56,9 +64,9 @@ func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request,
 		return nil, err
 	}
 	defer s.Release()
-	doc, err := at.Document(ctx, survey.Reference(name))
+	doc, err := document(ctx, s, at, name, req.Platform)
 	if err != nil {
-		return nil, survey.Nearest(ctx, s, name, err)
+		return nil, err
 	}
 	if doc.IsIndex() {
 		if doc, err = onlyImage(ctx, at, name, doc); err != nil {

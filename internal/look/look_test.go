@@ -93,3 +93,63 @@ func manifestSize(t *testing.T, y *yard.Yard, d oci.Digest) int64 {
 	}
 	return desc.Size
 }
+
+// One platform of an index is one image, whose digest, manifest and content are shown.
+func TestOnePlatformOfAnIndexIsAnImage(t *testing.T) {
+	y := yard.New(t)
+	m := testbed.Attested(t, y.Src, "app", "v1", 5)
+	testbed.Random(t, y.Src, "app", "single", testbed.RandomOptions{})
+	testbed.HelmChart(t, y.Src, "app", "chart")
+	ctx := t.Context()
+	ask := func(name, platform string) dray.LookRequest {
+		all, err := oci.ParsePlatforms(platform)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dray.LookRequest{Name: name, Platform: all[0]}
+	}
+	arm, want := ask("src/app:v1", "linux/arm64"), m.Children[1].Digest
+	y.Forget()
+	if d, err := y.Digest(ctx, arm, nil); err != nil || d.Digest != want {
+		t.Errorf("%+v %v", d, err)
+	}
+	y.WantSpent("GET manifest ×1", "")
+	if doc, err := y.Manifest(ctx, arm, nil); err != nil || doc.Digest != want || oci.Sum(doc.Raw) != want {
+		t.Errorf("%+v %v", doc.Descriptor, err)
+	}
+	if img, err := y.Inspect(ctx, arm, nil); err != nil || img.Digest != want || len(img.Platforms) != 1 || img.Platforms[0].Platform != "linux/arm64/v8" {
+		t.Errorf("%+v %v", img, err)
+	}
+	if b, err := y.ImageConfig(ctx, arm, nil); err != nil || !strings.Contains(string(b), `"architecture":"arm64"`) {
+		t.Errorf("%s %v", b, err)
+	}
+	_, err := y.Digest(ctx, ask("src/app:v1", "linux/ppc64le"), nil)
+	if !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "it has no linux/ppc64le; it has linux/amd64,linux/arm64/v8,") {
+		t.Error(err)
+	}
+	for name, ok := range map[string]bool{"src/app:single": false, "src/app:chart": true} { // the config of the other is for amd64
+		if _, err := y.Digest(ctx, ask(name, "linux/arm64"), nil); (err == nil) != ok || !ok && !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	windows := strings.NewReplacer("20348.2527", "17763.1999")
+	raw := string(y.Raw(y.Src, "app", "v1", oci.TypeIndex))
+	entry := raw[strings.LastIndex(raw[:strings.Index(raw, "windows")], `{"mediaType"`):]
+	entry = windows.Replace(entry[:strings.Index(entry, "}}")+2])
+	entry = strings.Replace(entry, string(m.Children[4].Digest), string(m.Children[0].Digest), 1)
+	entry = strings.Replace(entry, fmt.Sprintf(`"size":%d`, m.Children[4].Size), fmt.Sprintf(`"size":%d`, m.Children[0].Size), 1)
+	raw = strings.Replace(raw, `"manifests":[`+entryOf(raw, m.Children[0].Digest)+",", `"manifests":[`+entry+",", 1)
+	y.Src.Manifest(t, "app", "win", oci.TypeIndex, []byte(raw))
+	if _, err := y.Digest(ctx, ask("src/app:win", "windows/amd64"), nil); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "2 images in it") {
+		t.Error(err)
+	}
+	if d, err := y.Digest(ctx, ask("src/app:win", "windows/amd64:10.0.17763"), nil); err != nil || d.Digest != m.Children[0].Digest {
+		t.Errorf("%+v %v", d, err)
+	}
+}
+
+// entryOf returns the bytes of the entry of d in an index.
+func entryOf(raw string, d oci.Digest) string {
+	i := strings.LastIndex(raw[:strings.Index(raw, string(d))], "{")
+	return raw[i : i+strings.Index(raw[i:], "}}")+2]
+}

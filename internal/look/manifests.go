@@ -6,10 +6,10 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/shell"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -87,5 +87,5 @@ func Manifests(
 		}
 		return visit(e)
 	})
-	return survey.Nearest(ctx, s, name, err)
+	return nearest.Hint(ctx, s, name, err)
 }

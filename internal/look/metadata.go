@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
@@ -39,7 +40,7 @@ func Metadata(
 		at := b.Remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()})
 		if at.HasAttributes() {
 			raw, err := at.Attributes(ctx, cmp.Or(name.Digest, name.Tag))
-			return raw, survey.Nearest(ctx, s, name, err)
+			return raw, nearest.Hint(ctx, s, name, err)
 		}
 	}
 	_, at, s, err := open(b, names, req, obs)
@@ -61,7 +62,7 @@ func Metadata(
 		d.Digest, d.Type = desc.Digest, desc.MediaType
 	}
 	if err != nil {
-		return nil, survey.Nearest(ctx, s, name, err)
+		return nil, nearest.Hint(ctx, s, name, err)
 	}
 	return json.Marshal(d)
 }
@@ -94,7 +95,7 @@ func Referrers(
 	defer s.Release()
 	desc, err := at.Resolve(ctx, survey.Reference(name))
 	if err != nil {
-		return nil, survey.Nearest(ctx, s, name, err)
+		return nil, nearest.Hint(ctx, s, name, err)
 	}
 	return at.Referrers(ctx, desc)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
@@ -46,7 +47,7 @@ func PlanRemove(
 	}
 	desc, err := at.Resolve(ctx, cmp.Or(name.Tag, name.Digest))
 	if err != nil {
-		return r, survey.Nearest(ctx, s, name, err)
+		return r, nearest.Hint(ctx, s, name, err)
 	}
 	r.Digest = desc.Digest
 	if name.Tag != "" && name.Digest != "" && string(desc.Digest) != name.Digest {

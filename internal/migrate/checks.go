@@ -79,7 +79,7 @@ func (r *transferring) checkIncremental() error {
 		!sel.Since.IsZero() || sel.Latest > 0 || sel.MinTags > 0 || sel.Untagged || len(q.InUse.Images) > 0
 	renames := len(q.Map.Pairs)+len(q.Map.Rename) > 0
 	proves := q.Proof != "" && q.Proof != oci.Claimed
-	rewrites := q.Overwrite == plan.Always || q.CopyLocks || q.Heal
+	rewrites := q.Overwrite == plan.Always || q.CopyLocks || q.Heal || !q.Platforms.All()
 	if !selects && !renames && !proves && !rewrites && len(q.Also) == 0 && q.Explain == nil {
 		return nil
 	}

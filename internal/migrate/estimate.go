@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -38,6 +39,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 	r := newTransferring(b, new(name.Reader), Request{
 		Overwrite:   head.Overwrite,
 		Referrers:   head.Referrers,
+		Platforms:   head.Platforms,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,
 	}, obs)
@@ -85,6 +87,8 @@ type image struct {
 	from   ref.Repo
 	to     ref.Repo
 	digest oci.Digest
+	of     oci.Digest // the image at the source, if it is trimmed
+	trim   plan.Trim
 }
 
 // countLookups adds the requests that check steps against both sides again: one for each name, or a
@@ -152,7 +156,7 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 		if !s.Moves() {
 			continue
 		}
-		i := image{s.From.Repo, s.To.Repo, s.Digest()}
+		i := image{s.From.Repo, s.To.Repo, s.Digest(), s.Origin(), s.Trim}
 		if tags[i]++; tags[i] == 1 {
 			images = append(images, i)
 		}
@@ -243,7 +247,7 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 				continue
 			}
 			seen[d.Digest] = true
-			doc, err := s.Documents.Read(ctx, from, d.Digest)
+			doc, err := i.document(ctx, s, from, d.Digest)
 			if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
 				err = oci.Lacks(i.from, parent, d)
 			}
@@ -259,6 +263,16 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 		level = next
 	}
 	return docs, nil
+}
+
+// document reads one of the documents of an image.
+func (i image) document(
+	ctx context.Context, s *place.Session, from place.Repository, d oci.Digest,
+) (oci.Document, error) {
+	if d == i.digest && i.trim.Partial() {
+		return trim.Document(ctx, s.Documents, from, i.of, i.trim)
+	}
+	return s.Documents.Read(ctx, from, d)
 }
 
 // finder returns a Finder that shares the documents of s, and counts its own requests: the run will send as
@@ -280,12 +294,12 @@ func (e *estimating) referrers(
 	if err != nil {
 		return nil, err
 	}
-	levels, err := find.Of(ctx, from, oci.Descriptor{Digest: i.digest})
+	levels, err := find.OfTrimmed(ctx, from, oci.Descriptor{Digest: i.digest}, i.of, i.trim)
 	if err != nil {
 		return nil, referrers.Unknown(err)
 	}
 	for _, r := range slices.Concat(levels...) {
-		id := image{i.from, i.to, r.Digest}
+		id := image{from: i.from, to: i.to, digest: r.Digest}
 		docs, err := e.documents(ctx, s, id)
 		if fault.Is(err, fault.NotFound) {
 			continue // the source lists it, and does not have it

@@ -13,6 +13,8 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trim"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -38,6 +40,7 @@ func Apply(
 	r := newTransferring(b, names, Request{
 		Overwrite:   head.Overwrite,
 		Referrers:   head.Referrers,
+		Platforms:   head.Platforms,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,
 	}, obs)
@@ -155,7 +158,7 @@ func recheck(
 			failed[i] = why
 			continue
 		}
-		anew, err := step.Anew(now, there, overwrite)
+		anew, err := planAgain(ctx, s, head.Platforms, step, now, there, overwrite)
 		if err != nil {
 			failed[i] = err
 			continue
@@ -164,4 +167,29 @@ func recheck(
 		head.Backup.Name(steps[i : i+1])
 	}
 	return failed, survey.RecheckBackups(ctx, steps, failed, s)
+}
+
+// planAgain plans a step again for the digests that both ends have now. An image that is to be left out by now
+// is an error, because its step is in the plan.
+func planAgain(
+	ctx context.Context, s *place.Session, p plan.Platforms, step plan.Step, now, there oci.Digest,
+	overwrite plan.Overwrite,
+) (plan.Step, error) {
+	n := step.From.Repo.Tagged(step.From.Tag)
+	src, dst := plan.Inventory{n: {Digest: now}}, plan.Inventory{step.To: {Digest: there}}
+	asked, err := step.Trim.Asked() // the first line may not say it
+	if err != nil {
+		return plan.Step{}, err
+	}
+	a, err := trim.New(p.Or(asked)).Images(ctx, s, src, dst, func(ref.Name) []ref.Name { return []ref.Name{step.To} })
+	if err = cmp.Or(err, a.Lost[n]); err == nil && len(src) == 0 {
+		err = survey.Moved(fault.Source, step.From, string(step.Origin()), string(now)+", which is for other platforms")
+	}
+	if err != nil {
+		return plan.Step{}, err
+	}
+	if step.To.Tag == "" {
+		there = dst[step.To.Repo.At(string(a.Trims.Becomes(now)))].Digest
+	}
+	return step.Anew(now, there, overwrite, a.Trims)
 }

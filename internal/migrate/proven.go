@@ -3,6 +3,7 @@ package migrate
 import (
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
@@ -30,6 +31,7 @@ func (r *transferring) rememberApplied(repo ref.Repo, steps []report.Step) {
 	for i := range steps {
 		s := &steps[i]
 		switch d := s.Digest(); {
+		case s.Trim.Form == plan.Sparse: // the digest is that of the whole index
 		case s.State == report.Failed && s.Lacks:
 			broken = append(broken, d)
 		case s.State == report.Done, s.State == report.Unchanged && s.Proven:

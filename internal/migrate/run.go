@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -70,6 +71,7 @@ type Request struct {
 	Backup      plan.Backup
 	CopyLocks   bool
 	Referrers   plan.Referrers
+	Platforms   plan.Platforms
 	Proof       oci.Proof
 	Heal        bool
 	Delay       time.Duration
@@ -104,6 +106,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		Map:         req.Map,
 		Overwrite:   req.Overwrite,
 		Backup:      req.Backup,
+		Trimmer:     trim.New(req.Platforms),
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,
@@ -115,7 +118,8 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 
 // rules returns the rules for the plan of a landing.
 func (r *transferring) rules() survey.Rules {
-	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup, Referrers: r.req.Referrers}
+	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup, Referrers: r.req.Referrers,
+		Platforms: r.req.Platforms}
 }
 
 // begin opens a session for one target repository.

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -76,7 +77,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 	if err != nil {
 		return err
 	}
-	needing := 0
+	needing, parts := 0, trim.Count{}
 	passOn := func(ctx context.Context, part []survey.Surveyed) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "plan transfer")
@@ -89,6 +90,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 			}
 		}
 		for _, p := range part {
+			parts.Add(p.Steps)
 			r.running.addSurveyed(p.From, p.Steps)
 			r.explain(p.Explains...)
 			r.report.planned(p.Steps, p.Notes)
@@ -97,6 +99,9 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		return take(ctx, part)
 	}
 	err = crew.InOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
+	for _, note := range parts.Notes() {
+		r.report.notef("%s", note)
+	}
 	switch {
 	case errors.Is(err, errEnough):
 		err = nil

@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/prove"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -33,6 +34,7 @@ func (v *verifying) rememberVerified(got compared) {
 	var proven, broken []oci.Digest
 	for _, e := range got.Entries {
 		switch {
+		case e.Trim.Form == plan.Sparse: // the digest is that of the whole index
 		case e.Match == report.Same && !known[e.Source]:
 			proven = append(proven, e.Source)
 		case e.Match == report.Incomplete, e.Match == report.Corrupted:
@@ -126,7 +128,11 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	of.Overwrite = plan.Update
 	of.Incremental = false // a verification looks at all tags
 	of.Delay = 0
+	if err := of.Platforms.Check(); err != nil {
+		return nil, err
+	}
 	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
+	v.Trimmer = trim.Proving(of.Platforms)
 	v.receipt = report.Receipt{
 		Format:  1,
 		Tool:    req.Tool,
@@ -138,6 +144,9 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 		Sample:  req.Sample,
 		Matches: map[report.Match]int{},
 		Traffic: map[string]report.Traffic{},
+	}
+	if !of.Platforms.All() {
+		v.receipt.Platforms = oci.PlatformsString(oci.NormalPlatforms(of.Platforms.Only))
 	}
 	return v, nil
 }
@@ -263,10 +272,13 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 	case !fault.Is(err, fault.NotFound):
 		return nil, fault.On(fault.Target, err)
 	}
-	return plan.Make(src, dst, plan.Rules{
-		Overwrite: plan.Update,
-		Targets:   func(ref.Name) []ref.Name { return []ref.Name{to} },
-	})
+	of := func(ref.Name) []ref.Name { return []ref.Name{to} }
+	a, err := v.Trimmer.Images(ctx, k.Into.Session, src, dst, of)
+	if err = cmp.Or(err, a.Lost[from]); err != nil {
+		return nil, err
+	}
+	k.Into.Notes = append(k.Into.Notes, a.Notes...)
+	return plan.Make(src, dst, plan.Rules{Overwrite: plan.Update, Trims: a.Trims, Targets: of})
 }
 
 // take adds the result of one repository to the receipt and reports it.

@@ -33,6 +33,7 @@ type Base struct {
 	Proofs   *ledger.Proofs
 	Refusals *ledger.Refusals
 	Times    *ledger.Times
+	Trims    *ledger.Trims
 	Marks    *ledger.Marks
 	Earlier  *ledger.Whereabouts // where earlier runs saw blobs; nil means that nothing is known
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
@@ -263,7 +264,7 @@ func (c *checker) suggestNames(ctx context.Context) string {
 	if c.name.Tag == "" {
 		return "check the digest: it may belong to another repository"
 	}
-	ctx, cancel := context.WithTimeout(ctx, survey.NearestLimit)
+	ctx, cancel := context.WithTimeout(ctx, nearest.Limit)
 	defer cancel()
 	tags, err := c.repo.FirstTags(ctx)
 	if near := name.Similar(c.name.Tag, tags); len(near) > 0 {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
@@ -39,7 +40,7 @@ func (c *checker) sourceLayout(ctx context.Context) {
 		c.found, err = at.Resolve(ctx, survey.Reference(c.name))
 	}
 	if err != nil {
-		c.fail("tag", fault.KindOf(err), causeOf(err), fault.HintOf(survey.Nearest(ctx, c.session, c.name, err)))
+		c.fail("tag", fault.KindOf(err), causeOf(err), fault.HintOf(nearest.Hint(ctx, c.session, c.name, err)))
 		return
 	}
 	c.note("tag", report.OK, "found: "+string(c.found.Digest), "")

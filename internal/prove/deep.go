@@ -47,7 +47,9 @@ func (v *Prover) checkBelow(
 		if err != nil {
 			return nil, err
 		}
-		level = p.add(level, "manifest", from, oci.Descriptor{Digest: e.Source})
+		if level = p.add(level, "manifest", from, oci.Descriptor{Digest: e.Source}); p.docs[e.Source].what == "manifest" {
+			p.docs[e.Source].part = partOf(s.Documents, e)
+		}
 	}
 	for range referrers.MaxNesting {
 		if len(level) == 0 {
@@ -111,7 +113,7 @@ func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error
 		if fault.Is(err, fault.Corrupt) {
 			why = "corrupt"
 		}
-		doc, err = d.from.Document(ctx, string(d.desc.Digest))
+		doc, err = d.atSource(ctx)
 		if fault.Is(err, fault.NotFound) && d.what != "manifest" {
 			p.Note("missing at the target, and at the source too: %s", p.at.Repo().At(string(d.desc.Digest)))
 			return nil
@@ -128,12 +130,26 @@ func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error
 	if d.desc.Size > 0 && d.desc.Size != doc.Size {
 		d.lacks = append(d.lacks, report.Lack{What: d.what, Digest: doc.Digest, Size: d.desc.Size, Why: "corrupt"})
 	}
+	if d.part != nil && d.part.trim.Form == plan.Sparse {
+		if doc, err = d.atSource(ctx); err != nil {
+			d.err = fault.On(fault.Source, err)
+			return context.Cause(ctx)
+		}
+	}
 	d.desc, d.documents, d.blobs = doc.Descriptor, doc.Documents, doc.Blobs
 	if doc.Config != nil {
 		d.config = doc.Config.Digest
 	}
 	d.err = p.referrers(ctx, d)
 	return context.Cause(ctx)
+}
+
+// atSource reads a document at the source, or makes it from what the source has.
+func (d *checkedDocument) atSource(ctx context.Context) (oci.Document, error) {
+	if d.part != nil {
+		return d.part.document(ctx, d.from)
+	}
+	return d.from.Document(ctx, string(d.desc.Digest))
 }
 
 // referrers asks the source what refers to d and, if there is anything, looks for it at the target too. What

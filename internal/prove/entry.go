@@ -8,7 +8,9 @@ import (
 // EntryOf converts a step to a comparison.
 func EntryOf(s plan.Step) report.Comparison {
 	e := report.Comparison{From: s.From, To: s.To, Source: s.Digest(), Target: s.Replaces}
-	e.From.Digest = ""
+	if e.From.Digest = ""; s.Trim.Partial() {
+		e.Origin, e.Trim = s.Origin(), s.Trim
+	}
 	if s.From.Tag == "" {
 		e.From.Digest, e.To.Digest = s.From.Digest, s.From.Digest
 	}

@@ -68,6 +68,12 @@ func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e r
 	if v.Depth == report.Rehash {
 		task.Proof = oci.Hashed
 	}
+	if part := partOf(s.Documents, e); part != nil {
+		if task.Document, err = part.document(ctx, from); err != nil {
+			return fault.On(fault.Source, err)
+		}
+		task.Sparse = e.Trim.Form == plan.Sparse
+	}
 	roots := []repairRoot{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
 	p.appendReferrers(e.Source, map[oci.Digest]bool{}, &roots)
 	for _, m := range roots {
@@ -78,6 +84,7 @@ func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e r
 		}
 		out := v.Base.Engine.Copy(ctx, task)[0]
 		v.Moved(out.Blobs)
+		task.Document, task.Sparse = oci.Document{}, false // the others are referrers
 		if err := cmp.Or(out.Err, out.Accepted.Failed[strings.Join(m.tags, "")]); err != nil {
 			return err
 		}

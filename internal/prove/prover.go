@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/internal/referrers"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/plan"
 
 	"github.com/drayage/dray/internal/place"
@@ -56,8 +57,29 @@ type deepCheck struct {
 	looked report.Looked
 }
 
+// part says which part of an image counts.
+type part struct {
+	docs   *transfer.Documents
+	origin oci.Digest // the image at the source
+	trim   plan.Trim
+}
+
+// partOf returns the part of the image of e that counts; nil means all of it.
+func partOf(docs *transfer.Documents, e report.Comparison) *part {
+	if !e.Trim.Partial() {
+		return nil
+	}
+	return &part{docs, e.Origin, e.Trim}
+}
+
+// document returns what the target should have, as the source says.
+func (p *part) document(ctx context.Context, from place.Repository) (oci.Document, error) {
+	return trim.Document(ctx, p.docs, from, p.origin, p.trim)
+}
+
 // checkedDocument is one document at the target, with its references.
 type checkedDocument struct {
+	part      *part // what of an image counts; nil means all of it
 	what      string
 	desc      oci.Descriptor
 	from      place.Repository // a source that has the document

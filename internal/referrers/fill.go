@@ -45,7 +45,7 @@ func (f *Finder) Fill(ctx context.Context, steps []plan.Step) {
 		from, err := f.session.Source(s.From.Repo)
 		var levels [][]plan.Referrer
 		if err == nil {
-			levels, err = f.Of(ctx, from, s.Root())
+			levels, err = f.OfTrimmed(ctx, from, s.Root(), s.Origin(), s.Trim)
 		}
 		switch {
 		case ctx.Err() != nil:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -25,7 +26,33 @@ const (
 //
 // The error is TooLarge if there are more than 10,000 referrers, or if they nest deeper than MaxNesting.
 func (f *Finder) Of(ctx context.Context, from place.Repository, root oci.Descriptor) ([][]plan.Referrer, error) {
-	w := walk{Finder: f, from: from, seen: map[oci.Digest]bool{root.Digest: true},
+	return f.of(ctx, from, root, oci.Document{})
+}
+
+// OfTrimmed is Of for an image of which a part is copied, as t says. origin is the image at the source.
+func (f *Finder) OfTrimmed(
+	ctx context.Context, from place.Repository, root oci.Descriptor, origin oci.Digest, t plan.Trim,
+) ([][]plan.Referrer, error) {
+	if !t.Partial() {
+		return f.Of(ctx, from, root)
+	}
+	part, err := trim.Document(ctx, f.session.Documents, from, origin, t)
+	if err != nil {
+		return nil, err
+	}
+	return f.OfPart(ctx, from, part)
+}
+
+// OfPart is Of for an index of which only the children in part.Documents are copied, whatever its bytes list. The
+// repository need not have this index.
+func (f *Finder) OfPart(ctx context.Context, from place.Repository, part oci.Document) ([][]plan.Referrer, error) {
+	return f.of(ctx, from, part.Descriptor, part)
+}
+
+func (f *Finder) of(
+	ctx context.Context, from place.Repository, root oci.Descriptor, part oci.Document,
+) ([][]plan.Referrer, error) {
+	w := walk{Finder: f, from: from, part: part, seen: map[oci.Digest]bool{root.Digest: true},
 		image: map[oci.Digest]bool{root.Digest: true}, found: map[key]bool{}}
 	level := []oci.Descriptor{root}
 	for range MaxNesting {
@@ -45,6 +72,7 @@ func (f *Finder) Of(ctx context.Context, from place.Repository, root oci.Descrip
 type walk struct {
 	*Finder
 	from   place.Repository
+	part   oci.Document // the root, if only some of its children count
 	seen   map[oci.Digest]bool
 	image  map[oci.Digest]bool // the part of seen that is the image: it travels anyway
 	found  map[key]bool
@@ -103,6 +131,9 @@ func (w *walk) add(level []oci.Descriptor, d oci.Descriptor) []oci.Descriptor {
 func (w *walk) children(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	if d.MediaType == oci.TypeManifest || d.MediaType == oci.TypeDockerManifest {
 		return nil, nil
+	}
+	if d.Digest == w.part.Digest {
+		return w.part.Documents, nil
 	}
 	doc, err := w.session.Documents.Read(ctx, w.from, d.Digest)
 	if fault.Is(err, fault.NotFound) {

@@ -7,14 +7,21 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
 // checkTargets finds what prevents the steps from moving names: locked tags, and backup names that
-// already hold something else.
+// already hold something else. It also finds sparse indexes whose images the target does not have.
 func (p *Draft) checkTargets(ctx context.Context) error {
+	if err := trim.FillSparse(ctx, p.session, p.Steps); err != nil {
+		return err
+	}
+	var parts trim.Count
+	parts.Add(p.Steps)
+	p.Notes = append(p.Notes, parts.Notes()...)
 	if err := p.checkLocks(ctx); err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func RecheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error
 var errNoForce = errors.New("a backup is only made of a tag that is overwritten, and this request overwrites none")
 
 // CheckRules refuses an invalid template of backups, a template in a request that overwrites nothing, and an
-// invalid choice of referrers.
+// invalid choice of referrers or platforms.
 func CheckRules(r Rules) error {
 	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
 		return &fault.Fault{
@@ -84,5 +91,5 @@ func CheckRules(r Rules) error {
 			Err: errNoForce,
 		}
 	}
-	return cmp.Or(r.Backup.Check(), r.Referrers.Check())
+	return cmp.Or(r.Backup.Check(), r.Referrers.Check(), r.Platforms.Check())
 }

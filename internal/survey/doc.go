@@ -16,6 +16,5 @@
 //	lists.go        many names, looked up in listings
 //	tags.go         all tags of a repository
 //	lookup.go       one name, looked up with a HEAD or a GET request
-//	nearest.go      similar names, for the hint of a "not found" error
 //	scope.go        the types that all of these files share
 package survey

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
@@ -92,7 +93,7 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err })
 	if err == nil && k.seen == nil {
 		k.seen, k.seenBroken = src, slices.Clone(k.broken)
-		if k.copiesByDigest() {
+		if k.copiesByDigest() || k.Trimmer.Trims() {
 			src = maps.Clone(src) // entries added below belong to this target alone
 		}
 	} else {
@@ -104,7 +105,26 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 	if err == nil {
 		err = k.addByDigest(ctx, src, dst, lost)
 	}
+	if err == nil {
+		err = k.trim(ctx, src, dst)
+	}
 	return src, dst, lost, err
+}
+
+// trim finds out what of the images in src is copied, and takes those out of it that are not.
+func (k *Landing) trim(ctx context.Context, src, dst plan.Inventory) error {
+	a, err := k.Trimmer.Images(ctx, k.Into.Session, src, dst, func(n ref.Name) []ref.Name {
+		to, _ := k.Of.Targets(n, k.Map) // Merge reports this error
+		return to
+	})
+	if err != nil {
+		return err
+	}
+	k.trims, k.Into.Notes = a.Trims, append(k.Into.Notes, a.Notes...)
+	for _, n := range slices.SortedFunc(maps.Keys(a.Lost), ref.Name.Compare) {
+		k.addBroken(n, a.Lost[n])
+	}
+	return nil
 }
 
 // list reads the listings of all sources and of the target in parallel. If the sources are known
@@ -159,7 +179,7 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	}
 	if fault.Is(err, fault.NotFound) && k.Named[repo] && !repo.IsLayout() && fault.HintOf(err) == "" {
 		below := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
-		hint := cmp.Or(nearestRepositories(ctx, k.Into.Session, repo, below), "check the spelling of the repository")
+		hint := cmp.Or(nearest.Repositories(ctx, k.Into.Session, repo, below), "check the spelling of the repository")
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)
@@ -352,7 +372,8 @@ func (k *Landing) held(
 
 // Merge compares both sides and makes the steps.
 func (k *Landing) Merge(src, dst plan.Inventory, lost map[ref.Name]error) ([]plan.Step, error) {
-	steps, err := k.Of.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.Overwrite, Tags: k.Map, Rank: k.Rank})
+	steps, err := k.Of.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.Overwrite, Tags: k.Map,
+		Trims: k.trims, Rank: k.Rank})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
@@ -24,7 +25,7 @@ func Source(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, 
 	}
 	desc, err := at.Resolve(ctx, Reference(n))
 	if err != nil {
-		return nil, fault.On(fault.Source, Nearest(ctx, s, n, err))
+		return nil, fault.On(fault.Source, nearest.Hint(ctx, s, n, err))
 	}
 	return foundAs(s, n, desc), nil
 }
@@ -38,7 +39,7 @@ func Read(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, er
 	}
 	doc, err := at.Document(ctx, Reference(n))
 	if err != nil {
-		return nil, fault.On(fault.Source, Nearest(ctx, s, n, err))
+		return nil, fault.On(fault.Source, nearest.Hint(ctx, s, n, err))
 	}
 	s.Documents.Keep(doc)
 	return foundAs(s, n, doc.Descriptor), nil

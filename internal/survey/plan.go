@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -194,10 +195,12 @@ func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name
 	if err != nil {
 		return err
 	}
-	p.Steps, err = plan.Make(src, dst, plan.Rules{
-		Overwrite: p.Overwrite,
-		Targets:   func(ref.Name) []ref.Name { return targets },
-	})
+	of := func(ref.Name) []ref.Name { return targets }
+	trims, lost, err := p.trim(ctx, src, dst, of)
+	if err = cmp.Or(err, lost[source]); err != nil {
+		return err
+	}
+	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
 	return cmp.Or(err, p.checkTargets(ctx))
 }
 
@@ -284,12 +287,19 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	if err != nil {
 		return err
 	}
-	p.Steps, err = plan.Make(list.told, dst, plan.Rules{
-		Overwrite: p.Overwrite,
-		Targets:   func(from ref.Name) []ref.Name { return to[from] },
-	})
+	of := func(from ref.Name) []ref.Name { return to[from] }
+	trims, lost, err := p.trim(ctx, list.told, dst, of)
+	if err != nil {
+		return err
+	}
+	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
 	if err = cmp.Or(err, p.checkTargets(ctx)); err == nil {
 		p.addGone(list.gone, to)
+		for _, n := range slices.SortedFunc(maps.Keys(lost), ref.Name.Compare) {
+			for _, target := range to[n] {
+				p.Steps = append(p.Steps, want{source: n}.broken(target, lost[n]))
+			}
+		}
 	}
 	return err
 }

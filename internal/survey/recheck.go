@@ -97,14 +97,14 @@ func resolveAtSide(ctx context.Context, s *place.Session, side fault.Side, n ref
 // be applied as planned.
 func (f Found) Holds(s plan.Step) (now oci.Digest, why error) {
 	if s.From.Tag == "" {
-		return s.Digest(), nil
+		return s.Origin(), nil
 	}
 	n := s.From.Repo.Tagged(s.From.Tag)
 	if err := f.lost[n]; err != nil {
 		return "", err
 	}
-	if now = f.Inv[n].Digest; now != s.Digest() {
-		return now, Moved(fault.Source, s.From, string(s.Digest()), string(now))
+	if now = f.Inv[n].Digest; now != s.Origin() {
+		return now, Moved(fault.Source, s.From, string(s.Origin()), string(now))
 	}
 	return now, nil
 }

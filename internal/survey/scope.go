@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/internal/idle"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -24,6 +25,7 @@ type Rules struct {
 	Backup    plan.Backup
 	Map       plan.TagMap
 	Referrers plan.Referrers
+	Platforms plan.Platforms
 
 	// SkipBroken leaves out tags that the source lists and whose manifest does not exist, and notes
 	// their names. It costs one request for each tag, even if the listing has its digest.
@@ -33,18 +35,30 @@ type Rules struct {
 func (r Rules) draft(s *place.Session) *Draft {
 	p := plan.Plan{
 		Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each),
-		Referrers: r.Referrers,
+		Referrers: r.Referrers, Platforms: r.Platforms,
 	}
-	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
+	return &Draft{
+		Plan: p, session: s, trimmer: trim.New(r.Platforms), skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
+	}
 }
 
 // Draft is a plan while it is made, with the session in which it is made.
 type Draft struct {
 	plan.Plan
 	session *place.Session
+	trimmer *trim.Trimmer
 
 	skipBroken bool
 	stray      map[ref.Name]bool // sources of which only a host in between says that they do not exist
+}
+
+// trim finds out what of the images in src is copied. It takes those out of src that are not: lost says why.
+func (p *Draft) trim(
+	ctx context.Context, src, dst plan.Inventory, targets func(ref.Name) []ref.Name,
+) (trims plan.Trims, lost map[ref.Name]error, err error) {
+	a, err := p.trimmer.Images(ctx, p.session, src, dst, targets)
+	p.Notes = append(p.Notes, a.Notes...)
+	return a.Trims, a.Lost, err
 }
 
 // gone returns the error for a tag that is listed, but whose manifest does not exist.
@@ -73,6 +87,7 @@ type Scope struct {
 	Map         plan.TagMap
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
+	Trimmer     *trim.Trimmer // finds out what is copied of each image
 	CopyLocks   bool
 	Incremental bool // list only what changed, if it is known what was copied before
 	Explained   bool // the caller wants to know why each tag is selected or not
@@ -149,6 +164,8 @@ type Landing struct {
 	// seen holds what the same sources have, if another landing surveyed them before; else nil.
 	seen       plan.Inventory
 	seenBroken []plan.Step // the Broken steps of seen
+
+	trims plan.Trims // which images are not copied whole
 
 	mu     sync.Mutex
 	at     ref.Repo // the source to name next to the target in an error

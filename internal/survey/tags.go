@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
@@ -73,7 +74,7 @@ func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 	if err == nil {
 		s.NoteTags(repo, l.each)
 	}
-	return l, fault.On(fault.Source, Nearest(ctx, s, repo.Tagged(""), err))
+	return l, fault.On(fault.Source, nearest.Hint(ctx, s, repo.Tagged(""), err))
 }
 
 // targetList returns an empty list for a repository that does not exist.

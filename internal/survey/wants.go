@@ -49,8 +49,12 @@ func (p *Draft) planMany(ctx context.Context, wants []want) error {
 			return err
 		}
 	}
+	trims, err := p.trimWanted(ctx, wants, src, dst)
+	if err != nil {
+		return err
+	}
 	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
-		if err := p.planOverwrite(wants, src, dst, ow); err != nil {
+		if err := p.planOverwrite(wants, src, dst, trims, ow); err != nil {
 			return err
 		}
 	}
@@ -70,13 +74,29 @@ func (p *Draft) planMany(ctx context.Context, wants []want) error {
 	return collisions(p.Steps)
 }
 
+// trimWanted finds out what of the images in src is copied, and writes into the wants why one is not.
+func (p *Draft) trimWanted(ctx context.Context, wants []want, src, dst plan.Inventory) (plan.Trims, error) {
+	to := map[ref.Name][]ref.Name{}
+	for _, w := range wants {
+		if w.err == nil {
+			to[w.source] = append(to[w.source], w.targets...)
+		}
+	}
+	trims, lost, err := p.trim(ctx, src, dst, func(n ref.Name) []ref.Name { return to[n] })
+	for i := range wants {
+		wants[i].err = cmp.Or(wants[i].err, lost[wants[i].source])
+	}
+	return trims, err
+}
+
 // planOverwrite adds the steps of the wants whose overwrite rule is ow.
-func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
+func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, trims plan.Trims, ow plan.Overwrite) error {
 	targets := map[ref.Name][]ref.Name{}
 	some := plan.Inventory{}
 	for _, w := range wants {
-		if w.err == nil && w.overwrite == ow {
-			some[w.source] = src[w.source]
+		desc, copied := src[w.source]
+		if copied && w.err == nil && w.overwrite == ow {
+			some[w.source] = desc
 			for _, to := range w.targets {
 				if w.lost[to] == nil {
 					targets[w.source] = append(targets[w.source], to)
@@ -86,6 +106,7 @@ func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, ow plan.Ove
 	}
 	steps, err := plan.Make(some, dst, plan.Rules{
 		Overwrite: ow,
+		Trims:     trims,
 		Targets:   func(n ref.Name) []ref.Name { return targets[n] },
 	})
 	if ow != p.Overwrite {

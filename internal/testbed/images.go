@@ -67,6 +67,31 @@ func Index(tb testing.TB, r *Registry, repo, tag string, n int) Image {
 	return m.done()
 }
 
+// Attested is Index with an attestation for each platform, as BuildKit writes them: Children holds the images, then
+// the attestations.
+func Attested(tb testing.TB, r *Registry, repo, tag string, n int) Image {
+	tb.Helper()
+	images := Index(tb, r, repo, "", n)
+	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
+	var children []v1.Descriptor
+	for i, d := range images.Children {
+		p := platform(i)
+		d.Platform = &p
+		children = append(children, d)
+	}
+	for i, d := range images.Children {
+		a := m.manifest("", v1.Platform{OS: "unknown", Architecture: "unknown"}, []v1.Descriptor{m.noise(64, 1<<40+uint64(i))})
+		a.Platform = &v1.Platform{OS: "unknown", Architecture: "unknown"}
+		a.Annotations = map[string]string{
+			"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": d.Digest.String(),
+		}
+		children = append(children, a)
+	}
+	m.Children, m.Layers = children, append(images.Layers, m.Layers...)
+	m.Root = m.index(tag, children)
+	return m.done()
+}
+
 // Nested stores indexes inside one another: depth indexes above one image. A depth of 1 is an index
 // that holds a manifest.
 func Nested(tb testing.TB, r *Registry, repo, tag string, depth int) Image {

@@ -7,6 +7,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
 // commit puts the documents by digest, the deepest first. It puts the root last, with its tags,
@@ -108,6 +109,12 @@ func (e *Engine) putNow(
 		return oci.Accepted{}, err
 	}
 	accepted, err := m.target.PutDocument(ctx, doc, tags...)
+	if m.task.Sparse && doc.Digest == m.task.Root.Digest {
+		err = refusesSparse(m.target.Repo(), doc.Digest, err)
+		for tag, cause := range accepted.Failed {
+			accepted.Failed[tag] = refusesSparse(m.target.Repo(), doc.Digest, cause)
+		}
+	}
 	if fault.Is(err, fault.NotFound) && m.target.Repo() != m.task.From.Repo() && ctx.Err() == nil {
 		if err := m.repair(ctx, found, doc); err != nil {
 			return oci.Accepted{}, err
@@ -119,6 +126,21 @@ func (e *Engine) putNow(
 	}
 	m.task.tell(event.Event{Kind: event.Committed, Name: m.target.Repo().String(), Digest: string(doc.Digest)})
 	return accepted, nil
+}
+
+// refusesSparse returns err with what to do about a target that refuses an index because it does not have all that
+// the index lists.
+func refusesSparse(repo ref.Repo, d oci.Digest, err error) error {
+	if !fault.Is(err, fault.NotFound) && (!fault.Is(err, fault.Refused) || fault.HintOf(err) != "") {
+		return err
+	}
+	return &fault.Fault{
+		Kind: fault.Refused,
+		Op:   "put sparse index",
+		Name: repo.At(string(d)).String(),
+		Hint: "this registry accepts an index only with all of its images: leave out --sparse, then the index is trimmed",
+		Err:  err,
+	}
 }
 
 // repair sends everything directly under doc again, no matter what the target reports to have.

@@ -25,9 +25,12 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 		if len(levels) == maxLevels {
 			return nil, refuse(t.Root, "indexes are nested deeper than %d levels", maxLevels)
 		}
-		docs, err := e.read(ctx, t, level, parents)
-		if err != nil {
-			return nil, err
+		docs := []oci.Document{t.Document}
+		if len(levels) > 0 || t.Document.Raw == nil {
+			var err error
+			if docs, err = e.read(ctx, t, level, parents); err != nil {
+				return nil, err
+			}
 		}
 		levels = append(levels, docs)
 		if onlyRenames(t) {

@@ -13,6 +13,13 @@ type Task struct {
 	Root oci.Descriptor // the manifest or index to copy
 	To   []End
 
+	// Document is the document of Root, if From does not have it, or if not all that it lists is copied: its
+	// Documents are followed, whatever its bytes list. If it has no bytes, the document is read From.
+	Document oci.Document
+
+	// Sparse says that Document lists more than is copied.
+	Sparse bool
+
 	// Documents holds what was read for other images, and keeps what is read for this one. If it is
 	// nil, every document is read.
 	Documents *Documents

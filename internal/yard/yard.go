@@ -160,7 +160,8 @@ func States(rep dray.Report) string {
 func (y *Yard) Written(req dray.TransferRequest) []byte {
 	y.T.Helper()
 	var b bytes.Buffer
-	w, err := plan.NewWriter(&b, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each, Backup: req.Backup, Referrers: req.Referrers})
+	w, err := plan.NewWriter(&b, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each, Backup: req.Backup,
+		Referrers: req.Referrers, Platforms: req.Platforms})
 	if err != nil {
 		y.T.Fatal(err)
 	}

@@ -131,6 +131,8 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 		case "acr":
 			ts.Setenv("entra", entraToken)
 			o.Auth = testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{entraToken: "user"}}
+		case "open": // takes an index without all of its images
+			o.Content = testbed.Open
 		case "readonly":
 			o.Front = readOnly
 		case "unsigned":

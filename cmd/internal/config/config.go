@@ -16,6 +16,8 @@ type Config struct {
 	Default string
 	// Referrers chooses what travels with an image if a request does not say it.
 	Referrers plan.Referrers
+	// Platforms are copied if a request does not say it.
+	Platforms plan.Platforms
 	// Registries lists the named registries, in the order of the file.
 	Registries []Registry
 	// Client names the server that runs the verbs of the command line as jobs.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -40,6 +41,8 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 	want := Config{Path: path, Default: "prod", Referrers: plan.Referrers{
 		Mode: "require", Types: []string{"application/vnd.dev.sigstore.bundle.v0.3+json", "application/spdx+json"},
 		Annotations: map[string]string{"stage": "released"},
+	}, Platforms: plan.Platforms{
+		Only: []oci.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}, Form: plan.Sparse, Lacks: plan.Optional,
 	}, Registries: []Registry{
 		{
 			Name: "prod", Host: "prod.example.com:5000", Kind: Harbor, Create: CreatePrivate,

@@ -55,6 +55,8 @@ type Mirror struct {
 
 	Referrers plan.Referrers `json:"referrers,omitzero"` // "" as its mode means sync
 
+	Platforms plan.Platforms `json:"platforms,omitzero"`
+
 	Overwrite string  `json:"overwrite,omitempty"` // "" means update
 	Backup    string  `json:"backup,omitempty"`
 	Rehash    bool    `json:"rehash,omitempty"`
@@ -95,6 +97,7 @@ func (p parser) shared(m *Mirror) []field {
 		{"prefer", several(p, &m.Prefer, p.place)},
 	}, p.selecting(m), p.mapped(m), []field{
 		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &m.Referrers) }},
+		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &m.Platforms) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
 		p.word("backup", &m.Backup, func(s string) error {
 			return plan.Backup{Template: s, Date: "20260101"}.Check()
@@ -348,6 +351,40 @@ func (p parser) referrerMode(n *yaml.Node, out *plan.ReferrerMode) error {
 		return p.bad(n, "no value", "set a value or remove the key")
 	}
 	if err := out.UnmarshalText([]byte(text)); err != nil {
+		return p.wrong(n, err)
+	}
+	return nil
+}
+
+// platforms reads which platforms are copied: their names alone, or a mapping. It replaces all of out.
+func (p parser) platforms(n *yaml.Node, out *plan.Platforms) (err error) {
+	var words []string
+	var sparse, optional bool
+	if n.Kind != yaml.MappingNode {
+		err = several(p, &words, p.text)(n)
+	} else {
+		err = p.mapping(n, "platforms", []field{
+			{"only", several(p, &words, p.text)},
+			{"sparse", func(n *yaml.Node) error { return p.boolean(n, &sparse) }},
+			{"optional", func(n *yaml.Node) error { return p.boolean(n, &optional) }},
+		})
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(words) == 0:
+		return p.bad(n, "platforms names none", "write only: [linux/amd64], or remove the key")
+	}
+	if *out, err = plan.ParsePlatforms(words...); err != nil {
+		return p.wrong(n, err)
+	}
+	if sparse {
+		out.Form = plan.Sparse
+	}
+	if optional {
+		out.Lacks = plan.Optional
+	}
+	if err := out.Check(); err != nil {
 		return p.wrong(n, err)
 	}
 	return nil

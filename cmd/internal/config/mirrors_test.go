@@ -14,6 +14,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/schedule"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -42,8 +43,9 @@ func TestTheExampleOfMirrorsIsReadKeyByKey(t *testing.T) {
 			Rewrite: []string{"s/^team/t/"}, Flatten: true, Template: "{host}/{repository}", Prefix: "from", MaxDepth: 4,
 			Map: map[string][]string{"latest": {"stable"}, "1.10": {"v1.10", "1.10-eu"}}, Rename: []string{"s/^v//"},
 			Referrers: plan.Referrers{Mode: "sync", Types: []string{"application/spdx+json"}, Annotations: map[string]string{"stage": "released"}},
+			Platforms: plan.Platforms{Only: []oci.Platform{{OS: "linux", Architecture: "amd64"}}, Form: plan.Sparse, Lacks: plan.Optional},
 			Overwrite: "always", Backup: "{tag}-before-{date}", Rehash: true, Delay: 0.5, Line: 16},
-		{Name: "by-hand", Spec: schedule.Spec{Cron: "@daily", TimeZone: "Europe/Berlin"}, Paused: true, Sources: []string{"dev/tools"}, Targets: both, ExcludeTags: less, Overwrite: "update", Line: 48},
+		{Name: "by-hand", Spec: schedule.Spec{Cron: "@daily", TimeZone: "Europe/Berlin"}, Paused: true, Sources: []string{"dev/tools"}, Targets: both, ExcludeTags: less, Overwrite: "update", Line: 49},
 	}
 	for i := range want {
 		if !reflect.DeepEqual(got.Rules[i], want[i]) {
@@ -128,6 +130,9 @@ func TestTheFirstWrongThingOfMirrorsIsSaidWithItsLine(t *testing.T) {
 		{rule + "referrers: {}", `:5: invalid: referrers chooses nothing`, "remove the key"},
 		{rule + "referrers: {mode: false, types: a}", `:5: invalid: choose referrers false: types or annotations are chosen`, ""},
 		{rule + "referrers: {annotations: {a: 1}}", `:5: invalid: a must be text, found a number`, "quotes"},
+		{rule + "platforms: amd64", `:5: invalid: read platform amd64`, "linux/amd64"},
+		{rule + "platforms: {sparse: true}", `:5: invalid: platforms names none`, "remove the key"},
+		{rule + "platforms: {only: all, sparse: true}", `:5: invalid: read platforms all: an index is sparse only`, ""},
 		{rule + "overwrite: never", `:5: invalid: unknown overwrite "never"`, "one of refuse"},
 		{rule + "backup: '{x}'", `:5: invalid: `, ""},
 		{rule + "backup: '{tag}-old'\n    overwrite: refuse", `:2: invalid: backup has no effect with overwrite: refuse`, ""},
@@ -171,6 +176,7 @@ func TestTheSchemaOfMirrorsAgreesWithTheReader(t *testing.T) {
 		strings.Replace(string(example), "1.10:", "'1.10':", 1), rule, rule + "frobnicate: 1", rule + "sources: [c]", rule + "every: 6h", rule + "every: 6h\n    schedule: '@daily'",
 		rule + "latest: -1", rule + "latest: two", rule + "latest-by: age", rule + "overwrite: never", rule + "map: {a: b, c: [d, 1.1]}", rule + "map: {a: []}",
 		rule + "include: []", rule + "include: [a]", rule + "include: 1", rule + "delay-seconds: 0.5", rule + "delay-seconds: 100000", rule + "paused: yes",
+		rule + "platforms: linux/amd64", rule + "platforms: [linux/amd64]", rule + "platforms: {only: linux/amd64, sparse: true}", rule + "platforms: {optional: true}", rule + "platforms: 1",
 		rule + "referrers: sync", rule + "referrers: false", rule + "referrers: {}", rule + "referrers: {types: a}", rule + "referrers: {mode: false, types: a}", rule + "referrers: {mode: 'false'}",
 		rule + "referrers: {annotations: {a: b}}", rule + "referrers: {annotations: {a: 1}}", rule + "referrers: [a]", rule + "referrers: some",
 		rule + "jitter: soon", "rules: []", "rules: {}", "defaults: {name: x}\n" + rule, "defaults: {latest: 3}\n" + rule, "rules:\n  - name: BAD\n    source: a\n    target: b", "rules:\n  - source: a\n    target: b",

@@ -24,6 +24,7 @@ func (p parser) file(data []byte) (Config, error) {
 		{"default-registry", func(n *yaml.Node) error { def = n; return p.text(n, &c.Default) }},
 		{"registries", func(n *yaml.Node) (err error) { c.Registries, err = p.registries(n); return err }},
 		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &c.Referrers) }},
+		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &c.Platforms) }},
 		{"client", func(n *yaml.Node) error { return p.client(n, &c.Client) }},
 		{"server", func(n *yaml.Node) (err error) { policy, err = p.server(n, &c.Server); return err }},
 	})

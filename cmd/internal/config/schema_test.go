@@ -167,7 +167,7 @@ func TestTheExampleIsWhatTheSchemaDescribesAndHasEveryKeyOfIt(t *testing.T) {
 		t.Error("the example is refused")
 	}
 	var keys []string
-	for _, part := range []string{"referrers", "registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage", "per-principal"} {
+	for _, part := range []string{"referrers", "platforms", "registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage", "per-principal"} {
 		keys = append(keys, keysOf(schema, part)...)
 	}
 	for _, key := range keys {
@@ -197,6 +197,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 	for part, file := range map[string]string{
 		"":              "x-y: 1",
 		"referrers":     "referrers: {x-y: 1}",
+		"platforms":     "platforms: {x-y: 1}",
 		"registry":      "registries: {a: {x-y: 1}}",
 		"limits":        "registries: {a: {limits: {x-y: 1}}}",
 		"credentials":   "registries: {a: {credentials: {x-y: 1}}}",
@@ -231,6 +232,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 	const reg = "registries: {a: {host: a.example, "
 	for file, right := range map[string]bool{
+		"platforms: linux/amd64": true, "platforms: [linux/amd64, linux/arm64]": true, "platforms: {only: all}": true, "platforms: {optional: true}": false, "platforms: 1": false,
 		"{}": true, "referrers: false": true, "referrers: sync": true, "referrers: never": false, "referrers: {mode: true, types: [a, b]}": true, "referrers: {mode: false, types: [a]}": false,
 		"referrers: {}": false, "referrers: [a]": false, "referrers: {annotations: {a: b}}": true, "referrers: {annotations: {'': b}}": false, "registries: {}": true, reg + "kind: acr}}": true, reg + "kind: Acr}}": false, "registries: {a: {}}": false,
 		"registries: {A: {host: a.example}}": false, "registries: {localhost: {host: a.example}}": false, "registries: {a.b: {host: a.example}}": false,
@@ -282,6 +284,13 @@ func TestSettingsSayWhereEachValueStands(t *testing.T) {
 	want := []Setting{{"default-registry", "a", 1}, {"registries.a.host", "a.example", 6}, {"registries.a.mirrors", "m.example, n.example", 5}, {"registries.a.limits.chunk-size", "4096", 7}, {"registries.a.limits.first-byte-timeout", "2m0s", 7},
 		{"referrers.mode", "sync", 2}, {"referrers.types", "x, y", 2}, {"referrers.annotations.k", "v", 2}}
 	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v %v", got, err)
+	}
+	c, err = Loader{}.Load(write(t, t.TempDir(), "platforms: [linux/arm64/v8, linux/amd64]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (Loader{}).Settings(c); len(got) != 1 || got[0] != (Setting{"platforms", "linux/amd64,linux/arm64", 1}) || err != nil {
 		t.Errorf("%+v %v", got, err)
 	}
 	c, err = Loader{}.Load(write(t, t.TempDir(), "referrers: false\n"))

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -58,6 +60,13 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	add("referrers.mode", c.Referrers.Mode)
 	add("referrers.types", strings.Join(c.Referrers.Types, ", "))
 	byName(c.Referrers.Annotations, "referrers.annotations.", add)
+	if words := oci.PlatformsString(c.Platforms.Only); lines["platforms.only"] != 0 {
+		add("platforms.only", words)
+		add("platforms.sparse", c.Platforms.Form == plan.Sparse)
+		add("platforms.optional", c.Platforms.Lacks == plan.Optional)
+	} else if lines["platforms"] != 0 {
+		add("platforms", words)
+	}
 	c.Client.settings(func(key string, value any) { add("client."+key, value) })
 	c.Server.settings(func(key string, value any) { add("server."+key, value) })
 	return all, nil

@@ -30,7 +30,7 @@ func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error)
 	if rule.Rehash {
 		t.Proof = dray.Hashed
 	}
-	t.Referrers = rule.Referrers
+	t.Referrers, t.Platforms = rule.Referrers, rule.Platforms
 	t.Referrers.Mode = cmp.Or(t.Referrers.Mode, plan.ReferrersSync)
 	if rule.Backup != "" {
 		t.Backup = plan.Backup{Template: rule.Backup, Date: now.UTC().Format("20060102")}
@@ -77,7 +77,7 @@ func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
 func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.BatchRequest, error) {
 	b := &dray.BatchRequest{
 		Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each, SkipBroken: t.SkipBroken, Proof: t.Proof,
-		Referrers: t.Referrers,
+		Referrers: t.Referrers, Platforms: t.Platforms,
 	}
 	for _, image := range rule.Images {
 		from, _, err := d.EntryNames(dray.BatchEntry{Source: image, Targets: []string{"localhost/x"}}, "localhost")

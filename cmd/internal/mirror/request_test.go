@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -37,6 +38,11 @@ func TestARuleSaysWhatItAccepts(t *testing.T) {
 	rule := config.Mirror{Sources: []string{"a.example"}, Targets: []string{"b.example"}, Images: []string{"c.example/app:v1"}, Strict: true, SkipBroken: true}
 	w, err := WorkOf(d, rule, time.Now())
 	if err != nil || w.Transfer.Referrers.Mode != plan.ReferrersSync || w.Batch.Referrers.Mode != plan.ReferrersSync {
+		t.Errorf("%+v %v", w.Transfer, err)
+	}
+	rule.Platforms = plan.Platforms{Only: []oci.Platform{{OS: "linux", Architecture: "amd64"}}}
+	w, err = WorkOf(d, rule, time.Now())
+	if err != nil || !reflect.DeepEqual(w.Transfer.Platforms, rule.Platforms) || !reflect.DeepEqual(w.Batch.Platforms, rule.Platforms) {
 		t.Errorf("%+v %v", w.Transfer, err)
 	}
 	rule.Referrers = plan.Referrers{Mode: plan.ReferrersRequire, Types: []string{"a"}}

@@ -101,7 +101,10 @@ func (s *Service) verbAsks(a *asking, r wire.Request, at time.Time) error {
 		}
 		a.write(image.Repo.String(), image.Repo.String(), plan.Update)
 	case wire.KindBatch:
-		req := buildBatch(*r.Batch, at)
+		req, err := buildBatch(*r.Batch, at)
+		if err != nil {
+			return err
+		}
 		for _, e := range req.Entries {
 			source, targets, err := s.dray.EntryNames(e, req.Target)
 			if err != nil {

@@ -31,6 +31,9 @@ func buildImport(r wire.Import, at time.Time) (dray.ImportRequest, error) {
 		return req, err
 	}
 	var err error
+	if req.Platforms, err = platforms(r.Platforms); err != nil {
+		return req, err
+	}
 	req.Map, err = buildTagging(r.Tagging)
 	return req, err
 }
@@ -46,6 +49,9 @@ func buildCopy(r wire.Copy, at time.Time) (dray.CopyRequest, error) {
 		return req, err
 	}
 	var err error
+	if req.Platforms, err = platforms(r.Platforms); err != nil {
+		return req, err
+	}
 	req.Map, err = buildTagging(r.Tagging)
 	return req, err
 }
@@ -65,7 +71,7 @@ func buildTag(r wire.Tag) (dray.TagRequest, error) {
 	return req, err
 }
 
-func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
+func buildBatch(r wire.Batch, at time.Time) (dray.BatchRequest, error) {
 	req := dray.BatchRequest{
 		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
 		SkipBroken: r.SkipBroken, Proof: proof(r.Proof), Referrers: referrers(r.Referrers),
@@ -74,7 +80,9 @@ func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 	for _, e := range r.Entries {
 		req.Entries = append(req.Entries, buildEntry(e))
 	}
-	return req
+	var err error
+	req.Platforms, err = platforms(r.Platforms)
+	return req, err
 }
 
 func buildEntry(e wire.BatchEntry) dray.BatchEntry {
@@ -126,6 +134,9 @@ func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) 
 	if req.Mapping.Rename, err = plan.ParseRenames(m.Rename); err != nil {
 		return req, err
 	}
+	if req.Platforms, err = platforms(e.Platforms); err != nil {
+		return req, err
+	}
 	req.Map, err = buildTagging(e.Tagging)
 	return req, err
 }
@@ -151,6 +162,21 @@ func backup(template string, at time.Time) plan.Backup {
 		b.Date = at.UTC().Format("20060102")
 	}
 	return b
+}
+
+// platforms returns the platforms of a request.
+func platforms(r wire.Platforms) (plan.Platforms, error) {
+	p, err := plan.ParsePlatforms(r.Only...)
+	if err != nil {
+		return p, err
+	}
+	if r.Sparse {
+		p.Form = plan.Sparse
+	}
+	if r.Optional {
+		p.Lacks = plan.Optional
+	}
+	return p, p.Check()
 }
 
 // referrers returns the choice of a request. "true" means moving; an unknown mode stays as it is and is
@@ -209,8 +235,9 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 	case wire.KindTag:
 		_, err = buildTag(*r.Tag)
 	case wire.KindBatch:
-		req := buildBatch(*r.Batch, at)
-		err = cmp.Or(req.Backup.Check(), req.Referrers.Check())
+		var req dray.BatchRequest
+		req, err = buildBatch(*r.Batch, at)
+		err = cmp.Or(err, req.Backup.Check(), req.Referrers.Check())
 		for _, e := range r.Batch.Entries {
 			err = cmp.Or(err, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
 		}

@@ -35,7 +35,7 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 		}
 		head, err := headerOf(plan.Plan{
 			Verb: wire.KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each,
-			Backup: req.Backup, Referrers: req.Referrers, Notes: sum.Notes,
+			Backup: req.Backup, Referrers: req.Referrers, Platforms: req.Platforms, Notes: sum.Notes,
 		})
 		return planReport{Header: head, Summary: sum}, err
 	}
@@ -108,7 +108,11 @@ func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Prepared, err
 		}
 		return w.dray.PlanTag(ctx, req, w.observe)
 	}
-	return w.dray.PlanBatch(ctx, buildBatch(*r.Batch, w.at), w.observe)
+	req, err := buildBatch(*r.Batch, w.at)
+	if err != nil {
+		return nil, err
+	}
+	return w.dray.PlanBatch(ctx, req, w.observe)
 }
 
 // planned stores a step of a plan as an item and counts it. A nil sum is not updated.

@@ -122,7 +122,11 @@ func (w *work) again(ctx context.Context) (any, error) {
 	if w.row.Kind == wire.KindTransfer {
 		return w.againTransfer(ctx, failed)
 	}
-	p, err := w.dray.PlanBatch(ctx, w.againBatch(failed), w.observe)
+	req, err := w.againBatch(failed)
+	if err != nil {
+		return nil, err
+	}
+	p, err := w.dray.PlanBatch(ctx, req, w.observe)
 	if err != nil {
 		return nil, err
 	}
@@ -132,8 +136,8 @@ func (w *work) again(ctx context.Context) (any, error) {
 
 // againBatch returns a batch of the failed steps. It names sources by tag, so that a tag that has moved
 // in the meantime is copied in its present state.
-func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
-	req := dray.BatchRequest{Overwrite: plan.Update}
+func (w *work) againBatch(failed []dray.StepReport) (req dray.BatchRequest, err error) {
+	req.Overwrite = plan.Update
 	asked := map[string]wire.BatchEntry{}
 	var said map[[2]ref.Name]plan.Overwrite
 	switch r := w.row.Request; {
@@ -141,15 +145,17 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Import.Overwrite), plan.Refuse), plan.Hold(r.Import.Hold)
 		req.Backup, req.Referrers = backup(r.Import.Backup, w.at), referrers(r.Import.Referrers)
 		req.SourceLogin, req.TargetLogin = loginOf(r.Import.SourceLogin), loginOf(r.Import.TargetLogin)
+		req.Platforms, err = platforms(r.Import.Platforms)
 	case r.Copy != nil:
 		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Copy.Overwrite), plan.Update), plan.Hold(r.Copy.Hold)
 		req.Backup, req.Referrers = backup(r.Copy.Backup, w.at), referrers(r.Copy.Referrers)
 		req.SourceLogin, req.TargetLogin = loginOf(r.Copy.SourceLogin), loginOf(r.Copy.TargetLogin)
+		req.Platforms, err = platforms(r.Copy.Platforms)
 	case r.Tag != nil:
 		req.Hold = plan.Hold(r.Tag.Hold)
 		req.SourceLogin, req.TargetLogin = loginOf(r.Tag.Login), loginOf(r.Tag.Login)
 	case r.Batch != nil:
-		req = buildBatch(*r.Batch, w.at)
+		req, err = buildBatch(*r.Batch, w.at)
 		said = w.overwrites(req)
 		req.Entries, req.Overwrite = nil, cmp.Or(req.Overwrite, plan.Refuse)
 		for _, e := range r.Batch.Entries {
@@ -170,7 +176,7 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 		}
 		req.Entries = append(req.Entries, e)
 	}
-	return req
+	return req, err
 }
 
 // overwrites returns the overwrite of each entry that sets one, by source and target.

@@ -59,6 +59,13 @@ type Referrers struct {
 	Annotations map[string]string `json:"annotations,omitempty" doc:"only referrers with all of these annotations"`
 }
 
+// Platforms is the JSON form of plan.Platforms.
+type Platforms struct {
+	Only     []string `json:"only,omitempty" maxItems:"100" doc:"platforms to copy, or all" example:"[\"linux/amd64\",\"linux/arm64/v8\"]"`
+	Sparse   bool     `json:"sparse,omitempty" doc:"keep the index with its digest, although not all of its images are copied; some registries refuse that; default: an index of these platforms alone"`
+	Optional bool     `json:"optional,omitempty" doc:"copy the platforms that an image has; default: an image that lacks one is an error"`
+}
+
 // Tagging says how tags are renamed on the way from source to target.
 type Tagging struct {
 	Map    []string `json:"map,omitempty" doc:"FROM=TO copies the source tag FROM as the tag TO" example:"[\"v1=stable\"]"`
@@ -78,6 +85,7 @@ type Import struct {
 	Hold      string    `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
 	Backup    string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	Referrers Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
 	Logins
 }
 
@@ -92,6 +100,7 @@ type Copy struct {
 	Backup     string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	SkipBroken bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Referrers  Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms  Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
 	Logins
 }
 
@@ -114,6 +123,7 @@ type Batch struct {
 	SkipBroken bool         `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Proof      string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
 	Referrers  Referrers    `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms  Platforms    `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
 	Logins
 }
 
@@ -152,6 +162,7 @@ type Ends struct {
 	Strict     bool      `json:"strict,omitempty" doc:"fail if a source lists a repository that has no tags; without it, the report names it"`
 	Mapping    Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
 	Referrers  Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms  Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
 	Tagging
 }
 

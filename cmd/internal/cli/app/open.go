@@ -72,6 +72,7 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		Default:    file.Default,
 		Missing:    missing,
 		Referrers:  file.Referrers,
+		Platforms:  file.Platforms,
 		Settings:   a.override(dray.Settings{}),
 		Logins:     slices.Concat(file.Lookups(a.IO.Env), a.Files().Lookups(), a.Clouds(file)),
 		UserAgent:  "dray/" + ThisBuild().Version,

@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -37,6 +38,17 @@ func referrersJSON(r plan.Referrers) wire.Referrers {
 	return wire.Referrers{Mode: string(r.Mode), Types: r.Types, Annotations: r.Annotations}
 }
 
+func platformsJSON(p plan.Platforms) (w wire.Platforms) {
+	for _, one := range p.Only {
+		w.Only = append(w.Only, oci.PlatformString(&one))
+	}
+	if p.Form == plan.Whole {
+		w.Only = []string{oci.AllPlatforms}
+	}
+	w.Sparse, w.Optional = p.Form == plan.Sparse, p.Lacks == plan.Optional
+	return w
+}
+
 // taggingJSON returns m in the form of a request; renames are its expressions as they were typed.
 func taggingJSON(m plan.TagMap, renames []string) wire.Tagging {
 	t := wire.Tagging{Rename: renames}
@@ -60,6 +72,7 @@ func Import(req dray.ImportRequest, renames []string) wire.Request {
 		Hold:           string(req.Hold),
 		Backup:         req.Backup.Template,
 		Referrers:      referrersJSON(req.Referrers),
+		Platforms:      platformsJSON(req.Platforms),
 		Logins:         Logins(req.SourceLogin, req.TargetLogin),
 	}}
 }
@@ -74,6 +87,7 @@ func Copy(req dray.CopyRequest, renames []string) wire.Request {
 		Overwrite: string(req.Overwrite),
 		Hold:      string(req.Hold),
 		Referrers: referrersJSON(req.Referrers),
+		Platforms: platformsJSON(req.Platforms),
 		Backup:    req.Backup.Template,
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
 
@@ -99,6 +113,7 @@ func Batch(req dray.BatchRequest) wire.Request {
 		Overwrite: string(req.Overwrite),
 		Hold:      string(req.Hold),
 		Referrers: referrersJSON(req.Referrers),
+		Platforms: platformsJSON(req.Platforms),
 		Backup:    req.Backup.Template,
 		Proof:     string(req.Proof),
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
@@ -123,6 +138,7 @@ func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 	e := wire.Ends{
 		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText,
 		Strict: req.Strict, SkipBroken: req.SkipBroken, Referrers: referrersJSON(req.Referrers),
+		Platforms: platformsJSON(req.Platforms),
 		Selection: wire.Selection{
 			Repository:          f.Repository,
 			Letters:             f.Letters,

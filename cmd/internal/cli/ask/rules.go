@@ -58,7 +58,7 @@ func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
 	return &wire.Transfer{
 		Ends: wire.Ends{
 			Sources: r.Sources, Target: req.Target, Also: req.Also, Prefer: r.Prefer, Strict: r.Strict, SkipBroken: r.SkipBroken,
-			Referrers: referrersJSON(req.Referrers),
+			Referrers: referrersJSON(req.Referrers), Platforms: platformsJSON(req.Platforms),
 			Selection: wire.Selection{
 				Letters:             r.Letters,
 				Ignore:              r.Ignore,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +84,7 @@ func newCreate(a *app.App) *cobra.Command {
 				"in order of preference (default such a tag is a conflict)")
 	})
 	f.AddMappingTo(flags)
+	f.Platforms.AddTo(flags, "carry only")
 	a.Common.AddRegistryTo(flags, flag.AtSource|flag.ReadsBlobs)
 	return cmd
 }
@@ -142,6 +144,7 @@ func (f *createFlags) request(
 	}
 	req.Batch = dray.BatchRequest{
 		SkipBroken: f.Skip, SourceLogin: req.Transfer.SourceLogin, Referrers: req.Transfer.Referrers,
+		Platforms: req.Transfer.Platforms,
 	}
 	if f.file == "" {
 		return req, nil, nil
@@ -176,7 +179,7 @@ func (f *createFlags) check(cmd *cobra.Command) error {
 	case len(f.only) > 0:
 		return f.refuse(cmd, "--only: the bundle has the list of what to make again", func(name string) bool {
 			return name == "since" || name == "split" || ofTransfer(cmd, name) ||
-				flag.HeadingOf(cmd.Flags().Lookup(name)) == flag.Along
+				slices.Contains([]string{flag.Along, flag.WhichPlatforms}, flag.HeadingOf(cmd.Flags().Lookup(name)))
 		})
 	case f.file != "":
 		return f.refuse(cmd, "-f: the list names the images", func(name string) bool {

@@ -5,6 +5,7 @@
 //	referrers.go   what travels with an image
 //	list.go        the list of images of a batch
 //	inuse.go       the file of images in use
+//	platforms.go   which platforms of an image
 //	tags.go        how tags are renamed, and whether one that fails holds back the others
 //	overwrite.go   what happens to tags that have another digest
 //	az.go          the flags that the commands of az share

@@ -39,13 +39,14 @@ type Ends struct {
 	inUse       string // the file's name
 	InUseText   string // the file's content
 
-	Strip    string
-	Rewrites []string
-	Flatten  bool
-	Template string
-	Prefix   string
-	MaxDepth int
-	Tags     // its --all-or-nothing is not a flag of transfer and verify
+	Strip     string
+	Rewrites  []string
+	Flatten   bool
+	Template  string
+	Prefix    string
+	MaxDepth  int
+	Platforms Platforms
+	Tags      // its --all-or-nothing is not a flag of transfer and verify
 
 	Prefer  []string
 	Explain bool
@@ -171,6 +172,9 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 		MaxDepth:    f.MaxDepth,
 	}
 	if req.Mapping.Rename, err = plan.ParseRenames(f.Rewrites); err != nil {
+		return req, err
+	}
+	if req.Platforms, err = f.Platforms.Read(); err != nil {
 		return req, err
 	}
 	if req.Referrers, err = f.Referrers.Read(cmd); err != nil {

@@ -10,6 +10,7 @@ const GroupKey = "dray-group"
 const (
 	WhichRepositories = "Which repositories"
 	WhichTags         = "Which tags"
+	WhichPlatforms    = "Which platforms"
 	TargetNames       = "Names at the target"
 	Along             = "What travels with an image"
 	Safety            = "Safety"

@@ -29,7 +29,7 @@ const (
 
 // Reasons that several flags share.
 const (
-	wholeImages  = "dray copies an image with all its platforms, and does not choose among them"
+	byPlatform   = "--platform OS/ARCH chooses platforms"
 	loginFile    = "set REGISTRY_AUTH_FILE to the file"
 	oneLogin     = "--src-creds and --dst-creds take USER, and dray asks for the password; or use dray's login command"
 	noReferrersF = "dray does not copy referrers along, such as signatures"
@@ -46,9 +46,9 @@ func aboutImages() []Flag {
 		{Names: "all -a", Of: "skopeo", Why: "dray always includes all platforms"},
 		{Names: "all-platforms", Of: "nerdctl", Why: "dray always includes all platforms"},
 		{Names: "preserve-digests", Of: "skopeo", Why: "dray always keeps digests"},
-		{Names: "multi-arch", Of: "skopeo", Value: Dropped, None: wholeImages},
-		{Names: "platform platforms", Of: "crane, regctl, oras, docker", Value: Dropped, None: wholeImages},
-		{Names: "override-os override-arch override-variant", Of: "skopeo", Value: Dropped, None: wholeImages},
+		{Names: "multi-arch", Of: "skopeo", Value: Dropped, None: "dray copies all platforms; " + byPlatform},
+		{Names: "platforms", Of: "regctl", Value: Same, To: "--platform"},
+		{Names: "override-os override-arch override-variant", Of: "skopeo", Value: Dropped, None: byPlatform},
 		{Names: "recursive -r", Of: "oras", In: "copy import transfer mirror", None: noReferrersF},
 		{Names: "digestfile", Of: "skopeo", In: "copy import", Value: Dropped, None: "the command digest prints the digest"},
 		{Names: "include-external", Of: "regctl", In: "copy import transfer",

@@ -23,6 +23,7 @@ import (
 // NewInspect makes the command dray inspect.
 func NewInspect(a *app.App) *cobra.Command {
 	var raw, config bool
+	var p oci.Platform
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Show platforms, sizes, layers, annotations and age of an image",
@@ -30,6 +31,7 @@ func NewInspect(a *app.App) *cobra.Command {
 			"when it was created. With --verbose, dray lists the layers of each platform of an index, too.",
 		Example: "  dray inspect nginx:1.27\n" +
 			"  dray inspect prod/app:v1 -o json | jq -r '.platforms[].platform'\n" +
+			"  dray inspect nginx:1.27 --platform linux/arm64\n" +
 			"  dray inspect --image-config prod/app:v1 | jq .config.Env",
 		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 	}
@@ -38,9 +40,10 @@ func NewInspect(a *app.App) *cobra.Command {
 		case raw && config:
 			return flag.UsageError(cmd, errors.New("--raw and --image-config both given"), "keep one of them")
 		case raw:
-			return printManifest(a, cmd, args[0])
+			return printManifest(a, cmd, args[0], p)
 		case config:
 			b, err := looking(a, cmd, args[0], func(ctx context.Context, v view) ([]byte, error) {
+				v.req.Platform = p
 				return v.dray.ImageConfig(ctx, v.req, v.tell)
 			})
 			if err == nil && a.Format != out.FormatNone {
@@ -49,6 +52,7 @@ func NewInspect(a *app.App) *cobra.Command {
 			return err
 		}
 		image, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (dray.Image, error) {
+			v.req.Platform = p
 			return v.dray.Inspect(ctx, v.req, v.tell)
 		})
 		if err != nil {
@@ -60,6 +64,7 @@ func NewInspect(a *app.App) *cobra.Command {
 	flags.SortFlags = false
 	flags.BoolVar(&raw, "raw", false, "print the manifest or index, byte for byte")
 	flags.BoolVar(&config, "image-config", false, "print the image's configuration, byte for byte")
+	flag.AddPlatformTo(flags, &p)
 	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
 }

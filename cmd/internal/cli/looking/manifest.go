@@ -128,15 +128,18 @@ type described struct {
 
 // NewDigest makes the command dray digest.
 func NewDigest(a *app.App) *cobra.Command {
+	var p oci.Platform
 	cmd := &cobra.Command{
-		Use:     "digest IMAGE",
-		Short:   "Print the digest of an image",
-		Long:    "Print the digest that a name points to. dray sends one HEAD request.",
-		Example: "  dray digest nginx:1.27\n  dray digest prod/app:v1 -o json",
+		Use:   "digest IMAGE",
+		Short: "Print the digest of an image",
+		Long: "Print the digest that a name points to. dray sends one HEAD request. With --platform, it reads the index " +
+			"and prints the digest of the image for that platform.",
+		Example: "  dray digest nginx:1.27\n  dray digest nginx:1.27 --platform linux/arm64\n  dray digest prod/app:v1 -o json",
 		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		desc, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (oci.Descriptor, error) {
+			v.req.Platform = p
 			return v.dray.Digest(ctx, v.req, v.tell)
 		})
 		if err != nil {
@@ -149,30 +152,36 @@ func NewDigest(a *app.App) *cobra.Command {
 			Rows:   func(row func(...string) error) error { return row(args[0], string(desc.Digest)) },
 		})
 	}
+	flag.AddPlatformTo(cmd.Flags(), &p)
 	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource)
 	return cmd
 }
 
 // NewManifest makes the command dray manifest. removals are its commands that remove images.
 func NewManifest(a *app.App, removals ...*cobra.Command) *cobra.Command {
+	var p oci.Platform
 	cmd := &cobra.Command{
 		Use:   "manifest IMAGE",
 		Short: "Print an image's manifest or index, byte for byte",
 		Long: "Print the manifest or index that a name points to, byte for byte, whatever the output format. " +
 			"The commands below are those of az acr manifest.",
-		Example: "  dray manifest nginx:1.27 | jq .manifests\n  dray manifest prod/app@sha256:... | sha256sum",
-		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0]) },
+		Example: "  dray manifest nginx:1.27 | jq .manifests\n" +
+			"  dray manifest nginx:1.27 --platform linux/arm64 | jq .layers\n" +
+			"  dray manifest prod/app@sha256:... | sha256sum",
+		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
+		RunE: func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0], p) },
 	}
 	cmd.AddCommand(newManifestShow(a), newListMetadata(a), newShowMetadata(a), newUpdateMetadata(a),
 		newManifestList(a), newListReferrers(a))
 	cmd.AddCommand(removals...)
+	flag.AddPlatformTo(cmd.Flags(), &p)
 	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource)
 	return cmd
 }
 
-func printManifest(a *app.App, cmd *cobra.Command, name string) error {
+func printManifest(a *app.App, cmd *cobra.Command, name string, p oci.Platform) error {
 	doc, err := looking(a, cmd, name, func(ctx context.Context, v view) (oci.Document, error) {
+		v.req.Platform = p
 		return v.dray.Manifest(ctx, v.req, v.tell)
 	})
 	if err == nil && a.Format != out.FormatNone {

@@ -78,6 +78,7 @@ func NewVerify(a *app.App) *cobra.Command {
 			"if a tag has different digests at several sources, expect that of this `SOURCE`; "+
 				"repeatable, in order of preference")
 	})
+	f.Platforms.AddTo(flags, "compare only")
 	f.AddMappingTo(flags)
 	flags.Lookup("max-repositories").Usage = "refused, since dray verify compares all repositories and not `N`"
 	a.Common.AddHandOverTo(flags)

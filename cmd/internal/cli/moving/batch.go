@@ -25,6 +25,7 @@ type batchFlags struct {
 	force    bool
 	dryRun   bool
 	flag.List
+	platforms flag.Platforms
 	referrers flag.Referrers
 	flag.Tags // only its --all-or-nothing is a flag of batch
 }
@@ -55,6 +56,7 @@ func NewBatch(a *app.App) *cobra.Command {
 		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("for targets without a registry, use this"))
 	})
 	f.AddPathsTo(flags)
+	f.platforms.AddTo(flags, "import only")
 	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
@@ -83,6 +85,9 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	}
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
 	req.SkipBroken = f.Skip
+	if req.Platforms, err = f.platforms.Read(); err != nil {
+		return err
+	}
 	if req.Referrers, err = f.referrers.Read(cmd); err != nil {
 		return err
 	}
@@ -95,7 +100,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
 		return err
 	}
-	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.Entries, skips: f.Skip}
+	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.Entries, skips: f.Skip || req.Platforms.Lacks == plan.Optional}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
 		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {

@@ -28,6 +28,7 @@ type copyFlags struct {
 	sharing   bool
 	skip      bool // the value of --skip-broken
 	dryRun    bool
+	platforms flag.Platforms
 	flag.Tags
 	referrers flag.Referrers
 }
@@ -65,6 +66,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 			"copy every tag that has the digest of SOURCE; TARGET is a repository")
 		set.BoolVar(&f.skip, "skip-broken", false, "with --all-tags: "+flag.SkipBrokenText)
 	})
+	f.platforms.AddTo(flags, "copy only")
 	f.Tags.AddTo(flags)
 	f.referrers.AddTo(flags)
 	flag.AddOverwriteTo(flags, &f.overwrite)
@@ -91,6 +93,9 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 	}
 	var err error
 	if req.Backup, err = flag.BackupOf(f.backup, time.Now()); err != nil {
+		return err
+	}
+	if req.Platforms, err = f.platforms.Read(); err != nil {
 		return err
 	}
 	if req.Referrers, err = f.referrers.Read(cmd); err != nil {

@@ -39,6 +39,7 @@ type importFlags struct {
 	dryRun        bool
 	quietToo      bool // --only-show-errors
 	tags          []string
+	platforms     flag.Platforms
 	az            flag.Az // --query alone
 	flag.Tags
 }
@@ -51,7 +52,7 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import --source IMAGE [--name REGISTRY] [-t TARGET]...",
 		Short: "Import an image into a registry, as az acr import does",
-		Long: "Import one image, with all its platforms, under one or more names in a registry. The flags mean " +
+		Long: "Import one image, with all its platforms unless --platform names some, under one or more names in a registry. The flags mean " +
 			"the same as in az acr import.\n\n" +
 			"If a target tag has another digest, that is a conflict and dray copies nothing, unless --force " +
 			"replaces the tag. With --tags, or with --map and a source without a tag, dray imports many tags of a " +
@@ -90,6 +91,7 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 		set.StringArrayVar(&f.repositories, "repository", nil,
 			"import into `REPO` by digest, without a tag; repeatable")
 	})
+	f.platforms.AddTo(flags, "import only")
 	f.Tags.AddTo(flags)
 	f.referrers.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
@@ -151,6 +153,9 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")),
 		Images: f.images, Repositories: f.repositories,
 		Tags: tags, Map: renamed, Hold: f.Hold(), Backup: backup, Referrers: travels, SourceLogin: from, TargetLogin: to,
+	}
+	if req.Platforms, err = f.platforms.Read(); err != nil {
+		return err
 	}
 	if f.force {
 		req.Overwrite = plan.Update

@@ -23,6 +23,7 @@ func proof(cmd *cobra.Command, ends []string, depth string) string {
 	var other flag.Ends
 	other.AddSelectionTo(same)
 	other.AddMappingTo(same)
+	other.Platforms.AddTo(same, "")
 	words := append([]string{"verify"}, ends...)
 	words = append(words, flag.Typed(cmd, func(name string) bool {
 		return name != "max-repositories" && (same.Lookup(name) != nil || slices.Contains(alike, name))

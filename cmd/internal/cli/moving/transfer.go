@@ -92,6 +92,7 @@ func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 			"if a tag has different digests at several sources, take it from this `SOURCE`; repeatable, "+
 				"in order of preference (default such a tag is a conflict)")
 	})
+	f.Platforms.AddTo(flags, "copy only")
 	f.AddMappingTo(flags)
 	flag.AddDryRunTo(flags, &f.dryRun)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
@@ -155,6 +156,7 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		Overwrite: req.Overwrite,
 		Backup:    req.Backup,
 		Referrers: req.Referrers,
+		Platforms: req.Platforms,
 		Proof:     func() string { return proof(cmd, append(slices.Clone(req.Sources), req.Target), "--deep") },
 		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
 			if f.sourceName == "" {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -54,7 +55,7 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	if w.DryRun {
 		t.out = a.NewPlanOut(w.head())
 	}
-	if t.list, err = newFailedList(w.FailedTo, a.NextAt("batch", "--force", "-f", w.FailedTo)); err != nil {
+	if t.list, err = newFailedList(w.FailedTo, a.NextAt(append(append([]string{"batch"}, flag.PlatformWords(w.Platforms)...), "--force", "-f", w.FailedTo)...)); err != nil {
 		return err
 	}
 	defer t.list.discard()

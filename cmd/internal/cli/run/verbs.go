@@ -114,6 +114,7 @@ type Streaming struct {
 	Overwrite plan.Overwrite
 	Backup    plan.Backup
 	Referrers plan.Referrers
+	Platforms plan.Platforms
 	Proof     func() string // the command that proves the content of tags that were up to date
 	DryRun    bool
 	FailedTo  string
@@ -132,7 +133,8 @@ func SeeVerify() string { return "see " + shell.Dray("verify", "--help") }
 
 // head returns the header of the plan that --dry-run prints.
 func (w Streaming) head() plan.Plan {
-	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: plan.Each, Backup: w.Backup, Referrers: w.Referrers}
+	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: plan.Each, Backup: w.Backup, Referrers: w.Referrers,
+		Platforms: w.Platforms}
 }
 
 // Verifying is one run of verify.

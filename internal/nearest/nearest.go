@@ -1,4 +1,5 @@
-package survey
+// Package nearest finds names that are similar to one that does not exist, for the hint of the error.
+package nearest
 
 import (
 	"cmp"
@@ -17,12 +18,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// NearestLimit is the time limit of a listing that only serves to improve an error text.
-const NearestLimit = 5 * time.Second
+// Limit is the time limit of a listing that only serves to improve an error text.
+const Limit = 5 * time.Second
 
-// Nearest adds a hint to err if err says that n does not exist: the similar tags of the repository, or, if
+// Hint adds a hint to err if err says that n does not exist: the similar tags of the repository, or, if
 // that does not exist either, the similar repositories. It costs at most two requests, and only then.
-func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error {
+func Hint(ctx context.Context, s *place.Session, n ref.Name, err error) error {
 	f, ok := errors.AsType[*fault.Fault](err)
 	if !ok || f.Kind != fault.NotFound || fault.HintOf(err) != "" {
 		return err
@@ -36,7 +37,7 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 
 func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 	if n.Tag == "" && n.Digest == "" {
-		return nearestRepositories(ctx, s, n.Repo, "")
+		return Repositories(ctx, s, n.Repo, "")
 	}
 	tags, err := firstTags(ctx, s, n.Repo)
 	if near := name.Similar(n.Tag, tags); n.Digest == "" && len(near) > 0 {
@@ -46,14 +47,14 @@ func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 		return "see the tags of this repository: " + shell.Dray("ls", n.Repo.String())
 	}
 	if fault.Is(err, fault.NotFound) || err == nil {
-		return cmp.Or(nearestRepositories(ctx, s, n.Repo, ""), "check the spelling of the repository")
+		return cmp.Or(Repositories(ctx, s, n.Repo, ""), "check the spelling of the repository")
 	}
 	return ""
 }
 
 // firstTags returns the tags that a single request lists.
 func firstTags(ctx context.Context, s *place.Session, repo ref.Repo) (tags []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, NearestLimit)
+	ctx, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
 	if s.Base.Elsewhere(repo) {
 		return s.Once(fault.Source, repo, remote.Pull).FirstTags(ctx)
@@ -65,13 +66,13 @@ func firstTags(ctx context.Context, s *place.Session, repo ref.Repo) (tags []str
 	return tags, err
 }
 
-// nearestRepositories returns the hint that names repositories similar to repo; "" if there are none, and
+// Repositories returns the hint that names repositories similar to repo; "" if there are none, and
 // prefix if others are below repo. It costs one request. Its errors are ignored.
-func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo, prefix string) string {
+func Repositories(ctx context.Context, s *place.Session, repo ref.Repo, prefix string) string {
 	if !s.Base.Elsewhere(repo) {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, NearestLimit)
+	ctx, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
 	use := remote.Use{Login: s.Logins[fault.Source], Observe: s.Watch()}
 	repos, _ := s.Base.Remote.FirstRepositories(ctx, repo.Host, use)
