@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/bundle"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
@@ -57,6 +58,12 @@ func (d *Dray) CreateBundle(
 		return bundle.Remake(ctx, d.base, d.names, bundle.RemakeRequest{
 			To: req.To, Only: req.Only, SourceLogin: req.Batch.SourceLogin,
 		}, obs, visit)
+	}
+	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
+	req.Transfer.Platforms = req.Transfer.Platforms.Or(d.platforms)
+	if req.Transfer.Platforms.Form == plan.Sparse || req.Batch.Platforms.Or(d.platforms).Form == plan.Sparse {
+		return TransferReport{}, fault.Misuse("create bundle", req.To, "a bundle cannot hold a sparse index",
+			"leave the sparse form out; the index then has those platforms alone")
 	}
 	create := bundle.CreateRequest{
 		Transfer:    migrate.Request(req.Transfer),

@@ -77,6 +77,7 @@
 //	import.go    one source image under names in one registry, as az acr import does
 //	copy.go      one image, or all tags of a repository
 //	tag.go       more tags for an image
+//	bundle.go    files for a registry that no network reaches
 //	batch.go     a list of images
 //	verify.go    compare targets with their sources
 //	transfer.go  whole registries

@@ -19,7 +19,6 @@ var unread = map[string]string{
 	"credential.helperLogin.ServerURL": "is a part of what a credential helper answers",
 	"event.Request.Name":               "is for observers of programs that use the library",
 	"oci.Arrival.From":                 "is for tests of the interface transfer.Target",
-	"report.Repository.From":           "is for programs that use the library",
 }
 
 // A field of a struct that is only set, or only copied into other fields that nobody reads, is an

@@ -38,7 +38,7 @@ var exits = map[string]string{
 
 // chapters groups the packages by what a user did, in the order of the page.
 var chapters = []struct{ title, rooms string }{
-	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring " +
+	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring cmd/internal/cli/bundling " +
 		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
 	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/gates cmd/internal/config/textfile cmd/internal/mirror cmd/internal/schedule"},
@@ -49,8 +49,9 @@ var chapters = []struct{ title, rooms string }{
 	{"Writing to a registry", "internal/remote/push internal/remote/feed internal/remote/subject"},
 	{"Images and their content", "oci internal/transfer"},
 	{"Directories and files", "internal/layout internal/ends internal/archive internal/ledger"},
-	{"What is copied, tagged, replaced and removed", "internal/referrers internal/survey internal/apply internal/prove internal/migrate internal/place internal/foreign internal/look event report"},
+	{"What is copied, tagged, replaced and removed", "internal/referrers internal/trim internal/nearest internal/survey internal/apply internal/prove internal/migrate internal/place internal/foreign internal/look event report"},
 	{"What a gate refuses", "gate internal/admit cmd/internal/gatekeeper cmd/internal/gatekeeper/verifier"},
+	{"Bundles", "internal/bundle internal/volume internal/have"},
 	{"dray check", "internal/probe"},
 	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb"},
 	{"Jobs and schedules of a server", "cmd/internal/job cmd/internal/job/live"},

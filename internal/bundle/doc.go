@@ -8,16 +8,15 @@
 //
 //	create.go   copies what the receiver lacks into a stage, and writes it as a bundle
 //	remake.go   makes volumes of a bundle again
-//	copies.go   copies the images of a list
-//	gather.go   finds out which of the staged content the bundle has
-//	pack.go     writes the files of a bundle
 //	load.go     verifies a bundle, and copies from it
-//	partial.go  sends the blobs of images of which some volumes are not here yet
+//	partial.go  what a load knows; sends the blobs of images of which some volumes are not here yet
+//	copies.go   copies images that are named one by one
+//	gather.go   finds out which of the staged content the bundle has
 //	verify.go   verifies a bundle
+//	pack.go     writes the files of a bundle
 //	have.go     lists what a receiver has
 //	shelf.go    a bundle as a registry to read from
 //	stage.go    a directory as a registry to write to
-//	staged.go   one repository of a stage
 //	journal.go  remembers what was put into a stage
-//	host.go     Host, and what both registries share
+//	host.go     Host, and the files of a bundle
 package bundle

@@ -19,12 +19,14 @@ type gathering struct {
 	stage *stage
 	out   volume.Contents
 	seen  map[oci.Digest]bool
+	named map[string]bool // the names with a tag, as their String
 }
 
 // gather finds out what the bundle has: the names that the steps set, except those that the receiver has,
 // their referrers, and everything that these need.
 func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time) (*volume.Contents, error) {
-	g := &gathering{stage: s, seen: map[oci.Digest]bool{}, out: volume.Contents{Made: made.UTC().Truncate(time.Second)}}
+	g := &gathering{stage: s, seen: map[oci.Digest]bool{}, named: map[string]bool{}}
+	g.out.Made = made.UTC().Truncate(time.Second)
 	from := map[string]string{} // by path: where referrers come from
 	for _, step := range steps {
 		n := volume.Name{Repo: step.To.Path, Tag: step.To.Tag, Digest: step.Digest(), From: step.From.Repo.String()}
@@ -37,6 +39,7 @@ func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time)
 			return nil, lost(step.To, "the manifest "+string(n.Digest))
 		}
 		n.Subject = p.Subject
+		g.named[n.String()] = true
 		g.out.Names = append(g.out.Names, n)
 		if err := g.need(ctx, n, p); err != nil {
 			return nil, err
@@ -60,19 +63,38 @@ func (g *gathering) referrers(ctx context.Context, path, source string) error {
 	for again := true; again; {
 		again = false
 		for _, p := range all {
-			_, staged := g.stage.doc(path, p.Subject)
-			if p.Subject == "" || g.seen[p.Digest] || staged && !g.seen[p.Subject] {
-				continue
+			for _, n := range g.referring(p) {
+				n.From = source
+				g.out.Names = append(g.out.Names, n)
+				if err := g.need(ctx, n, p); err != nil {
+					return err
+				}
+				again = true
 			}
-			n := volume.Name{Repo: path, Digest: p.Digest, Subject: p.Subject, From: source}
-			g.out.Names = append(g.out.Names, n)
-			if err := g.need(ctx, n, p); err != nil {
-				return err
-			}
-			again = true
 		}
 	}
 	return nil
+}
+
+// referring returns the names that a document has because it refers to something: one without a tag, and its
+// digest tags. Names that are known are left out.
+func (g *gathering) referring(p put) (names []volume.Name) {
+	carried := func(subject oci.Digest) bool {
+		_, staged := g.stage.doc(p.Repo, subject)
+		return subject != "" && (g.seen[subject] || !staged)
+	}
+	if carried(p.Subject) && !g.seen[p.Digest] {
+		names = append(names, volume.Name{Repo: p.Repo, Digest: p.Digest, Subject: p.Subject})
+	}
+	for _, tag := range g.stage.tagsOf(p) {
+		n := volume.Name{Repo: p.Repo, Tag: tag, Digest: p.Digest, Subject: p.Subject}
+		subject, _ := oci.TaggedFor(tag)
+		if carried(subject) && !g.named[n.String()] && g.stage.has.Tag(n.Repo, tag) != n.Digest {
+			g.named[n.String()] = true
+			names = append(names, n)
+		}
+	}
+	return names
 }
 
 // need adds a document, and everything below it.

@@ -2,6 +2,12 @@ package bundle
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -43,4 +49,75 @@ func listed(tags []oci.Listed, visit func(oci.Listed) error) error {
 		}
 	}
 	return nil
+}
+
+// output is where a bundle is written.
+type output struct {
+	path string
+	dir  bool // the bundle is a directory
+}
+
+func outputOf(path string) output {
+	dir := strings.HasSuffix(path, "/") || strings.HasSuffix(path, string(filepath.Separator))
+	return output{path: filepath.Clean(path), dir: dir}
+}
+
+// partial returns the directory of the stage.
+func (o output) partial() string { return o.path + ".partial" }
+
+// volume returns the file of a volume: "a.tar" if it is the only one and the bundle is not split, or "a.2.tar".
+func (o output) volume(n int, split int64) string {
+	if split == 0 {
+		return o.path
+	}
+	ext := filepath.Ext(o.path)
+	return strings.TrimSuffix(o.path, ext) + "." + itoa(n) + ext
+}
+
+// volumes returns the files of volumes that exist.
+func (o output) volumes() []string {
+	ext := filepath.Ext(o.path)
+	found, _ := filepath.Glob(escape(strings.TrimSuffix(o.path, ext)) + ".*" + escape(ext)) // the pattern is escaped
+	found = slices.DeleteFunc(found, func(path string) bool {
+		n := strings.TrimPrefix(strings.TrimSuffix(path, ext), strings.TrimSuffix(o.path, ext)+".")
+		return strings.Trim(n, "0123456789") != "" || n == ""
+	})
+	if _, err := os.Lstat(o.path); err == nil {
+		found = append(found, o.path)
+	}
+	return found
+}
+
+// check refuses to replace a bundle, unless the run that makes it was interrupted.
+func (o output) check(split int64) error {
+	if o.path == "." || o.path == string(filepath.Separator) {
+		return fault.Misuse("create bundle", o.path, "this is not the name of a new file or directory",
+			"name a file, such as images.tar")
+	}
+	if o.dir && split > 0 {
+		return fault.Misuse("create bundle", o.path, "a directory is not split", "name a file, such as images.tar")
+	}
+	if _, err := os.Lstat(o.partial()); err == nil {
+		return nil
+	}
+	if there := o.volumes(); len(there) > 0 {
+		return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "create bundle", Name: there[0],
+			Err: errors.New("it exists"), Hint: "remove it, or choose another name"}
+	}
+	return nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// escape makes a pattern of filepath.Glob that matches s alone.
+func escape(s string) string {
+	var out []rune
+	for _, r := range s {
+		if r == '*' || r == '?' || r == '[' {
+			out = append(out, []rune(fmt.Sprintf("[%c]", r))...)
+			continue
+		}
+		out = append(out, r)
+	}
+	return string(out)
 }

@@ -102,8 +102,7 @@ func (j *journal) add(p put) error {
 func (j *journal) close() error { return j.file.Close() }
 
 func stageFault(op, path string, err error) error {
-	var known *fault.Fault
-	if errors.As(err, &known) {
+	if _, known := errors.AsType[*fault.Fault](err); known {
 		return err
 	}
 	kind := fault.Unavailable
@@ -113,5 +112,6 @@ func stageFault(op, path string, err error) error {
 	case errors.Is(err, syscall.ENOSPC):
 		kind = fault.Full
 	}
-	return &fault.Fault{Kind: kind, Side: fault.Target, Op: op, Name: path, Err: err, Hint: "check the disk and its permissions"}
+	return &fault.Fault{Kind: kind, Side: fault.Target, Op: op, Name: path, Err: err,
+		Hint: "check the disk and its permissions"}
 }

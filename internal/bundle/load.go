@@ -10,9 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
-	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/have"
@@ -28,28 +26,6 @@ import (
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
-
-// LoadRequest asks to load a bundle into a registry.
-type LoadRequest struct {
-	Paths       []string // files and directories with volumes of one bundle
-	Target      string   // a registry, or a prefix in it
-	Overwrite   plan.Overwrite
-	Backup      plan.Backup
-	Receipt     string // the file of the receipt
-	TargetLogin *credential.Login
-	Now         time.Time
-}
-
-// loading is the state of one load.
-type loading struct {
-	LoadRequest
-	base  *place.Base
-	names *name.Reader
-	to    name.End
-	set   *volume.Set
-	obs   event.Observer
-	sum   report.Transfer
-}
 
 // Load verifies all volumes that are given. Only if they are not damaged, it copies their content into the
 // target, then sets the names, and then proves that everything below them is there. A name that needs a
@@ -134,11 +110,6 @@ func (l *loading) draft(
 	}
 }
 
-// repo returns the repository of the receiver for a path of the bundle.
-func (l *loading) repo(path string) ref.Repo {
-	return ref.Repo{Host: l.to.Host, Path: l.to.Prefix + path}
-}
-
 // hint remembers where the receiver is said to hold the blobs that the bundle leaves out, so that they are
 // mounted.
 func (l *loading) hint() {
@@ -182,7 +153,8 @@ func (l *loading) prove(ctx context.Context, b *place.Base, names []volume.Name)
 		first = receipt.Troubles[0].To.String()
 	}
 	return &fault.Fault{Kind: fault.Corrupt, Side: fault.Target, Op: "load bundle", Name: first,
-		Err:  fmt.Errorf("%d of %d names are not complete at the receiver", receipt.Names-receipt.Matches[report.Same], receipt.Names),
+		Err: fmt.Errorf("%d of %d names are not complete at the receiver",
+			receipt.Names-receipt.Matches[report.Same], receipt.Names),
 		Hint: "run the same command again; if this stays, list again what the receiver has, and make a bundle from that list"}
 }
 
@@ -225,7 +197,8 @@ func writable(path string) error {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			kind = fault.Denied
 		}
-		return &fault.Fault{Kind: kind, Op: "write receipt", Name: path, Err: err, Hint: "name another file with --receipt FILE"}
+		return &fault.Fault{Kind: kind, Op: "write receipt", Name: path, Err: err,
+			Hint: "name another file with --receipt FILE"}
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

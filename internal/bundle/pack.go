@@ -3,12 +3,10 @@ package bundle
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -117,15 +115,16 @@ func (s *stage) packDir(to output, a *volume.Arranged) error {
 	}
 	keep := a.Files()
 	keep[list] = true
-	err = filepath.WalkDir(to.path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	root, err := os.OpenRoot(to.path)
+	if err != nil {
+		return stageFault("write bundle", to.path, err)
+	}
+	defer func() { _ = root.Close() }() // each removal stands for itself
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || keep[path] {
 			return err
 		}
-		rel, err := filepath.Rel(to.path, path)
-		if err != nil || keep[filepath.ToSlash(rel)] {
-			return err
-		}
-		return os.Remove(path)
+		return root.Remove(path)
 	})
 	if err != nil {
 		return stageFault("write bundle", to.path, err)
@@ -145,19 +144,4 @@ func reportOn(a *volume.Arranged) *report.Bundle {
 		rep.AbsentBytes += b.Size
 	}
 	return rep
-}
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
-// escape makes a pattern of filepath.Glob that matches s alone.
-func escape(s string) string {
-	var out []rune
-	for _, r := range s {
-		if r == '*' || r == '?' || r == '[' {
-			out = append(out, []rune(fmt.Sprintf("[%c]", r))...)
-			continue
-		}
-		out = append(out, r)
-	}
-	return string(out)
 }

@@ -5,12 +5,46 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
 )
+
+// LoadRequest asks to load a bundle into a registry.
+type LoadRequest struct {
+	Paths       []string // files and directories with volumes of one bundle
+	Target      string   // a registry, or a prefix in it
+	Overwrite   plan.Overwrite
+	Backup      plan.Backup
+	Receipt     string // the file of the receipt
+	TargetLogin *credential.Login
+	Now         time.Time
+}
+
+// loading is the state of one load.
+type loading struct {
+	LoadRequest
+	base  *place.Base
+	names *name.Reader
+	to    name.End
+	set   *volume.Set
+	obs   event.Observer
+	sum   report.Transfer
+}
+
+// repo returns the repository of the receiver for a path of the bundle.
+func (l *loading) repo(path string) ref.Repo {
+	return ref.Repo{Host: l.to.Host, Path: l.to.Prefix + path}
+}
 
 // maxSending limits how many blobs of names that wait are sent at once.
 const maxSending = 8

@@ -3,7 +3,6 @@ package bundle
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -143,28 +142,10 @@ func (r *shelved) Referrers(_ context.Context, d oci.Descriptor) ([]oci.Descript
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, described(doc))
+		out = append(out, doc.AsReferrer())
 	}
 	slices.SortFunc(out, func(a, b oci.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
 	return out, nil
-}
-
-// described returns the descriptor of doc as a list of referrers has it (distribution-spec v1.1.1 §Listing
-// Referrers).
-func described(doc oci.Document) oci.Descriptor {
-	d := doc.Descriptor
-	var says struct {
-		ArtifactType string            `json:"artifactType"`
-		Annotations  map[string]string `json:"annotations"`
-	}
-	if json.Unmarshal(doc.Raw, &says) != nil {
-		return d
-	}
-	d.ArtifactType, d.Annotations = says.ArtifactType, says.Annotations
-	if d.ArtifactType == "" && doc.Config != nil {
-		d.ArtifactType = doc.Config.MediaType
-	}
-	return d
 }
 
 // List implements place.Repository.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -76,14 +75,12 @@ func corrupt(damages []report.Damage) error {
 		Hint: hint}
 }
 
-var numbered = regexp.MustCompile(`\.[1-9][0-9]*(\.[^.]*)?$`)
-
 // makeAgain returns the command line that makes a volume again.
 func makeAgain(file string, n int) string {
 	base := filepath.Base(file)
-	if number := fmt.Sprintf(".%d", n); numbered.MatchString(base) {
-		ext := filepath.Ext(base)
-		base = strings.TrimSuffix(strings.TrimSuffix(base, ext), number) + ext
+	ext := filepath.Ext(base)
+	if rest, isNumbered := strings.CutSuffix(strings.TrimSuffix(base, ext), "."+itoa(n)); isNumbered {
+		base = rest + ext
 	}
 	return shell.Dray("bundle", "create", "--only", itoa(n), "-o", base)
 }

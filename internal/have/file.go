@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -122,9 +123,7 @@ func parse(r io.Reader) (*List, error) {
 			return nil, fmt.Errorf("a blob is in repository %d of %d", n, len(l.repos))
 		}
 	}
-	for d, repo := range h.Others {
-		l.others[d] = repo
-	}
+	maps.Copy(l.others, h.Others)
 	for _, n := range h.Names {
 		if ref.Digest(string(n.Digest)) != nil || ref.Tag(n.Tag) != nil {
 			return nil, fmt.Errorf("%.100q is not a tag with a digest", n.Repo+":"+n.Tag)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -97,7 +98,9 @@ func (f File) descriptor() oci.Descriptor { return oci.Descriptor{Digest: f.Dige
 // maxList limits the list of a volume, and the contents.
 const maxList = 1 << 30
 
-var listName = regexp.MustCompile(`^dray/volume-([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})\.sha256-([0-9a-f]{64})\.json$`)
+var listName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^dray/volume-([1-9][0-9]{0,5})-of-([1-9][0-9]{0,5})\.sha256-([0-9a-f]{64})\.json$`)
+})
 
 // listPath returns the path of a list whose bytes are raw.
 func listPath(volume, volumes int, raw []byte) string {
@@ -106,7 +109,7 @@ func listPath(volume, volumes int, raw []byte) string {
 
 // parseListPath is the inverse of listPath.
 func parseListPath(path string) (volume, volumes int, d oci.Digest, ok bool) {
-	m := listName.FindStringSubmatch(path)
+	m := listName().FindStringSubmatch(path)
 	if m == nil {
 		return 0, 0, "", false
 	}

@@ -19,11 +19,12 @@
 //
 // Files, in the order of the walk:
 //
-//	arrange.go   divides the contents into volumes
-//	write.go     writes volumes
+//	verify.go    verifies volumes
 //	open.go      opens volumes
 //	read.go      reads a file of an open volume
-//	verify.go    verifies volumes
+//	write.go     writes volumes
+//	arrange.go   divides the contents into volumes
+//	set.go       Set, and what may be damaged in it
 //	contents.go  Contents and List
 //	tar.go       the bytes around the files of a tar
 package volume

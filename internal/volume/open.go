@@ -18,35 +18,6 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Set is some or all volumes of one bundle.
-type Set struct {
-	Contents *Contents
-	Bundle   oci.Digest
-	volumes  []*open
-	broken   []Damage // volumes that could not be opened
-	at       map[oci.Digest]place
-
-	documents map[oci.Digest]Document // of the contents; made when it is needed
-}
-
-// place says where a blob or a document is.
-type place struct {
-	in   *open
-	file File
-}
-
-// open is a volume that is open: a tar, or a directory.
-type open struct {
-	list List
-	name string // of the file or the directory
-	head File   // the list itself
-	raw  []byte // the bytes of the list
-	file *os.File
-	at   map[string]int64 // in a tar: where the bytes of each file begin
-	end  int64            // in a tar: its size
-	root *os.Root         // in a directory
-}
-
 // Open opens volumes of one bundle: tar files, and directories into which volumes were extracted. It reads
 // their lists, and the contents of the bundle. Verify checks the rest. Close has to be called.
 //
@@ -146,7 +117,11 @@ func openPath(path string) ([]*open, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &fault.Fault{
-			Kind: fault.NotFound, Op: "open bundle", Name: path, Err: errors.New("there is no such file"), Hint: "check the path",
+			Kind: fault.NotFound,
+			Op:   "open bundle",
+			Name: path,
+			Err:  errors.New("there is no such file"),
+			Hint: "check the path",
 		}
 	case err != nil:
 		return nil, unreadable(path, err)
@@ -271,7 +246,7 @@ func openExtracted(path, list string) (*open, error) {
 		err = errors.New("the number in the name of a list is not that in the list")
 	}
 	if err != nil {
-		root.Close()
+		_ = root.Close() // it was only read
 		return nil, damaged(path, err)
 	}
 	return &open{list: l, name: path, head: File{list, int64(len(raw)), d}, raw: raw, root: root}, nil
@@ -330,18 +305,4 @@ func (s *Set) Close() {
 			_ = v.root.Close()
 		}
 	}
-}
-
-func misused(path, why, hint string) error { return fault.Misuse("open bundle", path, why, hint) }
-
-func damaged(path string, err error) error {
-	return &fault.Fault{Kind: fault.Corrupt, Op: "open bundle", Name: path, Err: err, Hint: "copy the file again"}
-}
-
-func unreadable(path string, err error) error {
-	kind := fault.Unavailable
-	if errors.Is(err, fs.ErrPermission) {
-		kind = fault.Denied
-	}
-	return &fault.Fault{Kind: kind, Op: "open bundle", Name: path, Err: err, Hint: "check that the file can be read"}
 }

@@ -6,38 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 )
-
-// Damage is one part of a bundle that is not as it was written.
-type Damage struct {
-	File   string     // the file or the directory of the volume
-	Volume int        // its number; 0 if not even that can be read
-	Path   string     // the file in the volume; "" for the volume as a whole
-	Digest oci.Digest // of the document or blob; "" for another file
-	Names  []string   // at most three of the images that need it
-	Err    error
-}
-
-// String returns a line such as "a.2.tar: volume 2: blobs/sha256/…, of app:v1: 3 bytes are missing".
-func (d Damage) String() string {
-	var f *fault.Fault
-	if d.Volume == 0 && errors.As(d.Err, &f) {
-		return d.File + ": " + f.Err.Error()
-	}
-	parts := []string{d.File, fmt.Sprintf("volume %d", d.Volume)}
-	if d.Path != "" {
-		what := d.Path
-		if len(d.Names) > 0 {
-			what += ", of " + strings.Join(d.Names, ", ")
-		}
-		parts = append(parts, what)
-	}
-	return strings.Join(append(parts, d.Err.Error()), ": ")
-}
 
 // Verify reads each byte of the open volumes, and returns what is damaged. tell is called with the number of
 // bytes that were read. The error is Canceled, or says that a file could not be read.

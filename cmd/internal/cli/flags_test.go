@@ -270,7 +270,8 @@ func TestTheFlagsAboutRegistriesReachEachCommandThatHasThem(t *testing.T) {
 		"plan copy":         two, "referrers": one, "plan cost": made, "plan import": "--source " + one + " --name localhost:2", "plan transfer": "localhost:1 localhost:2",
 		"repository delete": "-n localhost:1 -t a:v1 --yes", "repository list": "-n localhost:1", "repository show-manifests": "-n localhost:1 --repository a",
 		"repository show-tags": "-n localhost:1 --repository a", "repository untag": "-n localhost:1 -t a:v1", "rm": "--yes " + one, "tag": one + " v2",
-		"transfer": "localhost:1 localhost:2", "verify": "localhost:1 localhost:2",
+		"bundle create": "--transfer localhost:1 -o " + filepath.Join(dir, "a.tar"), "bundle have": "localhost:1",
+		"bundle load": "a.tar localhost:2", "transfer": "localhost:1 localhost:2", "verify": "localhost:1 localhost:2",
 	}
 	everyCommand(func(cmd *cobra.Command) {
 		f := cmd.LocalNonPersistentFlags().Lookup("ca-file")

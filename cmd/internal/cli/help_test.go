@@ -145,6 +145,8 @@ func TestFlagsOfRegistriesAreOnlyWithCommandsOnWhichTheyHaveAnEffect(t *testing.
 		"manifest list": asks("src-creds"), "manifest list-referrers": asks("src-creds"),
 		"manifest show-metadata": asks("src-creds"), "manifest update-metadata": asks("dst-creds"),
 		"login": one, "jobs retry": both,
+		"bundle create": asks("src-creds", "concurrency"), "bundle have": asks("src-creds"),
+		"bundle load": asks("dst-creds", "concurrency", "bandwidth"),
 	}
 	all := asks("src-creds", "dst-creds", "concurrency", "bandwidth")
 	everyCommand(func(cmd *cobra.Command) {

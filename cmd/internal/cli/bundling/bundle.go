@@ -2,6 +2,8 @@ package bundling
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,8 +64,8 @@ func runVerify(a *app.App, cmd *cobra.Command, files []string) error {
 		return perr
 	}
 	if err != nil {
-		if fault.HintOf(err) != "" && !a.Quiet {
-			a.Warnf("%s of the bundle %s: %s", out.Plural(len(b.Damages), "part"), isAre(len(b.Damages))+" damaged", fault.HintOf(err))
+		if !a.Quiet {
+			a.Warnf("%s of the bundle damaged; %s", out.Plural(len(b.Damages), "part"), fault.HintOf(err))
 		}
 		return out.Ended(out.ExitCode(err))
 	}
@@ -95,7 +97,7 @@ func printVerified(a *app.App, b dray.Bundle) error {
 		Header: []string{"STATE", "FILE", "VOLUME", "PART", "NAMES"},
 		Rows: func(row func(...string) error) error {
 			for _, d := range b.Damages {
-				if err := row("damaged", d.File, fmt.Sprint(d.Volume), d.Part, fmt.Sprint(len(d.Names))); err != nil {
+				if err := row("damaged", d.File, strconv.Itoa(d.Volume), d.Part, strings.Join(d.Names, " ")); err != nil {
 					return err
 				}
 			}
@@ -103,18 +105,11 @@ func printVerified(a *app.App, b dray.Bundle) error {
 				if len(b.Damages) > 0 {
 					break
 				}
-				if err := row("whole", v.File, fmt.Sprint(v.Number), "", ""); err != nil {
+				if err := row("whole", v.File, strconv.Itoa(v.Number), "", ""); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	})
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }

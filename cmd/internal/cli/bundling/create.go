@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,7 +72,8 @@ func newCreate(a *app.App) *cobra.Command {
 			"leave out what is on this `LIST` of what the receiver has; repeatable, the latest last")
 		set.StringArrayVar(&f.only, "only", nil,
 			"make only volume `N` again, as it was; repeatable; FILE.1.tar or another volume of the bundle must be there")
-		set.VarP(&f.to, "output", "o", "write the bundle to `FILE`, or to a directory if it ends with a slash; or the format of the answer")
+		set.VarP(&f.to, "output", "o",
+			"write the bundle to `FILE`, or to a directory if it ends with a slash; or the format of the answer")
 		set.StringVar(&f.split, "split", "",
 			"write files of at most `SIZE`, such as 4GB, which are named FILE.1.tar, FILE.2.tar and so on")
 	})
@@ -82,6 +84,7 @@ func newCreate(a *app.App) *cobra.Command {
 				"in order of preference (default such a tag is a conflict)")
 	})
 	f.AddMappingTo(flags)
+	f.Platforms.AddTo(flags, "carry only")
 	a.Common.AddRegistryTo(flags, flag.AtSource|flag.ReadsBlobs)
 	return cmd
 }
@@ -139,7 +142,10 @@ func (f *createFlags) request(
 	if req.Transfer.SourceLogin, err = a.SourceLogin(cmd.Context()); err != nil {
 		return req, nil, err
 	}
-	req.Batch = dray.BatchRequest{SkipBroken: f.Skip, SourceLogin: req.Transfer.SourceLogin}
+	req.Batch = dray.BatchRequest{
+		SkipBroken: f.Skip, SourceLogin: req.Transfer.SourceLogin, Referrers: req.Transfer.Referrers,
+		Platforms: req.Transfer.Platforms,
+	}
 	if f.file == "" {
 		return req, nil, nil
 	}
@@ -172,7 +178,8 @@ func (f *createFlags) check(cmd *cobra.Command) error {
 		return flag.UsageError(cmd, errors.New("the file of the bundle is missing"), "name it with -o, such as -o images.tar")
 	case len(f.only) > 0:
 		return f.refuse(cmd, "--only: the bundle has the list of what to make again", func(name string) bool {
-			return name == "since" || name == "split" || ofTransfer(cmd, name)
+			return name == "since" || name == "split" || ofTransfer(cmd, name) ||
+				slices.Contains([]string{flag.Along, flag.WhichPlatforms}, flag.HeadingOf(cmd.Flags().Lookup(name)))
 		})
 	case f.file != "":
 		return f.refuse(cmd, "-f: the list names the images", func(name string) bool {

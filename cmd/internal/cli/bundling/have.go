@@ -33,7 +33,8 @@ func newHave(a *app.App) *cobra.Command {
 
 func runHave(a *app.App, cmd *cobra.Command, target string) error {
 	if cmd.Flags().Changed("output") {
-		return flag.UsageError(cmd, fmt.Errorf("-o %s: the list has one format", a.Format), "write the list to a file: > have")
+		return flag.UsageError(cmd, fmt.Errorf("-o %s: the list has one format", a.Format),
+			"write the list to a file: > have")
 	}
 	login, err := a.SourceLogin(cmd.Context())
 	if err != nil {

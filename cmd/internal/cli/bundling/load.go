@@ -39,7 +39,7 @@ func newLoad(a *app.App) *cobra.Command {
 			"needs a file which is not there waits, and the exit code is 6. To try again, run the same command; what " +
 			"TARGET has is not sent again.",
 		Example: "  dray bundle load images.tar inside.example\n" +
-			"  dray bundle load /media/stick/all.*.tar inside.example/mirror/ --receipt receipt\n" +
+			"  dray bundle load all.*.tar inside.example/mirror/ --receipt receipt\n" +
 			"  dray bundle load /srv/extracted inside.example",
 		Args: flag.AtLeast(2, "the files of the bundle, then the target"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runLoad(a, cmd, f, args) },

@@ -2,6 +2,7 @@ package bundling
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/drayage/dray"
@@ -43,7 +44,7 @@ func sayLoaded(a *app.App, b *dray.Bundle) {
 func numbers(all []int) string {
 	var words []string
 	for _, n := range all {
-		words = append(words, fmt.Sprint(n))
+		words = append(words, strconv.Itoa(n))
 	}
 	if n := len(words) - 1; n > 0 {
 		return strings.Join(words[:n], ", ") + " and " + words[n]

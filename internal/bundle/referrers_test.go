@@ -1,0 +1,83 @@
+package bundle_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+)
+
+// proven checks that the receiver has everything below the names of the sender, with what refers to them.
+func (w *world) proven(source, target string) {
+	w.T.Helper()
+	req := dray.VerifyRequest{Depth: dray.Deep, When: now,
+		Of: dray.TransferRequest{Sources: []string{source}, Target: target}}
+	receipt, err := w.Verify(w.T.Context(), req, nil, func(e dray.VerifyEntry) error {
+		if e.Match != dray.Same {
+			w.T.Errorf("%+v", e)
+		}
+		return nil
+	})
+	if err != nil || !receipt.Right() {
+		w.T.Error(receipt.Matches, err)
+	}
+}
+
+func TestSignaturesTravelInABundleWithTheImagesOfAList(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Index(t, w.Src, "web", "1.0", 2)
+	signed := testbed.Artifact(t, w.Src, "web", "", image.Root)
+	testbed.Artifact(t, w.Src, "web", "", signed.Root)       // a signature of the first referrer
+	testbed.Artifact(t, w.Src, "web", "", image.Children[0]) // of a child
+	tag := strings.Replace(image.Digest(), ":", "-", 1) + ".sig"
+	testbed.Random(t, w.Src, "web", tag, testbed.RandomOptions{Seed: 7})
+	testbed.Random(t, w.Src, "web", "other", testbed.RandomOptions{Seed: 8}) // is not on the list
+	list := dray.BatchRequest{Entries: []dray.BatchEntry{{Source: "src/web:1.0"}}}
+	_, sum := w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("a.tar")}))
+	if sum.Bundle.Names != 1+3+1 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+	w.must(w.load(w.path("a.tar")))
+	testbed.Same(t, w.Src, w.Dst, "web", tag, "web", tag)
+	testbed.Same(t, w.Src, w.Dst, "web", "1.0", "web", "1.0")
+	w.proven("src/web:1.0", "dst/web:1.0")
+
+	// What is signed later arrives with the next bundle, with no blob but its own.
+	testbed.Artifact(t, w.Src, "web", "", image.Children[1])
+	list.Referrers.Mode = "sync"
+	_, sum = w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("b.tar"), Since: []string{w.have("have")}}))
+	if sum.Bundle.Blobs != 1 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+	w.must(w.load(w.path("b.tar")))
+	w.proven("src/web:1.0", "dst/web:1.0")
+}
+
+func TestOnePlatformOfAnImageTravelsInABundle(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Index(t, w.Src, "web", "1.0", 3)
+	only, err := oci.ParsePlatforms("linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := dray.BundleRequest{To: w.path("a.tar"), Batch: dray.BatchRequest{
+		Entries: []dray.BatchEntry{{Source: "src/web:1.0"}}, Platforms: plan.Platforms{Only: only},
+	}}
+	_, sum := w.must(w.create(req))
+	if sum.Bundle.Documents != 2 || sum.Bundle.Blobs != 3 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+	w.must(w.load(w.path("a.tar")))
+	d, err := w.Inspect(t.Context(), dray.LookRequest{Name: "dst/web:1.0"}, nil)
+	if err != nil || len(d.Platforms) != 1 || string(d.Digest) == image.Digest() {
+		t.Error(d, err)
+	}
+	req.Batch.Platforms.Form, req.To = plan.Sparse, w.path("b.tar")
+	if _, _, err := w.create(req); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+}
