@@ -80,7 +80,8 @@ func TestAGateIsAskedOnceAboutAnImageAndWhatItReadIsNotReadAgain(t *testing.T) {
 	y.Tagged("app", "v1")
 	d := &door{}
 	y.Forget()
-	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1", "dst/app:v2", "dst/web:v1"}, Gate: d}
+	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1", "dst/app:v2", "dst/web:v1"}, Gate: d,
+		Referrers: plan.Referrers{Mode: plan.ReferrersNone}}
 	y.Must(y.Copy(req))
 	if got := strings.Join(d.asked, " "); got != "app:v1" || y.Src.Count(http.MethodGet, testbed.Manifest) != 1 {
 		t.Errorf("asked about %s\n%s", got, y.Src.Story())
