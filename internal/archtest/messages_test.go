@@ -42,7 +42,7 @@ var chapters = []struct{ title, rooms string }{
 		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
 	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/gates cmd/internal/config/textfile cmd/internal/mirror cmd/internal/schedule"},
-	{"Selections, maps and plan files", "plan internal/python"},
+	{"Selections, maps and plan files", "plan internal/kube internal/python"},
 	{"Logins and credentials", "credential internal/remote/signin internal/remote/product"},
 	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/reason internal/remote/ask internal/remote/limit"},
 	{"Reading from a registry", "internal/remote/read internal/remote/list internal/transfer/fetch"},
