@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/apply"
+	"github.com/drayage/dray/internal/estimate"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -167,5 +168,5 @@ type EstimateRequest struct {
 // Estimate.Unknown names what could not be read. The error is [fault.Invalid] for a plan that cannot be
 // read, or [fault.Canceled].
 func (d *Dray) Estimate(ctx context.Context, req EstimateRequest, obs event.Observer) (Estimate, error) {
-	return migrate.Estimate(ctx, d.base, migrate.EstimateRequest(req), obs)
+	return estimate.Plan(ctx, d.base, estimate.Request(req), obs)
 }

@@ -74,7 +74,8 @@ func pinned(c volume.Contents) func(context.Context, *place.Session, *name.Reade
 			}
 			entries = append(entries, e)
 		}
-		return survey.Batch(ctx, s, names, survey.List{Entries: entries, Target: Host}, survey.Rules{Verb: "batch", Overwrite: plan.Update})
+		list := survey.List{Entries: entries, Target: Host}
+		return survey.Batch(ctx, s, names, list, survey.Rules{Verb: "batch", Overwrite: plan.Update})
 	}
 }
 

@@ -1,5 +1,3 @@
-// Package crew runs many tasks, a few of them in parallel. migrate shares its workers and its places for images
-// in flight among all repositories of a run.
 package crew
 
 import (

@@ -33,13 +33,14 @@ func TestALayerIsReadFromWhereItBroke(t *testing.T) {
 		s := httptest.NewServer(tt.serve)
 		f := Unchecked(new(net.Dialer).DialContext)
 		body, from, err := f.open(t.Context(), d, s.URL, 4, 4)
-		if tt.from < 0 {
+		switch {
+		case tt.from < 0:
 			if !fault.Is(err, fault.Unavailable) {
 				t.Errorf("%s: %v", name, err)
 			}
-		} else if err != nil || from != tt.from {
+		case err != nil || from != tt.from:
 			t.Errorf("%s: from %d, %v", name, from, err)
-		} else {
+		default:
 			got, err := io.ReadAll(body)
 			if string(got) != tt.want || err != nil {
 				t.Errorf("%s: %q, %v", name, got, err)

@@ -1,10 +1,9 @@
-// Package migrate works on whole registries: it plans, transfers, verifies and estimates many
+// Package migrate works on whole registries: it plans, transfers and verifies many
 // repositories. It streams them, so that memory does not grow with their number.
 //
 // Files, in the order in which they use each other:
 //
 //	transfer.go    plans all target repositories and applies the plans
-//	estimate.go    what a plan file would cost
 //	file.go        applies a plan file while reading it
 //	verify.go      compares all target repositories with their sources
 //	collide.go     two source names that rules map to one target name

@@ -3,8 +3,6 @@ package migrate
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -20,9 +18,6 @@ import (
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
-
-// maxGroup limits how many steps of a plan file are held in memory for each image in flight.
-const maxGroup = 10_000
 
 // FileRequest asks to apply a plan file.
 type FileRequest struct {
@@ -53,7 +48,7 @@ func Apply(
 	r.report.sum.Verb = head.Verb
 	r.report.sum.Notes = head.Notes
 	w := crew.NewWorkers(ctx, r.images.Count())
-	err := groups(req.Plan, func(steps []plan.Step) error {
+	err := crew.Groups(req.Plan, func(steps []plan.Step) error {
 		return w.Start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
 	})
 	err = cmp.Or(w.Wait(), err)
@@ -61,37 +56,6 @@ func Apply(
 		err = canceled(ctx, "apply plan")
 	}
 	return r.end(ctx, err)
-}
-
-// groups reads steps and passes on those that belong together. For a transfer these are the steps
-// of one target repository. For other plans it is as many steps as may be held in memory. For a
-// plan with plan.All it is all of them.
-func groups(in *plan.Reader, take func([]plan.Step) error) error {
-	var group []plan.Step
-	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
-	flush := func() error {
-		if len(group) == 0 {
-			return nil
-		}
-		steps := group
-		group = nil
-		return take(steps)
-	}
-	for {
-		s, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return flush()
-		}
-		if err != nil {
-			return err
-		}
-		if n := len(group); !all && n > 0 && (n == maxGroup || apart && group[0].To.Repo != s.To.Repo) {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		group = append(group, s)
-	}
 }
 
 // applyRead checks steps against both sides and applies them.
@@ -108,7 +72,7 @@ func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []p
 	if err != nil {
 		return err
 	}
-	for _, one := range byTarget(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+	for _, one := range crew.ByTarget(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
 		r.report.planned(one, nil)
 	}
 	return r.applyChecked(ctx, p, moved)

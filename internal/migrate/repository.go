@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/internal/apply"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -46,7 +47,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 	r.rememberMark(p.Mark, work.Reports)
 	r.visiting.Lock()
 	defer r.visiting.Unlock()
-	for _, steps := range byTarget(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
+	for _, steps := range crew.ByTarget(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
 		r.rememberApplied(steps[0].To.Repo, steps)
 		report := report.Repository{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
 		r.report.done(report)
@@ -55,22 +56,6 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		}
 	}
 	return nil
-}
-
-// byTarget groups steps by target repository, in the order in which the repositories first appear.
-func byTarget[S any](steps []S, repo func(S) ref.Repo) [][]S {
-	at := map[ref.Repo]int{}
-	var parts [][]S
-	for _, s := range steps {
-		i, seen := at[repo(s)]
-		if !seen {
-			i = len(parts)
-			at[repo(s)] = i
-			parts = append(parts, nil)
-		}
-		parts[i] = append(parts[i], s)
-	}
-	return parts
 }
 
 // sourcesOf lists the source repositories of steps, each once.

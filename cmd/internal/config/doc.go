@@ -8,8 +8,7 @@
 //
 // The files, in the order of the walk:
 //
-//	settings.go      Settings: the values of the configuration one by one; its JSON Schema
-//	load.go          Loader: the path of the file, and how it is loaded
+//	load.go          Loader: the path of the file, and how it is loaded; its JSON Schema
 //	parse.go         the keys of the file, of a registry and of a rule of the policy
 //	config.go        Config and Registry: the content of the file
 //	server.go        Server: the settings of dray serve and dray worker

@@ -1,13 +1,22 @@
 package config
 
 import (
+	_ "embed"
 	"errors"
 	"io/fs"
 	"path/filepath"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/fault"
 )
+
+//go:embed schema.json
+var schema string
+
+// Schema returns the JSON Schema (draft 2020-12) of the configuration file.
+func Schema() []byte { return []byte(schema) }
 
 // maxFile is the largest configuration file, in bytes.
 const maxFile = 1 << 20
@@ -76,4 +85,35 @@ func (l Loader) parse(path string, data []byte, err error) (Config, error) {
 	}
 	c.Path = path
 	return c, nil
+}
+
+// Lines reads the file c.Path again, and returns the line of each key, such as "registries.prod.host". Without a
+// file, or for an empty one, it returns nil.
+func (c Config) Lines() (map[string]int, error) {
+	if c.Path == "" {
+		return nil, nil
+	}
+	data, err := textfile.Read("read configuration", c.Path, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	root, err := parser{path: c.Path}.root(data)
+	if err != nil || root == nil {
+		return nil, err
+	}
+	lines := map[string]int{}
+	keyLines(root, "", lines)
+	return lines, nil
+}
+
+// keyLines stores in lines the line of each key below n.
+func keyLines(n *yaml.Node, prefix string, lines map[string]int) {
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := prefix + n.Content[i].Value
+		lines[key] = n.Content[i].Line
+		keyLines(n.Content[i+1], key+".", lines)
+	}
 }

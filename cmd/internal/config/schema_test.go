@@ -287,34 +287,3 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		}
 	}
 }
-
-func TestSettingsSayWhereEachValueStands(t *testing.T) {
-	path := write(t, t.TempDir(), "default-registry: a\nreferrers: {mode: sync, types: [x, y], annotations: {k: v}}\nregistries:\n  a:\n    mirrors: [m.example, N.example]\n    host: A.example\n    limits: {chunk-size: 4KiB, first-byte-timeout: 2m}\n")
-	c, err := Loader{}.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Loader{}.Settings(c)
-	want := []Setting{{"default-registry", "a", 1}, {"registries.a.host", "a.example", 6}, {"registries.a.mirrors", "m.example, n.example", 5}, {"registries.a.limits.chunk-size", "4096", 7}, {"registries.a.limits.first-byte-timeout", "2m0s", 7},
-		{"referrers.mode", "sync", 2}, {"referrers.types", "x, y", 2}, {"referrers.annotations.k", "v", 2}}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v %v", got, err)
-	}
-	c, err = Loader{}.Load(write(t, t.TempDir(), "platforms: [linux/arm64/v8, linux/amd64]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := (Loader{}).Settings(c); len(got) != 1 || got[0] != (Setting{"platforms", "linux/amd64,linux/arm64", 1}) || err != nil {
-		t.Errorf("%+v %v", got, err)
-	}
-	c, err = Loader{}.Load(write(t, t.TempDir(), "referrers: false\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := (Loader{}).Settings(c); len(got) != 1 || got[0] != (Setting{"referrers", "false", 1}) || err != nil {
-		t.Errorf("%+v %v", got, err)
-	}
-	if got, err := (Loader{}).Settings(Config{}); got != nil || err != nil {
-		t.Error(got, err)
-	}
-}

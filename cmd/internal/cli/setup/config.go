@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/settings"
 )
 
 // NewConfig makes the command dray config.
@@ -64,11 +65,7 @@ func newValidate(a *app.App) *cobra.Command {
 
 func printValidated(a *app.App, c config.Config) error {
 	v := validated{File: c.Path, Registries: len(c.Registries)}
-	files := c.GateFiles()
-	for _, r := range c.Registries {
-		files = append(files, r.Files()...)
-	}
-	for _, f := range files {
+	for _, f := range settings.Files(c) {
 		if _, err := os.Stat(f.Value); err != nil {
 			v.Missing = append(v.Missing, fmt.Sprintf("%s: %s: %v", f.Key, f.Value, out.Bare(err)))
 		}
@@ -110,7 +107,7 @@ func newShow(a *app.App) *cobra.Command {
 			"  dray config show -o json",
 		Args: flag.Exactly(0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
-			all, err := settings(a)
+			all, err := effective(a)
 			if err != nil {
 				return err
 			}
@@ -137,14 +134,14 @@ func newShow(a *app.App) *cobra.Command {
 	}
 }
 
-// settings lists the values that are in effect: the file, its values, variables, and the defaults of
+// effective lists the values that are in effect: the file, its values, variables, and the defaults of
 // flags.
-func settings(a *app.App) ([]setting, error) {
+func effective(a *app.App) ([]setting, error) {
 	c, err := a.LoadConfig()
 	if err != nil {
 		return nil, err
 	}
-	lines, err := a.Loader().Settings(c)
+	lines, err := settings.Of(c)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
-package config
+package settings
 
 import (
-	_ "embed"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -9,18 +8,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/config/gates"
-	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
-	"go.yaml.in/yaml/v3"
 )
-
-//go:embed schema.json
-var schema string
-
-// Schema returns the JSON Schema (draft 2020-12) of the configuration file.
-func Schema() []byte { return []byte(schema) }
 
 // Setting is one value of the file as dray uses it: paths are absolute, and hosts are in their normal
 // form. It is never a secret, because the file only names where secrets are.
@@ -30,22 +22,13 @@ type Setting struct {
 	Line  int // the line in the file
 }
 
-// Settings lists the settings of c, in the order of the keys in docs/config.md. It reads the file
-// c.Path again to find the lines. Without a file it returns none.
-func (l Loader) Settings(c Config) ([]Setting, error) {
-	if c.Path == "" {
-		return nil, nil
-	}
-	data, err := textfile.Read("read configuration", c.Path, maxFile)
-	if err != nil {
+// Of lists the settings of c, in the order of the keys in docs/config.md. It reads the file c.Path again to find the
+// lines. Without a file it returns none.
+func Of(c config.Config) ([]Setting, error) {
+	lines, err := c.Lines()
+	if err != nil || lines == nil {
 		return nil, err
 	}
-	root, err := parser{path: c.Path}.root(data)
-	if err != nil || root == nil {
-		return nil, err
-	}
-	lines := map[string]int{}
-	keyLines(root, "", lines)
 	var all []Setting
 	add := func(key string, value any) {
 		if line, written := lines[key]; written {
@@ -54,7 +37,7 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	}
 	add("default-registry", c.Default)
 	for _, r := range c.Registries {
-		r.settings(func(key string, value any) { add("registries."+r.Name+"."+key, value) })
+		registry(r, func(key string, value any) { add("registries."+r.Name+"."+key, value) })
 	}
 	if !c.Referrers.Selects() && lines["referrers.mode"] == 0 {
 		add("referrers", c.Referrers.Mode)
@@ -70,16 +53,16 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 		add("platforms", words)
 	}
 	for _, g := range c.Gates {
-		gateSettings(g, func(key string, value any) { add("gates."+g.Name+"."+key, value) })
+		gate(g, func(key string, value any) { add("gates."+g.Name+"."+key, value) })
 	}
 	add("gate", c.Gate)
-	c.Client.settings(func(key string, value any) { add("client."+key, value) })
-	c.Server.settings(func(key string, value any) { add("server."+key, value) })
+	client(c.Client, func(key string, value any) { add("client."+key, value) })
+	server(c.Server, func(key string, value any) { add("server."+key, value) })
 	return all, nil
 }
 
-// settings calls add for each setting of a registry.
-func (r Registry) settings(add func(key string, value any)) {
+// registry calls add for each setting of a registry.
+func registry(r config.Registry, add func(key string, value any)) {
 	add("host", r.Host)
 	add("aliases", strings.Join(r.Aliases, ", "))
 	add("kind", r.Kind)
@@ -104,8 +87,8 @@ func (r Registry) settings(add func(key string, value any)) {
 	add("credentials.token-file", r.Credentials.TokenFile)
 }
 
-// settings calls add for each setting of the server.
-func (s Server) settings(add func(key string, value any)) {
+// server calls add for each setting of the server.
+func server(s config.Server, add func(key string, value any)) {
 	add("listen", s.Listen)
 	add("public-url", s.PublicURL)
 	add("data", s.Data)
@@ -146,81 +129,42 @@ func joined(nets []netip.Prefix) string {
 	return strings.Join(all, ", ")
 }
 
-// keyLines stores in lines the line of each key below n.
-func keyLines(n *yaml.Node, prefix string, lines map[string]int) {
-	if n.Kind != yaml.MappingNode {
-		return
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := prefix + n.Content[i].Value
-		lines[key] = n.Content[i].Line
-		keyLines(n.Content[i+1], key+".", lines)
-	}
-}
-
-// Files returns the files that the settings of the registry name.
-func (r Registry) Files() []Setting {
-	files := []string{
-		"ca-file", "client-cert", "client-key", "credentials.password-file", "credentials.token-file",
-	}
-	var named []Setting
-	r.settings(func(key string, value any) {
-		if s := fmt.Sprint(value); s != "" && slices.Contains(files, key) {
-			named = append(named, Setting{Key: "registries." + r.Name + "." + key, Value: s})
-		}
-	})
-	return named
-}
-
-// GateFiles returns the files and directories that the gates name.
-func (c Config) GateFiles() []Setting {
-	var named []Setting
-	add := func(g gates.Gate, key, path string) {
-		if path != "" {
-			named = append(named, Setting{Key: "gates." + g.Name + ".signature." + key, Value: path})
-		}
-	}
-	for _, g := range c.Gates {
-		for _, path := range g.Signature.Keys {
-			add(g, "key", path)
-		}
-		if k := g.Signature.Keyless; k != nil {
-			add(g, "keyless.roots", k.Roots)
-		}
-		if n := g.Signature.Notation; n != nil {
-			add(g, "notation.store", n.Store)
-			add(g, "notation.policy", n.Policy)
-		}
-	}
-	return named
-}
-
-// Files returns the files that the settings of the server name, except for those that the server
-// creates itself.
-func (s Server) Files() []Setting {
-	var named []Setting
-	for _, f := range []Setting{
-		{Key: "database-file", Value: s.DatabaseFile},
-		{Key: "tls.cert", Value: s.TLS.Cert},
-		{Key: "tls.key", Value: s.TLS.Key},
-		{Key: "tls.client-ca", Value: s.TLS.ClientCA},
-		{Key: "auth.htpasswd", Value: s.Auth.Htpasswd},
-		{Key: "schedules", Value: s.Schedules},
-	} {
-		if f.Value != "" {
-			f.Key = "server." + f.Key
-			named = append(named, f)
-		}
-	}
-	return named
-}
-
-// settings calls add for each setting of the client.
-func (c Client) settings(add func(key string, value any)) {
+// client calls add for each setting of the client.
+func client(c config.Client, add func(key string, value any)) {
 	add("server", c.Server)
 	add("token-env", c.TokenEnv)
 	add("token-file", c.TokenFile)
 	add("ca-file", c.CAFile)
 	add("client-cert", c.ClientCert)
 	add("client-key", c.ClientKey)
+}
+
+// gate calls add for each setting of a gate.
+func gate(g gates.Gate, add func(key string, value any)) {
+	add("signature.key", strings.Join(g.Signature.Keys, ", "))
+	if k := g.Signature.Keyless; k != nil {
+		add("signature.keyless.identity", k.Identity)
+		add("signature.keyless.identity-regexp", k.IdentityRegexp)
+		add("signature.keyless.issuer", k.Issuer)
+		add("signature.keyless.issuer-regexp", k.IssuerRegexp)
+		add("signature.keyless.roots", k.Roots)
+	}
+	if n := g.Signature.Notation; n != nil {
+		add("signature.notation.store", n.Store)
+		add("signature.notation.policy", n.Policy)
+	}
+	add("min-age", g.MinAge)
+	add("max-size", g.MaxSize)
+	add("platforms", strings.Join(g.Platforms, ", "))
+	add("allow", patterns(g.Allow))
+	add("deny", patterns(g.Deny))
+	add("referrers", strings.Join(g.Referrers, ", "))
+}
+
+func patterns(list plan.Patterns) string {
+	var all []string
+	for _, p := range list {
+		all = append(all, p.String())
+	}
+	return strings.Join(all, ", ")
 }

@@ -1,4 +1,6 @@
-package migrate
+// Package estimate tells what a plan would cost: the bytes that it would copy, the requests that it would send, and
+// the time that they take at least. It reads what the plan would read, and writes nothing.
+package estimate
 
 import (
 	"cmp"
@@ -14,7 +16,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/layout"
-	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
@@ -25,26 +26,21 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// EstimateRequest holds the settings of Estimate.
-type EstimateRequest struct {
+// Request holds the settings of an estimate.
+type Request struct {
 	Plan        *plan.Reader
 	Rate        int64 // bytes per second of the network link; 0 means DefaultRate
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
 }
 
-// Estimate adds up the bytes that a plan would copy and the requests that it would send.
-func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event.Observer) (report.Estimate, error) {
+// Plan adds up the bytes that a plan would copy and the requests that it would send.
+func Plan(ctx context.Context, b *place.Base, req Request, obs event.Observer) (report.Estimate, error) {
 	head := req.Plan.Header()
-	r := newTransferring(b, new(name.Reader), Request{
-		Overwrite:   head.Overwrite,
-		Referrers:   head.Referrers,
-		Platforms:   head.Platforms,
-		SourceLogin: req.SourceLogin,
-		TargetLogin: req.TargetLogin,
-	}, obs)
 	e := &estimating{
-		transferring: r,
+		base:  b,
+		whole: b.Begin(req.SourceLogin, req.TargetLogin, obs),
+		with:  head.Referrers,
 		sum: report.Estimate{
 			Registries: map[string]report.RegistryEstimate{},
 			Rate:       cmp.Or(req.Rate, report.DefaultRate),
@@ -55,22 +51,24 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 		manifests: map[string]int{},
 		along:     map[image]bool{},
 	}
-	w := crew.NewWorkers(ctx, r.images.Count())
-	err := groups(req.Plan, func(steps []plan.Step) error {
+	w := crew.NewWorkers(ctx, crew.NewImages(b, 0).Count())
+	err := crew.Groups(req.Plan, func(steps []plan.Step) error {
 		e.countLookups(head.Verb, steps)
 		return w.Start(func(ctx context.Context) error { return e.group(ctx, steps) })
 	})
 	err = cmp.Or(w.Wait(), err)
 	if ctx.Err() != nil {
-		err = canceled(ctx, "estimate plan")
+		err = &fault.Fault{Kind: fault.Canceled, Op: "estimate plan", Err: context.Cause(ctx)}
 	}
 	e.finish()
 	return e.sum, err
 }
 
-// estimating is the state of one Estimate.
+// estimating is the state of one estimate.
 type estimating struct {
-	*transferring
+	base  *place.Base
+	whole *place.Session // what all repositories share; nothing is opened in it
+	with  plan.Referrers // what travels with the images
 
 	mu    sync.Mutex
 	sum   report.Estimate
@@ -114,7 +112,7 @@ func (e *estimating) countLookups(verb string, steps []plan.Step) {
 			of[n.Repo]++
 		}
 		for repo, n := range of {
-			if tells, _ := e.Base.ListsDigests(repo.Host); tells && n > survey.Handful {
+			if tells, _ := e.base.ListsDigests(repo.Host); tells && n > survey.Handful {
 				n = 1
 			}
 			e.addTo(repo, func(h *report.RegistryEstimate) { h.Reads += n })
@@ -131,7 +129,7 @@ func (e *estimating) group(ctx context.Context, steps []plan.Step) error {
 		}
 	}
 	e.mu.Unlock()
-	for _, one := range byTarget(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+	for _, one := range crew.ByTarget(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
 		if err := e.repository(ctx, one); ctx.Err() != nil {
 			return context.Cause(ctx)
 		} else if err != nil {
@@ -164,7 +162,7 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	if len(images) == 0 {
 		return nil
 	}
-	s := e.begin()
+	s := e.whole.Another()
 	s.Looks = true
 	defer s.Release()
 	var target place.Repository // nil is a layout that does not exist yet
@@ -280,7 +278,7 @@ func (i image) document(
 func (e *estimating) finder(s *place.Session) (*referrers.Finder, *place.Traffic) {
 	apart := s.Another()
 	apart.Traffic = place.NewTraffic()
-	return referrers.New(apart, e.req.Referrers), apart.Traffic
+	return referrers.New(apart, e.with), apart.Traffic
 }
 
 // referrers reads and counts what refers to an image and travels with it.
@@ -326,7 +324,7 @@ func (e *estimating) countReferrer(i image, r plan.Referrer, docs []oci.Document
 	for _, doc := range docs {
 		if !e.read[doc.Digest] {
 			e.read[doc.Digest] = true
-			if !e.req.Referrers.Selects() { // else the search has read and counted it
+			if !e.with.Selects() { // else the search has read and counted it
 				e.addTo(i.from, func(h *report.RegistryEstimate) { h.Reads++ })
 			}
 		}
@@ -441,11 +439,11 @@ func (e *estimating) finish() {
 	slices.Sort(e.sum.Unknown)
 	e.sum.Time = time.Duration(float64(e.sum.Bytes) / float64(e.sum.Rate) * float64(time.Second))
 	for host, h := range e.sum.Registries {
-		for _, a := range e.Base.Remote.Allowances(host) {
+		for _, a := range e.base.Remote.Allowances(host) {
 			h.Limits = append(h.Limits, a.String())
 			h.AtLeast = max(h.AtLeast, time.Duration(float64(e.counted(host, a.Class))/a.N*float64(a.Per)))
 		}
-		if b, known := e.Base.Remote.Budget(host); known && b.Limit > 0 {
+		if b, known := e.base.Remote.Budget(host); known && b.Limit > 0 {
 			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d left", b.Limit, b.Window, b.Remaining))
 		}
 		e.sum.Registries[host] = h

@@ -1,0 +1,59 @@
+package crew
+
+import (
+	"errors"
+	"io"
+
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// maxGroup limits how many steps of a plan file are held in memory for each image in flight.
+const maxGroup = 10_000
+
+// Groups reads steps and passes on those that belong together. For a transfer these are the steps
+// of one target repository. For other plans it is as many steps as may be held in memory. For a
+// plan with plan.All it is all of them.
+func Groups(in *plan.Reader, take func([]plan.Step) error) error {
+	var group []plan.Step
+	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
+	flush := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		steps := group
+		group = nil
+		return take(steps)
+	}
+	for {
+		s, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return flush()
+		}
+		if err != nil {
+			return err
+		}
+		if n := len(group); !all && n > 0 && (n == maxGroup || apart && group[0].To.Repo != s.To.Repo) {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		group = append(group, s)
+	}
+}
+
+// ByTarget groups steps by target repository, in the order in which the repositories first appear.
+func ByTarget[S any](steps []S, repo func(S) ref.Repo) [][]S {
+	at := map[ref.Repo]int{}
+	var parts [][]S
+	for _, s := range steps {
+		i, seen := at[repo(s)]
+		if !seen {
+			i = len(parts)
+			at[repo(s)] = i
+			parts = append(parts, nil)
+		}
+		parts[i] = append(parts[i], s)
+	}
+	return parts
+}
