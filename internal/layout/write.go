@@ -190,7 +190,8 @@ func (d *Dir) enter(ctx context.Context, doc oci.Document, tags []string) error 
 }
 
 // Delete removes a tag and nothing else, or a digest with all its names. The content stays on disk, because other
-// images may have it too. A digest loses all its names, whatever the other arguments are. The error is NotFound if no entry has the name.
+// images may have it too. A digest loses all its names, whatever the other arguments are. The error is NotFound if no
+// entry has the name.
 func (d *Dir) Delete(ctx context.Context, reference string, _ ...string) error {
 	const op = "remove"
 	if err := d.mayWrite(ctx, op, d.name(reference)); err != nil {
