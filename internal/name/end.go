@@ -124,7 +124,8 @@ func (r *Reader) layoutReach(s string) (End, error) {
 	case endsInSeparator(s):
 		const separator = string(filepath.Separator)
 		if n.Host == ref.Directory {
-			return End{}, fault.Misuse("read name", s, "a directory of dir: holds one image", "write oci:DIR/, which holds any number")
+			return End{}, fault.Misuse("read name", s, "a directory of dir: holds one image",
+				"write oci:DIR/, which holds any number")
 		}
 		return End{Host: n.Host, Prefix: strings.TrimSuffix(n.Dir, separator) + separator}, nil
 	}
