@@ -228,7 +228,7 @@ func onlyOf(cmd *cobra.Command, texts []string) (all []int, err error) {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return nil, flag.UsageError(cmd, fmt.Errorf("--only %s: not the number of a volume", text),
-				"write the number that dray bundle verify names")
+				"write the number that the command bundle verify names")
 		}
 		all = append(all, n)
 	}
