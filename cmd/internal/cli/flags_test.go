@@ -173,6 +173,11 @@ func readShown(t *testing.T) (rows []*shown) {
 		for c := range strings.SplitSeq(cells[1], ",") {
 			r.commands = append(r.commands, strings.TrimSpace(c))
 		}
+		for _, before := range rows {
+			if before.flag == r.flag && slices.ContainsFunc(r.commands, func(c string) bool { return slices.Contains(before.commands, c) }) {
+				t.Errorf("testdata/flags.txt:%d: line %d has this flag of one of these commands", n, before.line)
+			}
+		}
 		rows = append(rows, r)
 	}
 	return rows
