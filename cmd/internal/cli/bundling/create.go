@@ -85,6 +85,7 @@ func newCreate(a *app.App) *cobra.Command {
 	})
 	f.AddMappingTo(flags)
 	f.Platforms.AddTo(flags, "carry only")
+	flag.Group(flags, flag.Registries, a.Common.AddForeignTo)
 	a.Common.AddRegistryTo(flags, flag.AtSource|flag.ReadsBlobs)
 	return cmd
 }
