@@ -15,7 +15,8 @@ import (
 
 // CopyRequest asks to copy one image, or all tags of a repository, to one or more targets.
 type CopyRequest struct {
-	// Source is "HOST/REPO[:TAG|@DIGEST]" or "oci:DIR[:TAG|@DIGEST]". With AllTags it is a repository.
+	// Source is "HOST/REPO[:TAG|@DIGEST]", or an end on disk: "oci:DIR", "oci-archive:FILE",
+	// "docker-archive:FILE", each with [:REF|@DIGEST], or "dir:DIR". With AllTags it is a repository.
 	Source string
 
 	// Targets are full names. A target without a tag gets the tag of the source. If the source has a

@@ -58,6 +58,24 @@ func carrying(t *testing.T, loopback string) *dray.Dray {
 	return d
 }
 
+// plainly returns a Dray that leaves foreign layers with their publishers.
+func plainly(t *testing.T) *dray.Dray {
+	t.Helper()
+	d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+// asked returns how many requests the publisher got.
+func (p *publisher) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.seen)
+}
+
 func copied(t *testing.T, d *dray.Dray, req dray.CopyRequest) (dray.Report, error) {
 	t.Helper()
 	p, err := d.PlanCopy(t.Context(), req, nil)
@@ -97,6 +115,38 @@ func TestForeignLayersAreCarriedOnRequest(t *testing.T) {
 	// From where the layer is now, the publisher is not needed.
 	if _, err := copied(t, d, dray.CopyRequest{Source: "oci:" + dir + ":v1", Targets: []string{dst.Host + "/again:v1"}}); err != nil || len(p.seen) != asked {
 		t.Errorf("again: %v, %d requests", err, len(p.seen)-asked)
+	}
+}
+
+// A receiver without a network cannot ask a publisher: the bundle has the layer.
+func TestForeignLayersTravelInABundleOnRequest(t *testing.T) {
+	src := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+	p := newPublisher(t, serveLayer)
+	testbed.Foreign(t, src, "win", "v1", p.URL+"/base")
+	d, plain := carrying(t, "allowed"), plainly(t)
+	layer := string(oci.Sum([]byte(foreignLayer)))
+	for _, c := range []struct {
+		name         string
+		create, load *dray.Dray
+		there        int
+	}{{"both", d, d, http.StatusOK}, {"created without", plain, plain, http.StatusNotFound}, {"loaded without", d, plain, http.StatusNotFound}} {
+		dst := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+		file := filepath.Join(t.TempDir(), "win.tar")
+		visit := func(dray.RepositoryReport) error { return nil }
+		create := dray.BundleRequest{Transfer: dray.TransferRequest{Sources: []string{src.Host}}, To: file}
+		if _, err := c.create.CreateBundle(t.Context(), create, nil, visit); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		asked := p.asked()
+		if _, err := c.load.LoadBundle(t.Context(), dray.LoadRequest{Paths: []string{file}, Target: dst.Host}, nil, visit); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if p.asked() != asked {
+			t.Errorf("%s: load asked the publisher", c.name)
+		}
+		if got := dst.Direct(t, "HEAD", "/v2/win/blobs/"+layer, nil, nil, nil); got.StatusCode != c.there {
+			t.Errorf("%s: the layer at the target: %d, want %d", c.name, got.StatusCode, c.there)
+		}
 	}
 }
 

@@ -123,7 +123,7 @@ func (a *Archive) damaged(err error, in *counter) error {
 		return a.failed("read archive", in.err)
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return a.tooLarge(fmt.Sprintf("decompressing it takes more than %d MiB of memory", maxWindow>>20),
-			"decompress the file with zstd -d --long=31")
+			"decompress the file with zstd, and name the result")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return a.broken("it ends too early", again)
 	}

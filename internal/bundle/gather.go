@@ -112,7 +112,11 @@ func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
 		}
 		g.out.Documents = append(g.out.Documents,
 			volume.Document{Digest: doc.Digest, Size: doc.Size, MediaType: doc.MediaType})
-		if err := g.blobs(ctx, n, doc.Blobs); err != nil {
+		foreign, err := g.foreign(ctx, doc)
+		if err != nil {
+			return err
+		}
+		if err := g.blobs(ctx, n, slices.Concat(doc.Blobs, foreign)); err != nil {
 			return err
 		}
 		for _, c := range doc.Documents {
@@ -124,6 +128,20 @@ func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
 		}
 	}
 	return nil
+}
+
+// foreign returns the foreign layers of a document that were copied along.
+func (g *gathering) foreign(ctx context.Context, doc oci.Document) (staged []oci.Descriptor, err error) {
+	for _, f := range doc.Foreign {
+		lack, err := g.stage.blobs.Missing(ctx, []oci.Descriptor{f})
+		if err != nil {
+			return nil, err
+		}
+		if len(lack) == 0 {
+			staged = append(staged, f)
+		}
+	}
+	return staged, nil
 }
 
 // blobs adds the blobs of a document.

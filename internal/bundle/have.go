@@ -52,7 +52,7 @@ func Have(
 	if to.Single() || (ref.Repo{Host: to.Host}).IsLayout() {
 		return report.Have{}, fault.Misuse("list what a receiver has", req.Target,
 			"this is not a registry or a prefix in one",
-			"write HOST, or HOST/PREFIX/ with a slash at the end, as for dray bundle load")
+			"write HOST, or HOST/PREFIX/ with a slash at the end, as for the command bundle load")
 	}
 	l := &listing{base: b, to: to, obs: obs, known: map[oci.Digest]bool{}, list: have.New(to.Host+"/"+to.Prefix, req.Now)}
 	s := b.Begin(req.Login, nil, obs)

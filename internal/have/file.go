@@ -146,7 +146,7 @@ func damaged(name string, err error) error {
 }
 
 func notAList(raw []byte, name string) error {
-	cause := "not a list of dray bundle have"
+	cause := "not a list of what a receiver has"
 	if strings.HasPrefix(string(raw[:min(len(raw), 16)]), "dray-have/") {
 		cause = "the list has a later format, which this dray cannot read"
 	}
@@ -155,6 +155,6 @@ func notAList(raw []byte, name string) error {
 		Op:   "read list",
 		Name: name,
 		Err:  errors.New(cause),
-		Hint: "give a file that dray bundle have or dray bundle load has written",
+		Hint: "give a file that the command bundle have or bundle load has written",
 	}
 }

@@ -57,6 +57,7 @@ func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo
 		}
 		all = append(all, landings...)
 	}
+	var dirs []string
 	for i, l := range all {
 		var from []ref.Repo
 		for _, n := range l.From {
@@ -66,19 +67,11 @@ func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo
 		if to.OnDisk() {
 			all[i].To = placed(to, l.To, apart)
 		}
-	}
-	return all, checkNested(all)
-}
-
-// checkNested refuses a layout inside another layout.
-func checkNested(landings []plan.Landing) error {
-	var dirs []string
-	for _, l := range landings {
-		if l.To.Host == ref.Layout {
-			dirs = append(dirs, l.To.Dir)
+		if all[i].To.Host == ref.Layout {
+			dirs = append(dirs, all[i].To.Dir)
 		}
 	}
-	return fault.On(fault.Target, layout.Nested(dirs))
+	return all, fault.On(fault.Target, layout.Nested(dirs)) // no layout is inside another one
 }
 
 // placed returns the repository on disk for the mapped repository repo.
@@ -124,9 +117,7 @@ func eachLayout(ctx context.Context, from name.End, visit func(path string, at r
 	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
 			return &fault.Fault{
-				Kind: fault.Invalid,
-				Op:   "transfer",
-				Name: ref.Layout + from.Prefix + path,
+				Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path,
 				Hint: "copy this layout separately, with a repository as its target",
 				Err:  errors.New("its path is not a valid repository name"),
 			}

@@ -160,7 +160,7 @@ func readHead(f *os.File, path string, size int64) (*open, error) {
 	volume, volumes, d, ok := parseListPath(h.Name)
 	if !ok {
 		return nil, misused(path, "it is a tar, but not a volume of a bundle, because it does not begin with a list",
-			"give a file that dray bundle create has written; for an archive of images, see dray copy --help")
+			"give a file that the command bundle create has written; an archive of images is for copy, as oci-archive:FILE")
 	}
 	if h.Size > maxList || h.Size > size {
 		return nil, damaged(path, fmt.Errorf("its list has %d bytes", h.Size))
@@ -201,7 +201,7 @@ func notATar(f *os.File, path string, err error) error {
 	if bytes.HasPrefix(start[:n], []byte(ours+"/volume-")) || n == 0 {
 		return damaged(path, fmt.Errorf("its first header cannot be read: %w", err))
 	}
-	return misused(path, "it is not a volume of a bundle", "give a file that dray bundle create has written")
+	return misused(path, "it is not a volume of a bundle", "give a file that the command bundle create has written")
 }
 
 // openDir opens the volumes that were extracted into a directory.

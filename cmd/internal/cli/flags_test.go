@@ -173,6 +173,11 @@ func readShown(t *testing.T) (rows []*shown) {
 		for c := range strings.SplitSeq(cells[1], ",") {
 			r.commands = append(r.commands, strings.TrimSpace(c))
 		}
+		for _, before := range rows {
+			if before.flag == r.flag && slices.ContainsFunc(r.commands, func(c string) bool { return slices.Contains(before.commands, c) }) {
+				t.Errorf("testdata/flags.txt:%d: line %d has this flag of one of these commands", n, before.line)
+			}
+		}
 		rows = append(rows, r)
 	}
 	return rows
@@ -297,11 +302,28 @@ func TestTheFlagsAboutRegistriesReachEachCommandThatHasThem(t *testing.T) {
 	}
 }
 
-// busy is in front of a registry and counts how many manifests or blobs are asked for at once.
+// busy is in front of a registry and counts how many manifests or blobs are asked for at once. It holds each request
+// until as many as are expected are there, so that a loaded machine does not count fewer. An answer begins after its
+// request was counted off, so that the next request of a client is never counted beside the one before it.
 type busy struct {
 	kind      string // "/manifests/" or "/blobs/"
 	mu        sync.Mutex
 	now, most int
+	want      int
+	reached   chan struct{} // closed when want requests are there
+}
+
+// expect begins a new count, which is expected to reach want.
+func (b *busy) expect(want int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.most, b.want, b.reached = 0, want, make(chan struct{})
+}
+
+func (b *busy) counted() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.most
 }
 
 func (b *busy) front(next http.Handler) http.Handler {
@@ -310,9 +332,20 @@ func (b *busy) front(next http.Handler) http.Handler {
 			b.mu.Lock()
 			b.now++
 			b.most = max(b.most, b.now)
+			if b.now == b.want {
+				close(b.reached)
+				b.want = 0
+			}
+			reached := b.reached
 			b.mu.Unlock()
-			time.Sleep(20 * time.Millisecond)
-			defer func() { b.mu.Lock(); b.now--; b.mu.Unlock() }()
+			select {
+			case <-reached:
+			case <-time.After(5 * time.Second):
+			}
+			time.Sleep(20 * time.Millisecond) // for one more than expected
+			b.mu.Lock()
+			b.now--
+			b.mu.Unlock()
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -325,7 +358,7 @@ func TestTransferAndMirrorCopyAsManyImagesAtOnceAsTheirFlagsSay(t *testing.T) {
 		testbed.Random(t, src, fmt.Sprintf("r%d", i/2), fmt.Sprintf("v%d", i%2), testbed.RandomOptions{Seed: uint64(i + 1), Size: 100})
 	}
 	rules := filepath.Join(t.TempDir(), "rules.yaml")
-	most := func(verb string, flags ...string) (int, time.Duration) {
+	most := func(want int, verb string, flags ...string) (int, time.Duration) {
 		t.Helper()
 		dst := testbed.Distribution(t, testbed.Options{})
 		words := []string{verb, src.Host, dst.Host}
@@ -335,7 +368,7 @@ func TestTransferAndMirrorCopyAsManyImagesAtOnceAsTheirFlagsSay(t *testing.T) {
 			}
 			words = []string{verb, "-f", rules}
 		}
-		b.most = 0
+		b.expect(want)
 		var stdout, err bytes.Buffer
 		env := func(name string) string { return map[string]string{"DRAY_STATE_DIR": "off"}[name] }
 		began := time.Now()
@@ -343,17 +376,17 @@ func TestTransferAndMirrorCopyAsManyImagesAtOnceAsTheirFlagsSay(t *testing.T) {
 		if code != 0 {
 			t.Fatalf("%q: code %d, stderr %s", words, code, err.String())
 		}
-		return b.most, time.Since(began)
+		return b.counted(), time.Since(began)
 	}
 	for _, verb := range []string{"transfer", "mirror"} {
-		if n, _ := most(verb, "--parallel-imports", "1"); n != 1 {
+		if n, _ := most(1, verb, "--parallel-imports", "1"); n != 1 {
 			t.Errorf("%s --parallel-imports 1: %d at once", verb, n)
 		}
-		if n, _ := most(verb); n < 3 {
+		if n, _ := most(3, verb); n < 3 {
 			t.Errorf("%s: only %d at once", verb, n)
 		}
 	}
-	if n, took := most("transfer", "--delay-seconds", "0.1"); n != 1 || took < 500*time.Millisecond {
+	if n, took := most(1, "transfer", "--delay-seconds", "0.1"); n != 1 || took < 500*time.Millisecond {
 		t.Errorf("--delay-seconds: %d at once, %s, want one and 5 rests of 100 ms", n, took)
 	}
 }
@@ -375,9 +408,9 @@ func copied(t *testing.T, front func(http.Handler) http.Handler, faults []*hosti
 func TestCopyIsAsPatientAndAsParallelAsItsFlagsSay(t *testing.T) {
 	b := busy{kind: "/blobs/"}
 	for flags, want := range map[string]int{"--concurrency 1": 1, "--concurrency 3": 3} {
-		b.most = 0
-		if code, _, _ := copied(t, b.front, nil, strings.Fields(flags)...); code != 0 || b.most != want {
-			t.Errorf("%s: code %d, %d at once", flags, code, b.most)
+		b.expect(want)
+		if code, _, _ := copied(t, b.front, nil, strings.Fields(flags)...); code != 0 || b.counted() != want {
+			t.Errorf("%s: code %d, %d at once", flags, code, b.counted())
 		}
 	}
 	stall := hostile.StallAt(1000, 0).On("GET", testbed.Blob).Once()

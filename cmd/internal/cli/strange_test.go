@@ -193,3 +193,34 @@ func foreignTables() string {
 	rows("flag", flags)
 	return b.String()
 }
+
+// A file of another tool is an archive for dray, whichever way round the two names are and however it is given.
+func TestTheFileOfAnotherToolIsNamedAsAnArchive(t *testing.T) {
+	tree := treeOf(func() *cobra.Command { return newRoot(&app.App{}, nil) })
+	for typed, want := range map[string]string{
+		"pull a.example/x:v1 x.tar":                        "copy a.example/x:v1 docker-archive:x.tar",
+		"pull --platform linux/amd64 a.example/x:v1 x":     "copy a.example/x:v1 docker-archive:x --platform linux/amd64",
+		"pull a.example/x:v1":                              "copy a.example/x:v1 oci:image",
+		"save -o x.tar a.example/x:v1":                     "copy a.example/x:v1 docker-archive:x.tar",
+		"save a.example/x:v1 --output=x.tar":               "copy a.example/x:v1 docker-archive:x.tar",
+		"image save a.example/x:v1":                        "copy a.example/x:v1 docker-archive:image.tar",
+		"push x.tar a.example/x:v1":                        "copy docker-archive:x.tar a.example/x:v1",
+		"load a.example/x:v1":                              "copy docker-archive:image.tar a.example/x:v1",
+		"image export a.example/x:v1 x.tar":                "copy a.example/x:v1 oci-archive:x.tar",
+		"image import a.example/x:v1 x.tar":                "copy oci-archive:x.tar a.example/x:v1",
+		"copy -r a.example/x:v1 b.example/x:v1":            "copy a.example/x:v1 b.example/x:v1",
+		"image copy --digest-tags a.example/x b.example/x": "copy a.example/x b.example/x",
+	} {
+		words := strings.Fields(typed)
+		a, ok := foreign.CommandIn(words, tree)
+		if !ok {
+			a, ok = foreign.FlagIn(words, words[1], tree)
+		}
+		if got := strings.Join(a.Line, " "); !ok || got != want {
+			t.Errorf("%s: %q, want %q (%s)", typed, got, want, a.Why)
+		}
+	}
+	if a, _ := foreign.CommandIn([]string{"push", "https://ann:hunter2@a.example/x", "b.example/x"}, tree); a.Line != nil {
+		t.Errorf("an address with a password is repeated: %q", a.Line)
+	}
+}

@@ -85,6 +85,7 @@ func newCreate(a *app.App) *cobra.Command {
 	})
 	f.AddMappingTo(flags)
 	f.Platforms.AddTo(flags, "carry only")
+	flag.Group(flags, flag.Registries, a.Common.AddForeignTo)
 	a.Common.AddRegistryTo(flags, flag.AtSource|flag.ReadsBlobs)
 	return cmd
 }
@@ -228,7 +229,7 @@ func onlyOf(cmd *cobra.Command, texts []string) (all []int, err error) {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return nil, flag.UsageError(cmd, fmt.Errorf("--only %s: not the number of a volume", text),
-				"write the number that dray bundle verify names")
+				"write the number that the command bundle verify names")
 		}
 		all = append(all, n)
 	}

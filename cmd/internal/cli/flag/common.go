@@ -109,8 +109,7 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 				"upload blobs at no more than `SIZE` per second to all registries together, such as 200MiB (default no limit)")
 		}
 		if t&SendsBlobs != 0 {
-			set.BoolVar(&c.IncludeForeign, "include-foreign", false,
-				"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs")
+			c.AddForeignTo(set)
 		}
 		if t&ReadsBlobs != 0 {
 			set.IntVar(&c.Concurrency, "concurrency", 32, "transfer at most `N` blobs at once")
@@ -127,6 +126,12 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 		set.BoolVar(&c.Insecure, "insecure", false, "do not verify TLS certificates")
 		set.BoolVar(&c.PlainHTTP, "plain-http", false, "use HTTP instead of HTTPS for every registry of this command")
 	})
+}
+
+// AddForeignTo adds the flag that copies foreign layers, for a command that copies blobs and sends them to no registry.
+func (c *Common) AddForeignTo(set *pflag.FlagSet) {
+	set.BoolVar(&c.IncludeForeign, "include-foreign", false,
+		"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs")
 }
 
 // AddLoginsTo adds the flags for the logins at source and target alone, for a command that only hands

@@ -8,6 +8,8 @@ type Command struct {
 	Of    string // the tools that have it
 	Line  string // the command of dray that does it; "..." stands for the arguments. "" means that there is none
 	Args  int    // how many names Line takes; 0 means any number
+	Two   string // the Line for two names, "$1" and "$2", of which one is a file; "" means that there is none
+	File  string // the flags of other tools whose value is a file, which is then the last name: "-o --output"
 	Bare  string // the Line if the last of several names is a tag alone; "" means Line
 	Below bool   // whether the last name gets the last part of the first one, as skopeo sync does
 	Why   string // what dray does not do, if there is no Line, or what is different
@@ -16,13 +18,16 @@ type Command struct {
 // Reasons that several commands share.
 const (
 	keepsImages = "dray does not change images: a copy has the digest of its source"
-	noEngine    = "dray works with registries and OCI image layouts, not with the images of a container engine"
+	noEngine    = "dray works with registries, layouts and archives, not with the images of a container engine"
+	intoDocker  = noEngine + "; docker load reads what copy writes to docker-archive:-"
+	fromDocker  = noEngine + "; copy reads from docker-archive:- what docker save writes"
 	noBlobs     = "dray moves whole images, and has no command for one blob"
 	noPushes    = "dray moves whole images, and does not write one manifest"
 	noAttaching = "dray lists referrers, such as signatures, and makes none"
 	noAsking    = "dray does not print logins; a refusal says which one was used, and from which place"
 	noSigning   = "dray does not sign images; --verify-signature of the commands that copy checks signatures"
-	noArchive   = "dray reads and writes OCI image layouts, which are directories, and no archives"
+	onePlatform = "docker load reads one platform: add --platform for an image with several"
+	namesFiles  = "docker-archive:FILE is what docker save wrote, and oci-archive:FILE a layout in an archive"
 )
 
 // Commands returns the table of commands. The first word of a command of two may be one of dray's.
@@ -48,14 +53,22 @@ func moving() []Command {
 		{Typed: "once", Of: "regsync", Line: "mirror --once ..."},
 		{Typed: "retag", Of: "crane", Line: "tag ..."},
 		{Typed: "image tag", Of: "docker", Line: "tag ..."},
-		{Typed: "pull", Of: "docker, crane, oras", Line: "copy ... oci:image", Args: 1, Why: noEngine},
-		{Typed: "image pull", Of: "docker", Line: "copy ... oci:image", Args: 1, Why: noEngine},
-		{Typed: "save", Of: "docker", Line: "copy ... oci:image", Args: 1, Why: noArchive},
-		{Typed: "image export", Of: "regctl", Line: "copy ... oci:image", Args: 1, Why: noArchive},
-		{Typed: "push", Of: "docker, crane, oras", Line: "copy oci:image ...", Args: 1, Why: noEngine},
-		{Typed: "image push", Of: "docker", Line: "copy oci:image ...", Args: 1, Why: noEngine},
-		{Typed: "load", Of: "docker", Why: noArchive},
-		{Typed: "image import", Of: "regctl", Why: noArchive},
+		{Typed: "pull", Of: "docker, crane, oras", Line: "copy ... oci:image", Args: 1,
+			Two: "copy $1 docker-archive:$2", Why: intoDocker},
+		{Typed: "image pull", Of: "docker", Line: "copy ... oci:image", Args: 1, Why: intoDocker},
+		{Typed: "save", Of: "docker, crane", Line: "copy ... docker-archive:image.tar", Args: 1,
+			Two: "copy $1 docker-archive:$2", File: "-o --output", Why: onePlatform},
+		{Typed: "image save", Of: "docker", Line: "copy ... docker-archive:image.tar", Args: 1,
+			Two: "copy $1 docker-archive:$2", File: "-o --output", Why: onePlatform},
+		{Typed: "image export", Of: "regctl", Line: "copy ... oci-archive:image.tar", Args: 1,
+			Two: "copy $1 oci-archive:$2"},
+		{Typed: "push", Of: "docker, crane, oras", Line: "copy oci:image ...", Args: 1,
+			Two: "copy docker-archive:$1 $2", Why: fromDocker},
+		{Typed: "image push", Of: "docker", Line: "copy oci:image ...", Args: 1, Why: fromDocker},
+		{Typed: "load", Of: "docker", Line: "copy docker-archive:image.tar ...", Args: 1, Why: namesFiles},
+		{Typed: "image load", Of: "docker", Line: "copy docker-archive:image.tar ...", Args: 1, Why: namesFiles},
+		{Typed: "image import", Of: "regctl", Line: "copy oci-archive:image.tar ...", Args: 1,
+			Two: "copy oci-archive:$2 $1", Why: namesFiles},
 		{Typed: "backup", Of: "oras", Line: "transfer ... oci:backup/", Args: 1},
 		{Typed: "restore", Of: "oras", Line: "transfer oci:backup/ ...", Args: 1},
 		{Typed: "acr", Of: "az", Line: "...", Why: "dray takes the place of the words az acr"},

@@ -29,11 +29,11 @@ const (
 
 // Reasons that several flags share.
 const (
-	byPlatform   = "--platform OS/ARCH chooses platforms"
-	loginFile    = "set REGISTRY_AUTH_FILE to the file"
-	oneLogin     = "--src-creds and --dst-creds take USER, and dray asks for the password; or use dray's login command"
-	noReferrersF = "dray copies referrers along, such as signatures, unless --referrers=false says otherwise"
-	kept         = "dray keeps the bytes of an image, so that its digest stays"
+	byPlatform    = "--platform OS/ARCH chooses platforms"
+	loginFile     = "set REGISTRY_AUTH_FILE to the file"
+	oneLogin      = "--src-creds and --dst-creds take USER, and dray asks for the password; or use dray's login command"
+	withReferrers = "dray copies referrers along, such as signatures, unless --referrers=false says otherwise"
+	kept          = "dray keeps the bytes of an image, so that its digest stays"
 )
 
 // Flags returns the table of flags.
@@ -49,14 +49,14 @@ func aboutImages() []Flag {
 		{Names: "multi-arch", Of: "skopeo", Value: Dropped, None: "dray copies all platforms; " + byPlatform},
 		{Names: "platforms", Of: "regctl", Value: Same, To: "--platform"},
 		{Names: "override-os override-arch override-variant", Of: "skopeo", Value: Dropped, None: byPlatform},
-		{Names: "recursive -r", Of: "oras", In: "copy import transfer mirror", None: noReferrersF},
+		{Names: "recursive -r", Of: "oras", In: "copy import transfer mirror", Why: withReferrers},
 		{Names: "digestfile", Of: "skopeo", In: "copy import", Value: Dropped, None: "the command digest prints the digest"},
 		{Names: "include-external", Of: "regctl", In: "copy import transfer", To: "--include-foreign"},
 		{Names: "full-ref", Of: "crane", In: "ls", Why: "dray prints full names"},
 		{Names: "full-ref", Of: "crane", In: "digest",
 			None: "it prints the digest alone; with -o json also the name"},
 		{Names: "from-oci-layout to-oci-layout oci-layout", Of: "oras", None: "a layout is named oci:DIR:TAG"},
-		{Names: "digest-tags", Of: "regctl", None: noReferrersF},
+		{Names: "digest-tags", Of: "regctl", Why: withReferrers},
 		{Names: "format", Of: "skopeo", Value: Dropped, None: kept + "; -o json prints all that dray knows"},
 		{Names: "dest-compress dest-decompress remove-signatures", Of: "skopeo", None: kept},
 		{Names: "dest-compress-format dest-compress-level", Of: "skopeo", Value: Dropped, None: kept},

@@ -82,7 +82,14 @@ func answer(c Command, rest []string, t Tree) Answer {
 		return a
 	}
 	line := c.Line
-	switch {
+	if c.File != "" {
+		rest = withFile(rest, strings.Fields(c.File))
+	}
+	var two []string
+	switch at := names(rest); {
+	case c.Two != "" && len(at) == 2 && !hasLogin(rest):
+		line, two = c.Two+" ...", []string{"$1", rest[at[0]], "$2", rest[at[1]]}
+		rest = slices.Concat(rest[:at[0]], rest[at[0]+1:at[1]], rest[at[1]+1:])
 	case c.Below:
 		rest = below(rest)
 	case c.Bare != "" && isTag(rest):
@@ -93,17 +100,37 @@ func answer(c Command, rest []string, t Tree) Answer {
 		if word == "..." {
 			words = append(words, rest...)
 		} else {
-			words = append(words, word)
+			words = append(words, strings.NewReplacer(two...).Replace(word))
 		}
 		if len(words) == 1+len(a.Verb) && isName(word) && t.Has(words...) {
 			a.Verb = slices.Clone(words)
 		}
 	}
-	if c.Args > 0 && len(names(rest)) != c.Args {
+	if two == nil && c.Args > 0 && len(names(rest)) != c.Args {
 		return a
 	}
 	a.settle(words, t)
 	return a
+}
+
+// withFile returns words in which a file that follows one of the flags is the last name.
+func withFile(words, flags []string) []string {
+	for i, word := range words {
+		name, file, joined := strings.Cut(word, "=")
+		switch {
+		case !slices.Contains(flags, name):
+		case joined:
+			return append(slices.Concat(words[:i], words[i+1:]), file)
+		case i+1 < len(words):
+			return append(slices.Concat(words[:i], words[i+2:]), words[i+1])
+		}
+	}
+	return words
+}
+
+// hasLogin reports whether a word contains credentials, as in an address.
+func hasLogin(words []string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return ref.NoLogin(word) != nil })
 }
 
 // settle sets the Line, from a command line of dray with foreign flags, or adds why there is none.
@@ -217,7 +244,8 @@ func names(args []string) (at []int) {
 		switch {
 		case isName(args[i]):
 			at = append(at, i)
-		case isPassword(args[i]), takesValue(args[i]), foreign && f.Value != Alone && f.Value != Verifies:
+		case isPassword(args[i]), takesValue(args[i]), args[i] == "--platform",
+			foreign && f.Value != Alone && f.Value != Verifies:
 			i++
 		}
 	}

@@ -42,12 +42,14 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy SOURCE TARGET...",
 		Short: "Copy an image, or all tags of a repository",
-		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk " +
-			"(oci:DIR[:TAG], or oci:DIR:HOST/REPO:TAG for a whole name in it).\n\n" +
+		Long: "Copy an image to one or more names, between registries, OCI image layouts on disk " +
+			"(oci:DIR[:REF]), archives (oci-archive:FILE[:REF], docker-archive:FILE[:REF]) and directories of " +
+			"skopeo (dir:DIR). FILE may be -, the standard input or output.\n\n" +
 			"A target without a tag gets the tag of the source. A source with a digest and without a tag is " +
 			"stored at the target by its digest, without a tag. dray prints HOST/REPO:TAG@DIGEST for each target.",
 		Example: "  dray copy nginx:1.27 prod/nginx:1.27 prod/nginx:stable\n" +
-			"  dray copy registry.example/app:v1 oci:app:v1\n" +
+			"  dray copy registry.example/app:v1 oci-archive:app.tar\n" +
+			"  docker save app:v1 | dray copy docker-archive:- registry.example/app:v1\n" +
 			"  dray copy --all-tags dev.example/app prod.example/app --dry-run\n" +
 			"  dray copy --all-tags dev.example/app prod.example/app --map latest=stable \\\n" +
 			"      --rename 's/^(v.*)$/$1-production/'\n" +
