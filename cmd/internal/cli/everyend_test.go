@@ -93,7 +93,11 @@ func arrives(t *testing.T, home string, source, target end, platforms int) bool 
 	t.Helper()
 	from := cmp.Or(source.read, source.name)
 	pair := fmt.Sprintf("%s to %s, %d platforms: ", source.kind, target.kind, platforms)
-	code, _, text := try(t, home, "copy "+from+" "+target.name)
+	copies := "copy "
+	if platforms == 1 {
+		copies += "--include-foreign " // the source is then read through what has its foreign layers
+	}
+	code, _, text := try(t, home, copies+from+" "+target.name)
 	if target.kind == "docker-archive" && platforms > 1 {
 		if code != 8 || !strings.Contains(text, "choose one with --platform") {
 			t.Errorf("%scopy: %d\n%s", pair, code, text)
@@ -117,7 +121,7 @@ func arrives(t *testing.T, home string, source, target end, platforms int) bool 
 	if target.at != nil {
 		target.at.Reset()
 	}
-	code, out, text := try(t, home, "copy -o json --referrers=sync "+from+" "+target.name)
+	code, out, text := try(t, home, copies+"-o json --referrers=sync "+from+" "+target.name)
 	var got struct {
 		Steps []struct{ Blobs struct{ Sent int } }
 	}
