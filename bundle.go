@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/bundle"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
@@ -38,7 +39,7 @@ type BundleRequest struct {
 	Split int64
 
 	// Only are numbers of files of an existing bundle that are made again, as they were. Then all other
-	// fields but To and Batch.SourceLogin are ignored.
+	// fields but To, Batch.SourceLogin and Batch.Gate are ignored.
 	Only []int
 
 	Made time.Time // the current time, for the bundle
@@ -56,7 +57,7 @@ func (d *Dray) CreateBundle(
 ) (TransferReport, error) {
 	if len(req.Only) > 0 {
 		return bundle.Remake(ctx, d.base, d.names, bundle.RemakeRequest{
-			To: req.To, Only: req.Only, SourceLogin: req.Batch.SourceLogin,
+			To: req.To, Only: req.Only, SourceLogin: req.Batch.SourceLogin, Gate: req.Batch.Gate,
 		}, obs, visit)
 	}
 	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
@@ -69,6 +70,7 @@ func (d *Dray) CreateBundle(
 		Transfer:    migrate.Request(req.Transfer),
 		ListProof:   req.Batch.Proof,
 		SourceLogin: req.Batch.SourceLogin,
+		Gate:        req.Batch.Gate,
 		Since:       req.Since,
 		To:          req.To,
 		Split:       req.Split,
@@ -105,6 +107,10 @@ type LoadRequest struct {
 	// Receipt is the file for the list of what the receiver got, for BundleRequest.Since of the next
 	// bundle. "" means the first of Paths with ".receipt".
 	Receipt string
+
+	// Gate decides which images may be loaded, after Config.Gate; nil admits all. It sees the signatures that
+	// the bundle carries. If it refuses one, nothing is written.
+	Gate gate.Gate
 
 	TargetLogin *credential.Login // nil means Config.Logins
 	Now         time.Time         // the current time, for the receipt

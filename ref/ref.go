@@ -34,6 +34,9 @@ func (r Repo) IsLayout() bool { return slices.Contains(transports, r.Host) }
 // an archive or a directory of skopeo.
 func (r Repo) IsMade() bool { return r.IsLayout() && r.Host != Layout }
 
+// HasTags reports whether images in r can have tags. A directory of skopeo holds one image, without a name.
+func (r Repo) HasTags() bool { return r.Host != Directory }
+
 // In returns the repository path in the same end on disk as r; "" is the one whose names are tags.
 func (r Repo) In(path string) Repo { return Repo{Host: r.Host, Dir: r.Dir, Path: path} }
 

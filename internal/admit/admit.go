@@ -1,7 +1,9 @@
 package admit
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
@@ -30,7 +32,8 @@ type asked struct {
 }
 
 // Steps asks the gate of s about each image that steps would move. Steps of an image that it does not
-// admit become Refused. A digest tag, such as that of a signature, goes with the image that it belongs to.
+// admit become Refused. A digest tag, such as that of a signature, goes with the image that it belongs to, and
+// so does what moves by its digest alone and refers to an image that moves or is at the target.
 // A new name for an image in its own repository is no move: verb tag is not asked. The error is Canceled.
 func Steps(ctx context.Context, s *place.Session, verb string, steps []plan.Step) error {
 	if s.Gate == nil {
@@ -42,10 +45,14 @@ func Steps(ctx context.Context, s *place.Session, verb string, steps []plan.Step
 		return givenUp(q.err)
 	})
 	for _, q := range all {
-		if err == nil && q.err != nil && q.attached() {
+		switch {
+		case err != nil || q.err == nil:
+		case q.attached():
 			q.err = within(ctx, s, q, steps)
-			err = givenUp(q.err)
+		case q.isNameless(steps):
+			q.err = alongside(ctx, s, q, all, steps)
 		}
+		err = cmp.Or(err, givenUp(q.err))
 	}
 	if err != nil {
 		return err
@@ -143,6 +150,44 @@ func within(ctx context.Context, s *place.Session, q *asked, steps []plan.Step) 
 			}
 			parent := &asked{image: image{q.repo, step.Digest()}, name: step.From, root: step.Root()}
 			return s.Verdicts.Once(ctx, q.repo, step.Digest(), func() error { return ask(ctx, s, parent) })
+		}
+	}
+	return q.err
+}
+
+// isNameless reports whether the image gets no tag.
+func (q *asked) isNameless(steps []plan.Step) bool {
+	return !slices.ContainsFunc(q.steps, func(i int) bool { return steps[i].To.Tag != "" })
+}
+
+// alongside returns nil if q refers to an image that is admitted or at the target, or to what refers to one, as a
+// signature does. It would travel with that image. Otherwise it returns the reason why q itself is not admitted.
+func alongside(ctx context.Context, s *place.Session, q *asked, all []*asked, steps []plan.Step) error {
+	at, err := s.Source(ctx, q.repo)
+	if err != nil {
+		return err
+	}
+	seen := map[oci.Digest]bool{}
+	for of := q.digest; !seen[of]; {
+		seen[of] = true
+		doc, err := s.Documents.Read(ctx, at, of)
+		if fault.Is(err, fault.Canceled) {
+			return err
+		}
+		if err != nil || doc.Subject == nil {
+			break
+		}
+		of = doc.Subject.Digest
+		subject := &asked{image: image{q.repo, of}, err: q.err}
+		admitted := slices.ContainsFunc(all, func(o *asked) bool { return o.image == subject.image && o.err == nil }) ||
+			slices.ContainsFunc(steps, func(s plan.Step) bool {
+				return s.Action == plan.Skip && image{s.From.Repo, s.Digest()} == subject.image
+			})
+		if admitted {
+			return nil
+		}
+		if err := within(ctx, s, subject, steps); err == nil || fault.Is(err, fault.Canceled) {
+			return err
 		}
 	}
 	return q.err

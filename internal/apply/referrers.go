@@ -269,8 +269,13 @@ func (r *Run) sendReferrer(
 }
 
 // setsTag looks at the digest tag that doc gets. there says that it points to doc already. The error is a
-// Conflict if it must not be moved.
+// Conflict if it must not be moved, and Refused if the end holds no tags.
 func (r *Run) setsTag(ctx context.Context, e *end, at place.Repository, doc plan.Referrer) (there bool, err error) {
+	if !e.repo.HasTags() {
+		return false, &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: "put tag",
+			Name: e.repo.Tagged(doc.Tag).String(),
+			Err:  errors.New("a directory of dir: holds no digest tags")}
+	}
 	have, err := at.Resolve(ctx, doc.Tag)
 	switch {
 	case fault.Is(err, fault.NotFound):

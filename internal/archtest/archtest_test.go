@@ -76,7 +76,7 @@ var may = map[string]string{
 	"internal/estimate":                "credential event fault internal/crew internal/layout internal/place internal/referrers internal/survey internal/trim oci plan ref report",
 	"internal/have":                    "fault oci ref",
 	"internal/volume":                  "fault oci ref report",
-	"internal/bundle":                  "credential event fault internal/apply internal/have internal/layout internal/ledger internal/migrate internal/name internal/place internal/remote internal/survey internal/volume oci plan ref report",
+	"internal/bundle":                  "credential event fault gate internal/apply internal/have internal/layout internal/ledger internal/migrate internal/name internal/place internal/remote internal/survey internal/volume oci plan ref report",
 	"internal/probe":                   "credential event fault internal/layout internal/name internal/nearest internal/place internal/remote internal/survey oci ref report",
 	"internal/look":                    "credential event fault internal/layout internal/name internal/nearest internal/place internal/referrers internal/remote internal/survey internal/trim oci plan ref report",
 	".":                                "credential event fault gate internal/admit internal/apply internal/bundle internal/ends internal/estimate internal/foreign internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/referrers internal/remote internal/survey internal/transfer oci plan ref report",

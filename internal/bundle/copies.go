@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/apply"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -23,6 +24,7 @@ type copies struct {
 	source *credential.Login
 	target *credential.Login
 	proof  oci.Proof
+	gate   gate.Gate
 }
 
 // copyListed copies them, and reports on them as a transfer does.
@@ -31,6 +33,7 @@ func copyListed(
 	visit func(report.Repository) error,
 ) (report.Transfer, error) {
 	s := b.Begin(c.source, c.target, obs)
+	s.GatedBy(c.gate)
 	var notes []string
 	noting := names.Noting(func(e event.Event) { notes = append(notes, e.Text) })
 	draft, err := c.draft(ctx, s, noting)

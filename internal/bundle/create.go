@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/have"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
@@ -28,6 +29,7 @@ type CreateRequest struct {
 	List        func(ctx context.Context, s *place.Session, names *name.Reader, target string) (*survey.Draft, error)
 	ListProof   oci.Proof
 	SourceLogin *credential.Login // of the list
+	Gate        gate.Gate         // of the list; nil admits all
 
 	Transfer migrate.Request // if there is no list
 
@@ -99,6 +101,7 @@ func (req CreateRequest) listed(target string) copies {
 		},
 		source: req.SourceLogin,
 		proof:  req.ListProof,
+		gate:   req.Gate,
 	}
 }
 

@@ -79,7 +79,8 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	bundle := l.sum.Bundle
 	l.sum = report.Transfer{Verb: "batch"}
 	if len(complete) > 0 {
-		l.sum, err = copyListed(ctx, b, l.names, copies{draft: l.draft(complete), target: l.TargetLogin}, l.obs, visit)
+		c := copies{draft: l.draft(complete), target: l.TargetLogin, gate: l.Gate}
+		l.sum, err = copyListed(ctx, b, l.names, c, l.obs, visit)
 	}
 	l.sum.Bundle = bundle
 	if err == nil {

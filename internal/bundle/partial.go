@@ -9,6 +9,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -25,7 +26,8 @@ type LoadRequest struct {
 	Target      string   // a registry, or a prefix in it
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
-	Receipt     string // the file of the receipt
+	Receipt     string    // the file of the receipt
+	Gate        gate.Gate // nil admits all
 	TargetLogin *credential.Login
 	Now         time.Time
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -25,6 +26,7 @@ type RemakeRequest struct {
 	To          string // the file of the bundle, as it was given to Create
 	Only        []int  // the numbers of the volumes
 	SourceLogin *credential.Login
+	Gate        gate.Gate // nil admits all
 }
 
 // Remake makes volumes of a bundle again, byte by byte the same. It reads the list of contents from any
@@ -55,7 +57,8 @@ func Remake(
 		return report.Transfer{}, err
 	}
 	defer func() { _ = s.close() }() // what counts was synced when it was put
-	sum, err := copyListed(ctx, into(b, s), names, copies{source: req.SourceLogin, draft: pinned(a.Contents)}, obs, visit)
+	c := copies{source: req.SourceLogin, gate: req.Gate, draft: pinned(a.Contents)}
+	sum, err := copyListed(ctx, into(b, s), names, c, obs, visit)
 	if err != nil {
 		return sum, err
 	}

@@ -182,8 +182,11 @@ func TestWhatIsWrittenIsReadAgainWithItsReferrersAndNothingIsLeftBehind(t *testi
 			if c.host != ref.Directory {
 				whole(t, d, "v1")
 			}
-			for _, m := range []oci.Document{doc, signature, above} {
-				whole(t, d, string(m.Digest))
+			for _, reference := range []oci.Digest{"", doc.Digest, signature.Digest, above.Digest} {
+				whole(t, d, string(reference))
+			}
+			if d, err := d.Resolve(t.Context(), ""); err != nil || d.Digest != doc.Digest {
+				t.Errorf("the only image is %v, %v", d.Digest, err)
 			}
 			for subject, want := range map[oci.Digest]oci.Digest{doc.Digest: signature.Digest, signature.Digest: above.Digest} {
 				list, err := d.Referrers(t.Context(), oci.Descriptor{Digest: subject})

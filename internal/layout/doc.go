@@ -15,10 +15,10 @@
 //	open.go            opens or creates a layout
 //	write.go           puts blobs and documents
 //	change.go          changes index.json, many changes at once
+//	find.go            finds documents by the names of their entries
 //	referrers.go       what refers to a document
 //	read.go            reads blobs and documents
 //	index.go           parses index.json
-//	find.go            finds entries by their names
 //	files.go           files in the directory: one writer at a time, whole files only
 //	fault.go           converts errors of the file system
 //	dir.go             Dir

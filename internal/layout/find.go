@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,20 +9,79 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
-// find returns the entry for a tag in the repository path, or for "", which is the only entry there. In the
+// Resolve returns the descriptor that a tag or digest points to. An empty reference means the
+// only image of the layout, no matter which tag it has. In a layout opened with Read, "latest"
+// also means the only image, if that has no name. Documents that refer to an image do not count.
+// If several images have the tag, the error is Refused. If the document is not in the layout, the error is NotFound.
+func (d *Dir) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	want, err := d.locate(ctx, "resolve", reference)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	if want.MediaType == "" {
+		doc, err := d.document("resolve", reference, want)
+		return doc.Descriptor, err
+	}
+	size, err := d.size(want.Digest)
+	if err != nil {
+		return oci.Descriptor{}, d.failed("resolve", d.name(reference), err)
+	}
+	if size != want.Size {
+		return oci.Descriptor{}, d.corrupt("resolve", want, size)
+	}
+	return want, nil
+}
+
+// Document reads a manifest or an index by any reference that Resolve accepts. It verifies the
+// bytes. If the document does not contain its media type, the one from index.json counts.
+func (d *Dir) Document(ctx context.Context, reference string) (oci.Document, error) {
+	want, err := d.locate(ctx, "read manifest", reference)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	return d.document("read manifest", reference, want)
+}
+
+// locate finds the descriptor for reference. For a digest, the size and the media type stay
+// empty.
+func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor, error) {
+	if err := canceled(ctx, op, d.name(reference)); err != nil {
+		return oci.Descriptor{}, err
+	}
+	if ref.Digest(reference) == nil {
+		return oci.Descriptor{Digest: oci.Digest(reference)}, nil
+	}
+	x, err := d.readIndex()
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	e, err := x.find(d.repo.Path, reference, d.mode, func(x *index) ([]entry, error) { return d.images(ctx, x) })
+	if err != nil {
+		return oci.Descriptor{}, d.failed(op, d.name(reference), err)
+	}
+	return e.descriptor()
+}
+
+// find returns the entry for a tag in the repository path, or for "", which is the only image there. In the
 // repository "", a tag also finds the only image with that tag in any repository. In a layout opened with Read,
-// "latest" also finds the only entry, if that has no name.
-func (x *index) find(path, tag string, mode Mode) (entry, error) {
+// "latest" also finds the only image, if that has no name. images returns the entries that are images, see
+// Dir.images.
+func (x *index) find(path, tag string, mode Mode, images func(*index) ([]entry, error)) (entry, error) {
 	x.once.Do(x.sort)
-	switch {
-	case tag == "" && path == "":
-		return x.only(x.entries, "the layout has several entries, and no tag was given")
-	case tag == "":
+	if tag == "" {
+		all, err := images(x)
+		if err != nil {
+			return entry{}, err
+		}
+		if path == "" {
+			return x.only(all, "the layout has several entries, and no tag was given")
+		}
 		in := func(e entry) bool { return slices.ContainsFunc(e.labels, func(l label) bool { return l.path == path }) }
-		return x.only(slices.DeleteFunc(slices.Clone(x.entries), func(e entry) bool { return !in(e) }),
+		return x.only(slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return !in(e) }),
 			"the repository has several images, and no tag was given")
 	}
 	if list := x.at(x.labeled[label{path, tag}]); len(list) > 0 {
@@ -31,8 +91,14 @@ func (x *index) find(path, tag string, mode Mode) (entry, error) {
 		return entry{}, x.unknown()
 	}
 	list := x.at(x.tagged[tag])
-	if len(list) == 0 && mode == Read && tag == "latest" && len(x.entries) == 1 && !x.entries[0].isNamed() {
-		return x.entries[0], nil
+	if len(list) == 0 && mode == Read && tag == "latest" {
+		all, err := images(x)
+		if err != nil {
+			return entry{}, err
+		}
+		if len(all) == 1 && !all[0].isNamed() {
+			return all[0], nil
+		}
 	}
 	return x.only(list, "several images have this tag")
 }
@@ -109,19 +175,4 @@ func shown(list []entry) string {
 		names = append(names[:most], "and others")
 	}
 	return strings.Join(names, ", ")
-}
-
-// tags returns every tag of the repository path once, sorted. In the repository "", these are the tags of all
-// repositories.
-func (x *index) tags(path string) []string {
-	var out []string
-	for _, e := range x.entries {
-		for _, l := range e.labels {
-			if path == "" || l.path == path {
-				out = append(out, l.tag)
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }

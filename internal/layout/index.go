@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,4 +163,19 @@ func (x *index) bytes() []byte {
 	b.WriteString("\n  ]")
 	b.Write(x.after)
 	return b.Bytes()
+}
+
+// tags returns every tag of the repository path once, sorted. In the repository "", these are the tags of all
+// repositories.
+func (x *index) tags(path string) []string {
+	var out []string
+	for _, e := range x.entries {
+		for _, l := range e.labels {
+			if path == "" || l.path == path {
+				out = append(out, l.tag)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

@@ -44,6 +44,9 @@ func imageName(name string) string {
 	return fmt.Sprintf(`"io.containerd.image.name":%q`, name)
 }
 
+// all is for an index in which every entry is an image.
+func all(x *index) ([]entry, error) { return x.entries, nil }
+
 func TestTagsAreFoundAsEveryToolWritesThem(t *testing.T) {
 	for _, tt := range []struct {
 		why, index, reference string
@@ -71,7 +74,7 @@ func TestTagsAreFoundAsEveryToolWritesThem(t *testing.T) {
 			t.Errorf("%s: %v", tt.why, err)
 			continue
 		}
-		e, err := x.find("", tt.reference, tt.mode)
+		e, err := x.find("", tt.reference, tt.mode, all)
 		if e.Digest != string(tt.want) || tt.want == "" && !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %q is %q, %v; want %q", tt.why, tt.reference, e.Digest, err, tt.want)
 		}
@@ -94,7 +97,7 @@ func TestAByteOrderMarkBeforeTheIndexIsPassedOver(t *testing.T) {
 	}
 	if x, err := d.readIndex(); err != nil {
 		t.Error(err)
-	} else if e, err := x.find("", "v1", Read); e.Digest != string(one) || err != nil {
+	} else if e, err := x.find("", "v1", Read, all); e.Digest != string(one) || err != nil {
 		t.Error(e, err)
 	}
 }
@@ -109,7 +112,7 @@ func TestANameOfTwoImagesIsRefusedAndNamesBoth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = x.find("", tt.reference, Read)
+		_, err = x.find("", tt.reference, Read, all)
 		if hint := fault.HintOf(err); !fault.Is(err, fault.Refused) || !strings.Contains(hint, string(one)) || !strings.Contains(hint, string(two)) {
 			t.Errorf("%s: %v, hint %q", tt.index, err, fault.HintOf(err))
 		}
@@ -133,14 +136,14 @@ func TestAnEntryWithoutASoundDigestIsRefusedOnlyWhenItIsAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad, err := x.find("", "bad", Read)
+	bad, err := x.find("", "bad", Read, all)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bad.descriptor(); !fault.Is(err, fault.Refused) {
 		t.Errorf("%v; want it refused", err)
 	}
-	if e, err := x.find("", "good", Read); err != nil || e.Digest != string(one) {
+	if e, err := x.find("", "good", Read, all); err != nil || e.Digest != string(one) {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -164,7 +167,7 @@ func TestSettingATagKeepsEveryOtherByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err := again.find("", "move", Write); err != nil || e.Digest != string(two) || e.Size != 7 || e.MediaType != oci.TypeIndex || len(again.entries) != 2 {
+	if e, err := again.find("", "move", Write, all); err != nil || e.Digest != string(two) || e.Size != 7 || e.MediaType != oci.TypeIndex || len(again.entries) != 2 {
 		t.Errorf("%+v, %v", again.entries, err)
 	}
 	if again.apply(setting("move", oci.Descriptor{Digest: two, Size: 7})) {
@@ -185,7 +188,7 @@ func FuzzIndex(f *testing.F) {
 			return
 		}
 		x.tags("")
-		x.find("", "latest", Read)
+		x.find("", "latest", Read, all)
 		var others []string
 		for _, e := range x.entries {
 			if e.Annotations.Ref != "fuzz" {
@@ -197,7 +200,7 @@ func FuzzIndex(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q was written as %q: %v", raw, x.bytes(), err)
 		}
-		if e, err := y.find("", "fuzz", Write); err != nil || e.Digest != string(two) {
+		if e, err := y.find("", "fuzz", Write, all); err != nil || e.Digest != string(two) {
 			t.Fatalf("%q: %+v, %v", x.bytes(), e, err)
 		}
 		y.entries = slices.DeleteFunc(y.entries, func(e entry) bool { return e.Annotations.Ref == "fuzz" })

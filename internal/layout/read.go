@@ -54,39 +54,6 @@ func (d *Dir) Images() (names []ref.Name, other int, err error) {
 	return slices.Compact(names), other, nil
 }
 
-// Resolve returns the descriptor that a tag or digest points to. An empty reference means the
-// only entry of the layout, no matter which tag it has. In a layout opened with Read, "latest"
-// also means the only entry, if that has no name. If several images have the tag, the error is
-// Refused. If the document is not in the layout, the error is NotFound.
-func (d *Dir) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
-	want, err := d.locate(ctx, "resolve", reference)
-	if err != nil {
-		return oci.Descriptor{}, err
-	}
-	if want.MediaType == "" {
-		doc, err := d.document("resolve", reference, want)
-		return doc.Descriptor, err
-	}
-	size, err := d.size(want.Digest)
-	if err != nil {
-		return oci.Descriptor{}, d.failed("resolve", d.name(reference), err)
-	}
-	if size != want.Size {
-		return oci.Descriptor{}, d.corrupt("resolve", want, size)
-	}
-	return want, nil
-}
-
-// Document reads a manifest or an index by any reference that Resolve accepts. It verifies the
-// bytes. If the document does not contain its media type, the one from index.json counts.
-func (d *Dir) Document(ctx context.Context, reference string) (oci.Document, error) {
-	want, err := d.locate(ctx, "read manifest", reference)
-	if err != nil {
-		return oci.Document{}, err
-	}
-	return d.document("read manifest", reference, want)
-}
-
 // Blob reads n bytes of b, beginning at byte at. It can seek, so from is always at. If the size
 // of the file differs from the size of b, the error is Corrupt. Blob does not verify the bytes.
 // When ctx ends, reading the body fails.
@@ -138,26 +105,6 @@ type body struct {
 }
 
 func (b body) Read(p []byte) (int, error) { return b.read(p) }
-
-// locate finds the descriptor for reference. For a digest, the size and the media type stay
-// empty.
-func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor, error) {
-	if err := canceled(ctx, op, d.name(reference)); err != nil {
-		return oci.Descriptor{}, err
-	}
-	if ref.Digest(reference) == nil {
-		return oci.Descriptor{Digest: oci.Digest(reference)}, nil
-	}
-	x, err := d.readIndex()
-	if err != nil {
-		return oci.Descriptor{}, err
-	}
-	e, err := x.find(d.repo.Path, reference, d.mode)
-	if err != nil {
-		return oci.Descriptor{}, d.failed(op, d.name(reference), err)
-	}
-	return e.descriptor()
-}
 
 // document reads and verifies the document that want describes.
 func (d *Dir) document(op, reference string, want oci.Descriptor) (oci.Document, error) {

@@ -67,6 +67,34 @@ func (d *Dir) links(ctx context.Context, x *index) (map[oci.Digest][]oci.Descrip
 	return all, nil
 }
 
+// images returns the entries of x, except those that only refer to something else in the layout: documents
+// without a name that have a subject, digest tags, and fallback tags.
+func (d *Dir) images(ctx context.Context, x *index) ([]entry, error) {
+	if len(x.entries) < 2 {
+		return x.entries, nil
+	}
+	d.linking.Lock()
+	defer d.linking.Unlock()
+	seen, subjects := map[oci.Digest]bool{}, map[oci.Digest]oci.Digest{}
+	for _, e := range x.entries {
+		top, err := e.descriptor()
+		if err != nil {
+			continue
+		}
+		if err := d.walk(ctx, top, seen, func(l *linked) { subjects[l.as.Digest] = l.subject }); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(x.entries), func(e entry) bool {
+		of := subjects[oci.Digest(e.Digest)]
+		if e.isNamed() {
+			of, _ = oci.TaggedFor(e.tag())
+		}
+		_, there := subjects[of]
+		return there && of != oci.Digest(e.Digest)
+	}), nil
+}
+
 // fallback returns the digest that a fallback tag stands for, or "" for any other tag.
 func fallback(tag string) oci.Digest {
 	algorithm, hex, _ := strings.Cut(tag, "-")

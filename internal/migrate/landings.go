@@ -55,7 +55,11 @@ func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 
 func (r *transferring) landingsAt(ctx context.Context, to name.End, repos []ref.Repo) ([]plan.Landing, error) {
 	if to.Single() {
-		return []plan.Landing{{To: to.Repo, From: repos}}, nil
+		at := to.Repo.Tagged("")
+		if len(repos) == 1 {
+			at = name.Within(repos[0].Tagged(""), at)
+		}
+		return []plan.Landing{{To: at.Repo, From: repos}}, nil
 	}
 	return r.mapped(ctx, to, repos)
 }

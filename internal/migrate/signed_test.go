@@ -57,7 +57,11 @@ func TestAVerificationFindsAllThatATransferOfSignedImagesBrings(t *testing.T) {
 	for round := range rounds {
 		t.Run(strconv.Itoa(round), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(11, uint64(round)))
-			y := yard.Of(t, testbed.Sloppy(t, withReferrers()), testbed.Sloppy(t, withReferrers()))
+			target := testbed.Sloppy(t, withReferrers())
+			if round%2 == 1 {
+				target = testbed.Distribution(t, testbed.Options{Content: testbed.Open}) // has no referrers API
+			}
+			y := yard.Of(t, testbed.Sloppy(t, withReferrers()), target)
 			signed(t, rng, y.Src, "app")
 			dir := filepath.Join(t.TempDir(), "disk")
 			req := dray.TransferRequest{Sources: []string{"src/app"}, Target: "dst/app"}
@@ -75,8 +79,14 @@ func TestAVerificationFindsAllThatATransferOfSignedImagesBrings(t *testing.T) {
 			toDisk := req
 			toDisk.Target = "oci:" + dir
 			wholeAfter(y, toDisk)
-			back := dray.TransferRequest{Sources: []string{"oci:" + dir}, Target: "dst/again"}
-			wholeAfter(y, back)
+			another := dray.TransferRequest{Sources: []string{"oci:" + dir}, Target: "oci:" + dir + "2"}
+			wholeAfter(y, another)
+			archive := dray.TransferRequest{Sources: another.Sources, Target: "oci-archive:" + dir + ".tar"}
+			wholeAfter(y, archive)
+			for i, from := range []string{another.Target, archive.Target} {
+				back := dray.TransferRequest{Sources: []string{from}, Target: fmt.Sprintf("dst/again%d", i)}
+				wholeAfter(y, back)
+			}
 		})
 	}
 }

@@ -153,19 +153,13 @@ func (d *checkedDocument) atSource(ctx context.Context) (oci.Document, error) {
 }
 
 // referrers asks the source what refers to d and, if there is anything, looks for it at the target too. What
-// the target refused when it was copied is not looked for.
+// the target refuses is not looked for.
 func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
 	want, err := p.seek.Direct(ctx, d.from, d.desc)
 	if err != nil {
 		return fault.On(fault.Source, err)
 	}
-	want = slices.DeleteFunc(slices.Clone(want), func(r plan.Referrer) bool {
-		if p.lost[r.Digest] {
-			p.Note("not at the target, which refused it when it was copied: %s",
-				report.LostReferrer{Referrer: r, To: p.at.Repo()}.Name())
-		}
-		return p.lost[r.Digest]
-	})
+	want = slices.DeleteFunc(slices.Clone(want), p.refused)
 	if len(want) == 0 {
 		return nil
 	}
@@ -182,6 +176,20 @@ func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
 		}
 	}
 	return nil
+}
+
+// refused reports whether the target refuses r, and notes it. If all referrers are required, it refuses none.
+func (p *deepCheck) refused(r plan.Referrer) bool {
+	name := report.LostReferrer{Referrer: r, To: p.at.Repo()}.Name()
+	switch {
+	case p.lost[r.Digest]:
+		p.Note("not at the target, which refused it when it was copied: %s", name)
+	case r.Tag != "" && !p.at.Repo().HasTags() && p.Referrers.Mode != plan.ReferrersRequire:
+		p.Note("not at the target, which holds no digest tags: %s", name)
+	default:
+		return false
+	}
+	return true
 }
 
 // checkBlobs asks the target for each blob once, and reads the blob if Depth is Rehash and it is in

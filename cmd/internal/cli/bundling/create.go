@@ -31,6 +31,7 @@ type createFlags struct {
 	since   []string
 	split   string
 	only    []string
+	gates   []string // the values of --verify-signature
 	to      written
 	flag.Ends
 }
@@ -86,6 +87,7 @@ func newCreate(a *app.App) *cobra.Command {
 	f.AddMappingTo(flags)
 	f.Platforms.AddTo(flags, "carry only")
 	flag.Group(flags, flag.Registries, a.Common.AddForeignTo)
+	flag.AddGateTo(flags, &f.gates)
 	a.Common.AddRegistryTo(flags, flag.AtSource|flag.ReadsBlobs)
 	return cmd
 }
@@ -143,8 +145,11 @@ func (f *createFlags) request(
 	if req.Transfer.SourceLogin, err = a.SourceLogin(cmd.Context()); err != nil {
 		return req, nil, err
 	}
+	if req.Transfer.Gate, err = a.Gate(f.gates); err != nil {
+		return req, nil, err
+	}
 	req.Batch = dray.BatchRequest{
-		SkipBroken: f.Skip, SourceLogin: req.Transfer.SourceLogin, Referrers: req.Transfer.Referrers,
+		Gate: req.Transfer.Gate, SkipBroken: f.Skip, SourceLogin: req.Transfer.SourceLogin, Referrers: req.Transfer.Referrers,
 		Platforms: req.Transfer.Platforms,
 	}
 	if f.file == "" {

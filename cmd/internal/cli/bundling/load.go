@@ -23,6 +23,7 @@ type loadFlags struct {
 	receipt   string
 	backup    string
 	overwrite flag.Overwrite
+	gates     []string // the values of --verify-signature
 }
 
 func newLoad(a *app.App) *cobra.Command {
@@ -50,6 +51,7 @@ func newLoad(a *app.App) *cobra.Command {
 	})
 	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.AddBackupTo(flags, &f.backup)
+	flag.AddGateTo(flags, &f.gates)
 	a.Common.AddRegistryTo(flags, flag.AtTarget|flag.ReadsBlobs|flag.SendsBlobs)
 	return cmd
 }
@@ -66,6 +68,9 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 	}
 	var err error
 	if req.Backup, err = flag.BackupOf(f.backup, now); err != nil {
+		return err
+	}
+	if req.Gate, err = a.Gate(f.gates); err != nil {
 		return err
 	}
 	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
