@@ -50,10 +50,24 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 // referrers is Referrers without mirrors.
 func (r *Reader) referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	list, has, err := r.ReferrersByAPI(ctx, d)
-	if err != nil || has {
+	if err != nil || has && !r.hasList(d) {
 		return list, err
 	}
-	return r.referrersByTag(ctx, d)
+	tagged, err := r.referrersByTag(ctx, d)
+	for _, t := range tagged {
+		if !slices.ContainsFunc(list, func(l oci.Descriptor) bool { return l.Digest == t.Digest }) {
+			list = append(list, t)
+		}
+	}
+	return list, err
+}
+
+// hasList reports whether the tags were listed, and the referrers tag of d is among them. A registry that got the
+// API later must answer with what this tag lists (distribution-spec v1.1.1 §Enabling the Referrers API), and not all
+// do.
+func (r *Reader) hasList(d oci.Descriptor) bool {
+	all := r.listed.Load()
+	return all != nil && (*all)[oci.FallbackTag(d.Digest)]
 }
 
 // ReferrersByAPI is Referrers without the referrers tag. has is false if the registry does not have the
