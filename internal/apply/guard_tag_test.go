@@ -113,7 +113,7 @@ func TestTheGuardIsAskedForTheTagThatListsReferrers(t *testing.T) {
 	if len(asked) != 2 || string(asked[0].Replaces) != first || asked[0].Digest() == asked[0].Replaces { // sent again after its image
 		t.Errorf("%+v, the list was %s", asked, first)
 	}
-	if got := rep.Steps[0].Referrers; got.Refused != 1 || !strings.Contains(got.Lost[0].Why, "not today") || strings.Contains(got.Lost[0].Why, "move tags") {
+	if got := rep.Steps[0].Referrers; got.Refused != 1 || !strings.Contains(got.Lost[0].Why, "not today") || strings.Contains(got.Lost[0].Why, "takes its place") {
 		t.Errorf("%+v", got)
 	}
 	if now := testbed.CraneDigest(t, y.Dst, "app", list); now != first {
