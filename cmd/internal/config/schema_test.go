@@ -239,6 +239,7 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 	const reg = "registries: {a: {host: a.example, "
 	for file, right := range map[string]bool{
 		"platforms: linux/amd64": true, "platforms: [linux/amd64, linux/arm64]": true, "platforms: {only: all}": true, "platforms: {optional: true}": false, "platforms: 1": false,
+		"include-foreign: true": true, "include-foreign: 1": false, "include-foreign: 'true'": false,
 		"{}": true, "referrers: false": true, "referrers: sync": true, "referrers: never": false, "referrers: {mode: true, types: [a, b]}": true, "referrers: {mode: false, types: [a]}": false,
 		"referrers: {}": false, "referrers: [a]": false, "referrers: {annotations: {a: b}}": true, "referrers: {annotations: {'': b}}": false, "registries: {}": true, reg + "kind: acr}}": true, reg + "kind: Acr}}": false, "registries: {a: {}}": false,
 		"registries: {A: {host: a.example}}": false, "registries: {localhost: {host: a.example}}": false, "registries: {a.b: {host: a.example}}": false,
@@ -305,6 +306,13 @@ func TestSettingsSayWhereEachValueStands(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := (Loader{}).Settings(c); len(got) != 1 || got[0] != (Setting{"platforms", "linux/amd64,linux/arm64", 1}) || err != nil {
+		t.Errorf("%+v %v", got, err)
+	}
+	c, err = Loader{}.Load(write(t, t.TempDir(), "include-foreign: true\n"))
+	if err != nil || !c.IncludeForeign {
+		t.Fatal(c, err)
+	}
+	if got, err := (Loader{}).Settings(c); len(got) != 1 || got[0] != (Setting{"include-foreign", "true", 1}) || err != nil {
 		t.Errorf("%+v %v", got, err)
 	}
 	c, err = Loader{}.Load(write(t, t.TempDir(), "referrers: false\n"))

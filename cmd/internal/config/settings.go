@@ -69,6 +69,7 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	} else if lines["platforms"] != 0 {
 		add("platforms", words)
 	}
+	add("include-foreign", c.IncludeForeign)
 	for _, g := range c.Gates {
 		gateSettings(g, func(key string, value any) { add("gates."+g.Name+"."+key, value) })
 	}

@@ -23,8 +23,8 @@ type Common struct {
 	Concurrency int
 	Bandwidth   perSecond
 
-	IncludeForeign bool // copy foreign layers
-	Images         int  // images in flight; 0 means the default of package dray
+	IncludeForeign Switch // copy foreign layers
+	Images         int    // images in flight; 0 means the default of package dray
 	PlainHTTP      bool
 	Insecure       bool
 	CaFile         string
@@ -109,8 +109,8 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 				"upload blobs at no more than `SIZE` per second to all registries together, such as 200MiB (default no limit)")
 		}
 		if t&SendsBlobs != 0 {
-			set.BoolVar(&c.IncludeForeign, "include-foreign", false,
-				"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs")
+			set.VarPF(&c.IncludeForeign, "include-foreign", "",
+				"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs").NoOptDefVal = "true"
 		}
 		if t&ReadsBlobs != 0 {
 			set.IntVar(&c.Concurrency, "concurrency", 32, "transfer at most `N` blobs at once")
@@ -189,3 +189,22 @@ func (c *Common) AddHandOverTo(flags *pflag.FlagSet) {
 	c.addServerTo(flags, "run this command at the dray server at")
 	c.AddNoWaitTo(flags)
 }
+
+// Switch is a boolean flag that leaves the choice to the configuration if it is not given.
+type Switch struct{ given, on bool }
+
+// Or returns the value of the flag, or def if it was not given.
+func (s Switch) Or(def bool) bool { return s.given && s.on || !s.given && def }
+
+// Set implements [pflag.Value].
+func (s *Switch) Set(text string) (err error) {
+	s.given = true
+	s.on, err = strconv.ParseBool(text)
+	return err
+}
+
+// String implements [pflag.Value].
+func (s *Switch) String() string { return strconv.FormatBool(s.on) }
+
+// Type implements [pflag.Value].
+func (s *Switch) Type() string { return "bool" }
