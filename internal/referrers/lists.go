@@ -16,8 +16,8 @@ const listLookups = 8
 
 // WithoutLists returns the tags of a source repository without those that list what refers to a document which
 // the repository has (distribution-spec v1.1.1 §Referrers Tag Schema), and the digests of these lists. If referrers
-// travel, what they name travels with that document, and the target makes a list of its own if it needs one. Put there as a tag, the
-// list of the source would replace what the target lists.
+// travel, what they name travels with that document, and the target makes a list of its own if it needs one. Put
+// there as a tag, the list of the source would replace what the target lists.
 //
 // A tag stays if it or the document cannot be looked up. The registry of this process does not look under these tags
 // for referrers, so its tags stay, too.

@@ -2,6 +2,7 @@ package referrers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -144,7 +145,7 @@ func TestAnImageAndItsChildrenTogetherHaveAtMost10000Referrers(t *testing.T) {
 func TestASourceThatRefusesToListReferrersIsNotedOnceForARepository(t *testing.T) {
 	s := inMemory()
 	s.list = func(d oci.Descriptor) ([]oci.Descriptor, error) {
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "list referrers of", Name: "memory@" + string(d.Digest), Err: fmt.Errorf("no right")}
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "list referrers of", Name: "memory@" + string(d.Digest), Err: errors.New("no right")}
 	}
 	one, two := s.about(oci.Descriptor{}, 1), s.about(oci.Descriptor{}, 2)
 	f, notes := finder(plan.Referrers{})

@@ -84,7 +84,7 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 		}
 	}
 	for _, t := range target.tags {
-		if _, list := oci.TaggedFor(t.Tag); !wanted[t.Tag] && !(list && k.Referrers.Travel()) {
+		if _, list := oci.TaggedFor(t.Tag); !wanted[t.Tag] && (!list || !k.Referrers.Travel()) {
 			k.Extra++
 		}
 	}

@@ -270,8 +270,11 @@ func (w *writing) tooLong() error {
 
 // failed returns err as the error of the document whose subject does not list it.
 func (w *writing) failed(ctx context.Context, err error) error {
+	if w.forbidden != nil {
+		return w.call.Stopped(ctx, err)
+	}
 	var f *fault.Fault
-	if ctx.Err() != nil || w.forbidden != nil || !fault.Is(err, fault.Conflict) || errors.As(err, &f) && f.Op == w.call.Op {
+	if ctx.Err() != nil || !fault.Is(err, fault.Conflict) || errors.As(err, &f) && f.Op == w.call.Op {
 		return w.call.Stopped(ctx, err)
 	}
 	algorithm, _, _ := strings.Cut(w.tag, "-")
