@@ -109,8 +109,9 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 				"upload blobs at no more than `SIZE` per second to all registries together, such as 200MiB (default no limit)")
 		}
 		if t&SendsBlobs != 0 {
-			set.VarPF(&c.IncludeForeign, "include-foreign", "",
-				"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs").NoOptDefVal = "true"
+			set.Var(&c.IncludeForeign, "include-foreign",
+				"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs")
+			set.Lookup("include-foreign").NoOptDefVal = "true"
 		}
 		if t&ReadsBlobs != 0 {
 			set.IntVar(&c.Concurrency, "concurrency", 32, "transfer at most `N` blobs at once")
