@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -71,5 +73,50 @@ func TestAnEntryOfAListOverwritesAsItSaysUntilItsNameIsSet(t *testing.T) {
 			t.Errorf("%+v: it was moved to %s", c, got)
 		}
 		testbed.Same(t, y.Src, y.Dst, "app", "v1", "ours", "v1")
+	}
+}
+
+// A registry without the referrers API lists what refers to an image under a tag, which is one more that is set.
+func TestTheGuardIsAskedForTheTagThatListsReferrers(t *testing.T) {
+	y := yard.Of(t, testbed.Sloppy(t, testbed.Options{Referrers: testbed.WithReferrers}), testbed.Distribution(t, testbed.Options{}))
+	img := testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})
+	testbed.Artifact(t, y.Src, "app", "", img.Root)
+	list := oci.FallbackTag(img.Root.Digest)
+	var asked []plan.Step // the targets are one repository, and its list is changed by one at a time
+	refusal := error(nil)
+	d := y.For(place.Job{Guard: func(_ context.Context, steps []plan.Step) error {
+		if steps[0].To.Tag != list {
+			return nil
+		}
+		asked = append(asked, steps...)
+		return refusal
+	}})
+	copied := func(tag string) dray.Report {
+		p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:" + tag}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep, err := d.Apply(t.Context(), p, nil) // with the guard of who applies the plan
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rep
+	}
+	copied("v1")
+	first := testbed.CraneDigest(t, y.Dst, "app", list)
+	if len(asked) != 1 || asked[0].To.Path != "app" || asked[0].Replaces != "" || string(asked[0].Digest()) != first {
+		t.Errorf("%+v, the list is %s", asked, first)
+	}
+	testbed.Artifact(t, y.Src, "app", "second", img.Root)
+	asked, refusal = nil, &fault.Fault{Kind: fault.Conflict, Op: "announce", Name: list, Err: errors.New("not today")}
+	rep := copied("v2")
+	if len(asked) != 2 || string(asked[0].Replaces) != first || asked[0].Digest() == asked[0].Replaces { // sent again after its image
+		t.Errorf("%+v, the list was %s", asked, first)
+	}
+	if got := rep.Steps[0].Referrers; got.Refused != 1 || !strings.Contains(got.Lost[0].Why, "not today") || strings.Contains(got.Lost[0].Why, "takes its place") {
+		t.Errorf("%+v", got)
+	}
+	if now := testbed.CraneDigest(t, y.Dst, "app", list); now != first {
+		t.Errorf("the list was changed to %s", now)
 	}
 }

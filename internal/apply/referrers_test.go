@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
@@ -229,6 +230,43 @@ func TestAnImageWithMoreReferrersThanAnyoneSignsGetsNoTag(t *testing.T) {
 	}
 	if a := y.Dst.Direct(t, http.MethodHead, "/v2/app/manifests/v1", nil, nil, nil); a.StatusCode != 404 {
 		t.Errorf("the tag is there: %d", a.StatusCode)
+	}
+}
+
+// Neither the API nor a tag says what refers to the image. A target that answers so gets what the source has.
+func TestARegistryThatDoesNotAllowReferrersToBeListedIsNotedOnce(t *testing.T) {
+	denied := hostile.Error(403, "DENIED", "no right to list").On(http.MethodGet, testbed.Referrer)
+	closed := func(next http.Handler) http.Handler { return hostile.Wrap(next, denied) }
+	with := testbed.Options{Referrers: testbed.WithReferrers}
+	y := yard.Of(t, testbed.Distribution(t, testbed.Options{Front: closed}), testbed.Sloppy(t, with))
+	for i, tag := range []string{"v1", "v2"} {
+		testbed.Random(t, y.Src, "app", tag, testbed.RandomOptions{Seed: uint64(i + 1)})
+	}
+	var notes []string
+	req := dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: plan.AllTags}
+	p, err := y.PlanCopy(t.Context(), req, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := y.Apply(t.Context(), p, func(e event.Event) {
+		if e.Kind == event.Noted {
+			notes = append(notes, e.Text)
+		}
+	}); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "no right to list") {
+		t.Errorf("%v %q", err, notes)
+	}
+	req.Referrers.Mode, req.Targets = plan.ReferrersRequire, []string{"dst/again"}
+	if _, err := y.Copy(req); !fault.Is(err, fault.Denied) || fault.SideOf(err) != fault.Source {
+		t.Errorf("required: %v", err)
+	}
+	y = yard.Of(t, testbed.Sloppy(t, with), testbed.Distribution(t, testbed.Options{Front: closed}))
+	img := testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})
+	y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}}))
+	testbed.Artifact(t, y.Src, "app", "", img.Root)
+	rep := y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"},
+		Referrers: plan.Referrers{Mode: plan.ReferrersSync}}))
+	if got := rep.Steps[0].Referrers; got.Copied != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // as a signature, comes first, so that no image appears without it. Then come images whose tags all stay.
 // Images with a tag that moves from release to release come last.
 func (r *Run) Work(ctx context.Context, images int) {
+	r.session.Guard = r.guard
 	r.finder, r.sent = referrers.New(r.session, r.Plan.Referrers), map[sent]*delivery{}
 	r.tagSteps = tagSteps(r.Plan.Steps)
 	for _, s := range r.Plan.Steps {

@@ -156,8 +156,9 @@ func TestAnEstimateTakesOneListForManyNamesWhereItTellsDigests(t *testing.T) {
 
 func TestWhatAnEstimateCanNotReadIsNamedAndNotCounted(t *testing.T) {
 	y := yard.New(t)
-	y.Tagged("app", "v1")
-	y.Tagged("web", "v1")
+	// The images differ: what one repository has, no other has to have.
+	testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{Seed: 1})
+	testbed.Random(t, y.Src, "web", "v1", testbed.RandomOptions{Seed: 2})
 	file := bytes.ReplaceAll(planFile(y, yard.Whole()), []byte("/web:v1@"), []byte("/gone:v1@"))
 	e := estimate(y, file)
 	if e.Images != 1 || len(e.Unknown) != 1 || !strings.Contains(e.Unknown[0], "/web: source: ") {

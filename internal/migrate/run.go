@@ -110,6 +110,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		Map:         req.Map,
 		Overwrite:   req.Overwrite,
 		Backup:      req.Backup,
+		Referrers:   req.Referrers,
 		Trimmer:     trim.New(req.Platforms),
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,

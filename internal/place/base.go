@@ -87,6 +87,8 @@ type Job struct {
 	// target repository, as steps, and Replaces in a step is the digest that the tag had. If
 	// Guard returns an error, these tags stay as they are, and their steps fail with that error.
 	// Guard is not called for content that is stored by digest, because that replaces nothing.
+	// It is called for the tag under which a registry without the referrers API lists what refers to an
+	// image. That step comes from the list, which is at the target, too.
 	// Guard may be called from many goroutines at once. nil allows all.
 	Guard func(context.Context, []plan.Step) error
 

@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -38,6 +39,9 @@ type Session struct {
 
 	// Gate is asked before an image moves; nil admits all.
 	Gate gate.Gate
+
+	// Guard is asked before the list of what refers to an image is set as a tag, see Job.Guard; nil allows all.
+	Guard func(context.Context, []plan.Step) error
 
 	// Looks says that target registries are only read, so that a login without push access is
 	// enough.
@@ -87,6 +91,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		Told:      &Told{},
 		Verdicts:  &Verdicts{},
 		Gate:      b.Gate,
+		Guard:     b.Guard,
 		Layouts:   &layout.Layouts{},
 		mounts:    map[ref.Repo][]string{},
 		places:    map[opened]Repository{},
@@ -193,10 +198,23 @@ func (s *Session) Open(ctx context.Context, side fault.Side, repo ref.Repo, mode
 	}
 	if side == fault.Target {
 		use.Actions, use.MountFrom, use.Writing = remote.Push, s.mounts[repo], s.Applying.Load
+		use.Lists = func(ctx context.Context, tag string, was oci.Digest, list oci.Descriptor) error {
+			return s.mayList(ctx, repo.Tagged(tag), was, list)
+		}
 	}
 	p := s.Base.Remote.Open(repo, use)
 	s.places[key] = p
 	return p, nil
+}
+
+// mayList asks the guard whether a tag of a target may be set to a list of referrers. The registry has that list
+// itself, and the new one has all of the old one.
+func (s *Session) mayList(ctx context.Context, tag ref.Name, was oci.Digest, list oci.Descriptor) error {
+	if s.Guard == nil {
+		return nil
+	}
+	return s.Guard(ctx, []plan.Step{{Action: plan.Copy, From: tag.Repo.At(string(list.Digest)), To: tag,
+		MediaType: list.MediaType, Size: list.Size, Replaces: was, Overwrite: plan.Update}})
 }
 
 func (s *Session) openOnDisk(ctx context.Context, key opened) (OnDisk, error) {

@@ -2,6 +2,7 @@ package referrers
 
 import (
 	"context"
+	"errors"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -80,10 +81,14 @@ func (f *Finder) allowed(from place.Repository, err error) error {
 	if !fault.Is(err, fault.Denied) && !fault.Is(err, fault.Refused) || f.choice.Mode == plan.ReferrersRequire {
 		return err
 	}
+	cause := err
+	if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Err != nil {
+		cause = f.Err // without the digest, so that a repository is noted once
+	}
 	f.session.Observe(event.Event{
 		Kind: event.Noted, Host: from.Repo().Host, Name: from.Repo().String(), Err: err, Count: 1,
 		Text: "the source does not say what refers to the images of " + from.Repo().String() +
-			", so signatures may be left behind: " + err.Error()})
+			", so signatures may be left behind: " + cause.Error()})
 	return nil
 }
 

@@ -5,6 +5,7 @@
 // Files, in the order in which they use each other:
 //
 //	fill.go   what refers to the images of a plan
+//	lists.go  tags that list what refers to an image, which are not copied as tags
 //	listed.go whether a target has what refers to a document
 //	walk.go   everything that refers to an image, level by level
 //	direct.go what refers to one document

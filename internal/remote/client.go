@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/internal/remote/signin"
 	"github.com/drayage/dray/internal/remote/subject"
 	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -126,6 +127,9 @@ type Use struct {
 	// true, Missing may make no request and leave it to Put to find out which blobs exist. Nil
 	// means never.
 	Writing func() bool
+
+	// Lists is asked before a referrers tag is set, see subject.Keeper. Nil allows all.
+	Lists func(ctx context.Context, tag string, was oci.Digest, list oci.Descriptor) error
 
 	// Yield is called when a request would have to wait because the pull limit is used up. If it
 	// returns true, the request fails at once (see SpentUntil), so that the caller can do other

@@ -48,7 +48,7 @@ func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	r.Pusher = push.New(r.handle, c.dock, h.pushing, r.Reader, push.Use{Writing: use.Writing, Pushes: use.Actions == Push})
 	single := *r.handle
 	single.Single = true
-	r.keeper = &subject.Keeper{Handle: r.handle, Read: r.Reader, Desk: &c.subjects,
+	r.keeper = &subject.Keeper{Handle: r.handle, Read: r.Reader, Desk: &c.subjects, Allow: use.Lists,
 		Put: push.New(&single, c.dock, h.pushing, r.Reader, push.Use{})}
 	return r
 }

@@ -477,3 +477,21 @@ func TestDigestsOfAnotherAlgorithmHaveAReferrersTagToo(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// What a login may not ask is not the same as nothing. A registry without the API may answer so to a path that it does
+// not know, and then the tag tells.
+func TestARefusalToListReferrersIsToldUnlessTheTagAnswers(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.Error(403, "DENIED", "ask somebody else").On("GET", testbed.Referrer)}, func(b *bench) {
+		img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		list, err := b.repo.Referrers(b.Context(), img.Root)
+		wantKind(b, err, fault.Denied)
+		if len(list) != 0 || !strings.Contains(fmt.Sprint(err), "ask somebody else") {
+			b.Errorf("%v %v", list, err)
+		}
+		sig := testbed.Artifact(b, b.r, "app", "", img.Root) // listed under the fallback tag
+		list, err = b.repo.Referrers(b.Context(), img.Root)
+		if err != nil || len(list) != 1 || string(list[0].Digest) != sig.Digest() {
+			b.Errorf("%v %v", list, err)
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -20,7 +21,7 @@ import (
 
 // NewLanding returns the survey of l, which writes its result into p.
 func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
-	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0]}
+	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0], lists: map[oci.Digest]bool{}}
 }
 
 // After reuses what another survey found in the same sources. It does nothing useful if that survey
@@ -83,7 +84,7 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 		}
 	}
 	for _, t := range target.tags {
-		if !wanted[t.Tag] {
+		if _, list := oci.TaggedFor(t.Tag); !wanted[t.Tag] && (!list || !k.Referrers.Travel()) {
 			k.Extra++
 		}
 	}
@@ -251,8 +252,13 @@ func (l *listing) each(yield func(string, oci.Descriptor) bool) {
 
 // selected returns the tags that are to be copied. Digests that the listing lacks stay empty.
 func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, error) {
-	sel, tags := k.Selection, s.tags
-	repo := s.at.Repo()
+	tags, lists, err := referrers.WithoutLists(ctx, k.Into.Session, k.Referrers, s.at, s.tags)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(k.lists, lists)
+	sel, repo := k.Selection, s.at.Repo()
+	s.tags = tags
 	if running := k.InUse.Of(repo); running != nil {
 		if len(running.Digests) > 0 {
 			candidates, _, err := sel.Candidates(cmp.Or(repo.Path, repo.Dir), tags)

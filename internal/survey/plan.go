@@ -262,6 +262,11 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	if err != nil {
 		return err
 	}
+	if which == plan.AllTags {
+		if err := list.leaveListsOut(ctx, p.session, p.Referrers); err != nil {
+			return err
+		}
+	}
 	if p.skipBroken && which == plan.AllTags {
 		list.doubt()
 	}

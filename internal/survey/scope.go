@@ -88,6 +88,7 @@ type Scope struct {
 	Map         plan.TagMap
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
+	Referrers   plan.Referrers
 	Trimmer     *trim.Trimmer // finds out what is copied of each image
 	CopyLocks   bool
 	Incremental bool // list only what changed, if it is known what was copied before
@@ -161,6 +162,9 @@ type Landing struct {
 
 	// byDigest holds what of the same sources is copied by digest; nil if it is not known yet.
 	byDigest map[ref.Repo]*byDigest
+
+	// lists holds the lists of referrers that are not copied as tags.
+	lists map[oci.Digest]bool
 
 	// seen holds what the same sources have, if another landing surveyed them before; else nil.
 	seen       plan.Inventory

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -95,15 +96,32 @@ func targetList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 
 func listed(ctx context.Context, at place.Repository) (tagList, error) {
 	l := tagList{at: at, told: plan.Inventory{}}
-	err := at.List(ctx, func(t oci.Listed) error {
-		if n := at.Repo().Tagged(t.Tag); t.Descriptor.Digest == "" {
-			l.open = append(l.open, n)
-		} else {
-			l.told[n] = t.Descriptor
-		}
-		return nil
-	})
+	err := at.List(ctx, func(t oci.Listed) error { l.add(t); return nil })
 	return l, err
+}
+
+// leaveListsOut takes those tags out of the list that list what refers to an image.
+func (l *tagList) leaveListsOut(ctx context.Context, s *place.Session, choice plan.Referrers) error {
+	var all []oci.Listed
+	l.each(func(tag string, d oci.Descriptor) bool {
+		all = append(all, oci.Listed{Tag: tag, Descriptor: d})
+		return true
+	})
+	kept, _, err := referrers.WithoutLists(ctx, s, choice, l.at, all)
+	l.told, l.open = plan.Inventory{}, nil
+	for _, t := range kept {
+		l.add(t)
+	}
+	return err
+}
+
+// add adds a tag to the list.
+func (l *tagList) add(t oci.Listed) {
+	if n := l.at.Repo().Tagged(t.Tag); t.Descriptor.Digest == "" {
+		l.open = append(l.open, n)
+	} else {
+		l.told[n] = t.Descriptor
+	}
 }
 
 // tags returns the tags of the list, sorted.

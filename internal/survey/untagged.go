@@ -79,7 +79,7 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 				l.manifests = append(l.manifests,
 					oci.Listed{Descriptor: m.Descriptor, Created: m.Created, Updated: m.Updated})
 			}
-			if m.MediaType == "" || (oci.Document{Descriptor: m.Descriptor}).IsIndex() {
+			if !k.lists[m.Digest] && (m.MediaType == "" || (oci.Document{Descriptor: m.Descriptor}).IsIndex()) {
 				l.parents = append(l.parents, m.Descriptor)
 			}
 			return nil

@@ -19,6 +19,8 @@ type Config struct {
 	Referrers plan.Referrers
 	// Platforms are copied if a request does not say it.
 	Platforms plan.Platforms
+	// IncludeForeign copies foreign layers too, see dray.Config.
+	IncludeForeign bool
 	// Registries lists the named registries, in the order of the file.
 	Registries []Registry
 	// Gates lists the named gates, in the order of the file.

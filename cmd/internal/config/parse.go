@@ -25,6 +25,7 @@ func (p parser) file(data []byte) (Config, error) {
 		{"registries", func(n *yaml.Node) (err error) { c.Registries, err = p.registries(n); return err }},
 		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &c.Referrers) }},
 		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &c.Platforms) }},
+		{"include-foreign", func(n *yaml.Node) error { return p.boolean(n, &c.IncludeForeign) }},
 		{"gates", func(n *yaml.Node) (err error) { c.Gates, err = p.gates(n, nameForm()); return err }},
 		{"gate", func(n *yaml.Node) error { guard = n; return p.text(n, &c.Gate) }},
 		{"client", func(n *yaml.Node) error { return p.client(n, &c.Client) }},

@@ -239,6 +239,7 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 	const reg = "registries: {a: {host: a.example, "
 	for file, right := range map[string]bool{
 		"platforms: linux/amd64": true, "platforms: [linux/amd64, linux/arm64]": true, "platforms: {only: all}": true, "platforms: {optional: true}": false, "platforms: 1": false,
+		"include-foreign: true": true, "include-foreign: 1": false, "include-foreign: 'true'": false,
 		"{}": true, "referrers: false": true, "referrers: sync": true, "referrers: never": false, "referrers: {mode: true, types: [a, b]}": true, "referrers: {mode: false, types: [a]}": false,
 		"referrers: {}": false, "referrers: [a]": false, "referrers: {annotations: {a: b}}": true, "referrers: {annotations: {'': b}}": false, "registries: {}": true, reg + "kind: acr}}": true, reg + "kind: Acr}}": false, "registries: {a: {}}": false,
 		"registries: {A: {host: a.example}}": false, "registries: {localhost: {host: a.example}}": false, "registries: {a.b: {host: a.example}}": false,

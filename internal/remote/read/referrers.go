@@ -24,6 +24,9 @@ const maxReferrers = 10_000
 // does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
 // Compatibility). It believes an answer only if it is a list of referrers, see unlisted.
 //
+// The error is Denied if the API says that the login may not ask, and the tag is not there: then nobody knows what
+// refers to d.
+//
 // Only if a registry that has mirrors cannot be asked does a mirror answer, as for tags.
 func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	if len(r.mirrors) == 0 {
@@ -49,25 +52,48 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 
 // referrers is Referrers without mirrors.
 func (r *Reader) referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
-	list, has, err := r.ReferrersByAPI(ctx, d)
-	if err != nil || has {
+	list, answered, err := r.askAPI(ctx, d)
+	if err != nil || answered.has && !r.hasList(d) {
 		return list, err
 	}
-	return r.referrersByTag(ctx, d)
+	tagged, err := r.referrersByTag(ctx, d)
+	if err == nil && len(tagged) == 0 && answered.denied != nil {
+		return nil, answered.denied
+	}
+	for _, t := range tagged {
+		if !slices.ContainsFunc(list, func(l oci.Descriptor) bool { return l.Digest == t.Digest }) {
+			list = append(list, t)
+		}
+	}
+	return list, err
+}
+
+// hasList reports whether the tags were listed, and the referrers tag of d is among them. A registry that got the
+// API later must answer with what this tag lists (distribution-spec v1.1.1 §Enabling the Referrers API), and not all
+// do.
+func (r *Reader) hasList(d oci.Descriptor) bool {
+	all := r.listed.Load()
+	return all != nil && (*all)[oci.FallbackTag(d.Digest)]
 }
 
 // ReferrersByAPI is Referrers without the referrers tag. has is false if the registry does not have the
 // API, or does not have it for d.
 func (r *Reader) ReferrersByAPI(ctx context.Context, d oci.Descriptor) (list []oci.Descriptor, has bool, err error) {
+	list, a, err := r.askAPI(ctx, d)
+	return list, a.has, err
+}
+
+// askAPI asks the API, unless it is known that the registry does not have it.
+func (r *Reader) askAPI(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, api, error) {
 	c, err := r.referrersCall(d)
 	if err != nil || r.taught.has(noReferrers) {
-		return nil, false, err
+		return nil, api{}, err
 	}
 	list, a, err := r.referrersByAPI(ctx, c, d)
 	if a.lacks {
 		r.taught.learn(noReferrers)
 	}
-	return list, a.has, err
+	return list, a, err
 }
 
 // HasReferrers asks whether the registry has the referrers API, and judges its answer as Referrers
@@ -93,14 +119,21 @@ type api struct {
 	has   bool
 	lacks bool // the registry does not have it, for whatever document
 	open  bool // the answer does not tell
+
+	denied error // the login may not ask, or the registry answers so to what it does not have
 }
 
 // refusal returns what a refusal says about the API.
-func refusal(a *wire.Answer) api {
+func (r *Reader) refusal(c *wire.Call, a *wire.Answer) api {
 	code, _ := a.Problem()
 	unknown := a.Status == http.StatusNotFound && (code == "" || a.Says("UNSUPPORTED"))
+	var denied error
+	if a.Status == http.StatusForbidden {
+		denied = r.Host.Refusal(c, a)
+	}
 	return api{
-		lacks: !a.Away && (unknown || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusNotImplemented),
+		denied: denied,
+		lacks:  !a.Away && (unknown || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusNotImplemented),
 		open: a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN") ||
 			a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest,
 	}
@@ -120,7 +153,7 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 		case err != nil:
 			return nil, api{}, err
 		case a.Status != http.StatusOK && first:
-			return nil, refusal(a), nil
+			return nil, r.refusal(c, a), nil
 		case a.Status != http.StatusOK:
 			return nil, api{}, r.Host.Refusal(c, a)
 		case first && unlisted(a, d):

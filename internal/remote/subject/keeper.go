@@ -33,6 +33,10 @@ type Keeper struct {
 	Read *read.Reader
 	Put  *push.Pusher // makes one attempt: what is put again must be read again first
 	Desk *Desk
+
+	// Allow is asked before a referrers tag is set to list; was is the digest that it had, or "". An error leaves the
+	// tag as it is. nil allows all.
+	Allow func(ctx context.Context, tag string, was oci.Digest, list oci.Descriptor) error
 }
 
 // Acknowledge returns when the registry lists doc as a referrer of its subject. Call it after the
@@ -103,6 +107,9 @@ type writing struct {
 	queue  *queue
 	budget *ask.Budget
 
+	was       oci.Digest // of the list that was read last, or ""
+	forbidden error      // of Allow
+
 	put  oci.Document // the list that was put last; its Digest is "" before that
 	last *list        // what put holds
 	lost int          // how often another list had replaced ours
@@ -126,8 +133,10 @@ func (w *writing) round(ctx context.Context) error {
 	if !ok {
 		return w.tooLong()
 	}
-	_, err = w.Put.PutDocument(ctx, doc, w.tag)
+	err = w.set(ctx, doc)
 	switch {
+	case w.forbidden != nil:
+		return err
 	case fault.Is(err, fault.NotFound):
 		return w.prune(ctx, now, err)
 	case ask.Passing(err):
@@ -138,6 +147,17 @@ func (w *writing) round(ctx context.Context) error {
 	}
 	w.put, w.last = doc, now
 	return w.settle(ctx, time.Since(begin))
+}
+
+// set puts the list under the tag, if it may.
+func (w *writing) set(ctx context.Context, list oci.Document) error {
+	if w.Allow != nil {
+		if w.forbidden = w.Allow(ctx, w.tag, w.was, list.Descriptor); w.forbidden != nil {
+			return w.forbidden
+		}
+	}
+	_, err := w.Put.PutDocument(ctx, list, w.tag)
+	return err
 }
 
 // settle waits before the list is read back. Another client may have read the list before this one
@@ -154,6 +174,7 @@ func (w *writing) settle(ctx context.Context, took time.Duration) error {
 // read returns the list as it is now.
 func (w *writing) read(ctx context.Context) (*list, error) {
 	d, err := w.Read.Straight(ctx, w.tag)
+	w.was = d.Digest
 	switch {
 	case fault.Is(err, fault.NotFound) && w.put.Digest == "":
 		return empty(), nil
@@ -232,7 +253,7 @@ func (w *writing) prune(ctx context.Context, l *list, cause error) error {
 	if !ok {
 		return w.tooLong()
 	}
-	if _, err := w.Put.PutDocument(ctx, doc, w.tag); err != nil {
+	if err := w.set(ctx, doc); err != nil {
 		return err
 	}
 	w.put, w.last = doc, l
@@ -249,6 +270,9 @@ func (w *writing) tooLong() error {
 
 // failed returns err as the error of the document whose subject does not list it.
 func (w *writing) failed(ctx context.Context, err error) error {
+	if w.forbidden != nil {
+		return w.call.Stopped(ctx, err)
+	}
 	var f *fault.Fault
 	if ctx.Err() != nil || !fault.Is(err, fault.Conflict) || errors.As(err, &f) && f.Op == w.call.Op {
 		return w.call.Stopped(ctx, err)

@@ -103,7 +103,7 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		Cloud:      credential.Cloud{Env: a.IO.Env, Home: a.IO.Home},
 		Dial:       a.IO.Dial,
 
-		IncludeForeign: a.Common.IncludeForeign,
+		IncludeForeign: a.Common.IncludeForeign.Or(file.IncludeForeign),
 		Limits: dray.Limits{
 			Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
 			Stall: a.Common.Stall, FirstByte: a.Common.FirstByte, MaxWait: a.Common.MaxWait,

@@ -23,8 +23,8 @@ type Common struct {
 	Concurrency int
 	Bandwidth   perSecond
 
-	IncludeForeign bool // copy foreign layers
-	Images         int  // images in flight; 0 means the default of package dray
+	IncludeForeign Switch // copy foreign layers
+	Images         int    // images in flight; 0 means the default of package dray
 	PlainHTTP      bool
 	Insecure       bool
 	CaFile         string
@@ -130,8 +130,9 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 
 // AddForeignTo adds the flag that copies foreign layers, for a command that copies blobs and sends them to no registry.
 func (c *Common) AddForeignTo(set *pflag.FlagSet) {
-	set.BoolVar(&c.IncludeForeign, "include-foreign", false,
+	set.Var(&c.IncludeForeign, "include-foreign",
 		"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs")
+	set.Lookup("include-foreign").NoOptDefVal = "true"
 }
 
 // AddLoginsTo adds the flags for the logins at source and target alone, for a command that only hands
@@ -194,3 +195,22 @@ func (c *Common) AddHandOverTo(flags *pflag.FlagSet) {
 	c.addServerTo(flags, "run this command at the dray server at")
 	c.AddNoWaitTo(flags)
 }
+
+// Switch is a boolean flag that leaves the choice to the configuration if it is not given.
+type Switch struct{ given, on bool }
+
+// Or returns the value of the flag, or def if it was not given.
+func (s Switch) Or(def bool) bool { return s.given && s.on || !s.given && def }
+
+// Set implements [pflag.Value].
+func (s *Switch) Set(text string) (err error) {
+	s.given = true
+	s.on, err = strconv.ParseBool(text)
+	return err
+}
+
+// String implements [pflag.Value].
+func (s *Switch) String() string { return strconv.FormatBool(s.on) }
+
+// Type implements [pflag.Value].
+func (s *Switch) Type() string { return "bool" }

@@ -52,6 +52,7 @@ func Of(c config.Config) ([]Setting, error) {
 	} else if lines["platforms"] != 0 {
 		add("platforms", words)
 	}
+	add("include-foreign", c.IncludeForeign)
 	for _, g := range c.Gates {
 		gate(g, func(key string, value any) { add("gates."+g.Name+"."+key, value) })
 	}

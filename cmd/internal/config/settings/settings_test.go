@@ -38,6 +38,13 @@ func TestSettingsSayWhereEachValueStands(t *testing.T) {
 	if got, err := Of(c); len(got) != 1 || got[0] != (Setting{"platforms", "linux/amd64,linux/arm64", 1}) || err != nil {
 		t.Errorf("%+v %v", got, err)
 	}
+	c, err = config.Loader{}.Load(write(t, t.TempDir(), "include-foreign: true\n"))
+	if err != nil || !c.IncludeForeign {
+		t.Fatal(c, err)
+	}
+	if got, err := Of(c); len(got) != 1 || got[0] != (Setting{"include-foreign", "true", 1}) || err != nil {
+		t.Errorf("%+v %v", got, err)
+	}
 	c, err = config.Loader{}.Load(write(t, t.TempDir(), "referrers: false\n"))
 	if err != nil {
 		t.Fatal(err)
