@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/client"
@@ -52,6 +54,8 @@ func (a *App) Yield(targets ...string) error {
 				Err:  errors.New("the standard output is a terminal"),
 				Hint: "connect it to a program with |, or to a file with >"}
 		}
+		// If the reader of a pipe ends early, writing fails and dray removes its temporary files. It would die otherwise.
+		signal.Ignore(syscall.SIGPIPE)
 		a.Out, a.yielded = a.IO.Err, true
 	}
 	return nil
