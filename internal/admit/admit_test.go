@@ -82,7 +82,13 @@ func TestAGateIsAskedOnceAboutAnImageAndWhatItReadIsNotReadAgain(t *testing.T) {
 	y.Forget()
 	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1", "dst/app:v2", "dst/web:v1"}, Gate: d}
 	y.Must(y.Copy(req))
-	if got := strings.Join(d.asked, " "); got != "app:v1" || y.Src.Count(http.MethodGet, testbed.Manifest) != 1 {
+	read := 0
+	for _, q := range y.Src.Log() {
+		if q.Kind == testbed.Manifest && q.Method == http.MethodGet && !strings.HasPrefix(q.Ref, "sha256-") { // a tag for referrers
+			read++
+		}
+	}
+	if got := strings.Join(d.asked, " "); got != "app:v1" || read != 1 {
 		t.Errorf("asked about %s\n%s", got, y.Src.Story())
 	}
 	y.Must(y.Copy(req))

@@ -73,9 +73,11 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 		return l.sum, err
 	}
 	l.hint()
-	b := with(l.base, newShelf(l.set, complete, func(path string) (place.Repository, error) {
+	shelf := newShelf(l.set, complete, func(path string) (place.Repository, error) {
 		return s.Target(ctx, l.repo(path), layout.Read)
-	}))
+	})
+	b := with(l.base, shelf)
+	b.Subject = shelf.subject
 	bundle := l.sum.Bundle
 	l.sum = report.Transfer{Verb: "batch"}
 	if len(complete) > 0 {
