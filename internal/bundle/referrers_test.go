@@ -41,8 +41,8 @@ func TestSignaturesTravelInABundleWithTheImagesOfAList(t *testing.T) {
 	testbed.Random(t, w.Src, "web", "other", testbed.RandomOptions{Seed: 8}) // is not on the list
 	list := dray.BatchRequest{Entries: []dray.BatchEntry{{Source: "src/web:1.0"}}}
 	_, sum := w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("a.tar")}))
-	if sum.Bundle.Names != 1+3+1 {
-		t.Errorf("%+v", sum.Bundle)
+	if sum.Bundle.Names != 1+3+1 || sum.Referrers.Copied != 4 {
+		t.Errorf("%+v %+v", sum.Bundle, sum.Referrers)
 	}
 	w.must(w.load(w.path("a.tar")))
 	testbed.Same(t, w.Src, w.Dst, "web", tag, "web", tag)
