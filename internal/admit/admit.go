@@ -39,7 +39,7 @@ func Steps(ctx context.Context, s *place.Session, verb string, steps []plan.Step
 	if s.Gate == nil {
 		return nil
 	}
-	all := questions(verb, steps)
+	all := questions(ctx, s, verb, steps)
 	err := place.Each(ctx, atOnce, all, func(ctx context.Context, q *asked) error {
 		q.err = s.Verdicts.Once(ctx, q.repo, q.digest, func() error { return ask(ctx, s, q) })
 		return givenUp(q.err)
@@ -76,7 +76,7 @@ func givenUp(err error) error {
 }
 
 // questions returns the images that steps would move, each once.
-func questions(verb string, steps []plan.Step) []*asked {
+func questions(ctx context.Context, s *place.Session, verb string, steps []plan.Step) []*asked {
 	there := map[image]bool{} // at the target already
 	for _, step := range steps {
 		if step.Action == plan.Skip {
@@ -90,7 +90,7 @@ func questions(verb string, steps []plan.Step) []*asked {
 			continue
 		}
 		q := &asked{image: image{step.From.Repo, step.Digest()}, name: step.From, root: step.Root()}
-		if subject, ok := subjectOf(step.From.Tag); ok {
+		if subject, ok := belongsTo(ctx, s, step.From); ok {
 			q.image.digest = subject
 			q.name, q.root = step.From.Repo.At(string(subject)), oci.Descriptor{Digest: subject}
 			if there[q.image] {
@@ -132,7 +132,7 @@ func within(ctx context.Context, s *place.Session, q *asked, steps []plan.Step) 
 	}
 	seen := map[oci.Digest]bool{}
 	for _, step := range steps {
-		_, attached := subjectOf(step.From.Tag)
+		_, attached := belongsTo(ctx, s, step.From)
 		if attached || seen[step.Digest()] || step.From.Repo != q.repo || step.Digest() == "" {
 			continue
 		}

@@ -41,6 +41,19 @@ func CompressionOf(name string) Compression {
 	return None
 }
 
+// Unwritten returns the name of the compression that the name of a file promises and that Write does not make, or "".
+func Unwritten(name string) string {
+	switch path.Ext(strings.ToLower(name)) {
+	case ".xz", ".txz":
+		return "xz"
+	case ".bz2", ".tbz", ".tbz2":
+		return "bzip2"
+	case ".lz4":
+		return "lz4"
+	}
+	return ""
+}
+
 // Write writes an archive of entries to w. The same entries give the same bytes. The content of a
 // layer is compressed already in most images, so Write compresses fast rather than well.
 //

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
@@ -383,5 +384,39 @@ func TestAVolumeIsMadeAgainAsItWas(t *testing.T) {
 	}
 	if _, _, err := w.create(dray.BundleRequest{To: w.path("b.tar"), Only: []int{1}}); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
+	}
+}
+
+func TestAReceiptDoesNotReplaceALink(t *testing.T) {
+	w := newWorld(t)
+	testbed.Random(t, w.Src, "app", "v1", testbed.RandomOptions{Seed: 1})
+	w.must(w.create(dray.BundleRequest{To: w.path("a.tar")}))
+	behind := w.write("behind", nil)
+	if err := os.Symlink(behind, w.path("receipt")); err != nil {
+		t.Skip(err)
+	}
+	w.must(w.load(w.path("a.tar")))
+	raw, err := os.ReadFile(behind)
+	if err != nil || len(raw) == 0 {
+		t.Error(len(raw), err)
+	}
+	if info, err := os.Lstat(w.path("receipt")); err != nil || info.Mode().IsRegular() {
+		t.Error(info, err)
+	}
+}
+
+func TestALoadHasNoNoteForEachSignature(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Random(t, w.Src, "app", "v1", testbed.RandomOptions{Seed: 1})
+	testbed.Artifact(t, w.Src, "app", "", image.Root)
+	w.must(w.create(dray.BundleRequest{To: w.path("a.tar")}))
+	req := dray.LoadRequest{Paths: []string{w.path("a.tar")}, Target: "dst", Now: now, Receipt: w.path("receipt")}
+	sum, err := w.LoadBundle(t.Context(), req, func(e event.Event) {
+		if e.Kind == event.Noted {
+			t.Error(e.Text)
+		}
+	}, func(dray.RepositoryReport) error { return nil })
+	if err != nil || sum.States[dray.Done] != 2 {
+		t.Error(sum.States, err)
 	}
 }

@@ -68,6 +68,7 @@ func totals(rep report.Report) report.Transfer {
 		sum.Blobs.Present += s.Blobs.Present
 		sum.Blobs.Bytes += s.Blobs.Bytes
 		sum.Blobs.Proven += s.Blobs.Proven
+		sum.Referrers.Add(s.Referrers)
 	}
 	return sum
 }

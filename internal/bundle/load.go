@@ -73,9 +73,11 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 		return l.sum, err
 	}
 	l.hint()
-	b := with(l.base, newShelf(l.set, complete, func(path string) (place.Repository, error) {
+	shelf := newShelf(l.set, complete, func(path string) (place.Repository, error) {
 		return s.Target(ctx, l.repo(path), layout.Read)
-	}))
+	})
+	b := with(l.base, shelf)
+	b.Subject = shelf.subject
 	bundle := l.sum.Bundle
 	l.sum = report.Transfer{Verb: "batch"}
 	if len(complete) > 0 {
@@ -99,7 +101,7 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 func (l *loading) draft(
 	names []volume.Name,
 ) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
-	return func(ctx context.Context, s *place.Session, reader *name.Reader) (*survey.Draft, error) {
+	return func(ctx context.Context, s *place.Session, _ *name.Reader) (*survey.Draft, error) {
 		var entries []plan.Entry
 		for _, n := range names {
 			to := l.repo(n.Repo).Tagged(n.Tag)
@@ -107,7 +109,7 @@ func (l *loading) draft(
 			entries = append(entries, e)
 		}
 		rules := survey.Rules{Verb: "batch", Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All}
-		return survey.Batch(ctx, s, reader, survey.List{Entries: entries}, rules)
+		return survey.Batch(ctx, s, l.names, survey.List{Entries: entries}, rules) // l.names: these names need no notes
 	}
 }
 
@@ -192,6 +194,9 @@ func (l *loading) writeReceipt(names []volume.Name) error {
 
 // writable checks that a file can be written, before anything is copied.
 func writable(path string) error {
+	if !isReplaced(path) {
+		return nil
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
 	if err != nil {
 		kind := fault.Unavailable
@@ -204,8 +209,19 @@ func writable(path string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// replace writes a whole file. Readers see either the old file or the new one.
+// isReplaced reports whether path is a file, or nothing yet, so that another file can take its place. A device, a pipe
+// or a link, such as /dev/stdout, is not replaced.
+func isReplaced(path string) bool {
+	info, err := os.Lstat(path)
+	return err != nil || info.Mode().IsRegular()
+}
+
+// replace writes a whole file. Readers see either the old file or the new one. If path is no regular file, raw is
+// written to it.
 func replace(path string, raw []byte) error {
+	if !isReplaced(path) {
+		return os.WriteFile(path, raw, 0o644) //nolint:gosec // as other receipts; it has no secrets
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
 	if err != nil {
 		return err

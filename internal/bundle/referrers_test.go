@@ -1,11 +1,14 @@
 package bundle_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -38,8 +41,8 @@ func TestSignaturesTravelInABundleWithTheImagesOfAList(t *testing.T) {
 	testbed.Random(t, w.Src, "web", "other", testbed.RandomOptions{Seed: 8}) // is not on the list
 	list := dray.BatchRequest{Entries: []dray.BatchEntry{{Source: "src/web:1.0"}}}
 	_, sum := w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("a.tar")}))
-	if sum.Bundle.Names != 1+3+1 {
-		t.Errorf("%+v", sum.Bundle)
+	if sum.Bundle.Names != 1+3+1 || sum.Referrers.Copied != 4 {
+		t.Errorf("%+v %+v", sum.Bundle, sum.Referrers)
 	}
 	w.must(w.load(w.path("a.tar")))
 	testbed.Same(t, w.Src, w.Dst, "web", tag, "web", tag)
@@ -80,4 +83,45 @@ func TestOnePlatformOfAnImageTravelsInABundle(t *testing.T) {
 	if _, _, err := w.create(req); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
 	}
+}
+
+// signed is a gate that admits images to which something refers.
+type signed struct{}
+
+func (signed) Admit(ctx context.Context, i *gate.Image) error {
+	all, err := i.Referrers(ctx)
+	if err == nil && len(all) == 0 {
+		err = gate.Refuse(i, "the door", errors.New("it is not signed"), "")
+	}
+	return err
+}
+
+func TestAGateDecidesAboutTheImagesOfABundleAndNotAboutTheirSignatures(t *testing.T) {
+	w := newWorld(t)
+	settings := dray.Settings{PlainHTTP: true}
+	d, err := dray.New(dray.Config{Gate: signed{}, Registries: map[string]dray.Registry{
+		"src": {Host: w.Src.Host, Settings: settings}, "dst": {Host: w.Dst.Host, Settings: settings},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	image := testbed.Index(t, w.Src, "web", "1.0", 2)
+	sbom := testbed.Artifact(t, w.Src, "web", "", image.Root)
+	testbed.Artifact(t, w.Src, "web", "", sbom.Root)
+	testbed.Artifact(t, w.Src, "web", "", image.Children[0])
+	list := dray.BatchRequest{Entries: []dray.BatchEntry{{Source: "src/web:1.0"}}}
+	w.must(w.create(dray.BundleRequest{To: w.path("a.tar"), Batch: list}))
+	testbed.Random(t, w.Src, "free", "v1", testbed.RandomOptions{Seed: 1})
+	list.Entries[0].Source = "src/free:v1"
+	w.must(w.create(dray.BundleRequest{To: w.path("b.tar"), Batch: list}))
+
+	open := w.Dray
+	w.Dray = d
+	w.must(w.load(w.path("a.tar")))
+	w.proven("src/web:1.0", "dst/web:1.0")
+	if got, _, err := w.load(w.path("b.tar")); got != "free:v1 failed" || !fault.Is(err, fault.Refused) {
+		t.Errorf("%s %v", got, err)
+	}
+	w.Dray = open
 }

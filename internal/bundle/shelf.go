@@ -49,6 +49,15 @@ func newShelf(
 // Open implements place.Local.
 func (s *shelf) Open(repo ref.Repo) (place.LocalRepository, error) { return &shelved{s, repo}, nil }
 
+// subject implements place.Base.Subject. It reads the document, because the list of the bundle may say anything.
+func (s *shelf) subject(ctx context.Context, n ref.Name) oci.Digest {
+	doc, err := (&shelved{s, n.Repo}).Document(ctx, n.Digest)
+	if err != nil || doc.Subject == nil {
+		return "" // the gate is asked about it
+	}
+	return doc.Subject.Digest
+}
+
 // Repositories implements place.Local.
 func (s *shelf) Repositories(_ context.Context, visit func(path string) error) error {
 	var paths []string

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/archive"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/gofrs/flock"
@@ -28,6 +29,10 @@ func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*st
 			return nil, failed("make temporary directory", end.String(), err)
 		}
 		g.part = part
+	} else if how := archive.Unwritten(end.Dir); how != "" && end.Host != ref.Directory {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open archive", Name: end.String(),
+			Err: errors.New("dray does not write archives that are compressed by " + how),
+			Hint: "name it .tar.zst, .tar.gz or .tar"}
 	} else if err := g.occupy(ctx); err != nil {
 		return nil, err
 	}

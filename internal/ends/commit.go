@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -71,6 +72,10 @@ func (g *stage) make(ctx context.Context, files layout.Files) error {
 func (g *stage) writeFailed(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return &fault.Fault{Kind: fault.Canceled, Op: "write archive", Name: g.end.String(), Err: context.Cause(ctx)}
+	}
+	if g.path == "" && errors.Is(err, syscall.ENOSPC) {
+		return &fault.Fault{Kind: fault.Full, Op: "write archive", Name: g.end.String(), Err: err,
+			Hint: "free space where the standard output goes"}
 	}
 	return failed("write archive", g.end.String(), err)
 }

@@ -3,10 +3,12 @@ package ends
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -35,6 +37,9 @@ func (w *Writing) Open(ctx context.Context, repo ref.Repo) (Target, error) {
 	end := repo.In("")
 	g, ok := w.open[end]
 	if !ok {
+		if err := w.oneStream(end); err != nil {
+			return Target{}, err
+		}
 		var err error
 		if g, err = begin(ctx, w.Reading, w.Output, end); err != nil {
 			return Target{}, err
@@ -46,6 +51,20 @@ func (w *Writing) Open(ctx context.Context, repo ref.Repo) (Target, error) {
 	}
 	dir, err := g.layouts.Stage(repo, g.layoutDir(), g.over)
 	return Target{dir}, err
+}
+
+// oneStream returns an error if end is the standard output, and another archive goes there.
+func (w *Writing) oneStream(end ref.Repo) error {
+	if end.Dir != ref.Stream {
+		return nil
+	}
+	for other := range w.open {
+		if other.Dir == ref.Stream {
+			return &fault.Fault{Kind: fault.Invalid, Op: "open archive", Name: end.String(),
+				Err: fmt.Errorf("the standard output takes one archive, and that is %s", other), Hint: "name a file"}
+		}
+	}
+	return nil
 }
 
 // Keeps implements transfer.Target. An archive of docker keeps images of one platform, because docker

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
 )
 
 // failed converts an error of the file system to the fault for op on name.
@@ -24,7 +26,7 @@ func (d *Dir) failed(op, name string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = fault.NotFound
 	case isFull(err):
-		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.repo.Dir
+		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.space()
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		f.Kind, f.Hint = fault.Denied, "check the permissions of "+d.repo.Dir
 	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR),
@@ -83,4 +85,12 @@ func canceled(ctx context.Context, op, name string) error {
 		return cause
 	}
 	return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: context.Cause(ctx)}
+}
+
+// space returns where free space is needed: an archive for the standard output is made in a temporary directory.
+func (d *Dir) space() string {
+	if d.repo.Dir == ref.Stream && d.repo.Host != ref.Layout {
+		return os.TempDir()
+	}
+	return d.repo.Dir
 }

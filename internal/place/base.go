@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -34,6 +35,9 @@ type Base struct {
 
 	// Gate is asked before an image moves; nil admits all.
 	Gate gate.Gate
+	// Subject returns what a document that is named by digest refers to, or "" if it is an image. The gate then decides
+	// about its subject. nil means that each name by digest is an image.
+	Subject func(context.Context, ref.Name) oci.Digest
 
 	Ends   *ends.Reading // archives and directories that are read
 	Output io.Writer     // for an archive that is the standard output; nil means that there is none

@@ -47,6 +47,8 @@ type App struct {
 	Common flag.Common
 	IO     IO
 	Args   []string
+
+	yielded bool // the standard output is left to an archive
 }
 
 // New begins a run of the command line.

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/client"
@@ -29,16 +32,20 @@ func (a *App) Open() (*dray.Dray, error) {
 		return nil, err
 	}
 	c.Requests = a.Console.Relay.Request
-	c.Input, c.Output = a.IO.In, a.IO.Out
+	c.Input = a.IO.In
+	if a.yielded {
+		c.Output = a.IO.Out
+	}
 	a.warnOfProxies()
 	return dray.New(c)
 }
 
 // Yield leaves the standard output to an archive, if one of the targets is named "-": what a command prints goes to
-// the standard error then. The error is [fault.Invalid] if the standard output is a terminal.
+// the standard error then. Without Yield, no archive is written there, because it would mix with what is printed. The
+// error is [fault.Invalid] if the standard output is a terminal.
 func (a *App) Yield(targets ...string) error {
 	for _, s := range targets {
-		n, err := ref.Parse(s)
+		n, err := ref.Parse(strings.TrimSuffix(s, "/")) // with the slash, all repositories of the archive
 		if err != nil || !n.IsMade() || n.Dir != ref.Stream {
 			continue
 		}
@@ -47,7 +54,9 @@ func (a *App) Yield(targets ...string) error {
 				Err:  errors.New("the standard output is a terminal"),
 				Hint: "connect it to a program with |, or to a file with >"}
 		}
-		a.Out = a.IO.Err
+		// If the reader of a pipe ends early, writing fails and dray removes its temporary files. It would die otherwise.
+		signal.Ignore(syscall.SIGPIPE)
+		a.Out, a.yielded = a.IO.Err, true
 	}
 	return nil
 }

@@ -182,6 +182,9 @@ func (f *createFlags) check(cmd *cobra.Command) error {
 		return flag.UsageError(cmd, errors.New("-f, --transfer and --only do not go together"), "keep one of them")
 	case f.to.file == "":
 		return flag.UsageError(cmd, errors.New("the file of the bundle is missing"), "name it with -o, such as -o images.tar")
+	case f.to.file == "-":
+		return flag.UsageError(cmd, errors.New("-o -: a bundle is a file or a directory, not the standard output"),
+			"name a file, such as -o images.tar")
 	case len(f.only) > 0:
 		return f.refuse(cmd, "--only: the bundle has the list of what to make again", func(name string) bool {
 			return name == "since" || name == "split" || ofTransfer(cmd, name) ||

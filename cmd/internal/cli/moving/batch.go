@@ -102,6 +102,14 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
 		return err
 	}
+	for _, e := range list.Entries {
+		if f.dryRun {
+			break
+		}
+		if err := a.Yield(e.Targets...); err != nil {
+			return err
+		}
+	}
 	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.Entries,
 		skips: f.Skip || req.Platforms.Lacks == plan.Optional}
 	return run.Write(a, cmd, run.Writing{

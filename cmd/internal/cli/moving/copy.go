@@ -84,8 +84,10 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 	req := dray.CopyRequest{Source: args[0], Targets: args[1:], Overwrite: plan.Overwrite(f.overwrite), Hold: f.Hold()}
 	req.SkipBroken = f.skip
-	if err := a.Yield(req.Targets...); err != nil {
-		return err
+	if !f.dryRun {
+		if err := a.Yield(req.Targets...); err != nil {
+			return err
+		}
 	}
 	switch {
 	case f.skip && !f.allTags:

@@ -163,6 +163,11 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	if f.force {
 		req.Overwrite = plan.Update
 	}
+	if !f.dryRun {
+		if err := a.Yield(f.images...); err != nil {
+			return err
+		}
+	}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: len(tags)+len(renamed.Pairs) > 0, DryRun: f.dryRun, Instead: "use --force to replace it",
 		Hold: req.Hold, Ask: ask.Gated(ask.Known(ask.Import(req, f.Renames)), f.gates),

@@ -149,6 +149,8 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 	}
 	if f.dryRun {
 		noteUnwritten(a, f.failedTo)
+	} else if err := a.Yield(req.Target); err != nil {
+		return err
 	}
 	return run.Stream(a, cmd, run.Streaming{
 		Past:      "transferred",
