@@ -31,7 +31,7 @@ func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*st
 		g.part = part
 	} else if how := archive.Unwritten(end.Dir); how != "" && end.Host != ref.Directory {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open archive", Name: end.String(),
-			Err: errors.New("dray does not write archives that are compressed by " + how),
+			Err:  errors.New("dray does not write archives that are compressed by " + how),
 			Hint: "name it .tar.zst, .tar.gz or .tar"}
 	} else if err := g.occupy(ctx); err != nil {
 		return nil, err
