@@ -40,8 +40,8 @@ RACE = $(shell command -v $${CC:-cc} >/dev/null && echo -race)
 export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 # Tests that use smaller sizes under the race detector (yard.Small). `make whole` runs them at full size
 # without it.
-WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes
-WHOLE_PACKAGES := ./packaging/mkimage ./internal/archtest ./internal/apply ./internal/migrate
+WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
+WHOLE_PACKAGES := ./packaging/mkimage ./internal/archtest ./internal/apply ./internal/layout ./internal/migrate
 
 .PHONY: help
 help: ## list the targets

@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
 )
 
@@ -206,8 +207,11 @@ func TestSkopeoAndUmociReadWholeNamesAndWeReadSkopeos(t *testing.T) {
 // Two processes of dray write the same layout in 200 runs, to one repository and to two.
 func TestTwoProcessesOnOneLayoutLoseNothing(t *testing.T) {
 	runs := 200
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		runs = 5
+	case yard.Small():
+		runs = 25
 	}
 	dir := filepath.Join(t.TempDir(), "stick")
 	want := map[string]bool{}
@@ -269,8 +273,11 @@ func writeOne(d *layout.Dir) error {
 // A layout with 10,000 images is written and read in a time that does not grow with the square of their number.
 func TestALayoutHoldsTenThousandImages(t *testing.T) {
 	n := 10_000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = 500
+	case yard.Small():
+		n = 1000
 	}
 	dir := t.TempDir()
 	d := in(t, dir, nginx, layout.Write)
