@@ -27,16 +27,5 @@ func readBlob(ctx context.Context, from Source, d oci.Descriptor) ([]byte, error
 		return nil, err
 	}
 	defer body.Close()
-	raw, err := io.ReadAll(io.LimitReader(body, d.Size+1))
-	if err != nil {
-		return nil, err
-	}
-	v, err := oci.NewVerifier(d)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := v.Write(raw); err != nil {
-		return nil, err
-	}
-	return raw, v.Verify()
+	return oci.ReadAll(body, d)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
@@ -62,6 +63,26 @@ func (v *Verifier) Verify() error {
 func (v *Verifier) Reset() {
 	v.hash.Reset()
 	v.at = 0
+}
+
+// ReadAll reads all of d from body into memory, and verifies it. The caller bounds d.Size. The error is that of body,
+// or [fault.Corrupt] if the size or the digest is another one; then no bytes are returned.
+func ReadAll(body io.Reader, d Descriptor) ([]byte, error) {
+	v, err := NewVerifier(d)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(body, d.Size+1))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := v.Write(raw); err != nil {
+		return nil, err
+	}
+	if err := v.Verify(); err != nil {
+		return nil, err
+	}
+	return raw, nil
 }
 
 // Mark returns the state of v at the current byte. [Verifier.Return] goes back to it.

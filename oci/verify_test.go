@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -43,6 +44,19 @@ func TestVerifierTakesNothingOfAnEmptyBlob(t *testing.T) {
 	}
 	if _, err := v.Write([]byte("x")); !fault.Is(err, fault.Corrupt) {
 		t.Error("Write accepted a byte for an empty blob")
+	}
+}
+
+func TestReadAllReturnsNoBytesThatAreNotTheBlob(t *testing.T) {
+	right := []byte("a layer")
+	d := Descriptor{Digest: Sum(right), Size: int64(len(right))}
+	if got, err := ReadAll(bytes.NewReader(right), d); err != nil || string(got) != string(right) {
+		t.Errorf("%q %v", got, err)
+	}
+	for _, wrong := range []string{"", "a laye", "A layer", "a layer and more"} {
+		if got, err := ReadAll(strings.NewReader(wrong), d); !fault.Is(err, fault.Corrupt) || got != nil {
+			t.Errorf("%q: %q %v", wrong, got, err)
+		}
 	}
 }
 

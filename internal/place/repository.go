@@ -84,16 +84,5 @@ func ReadSmall(ctx context.Context, at Repository, d oci.Descriptor) ([]byte, er
 		return nil, err
 	}
 	defer body.Close()
-	raw, err := io.ReadAll(io.LimitReader(body, d.Size+1))
-	if err != nil {
-		return nil, err
-	}
-	v, err := oci.NewVerifier(d)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := v.Write(raw); err != nil {
-		return nil, err
-	}
-	return raw, v.Verify()
+	return oci.ReadAll(body, d)
 }
