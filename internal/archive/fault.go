@@ -55,7 +55,10 @@ func (a *Archive) failed(op string, err error) error {
 	case errors.As(err, &special):
 		return a.faultOf(fault.Refused, op, err, "write - for the file, and connect the pipe to the standard input")
 	case errors.Is(err, fs.ErrNotExist):
-		return a.faultOf(fault.NotFound, op, err, "")
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			err = at.Err // the fault names the file
+		}
+		return a.faultOf(fault.NotFound, op, err, "check the path of the file")
 	case errors.Is(err, fs.ErrPermission):
 		return a.faultOf(fault.Denied, op, err, "check the permissions of the file and of its directory")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):

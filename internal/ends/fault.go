@@ -29,6 +29,9 @@ func failed(op, name string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = fault.NotFound
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			f.Err, f.Hint = at.Err, "check the path "+at.Path
+		}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		f.Kind, f.Hint = fault.Denied, "check the permissions of the directory"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
