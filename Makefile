@@ -26,6 +26,8 @@ CRANE      := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 REGCTL     := github.com/regclient/regclient/cmd/regctl@v0.11.7
 # renovate: module=github.com/regclient/regclient
 REGSYNC    := github.com/regclient/regclient/cmd/regsync@v0.11.7
+# renovate: module=oras.land/oras
+ORAS       := oras.land/oras/cmd/oras@v1.3.6
 # renovate: module=github.com/sigstore/cosign/v2
 COSIGN     := github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
 PACKAGES   := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
@@ -150,7 +152,7 @@ go-version:
 	if [ "$$(printf '%s\n' 1.26 "$$n" | sort -V | head -1)" != 1.26 ]; then echo "dray needs Go 1.26 or newer: this is $$v"; exit 1; fi
 
 .PHONY: bench
-bench: build ## compare dray with crane, regctl and skopeo: make bench ARGS="-run W4,W8a -n 7"
+bench: build ## compare dray with crane, regctl, skopeo and oras: make bench ARGS="-run W4,W8a -n 7"
 	$(GO) run ./bench -dray bin/dray $(ARGS)
 
 .PHONY: bench-tools
@@ -159,6 +161,7 @@ bench-tools: go-version ## install the other tools for make bench
 	GOBIN=$(CURDIR)/bench/tools $(GO) install $(CRANE)
 	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGCTL)
 	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGSYNC)
+	GOBIN=$(CURDIR)/bench/tools $(GO) install $(ORAS)
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -84,16 +84,16 @@ type content struct {
 // do runs every tool on a workload. The tools take turns, so that a busy minute affects all of
 // them.
 func (b *bench) do(ctx context.Context, w workload) (result, error) {
-	r := result{Name: w.Name, What: w.What}
+	r := result{Name: w.Name, What: w.What, Note: w.Note}
 	dir, err := os.MkdirTemp(b.dir, w.Name)
 	if err != nil {
 		return r, err
 	}
 	defer os.RemoveAll(dir)
 	c := content{workload: w, images: w.Images(b.sizes), dir: dir}
-	r.Bytes = size(c.images)
+	r.Bytes = size(c.moved())
 	if w.Bound != nil {
-		d, why := w.Bound(w, b.machine, c.images)
+		d, why := w.Bound(w, b.machine, c.moved())
 		r.Bound, r.BoundIs = d.Seconds(), why
 	}
 	if !w.OneHost {
@@ -102,7 +102,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 			return r, err
 		}
 		defer stop()
-		setBulk(h, w)
+		setAbilities(h, w)
 		if err := put(h, c.images); err != nil {
 			return r, err
 		}
@@ -114,7 +114,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 			if err := ctx.Err(); err != nil {
 				return r, err
 			}
-			if w.Signed && !t.Refers || t.Wide && !w.Wide || b.enough(samples[t.Name]) {
+			if !t.can(w) || b.enough(samples[t.Name]) {
 				continue
 			}
 			s, err := b.once(ctx, t, c)
@@ -126,7 +126,9 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	}
 	for _, t := range b.tools {
 		if len(samples[t.Name]) > 0 {
-			r.Rows = append(r.Rows, summarize(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1)))
+			row := summarize(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1))
+			row.Peer = t.Peer
+			r.Rows = append(r.Rows, row)
 		}
 	}
 	r.compare()
@@ -145,9 +147,9 @@ func (b *bench) enough(samples []sample) bool {
 	return len(samples) >= 3 && spent > b.patience
 }
 
-func setBulk(h http.Handler, w workload) {
+func setAbilities(h http.Handler, w workload) {
 	if s, ok := h.(*store); ok {
-		s.bulk, s.refers = w.Bulk, w.Signed
+		s.bulk, s.refers, s.sparse = w.Bulk, w.Signed, w.Verb == copyPlatform
 	}
 }
 
@@ -188,7 +190,7 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 	for i, at := range to {
 		s.Dst.add(at.counts())
 		if s.Failed == "" && !s.Over {
-			if err := verify(targets[i], c.wanted()); err != nil {
+			if err := c.verify(targets[i], t); err != nil {
 				s.Wrong = err.Error()
 			}
 		}
@@ -207,7 +209,7 @@ func (b *bench) target(
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	setBulk(target, c.workload)
+	setAbilities(target, c.workload)
 	var held []image
 	switch {
 	case c.OneHost:
@@ -233,6 +235,22 @@ func (c content) tokens(h http.Handler) http.Handler {
 	return h
 }
 
+// verify proves that a target has what the tool had to bring.
+func (c content) verify(target http.Handler, t tool) error {
+	if c.Verb == copyPlatform {
+		return verifyPlatform(target, c.images[0], t.Leaves)
+	}
+	return verify(target, c.wanted())
+}
+
+// moved returns what has to move: of an index, the images of one platform if only these are wanted.
+func (c content) moved() []image {
+	if c.Verb == copyPlatform {
+		return []image{c.images[0].only(wantedPlatform)}
+	}
+	return c.images
+}
+
 // wanted returns the images that the target must have in the end.
 func (c content) wanted() []image {
 	out := slices.Clone(c.images)
@@ -253,7 +271,7 @@ func (c content) job(dir string, hosts ...string) job {
 	wanted := c.wanted()
 	for i, m := range c.images {
 		switch c.Verb {
-		case copyImage:
+		case copyImage, copyPlatform:
 			j.From, j.To = append(j.From, m.Repo+":"+m.Tag), append(j.To, wanted[i].Repo+":"+wanted[i].Tag)
 		case retag:
 			j.From, j.New = append(j.From, m.Repo+":"+m.Tag), wanted[i].Tag

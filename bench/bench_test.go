@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestEachKindOfRegistryHoldsWhatWasPutAndVerifyFindsWhatIsNot(t *testing.T) {
-	images := []image{index(repo, "v1", 2, 2, 3000), single(repo, "v2", 1, 2, 5000)}
+	images := []image{index(2, 2, 3000), single(repo, "v2", 1, 2, 5000)}
 	for _, kind := range []string{"mem", "hash", "sink", "dist", "dray"} {
 		h, stop, err := open(t.Context(), kind, t.TempDir())
 		if err != nil {
@@ -193,7 +193,7 @@ func TestWorkloadsHaveNamesOfTheirOwnAndToolsThatAreAbsentAreNamed(t *testing.T)
 	}
 	t.Setenv("PATH", t.TempDir())
 	tools, missing := find(os.Args[0]+"-absent", t.TempDir(), nil)
-	if len(tools) != 0 || strings.Join(missing, " ") != "dray crane regctl skopeo" {
+	if len(tools) != 0 || strings.Join(missing, " ") != "dray crane regctl skopeo oras" {
 		t.Errorf("%v %v", tools, missing)
 	}
 	if _, _, err := choose("W1,W99"); err == nil {

@@ -46,8 +46,9 @@ type manifest struct {
 	Layers    []descriptor `json:"layers,omitempty"`
 	Manifests []descriptor `json:"manifests,omitempty"`
 
-	ArtifactType string      `json:"artifactType,omitempty"`
-	Subject      *descriptor `json:"subject,omitempty"`
+	ArtifactType string            `json:"artifactType,omitempty"`
+	Subject      *descriptor       `json:"subject,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
 }
 
 func (m manifest) blobs() []descriptor {
@@ -137,15 +138,19 @@ func single(repo, tag string, seed uint64, n int, layer int64) image {
 	return m
 }
 
-func index(repo, tag string, platforms, n int, layer int64) image {
-	m := image{Repo: repo, Tag: tag, Blobs: map[string][]byte{}}
+// architectures are those of the platforms of an index, in this order.
+var architectures = [...]string{"amd64", "arm64", "386", "ppc64le", "s390x", "riscv64", "mips64le", "loong64"}
+
+// index returns an index of some platforms, at most as many as there are architectures, with n layers each.
+func index(platforms, n int, layer int64) image {
+	m := image{Repo: repo, Tag: "v1", Blobs: map[string][]byte{}}
 	out := manifest{Version: 2, MediaType: kindIndex}
-	for p := range platforms {
+	for p, arch := range architectures[:platforms] {
 		var layers [][]byte
 		for i := range n {
 			layers = append(layers, noise(uint64(9000+p*100+i), layer))
 		}
-		out.Manifests = append(out.Manifests, m.child(fmt.Sprintf("arch%d", p), uint64(p), layers...))
+		out.Manifests = append(out.Manifests, m.child(arch, uint64(p), layers...))
 	}
 	raw, _ := json.Marshal(out)
 	m.add(kindIndex, raw)

@@ -64,7 +64,7 @@ func (b *bench) killAll(ctx context.Context, when func() deaths, runs int, layer
 	}
 	var out []killed
 	for _, t := range b.tools {
-		if t.Wide {
+		if !t.can(c.workload) {
 			continue
 		}
 		points := when()

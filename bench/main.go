@@ -6,7 +6,7 @@
 //	go run ./bench -dray bin/dray -full      the sizes of the goals: long
 //	go run ./bench -dray bin/dray -run W1,W4
 //	go run ./bench -dray bin/dray -run kill,kill95
-//	go run ./bench -list
+//	go run ./bench -h                        lists the flags and the workloads
 package main
 
 import (
@@ -52,9 +52,15 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	o := options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprintln(stderr, "Bench compares dray with other tools that copy images.\n\nFlags:")
+		f.PrintDefaults()
+		fmt.Fprintln(stderr, "\nWorkloads:")
+		printWorkloads(stderr)
+	}
 	f.StringVar(&o.dray, "dray", "bin/dray", "path of the dray program")
 	f.StringVar(&o.tools, "tools", "bench/tools", "directory to search for the peers before PATH")
-	f.StringVar(&o.only, "peers", "", "run only these peers: a list of crane,regctl,skopeo")
+	f.StringVar(&o.only, "peers", "", "run only these peers: a list of crane,regctl,skopeo,oras")
 	f.StringVar(&o.run, "run", "", "run only these workloads, by name: W1,W4,kill")
 	f.StringVar(&o.out, "o", "", "write the report here as JSON")
 	f.StringVar(&o.dir, "dir", "", "directory for registries on files during a run; "+

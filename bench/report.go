@@ -38,12 +38,14 @@ type result struct {
 	Rows    []row   `json:"rows"`
 	Verdict string  `json:"verdict"` // dray wins, ties, loses or fails, or runs alone
 	Best    string  `json:"best"`    // the fastest peer
+	Note    string  `json:"note,omitempty"`
 }
 
 // row is the result of one tool: medians of its successful runs. Counts are those of the median
 // run.
 type row struct {
 	Tool    string    `json:"tool"`
+	Peer    string    `json:"peer"` // the program
 	Runs    int       `json:"runs"`
 	Wall    float64   `json:"wall"`
 	Walls   []float64 `json:"walls"`
@@ -101,7 +103,7 @@ func (r *result) compare() {
 	for i, row := range r.Rows {
 		if row.Tool == "dray" {
 			mine = i
-		} else if row.Wall > 0 && row.Bad == 0 && (best < 0 || row.Wall < r.Rows[best].Wall) {
+		} else if row.Peer != "dray" && row.Wall > 0 && row.Bad == 0 && (best < 0 || row.Wall < r.Rows[best].Wall) {
 			best = i
 		}
 	}
@@ -158,6 +160,9 @@ func (r result) print(w io.Writer) {
 		if row.Bad > 0 && !row.Over {
 			fmt.Fprintf(w, "  %s: %d of %d failed: %.160s\n", row.Tool, row.Bad, row.Runs, row.Failed)
 		}
+	}
+	if r.Note != "" {
+		fmt.Fprintf(w, "  %s\n", r.Note)
 	}
 	fmt.Fprintf(w, "  → %s\n", r.Verdict)
 }

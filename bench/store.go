@@ -29,12 +29,13 @@ const (
 	trust keeping = "sink" // discards them without verification, so that only the tool limits the speed
 )
 
-// store is a registry in memory. It has the part of the distribution API that the tools use and, if
-// bulk is set, ACR's list of tags, and if refers is set, the referrers API. An interrupted upload keeps what arrived.
+// store is a registry in memory. It has the part of the distribution API that the tools use.
+// An interrupted upload keeps what arrived.
 type store struct {
 	keeping keeping
-	bulk    bool
+	bulk    bool // it has ACR's list of tags
 	refers  bool // it has the referrers API
+	sparse  bool // it accepts an index whose images are not all there
 
 	mu       sync.Mutex
 	blobs    map[string]blob // by repository@digest
@@ -240,7 +241,7 @@ func (s *store) putManifest(w http.ResponseWriter, r *http.Request, e endpoint) 
 		}
 	}
 	for _, m := range parts.Manifests {
-		if _, ok := s.docs[e.repo+"@"+m.Digest]; !ok {
+		if _, ok := s.docs[e.repo+"@"+m.Digest]; !ok && !s.sparse {
 			refuse(w, http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN")
 			return
 		}

@@ -15,10 +15,11 @@ import (
 type verb string
 
 const (
-	copyImage verb = "image" // one image, all platforms
-	copyTags  verb = "tags"  // every tag of one repository
-	copyRepos verb = "repos" // every tag of several repositories
-	retag     verb = "tag"   // another tag for one image
+	copyImage    verb = "image"    // one image, all platforms
+	copyPlatform verb = "platform" // wantedPlatform of one image
+	copyTags     verb = "tags"     // every tag of one repository
+	copyRepos    verb = "repos"    // every tag of several repositories
+	retag        verb = "tag"      // another tag for one image
 )
 
 // job is a verb with its names. The names have no host.
@@ -38,11 +39,17 @@ type job struct {
 func (j job) src(i int) string { return j.Hosts[0] + "/" + j.From[i] }
 func (j job) dst(i int) string { return j.Hosts[1] + "/" + j.To[i] }
 
-// dsts returns the names of image i at all targets.
-func (j job) dsts(i int) []string {
+// renamed returns the new name of retag.
+func (j job) renamed() string {
+	from := j.src(0)
+	return from[:strings.LastIndex(from, ":")+1] + j.New
+}
+
+// dsts returns the names of the first image at all targets.
+func (j job) dsts() []string {
 	var all []string
 	for _, h := range j.Hosts[1:] {
-		all = append(all, h+"/"+j.To[i])
+		all = append(all, h+"/"+j.To[0])
 	}
 	return all
 }
@@ -50,12 +57,37 @@ func (j job) dsts(i int) []string {
 // tool is a program with flags. Commands writes the configuration that the job requires to job.Dir.
 type tool struct {
 	Name     string
-	Peer     string // the program: dray, crane, regctl, skopeo
+	Peer     string // the program: dray, crane, regctl, skopeo, oras
+	Does     []verb // what it can do; it is left out of the other workloads
 	Wide     bool   // uses the best flags for parallel work; left out if a workload has no parallel work
 	Refers   bool   // copies what refers to an image; others are left out if a workload has it
+	Leaves   shape  // what it leaves at the target if it copies one platform
 	Path     string
 	Version  string
 	Commands func(t tool, j job) (order, error)
+}
+
+// can reports whether the tool takes part in a workload.
+func (t tool) can(w workload) bool {
+	return slices.Contains(t.Does, w.Verb) && (t.Refers || !w.Signed) && (w.Wide || !t.Wide)
+}
+
+// known returns all tools, without their paths.
+func known() []tool {
+	moves := []verb{copyImage, copyPlatform, copyTags, copyRepos, retag}
+	images := []verb{copyImage, copyPlatform, retag}
+	return []tool{
+		{Name: "dray", Peer: "dray", Does: moves, Refers: true, Leaves: trimmed, Commands: drayCommands},
+		{Name: "dray --sparse", Peer: "dray", Does: []verb{copyPlatform}, Leaves: sparse, Commands: drayCommands},
+		{Name: "crane", Peer: "crane", Does: moves, Leaves: child, Commands: craneCommands},
+		{Name: "crane -j32", Peer: "crane", Does: moves, Wide: true, Leaves: child, Commands: craneCommands},
+		{Name: "regctl", Peer: "regctl", Does: moves, Refers: true, Leaves: sparse, Commands: regclientCommands},
+		{Name: "regctl 32", Peer: "regctl", Does: moves, Refers: true, Wide: true, Leaves: sparse,
+			Commands: regclientCommands},
+		{Name: "skopeo", Peer: "skopeo", Does: moves, Leaves: child, Commands: skopeoCommands},
+		{Name: "oras", Peer: "oras", Does: images, Leaves: child, Commands: orasCommands},
+		{Name: "oras 32", Peer: "oras", Does: images, Wide: true, Leaves: child, Commands: orasCommands},
+	}
 }
 
 // find returns the tools that are installed, and the names of those that are not.
@@ -67,15 +99,10 @@ func find(dray, dir string, only []string) (tools []tool, missing []string) {
 		p, _ := exec.LookPath(name)
 		return p
 	}
-	all := []tool{
-		{Name: "dray", Peer: "dray", Refers: true, Path: dray, Commands: drayCommands},
-		{Name: "crane", Peer: "crane", Path: look("crane"), Commands: craneCommands},
-		{Name: "crane -j32", Peer: "crane", Wide: true, Path: look("crane"), Commands: craneCommands},
-		{Name: "regctl", Peer: "regctl", Refers: true, Path: look("regctl"), Commands: regclientCommands},
-		{Name: "regctl 32", Peer: "regctl", Refers: true, Wide: true, Path: look("regctl"), Commands: regclientCommands},
-		{Name: "skopeo", Peer: "skopeo", Path: look("skopeo"), Commands: skopeoCommands},
-	}
-	for _, t := range all {
+	for _, t := range known() {
+		if t.Path = dray; t.Peer != "dray" {
+			t.Path = look(t.Peer)
+		}
 		switch {
 		case len(only) > 0 && t.Peer != "dray" && !slices.Contains(only, t.Peer):
 		case !executable(t.Path) || t.Peer == "regctl" && look("regsync") == "":
@@ -129,6 +156,9 @@ func version(t tool) string {
 	out, _ := exec.Command(t.Path, arg).Output()
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimSpace(line)
+		if v, ok := strings.CutPrefix(line, "Version:"); ok && t.Peer == "oras" {
+			return strings.TrimSpace(v)
+		}
 		if v, ok := strings.CutPrefix(line, "VCSTag:"); ok && strings.TrimSpace(v) != "" {
 			return strings.TrimSpace(v)
 		}
@@ -164,8 +194,14 @@ func drayCommands(t tool, j job) (order, error) {
 	}
 	run := func(args ...string) { o.Cmds = append(o.Cmds, append(append([]string{t.Path}, args...), flags...)) }
 	switch j.Verb {
+	case copyPlatform:
+		flags = append(flags, "--platform", wantedPlatform.String())
+		if t.Leaves == sparse {
+			flags = append(flags, "--sparse")
+		}
+		fallthrough
 	case copyImage:
-		run(append([]string{"copy", j.src(0)}, j.dsts(0)...)...)
+		run(append([]string{"copy", j.src(0)}, j.dsts()...)...)
 	case retag:
 		run("tag", j.src(0), j.New)
 	case copyRepos:
@@ -196,8 +232,11 @@ func craneCommands(t tool, j job) (order, error) {
 	}
 	run := func(args ...string) { o.Cmds = append(o.Cmds, append(append([]string{t.Path}, args...), flags...)) }
 	switch j.Verb {
+	case copyPlatform:
+		flags = append(flags, "--platform", wantedPlatform.String())
+		fallthrough
 	case copyImage:
-		for _, dst := range j.dsts(0) {
+		for _, dst := range j.dsts() {
 			run("copy", j.src(0), dst)
 		}
 	case retag:
@@ -232,19 +271,22 @@ func regclientCommands(t tool, j job) (order, error) {
 			creds = append(creds, host{h, mode, concurrent})
 		}
 	}
-	if j.Verb == copyImage || j.Verb == retag {
+	if j.Verb == copyImage || j.Verb == copyPlatform || j.Verb == retag {
 		file := filepath.Join(j.Dir, "regctl.json")
-		from := j.src(0)
-		to := []string{from[:strings.LastIndex(from, ":")+1] + j.New}
-		if j.Verb == copyImage {
-			to = j.dsts(0)
+		from, to := j.src(0), []string{j.renamed()}
+		if j.Verb != retag {
+			to = j.dsts()
+		}
+		var flags []string
+		if j.Verb == copyPlatform {
+			flags = []string{"--platforms", wantedPlatform.String()}
 		}
 		o := order{Env: []string{"REGCTL_CONFIG=" + file}}
 		if t.Wide {
 			o.Parallel = 8
 		}
 		for _, dst := range to {
-			o.Cmds = append(o.Cmds, []string{t.Path, "image", "copy", from, dst})
+			o.Cmds = append(o.Cmds, append([]string{t.Path, "image", "copy", from, dst}, flags...))
 		}
 		return o, writeJSON(file, map[string]any{"hosts": hosts})
 	}
@@ -283,22 +325,54 @@ func writeJSON(file string, v any) error {
 
 func skopeoCommands(t tool, j job) (order, error) {
 	o := order{}
-	flags := []string{"--all", "--src-tls-verify=false", "--dest-tls-verify=false"}
-	run := func(args ...string) { o.Cmds = append(o.Cmds, append([]string{t.Path}, args...)) }
-	for i := range j.From {
-		switch j.Verb {
-		case copyImage:
-			for _, dst := range j.dsts(i) {
-				run(append(append([]string{"copy", "-q"}, flags...), "docker://"+j.src(i), "docker://"+dst)...)
-			}
-		case retag:
-			to := j.src(i)
-			to = to[:strings.LastIndex(to, ":")+1] + j.New
-			run(append(append([]string{"copy", "-q"}, flags...), "docker://"+j.src(i), "docker://"+to)...)
-		default:
-			base := append([]string{"sync", "--src", "docker", "--dest", "docker"}, flags...)
-			run(append(base, j.src(i), path.Dir(j.dst(i)))...)
+	flags := []string{"--src-tls-verify=false", "--dest-tls-verify=false"}
+	run := func(args ...string) { o.Cmds = append(o.Cmds, slices.Concat([]string{t.Path}, args, flags)) }
+	switch j.Verb {
+	case copyPlatform:
+		for _, dst := range j.dsts() {
+			run("--override-os", wantedPlatform.OS, "--override-arch", wantedPlatform.Arch,
+				"copy", "-q", "docker://"+j.src(0), "docker://"+dst)
 		}
+	case copyImage:
+		for _, dst := range j.dsts() {
+			run("copy", "-q", "--all", "docker://"+j.src(0), "docker://"+dst)
+		}
+	case retag:
+		run("copy", "-q", "--all", "docker://"+j.src(0), "docker://"+j.renamed())
+	default:
+		for i := range j.From {
+			run("sync", "--src", "docker", "--dest", "docker", "--all", j.src(i), path.Dir(j.dst(i)))
+		}
+	}
+	return o, nil
+}
+
+func orasCommands(t tool, j job) (order, error) {
+	o := order{}
+	flags := func(sides ...string) (all []string) {
+		for i, s := range sides {
+			if j.TLS[i] == plain {
+				all = append(all, "--"+s+"plain-http")
+			} else {
+				all = append(all, "--"+s+"insecure")
+			}
+		}
+		return all
+	}
+	both := append(flags("from-", "to-"), "--no-tty")
+	if t.Wide {
+		both, o.Parallel = append(both, "--concurrency", "32"), 8
+	}
+	switch j.Verb {
+	case copyPlatform:
+		both = append(both, "--platform", wantedPlatform.String())
+		fallthrough
+	case copyImage:
+		for _, dst := range j.dsts() {
+			o.Cmds = append(o.Cmds, slices.Concat([]string{t.Path, "cp", j.src(0), dst}, both))
+		}
+	case retag:
+		o.Cmds = append(o.Cmds, slices.Concat([]string{t.Path, "tag", j.src(0), j.New}, flags("")))
 	}
 	return o, nil
 }

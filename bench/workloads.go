@@ -31,12 +31,13 @@ type workload struct {
 	Held             func(images []image) []image // what the target has before the run; nil is nothing
 	To               func(m image) image          // the name of an image at the target; nil keeps the name
 	Bound            func(w workload, m machine, images []image) (time.Duration, string)
-	OneHost          bool // source and target are one registry, which has Images
-	Wide             bool // there is parallel work, so peers also run with their best flags
-	Bulk             bool // both registries list digests as Azure's do
-	Signed           bool // what refers to the images is copied, too; both registries list it
-	Bearer           bool // both registries require tokens, which everybody gets
-	Ends             int  // number of targets; 0 means one
+	OneHost          bool   // source and target are one registry, which has Images
+	Wide             bool   // there is parallel work, so peers also run with their best flags
+	Bulk             bool   // both registries list digests as Azure's do
+	Signed           bool   // what refers to the images is copied, too; both registries list it
+	Bearer           bool   // both registries require tokens, which everybody gets
+	Ends             int    // number of targets; 0 means one
+	Note             string // what a reader of the result has to know; "" is nothing
 }
 
 const repo = "bench/app"
@@ -44,7 +45,7 @@ const repo = "bench/app"
 func small(sizes) []image        { return []image{single(repo, "v1", 1, 1, 64<<10)} }
 func oneBig(z sizes) []image     { return []image{single(repo, "v1", 2, 1, z.Big)} }
 func twenty(z sizes) []image     { return []image{single(repo, "v1", 3, 20, z.Layer)} }
-func platforms(sizes) []image    { return []image{index(repo, "v1", 4, 8, 4<<20)} }
+func platforms(sizes) []image    { return []image{index(4, 8, 4<<20)} }
 func tags(z sizes) []image       { return family(repo, z.Tags, 128<<10) }
 func many(z sizes) []image       { return family(repo, z.Many, 1<<10) }
 func manySigned(z sizes) []image { return signed(many(z)) }
@@ -53,6 +54,8 @@ func fourBroken(z sizes) []image { return []image{single(repo, "v1", 5, 4, z.Bro
 func twentyTags(sizes) []image   { return family(repo, 20, 64<<10) }
 func tenLayers(sizes) []image    { return []image{single(repo, "v1", 6, 10, 4<<20)} }
 func all(images []image) []image { return images }
+
+func eightPlatforms(sizes) []image { return []image{index(8, 4, 4<<20)} }
 
 func twentyByTwenty(sizes) []image {
 	var out []image
@@ -106,14 +109,14 @@ func workloads() []workload {
 			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Held: all, Wide: true, Bound: heads},
 		{Name: "W5a", What: "the same tags in sync, loopback, registries that require tokens",
 			Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true, Bearer: true},
-		{Name: "W6", What: "many tags in sync, loopback",
+		{Name: "W6", What: "many tags in sync, loopback: what a run costs that has nothing to do",
 			Dst: "hash", Verb: copyTags, Images: many, Held: all, Wide: true},
 		{Name: "W6w", What: "many tags in sync, both far, HEADs",
 			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bound: heads},
 		{Name: "W6b", What: "many tags in sync, both far, registries that list digests",
 			Dst: "hash", SrcLink: far, DstLink: far,
 			Verb: copyTags, Images: many, Held: all, Wide: true, Bulk: true, Bound: trips(3)},
-		{Name: "W6s", What: "many signed tags in sync, loopback, asking for each what refers to it",
+		{Name: "W6s", What: "many signed tags in sync, loopback, if each is asked what refers to it: --referrers=sync",
 			Dst: "hash", Verb: copyTags, Images: manySigned, Held: all, Wide: true, Signed: true},
 		{Name: "W6sw", What: "the same, both far",
 			Dst: "hash", SrcLink: far, DstLink: far,
@@ -142,6 +145,7 @@ func workloads() []workload {
 		{Name: "W11", What: "the same to 3",
 			Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 3, Bound: streamed(6)},
 	}
+	list = append(list, some()...)
 	list = append(list, faulty()...)
 	for i := range list {
 		if list[i].Src == "" {
@@ -149,6 +153,19 @@ func workloads() []workload {
 		}
 	}
 	return list
+}
+
+// some returns the workloads in which a part of an image moves.
+func some() []workload {
+	const note = "regctl leaves the whole index, crane, skopeo and oras the image without an index. " +
+		"ocync can do this, too; it cannot be built from Go modules, so it is not here"
+	return []workload{
+		{Name: "W12", What: "1 of 8 platforms of an index, 4 layers of 4 MiB each, loopback",
+			Dst: "hash", Verb: copyPlatform, Images: eightPlatforms, Wide: true, Bound: hashed(2), Note: note},
+		{Name: "W12w", What: "the same, both far",
+			Dst: "hash", SrcLink: far, DstLink: far,
+			Verb: copyPlatform, Images: eightPlatforms, Wide: true, Bound: streamed(8), Note: note},
+	}
 }
 
 // faulty returns the workloads whose registries cut connections or refuse requests.
