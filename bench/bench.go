@@ -68,6 +68,7 @@ func rate(n int, begun time.Time) int64 { return int64(float64(n) / time.Since(b
 type sample struct {
 	outcome
 	Src, Dst counts
+	Carried  int64  // bytes of the files between two registries, if there are any
 	Wrong    string // the error of verifying the target after the run; "" is none
 }
 
@@ -91,7 +92,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	}
 	defer os.RemoveAll(dir)
 	c := content{workload: w, images: w.Images(b.sizes), dir: dir}
-	r.Bytes = size(c.moved())
+	r.Bytes = c.bytes()
 	if w.Bound != nil {
 		d, why := w.Bound(w, b.machine, c.moved())
 		r.Bound, r.BoundIs = d.Seconds(), why
@@ -179,12 +180,10 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 		defer from.close()
 	}
 	hosts[0] = from.addr
-	o, err := t.Commands(t, c.job(dir, hosts...))
-	if err != nil {
-		return s, err
+	if c.Verb == toFiles || c.Verb == fromFiles {
+		return b.carry(t, c, dir, from, to[0], targets[0])
 	}
-	o.Env, o.Dir, o.Limit = append(o.Env, environment(dir)...), dir, b.limit
-	if s.outcome, err = b.launcher.run(o); err != nil {
+	if s.outcome, err = b.run(t, c.job(dir, hosts...)); err != nil {
 		return s, err
 	}
 	for i, at := range to {
@@ -199,6 +198,16 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 		s.Src = from.counts()
 	}
 	return s, nil
+}
+
+// run lets a tool do a job.
+func (b *bench) run(t tool, j job) (outcome, error) {
+	o, err := t.Commands(t, j)
+	if err != nil {
+		return outcome{}, err
+	}
+	o.Env, o.Dir, o.Limit = append(o.Env, environment(j.Dir)...), j.Dir, b.limit
+	return b.launcher.run(o)
 }
 
 // target opens a registry, stores what the target has before the run, and listens.
@@ -251,6 +260,14 @@ func (c content) moved() []image {
 	return c.images
 }
 
+// bytes returns the size of what has to move. Files hold a blob once, and each repository of a registry once.
+func (c content) bytes() int64 {
+	if c.Verb == toFiles || c.Verb == fromFiles {
+		return distinct(c.images)
+	}
+	return size(c.moved())
+}
+
 // wanted returns the images that the target must have in the end.
 func (c content) wanted() []image {
 	out := slices.Clone(c.images)
@@ -270,6 +287,7 @@ func (c content) job(dir string, hosts ...string) job {
 	}
 	wanted := c.wanted()
 	for i, m := range c.images {
+		j.Tags = append(j.Tags, m.Repo+":"+m.Tag)
 		switch c.Verb {
 		case copyImage, copyPlatform:
 			j.From, j.To = append(j.From, m.Repo+":"+m.Tag), append(j.To, wanted[i].Repo+":"+wanted[i].Tag)

@@ -81,6 +81,20 @@ func size(images []image) (n int64) {
 	return n
 }
 
+// distinct returns the bytes of all blobs. Each counts once.
+func distinct(images []image) (n int64) {
+	seen := map[string]bool{}
+	for _, m := range images {
+		for d, b := range m.Blobs {
+			if !seen[d] {
+				seen[d] = true
+				n += int64(len(b))
+			}
+		}
+	}
+	return n
+}
+
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func digestOf(b []byte) string {
@@ -189,6 +203,23 @@ func family(repo string, n int, layer int64) []image {
 		m := image{Repo: repo, Tag: fmt.Sprintf("v%04d", i), Blobs: map[string][]byte{}}
 		m.child("amd64", uint64(i), append(slices.Clone(shared), noise(uint64(100000+i), layer))...)
 		all = append(all, m)
+	}
+	return all
+}
+
+// fleet returns the tags of n repositories. All of them share two layers, the tags of one repository share two more,
+// and each has one layer of its own. The sizes are 8, 3 and 1 times own.
+func fleet(n int, own int64, tags ...string) []image {
+	base := [][]byte{noise(300000, 8*own), noise(300001, 8*own)}
+	var all []image
+	for r := range uint64(n) {
+		shared := append(slices.Clone(base), noise(310000+2*r, 3*own), noise(310001+2*r, 3*own))
+		for i, tag := range tags {
+			m := image{Repo: fmt.Sprintf("bench/app%02d", r), Tag: tag, Blobs: map[string][]byte{}}
+			seed := 320000 + r*1000 + uint64(i)
+			m.child("amd64", seed, append(slices.Clone(shared), noise(seed, own))...)
+			all = append(all, m)
+		}
 	}
 	return all
 }

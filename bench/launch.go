@@ -15,8 +15,10 @@ import (
 	"time"
 )
 
-// order says what the launcher starts: commands, and how many of them in parallel.
+// order says what the launcher starts: first some commands one after another, then more commands, and how many of
+// these in parallel.
 type order struct {
+	First    [][]string
 	Cmds     [][]string
 	Parallel int // 0 runs them one after another
 	Env      []string
@@ -98,12 +100,23 @@ func launch(in io.Reader, out io.Writer) int {
 func obey(o order) (r outcome) {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Limit)
 	defer cancel()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, max(o.Parallel, 1))
 	floor := highWater("self")
 	begun := time.Now()
-	for _, argv := range o.Cmds {
+	o.all(ctx, o.First, 1, floor, &r)
+	if r.Failed == "" {
+		o.all(ctx, o.Cmds, max(o.Parallel, 1), floor, &r)
+	}
+	r.Wall = time.Since(begun)
+	r.Over = ctx.Err() != nil
+	return r
+}
+
+// all runs commands, so many in parallel, and adds what they cost to r.
+func (o order) all(ctx context.Context, cmds [][]string, parallel int, floor int64, r *outcome) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	for _, argv := range cmds {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
@@ -126,9 +139,6 @@ func obey(o order) (r outcome) {
 		}
 	}
 	wg.Wait()
-	r.Wall = time.Since(begun)
-	r.Over = ctx.Err() != nil
-	return r
 }
 
 // supervise runs cmd and returns its peak memory. The value from the operating system is never

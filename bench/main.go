@@ -105,6 +105,7 @@ func (o *options) settle() {
 		}
 		*p.to = *p.from
 	}
+	o.sizes.Own = z.Own
 	if o.sizes.Tags == 0 {
 		o.sizes.Tags = z.Tags
 	}

@@ -86,6 +86,7 @@ func TestEachToolTakesPartInWhatItCanDo(t *testing.T) {
 		{workload{Verb: copyImage, Wide: true},
 			"dray, crane, crane -j32, regctl, regctl 32, skopeo, oras, oras 32"},
 		{workload{Verb: copyTags}, "dray, crane, regctl, skopeo"},
+		{workload{Verb: toFiles, Wide: true}, "dray, skopeo, skopeo oci, oras, oras 32"},
 		{workload{Verb: copyTags, Signed: true, Wide: true}, "dray, regctl, regctl 32"},
 	} {
 		if got := names(c.w); got != c.want {

@@ -53,8 +53,9 @@ type row struct {
 	RSS     int64     `json:"rss"` // the largest of all runs
 	Src     counts    `json:"source"`
 	Dst     counts    `json:"target"`
-	Read    float64   `json:"read"` // bytes of blobs that the source served, divided by the bytes of the image
-	Sent    float64   `json:"sent"` // bytes of uploads that arrived, divided by the bytes of the image
+	Read    float64   `json:"read"`              // bytes of blobs that the source served, divided by the bytes of the image
+	Sent    float64   `json:"sent"`              // bytes of uploads that arrived, divided by the bytes of the image
+	Carried int64     `json:"carried,omitempty"` // bytes of the files between two registries
 	ToBest  float64   `json:"toBestPeer,omitempty"`
 	ToBound float64   `json:"toBound,omitempty"`
 	Failed  string    `json:"failed,omitempty"` // why runs failed; Wall is then that of the successful runs, or 0 if there is none
@@ -81,7 +82,7 @@ func summarize(name string, samples []sample, bytes int64, ends int) row {
 	}
 	slices.SortFunc(show, func(a, b sample) int { return cmp.Compare(a.Wall, b.Wall) })
 	mid := show[(len(show)-1)/2]
-	r.Src, r.Dst, r.CPU = mid.Src, mid.Dst, mid.CPU.Seconds()
+	r.Src, r.Dst, r.CPU, r.Carried = mid.Src, mid.Dst, mid.CPU.Seconds(), mid.Carried
 	if bytes > 0 {
 		r.Read, r.Sent = float64(mid.Src.Served)/float64(bytes), float64(mid.Dst.Uploaded)/float64(bytes*int64(ends))
 	}
@@ -148,12 +149,13 @@ func (r result) print(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "tool\tn\twall\tby best\tby bound\tcpu\trss\tsrc req\tdst req\tsrc conn\tdst conn\tread\tsent\t")
+	fmt.Fprintln(t, "tool\tn\twall\tby best\tby bound\tcpu\trss\t"+
+		"src req\tdst req\tsrc conn\tdst conn\tread\tsent\tfiles\t")
 	for _, row := range r.Rows {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n",
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t\n",
 			row.Tool, row.Runs, row.wall(), ratio(row.ToBest), ratio(row.ToBound), seconds(row.CPU), human(row.RSS),
 			row.Src.Requests, row.Dst.Requests, row.Src.Connections, row.Dst.Connections,
-			ratio(row.Read), ratio(row.Sent))
+			ratio(row.Read), ratio(row.Sent), row.carried())
 	}
 	_ = t.Flush() // printed for a person; -o writes the report
 	for _, row := range r.Rows {
@@ -175,6 +177,13 @@ func (r row) wall() string {
 		return "failed"
 	}
 	return seconds(r.Wall)
+}
+
+func (r row) carried() string {
+	if r.Carried == 0 {
+		return "-"
+	}
+	return human(r.Carried)
 }
 
 func seconds(s float64) string {

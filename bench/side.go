@@ -52,6 +52,20 @@ func (c *counts) add(more counts) {
 	c.Uploaded, c.Served = c.Uploaded+more.Uploaded, c.Served+more.Served
 }
 
+// since returns what was counted after before was.
+func (c counts) since(before counts) counts {
+	kinds := map[string]int64{}
+	for k, n := range c.Kinds {
+		if n -= before.Kinds[k]; n > 0 {
+			kinds[k] = n
+		}
+	}
+	return counts{
+		c.Requests - before.Requests, kinds, c.Connections - before.Connections,
+		c.In - before.In, c.Out - before.Out, c.Uploaded - before.Uploaded, c.Served - before.Served,
+	}
+}
+
 // side is a registry that listens during one run.
 type side struct {
 	addr   string

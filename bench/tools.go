@@ -15,11 +15,13 @@ import (
 type verb string
 
 const (
-	copyImage    verb = "image"    // one image, all platforms
-	copyPlatform verb = "platform" // wantedPlatform of one image
-	copyTags     verb = "tags"     // every tag of one repository
-	copyRepos    verb = "repos"    // every tag of several repositories
-	retag        verb = "tag"      // another tag for one image
+	copyImage    verb = "image"      // one image, all platforms
+	copyPlatform verb = "platform"   // wantedPlatform of one image
+	copyTags     verb = "tags"       // every tag of one repository
+	copyRepos    verb = "repos"      // every tag of several repositories
+	retag        verb = "tag"        // another tag for one image
+	toFiles      verb = "to files"   // every tag of several repositories into files
+	fromFiles    verb = "from files" // the images of these files into a registry
 )
 
 // job is a verb with its names. The names have no host.
@@ -27,13 +29,17 @@ type job struct {
 	Verb  verb
 	From  []string // "repo:tag" for images and tags, "repo" otherwise
 	To    []string // the same for the target; unused by retag
+	Tags  []string // "repo:tag" of all images
 	New   string   // the new tag of retag
 	Hosts []string // the host of the source, then those of the targets
 	TLS   [2]tlsMode
 	Bulk  bool // the registries list digests as Azure's do
 	// Signed says that what refers to the images is copied, too.
 	Signed bool
-	Dir    string
+	// Later says that the target has a part of the images already.
+	Later   bool
+	Dir     string // where the tool runs; of toFiles and fromFiles, each has its own
+	Carried string // the directory of the files that toFiles writes and fromFiles reads
 }
 
 func (j job) src(i int) string { return j.Hosts[0] + "/" + j.From[i] }
@@ -75,16 +81,18 @@ func (t tool) can(w workload) bool {
 // known returns all tools, without their paths.
 func known() []tool {
 	moves := []verb{copyImage, copyPlatform, copyTags, copyRepos, retag}
-	images := []verb{copyImage, copyPlatform, retag}
+	all := slices.Concat(moves, []verb{toFiles, fromFiles})
+	images := []verb{copyImage, copyPlatform, retag, toFiles, fromFiles}
 	return []tool{
-		{Name: "dray", Peer: "dray", Does: moves, Refers: true, Leaves: trimmed, Commands: drayCommands},
+		{Name: "dray", Peer: "dray", Does: all, Refers: true, Leaves: trimmed, Commands: drayCommands},
 		{Name: "dray --sparse", Peer: "dray", Does: []verb{copyPlatform}, Leaves: sparse, Commands: drayCommands},
 		{Name: "crane", Peer: "crane", Does: moves, Leaves: child, Commands: craneCommands},
 		{Name: "crane -j32", Peer: "crane", Does: moves, Wide: true, Leaves: child, Commands: craneCommands},
 		{Name: "regctl", Peer: "regctl", Does: moves, Refers: true, Leaves: sparse, Commands: regclientCommands},
 		{Name: "regctl 32", Peer: "regctl", Does: moves, Refers: true, Wide: true, Leaves: sparse,
 			Commands: regclientCommands},
-		{Name: "skopeo", Peer: "skopeo", Does: moves, Leaves: child, Commands: skopeoCommands},
+		{Name: "skopeo", Peer: "skopeo", Does: all, Leaves: child, Commands: skopeoCommands},
+		{Name: "skopeo oci", Peer: "skopeo", Does: []verb{toFiles, fromFiles}, Wide: true, Commands: skopeoCommands},
 		{Name: "oras", Peer: "oras", Does: images, Leaves: child, Commands: orasCommands},
 		{Name: "oras 32", Peer: "oras", Does: images, Wide: true, Leaves: child, Commands: orasCommands},
 	}
@@ -204,6 +212,8 @@ func drayCommands(t tool, j job) (order, error) {
 		run(append([]string{"copy", j.src(0)}, j.dsts()...)...)
 	case retag:
 		run("tag", j.src(0), j.New)
+	case toFiles, fromFiles:
+		return drayBundle(t, j), nil
 	case copyRepos:
 		if knowsTransfer(t.Path) {
 			run("transfer", j.Hosts[0], j.Hosts[1])
@@ -339,6 +349,11 @@ func skopeoCommands(t tool, j job) (order, error) {
 		}
 	case retag:
 		run("copy", "-q", "--all", "docker://"+j.src(0), "docker://"+j.renamed())
+	case toFiles, fromFiles:
+		if t.Wide {
+			return skopeoLayout(t, j), nil
+		}
+		return skopeoDirectory(t, j)
 	default:
 		for i := range j.From {
 			run("sync", "--src", "docker", "--dest", "docker", "--all", j.src(i), path.Dir(j.dst(i)))
@@ -373,6 +388,8 @@ func orasCommands(t tool, j job) (order, error) {
 		}
 	case retag:
 		o.Cmds = append(o.Cmds, slices.Concat([]string{t.Path, "tag", j.src(0), j.New}, flags("")))
+	case toFiles, fromFiles:
+		return orasBackup(t, j), nil
 	}
 	return o, nil
 }

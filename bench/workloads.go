@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,13 +12,14 @@ type sizes struct {
 	Layer  int64 `json:"layer"`  // each of twenty layers
 	Far    int64 `json:"far"`    // the layer from a far source
 	Broken int64 `json:"broken"` // each of four layers whose transfer is cut
+	Own    int64 `json:"own"`    // the layer that each image which is carried in files has alone
 	Tags   int   `json:"tags"`   // of the repository that is copied, and is in sync after that
 	Many   int   `json:"many"`   // of the large repository in sync
 }
 
 var (
-	quick = sizes{Big: 256 << 20, Layer: 8 << 20, Far: 64 << 20, Broken: 16 << 20, Tags: 100, Many: 300}
-	full  = sizes{Big: 1 << 30, Layer: 32 << 20, Far: 256 << 20, Broken: 128 << 20, Tags: 100, Many: 1000}
+	quick = sizes{Big: 256 << 20, Layer: 8 << 20, Far: 64 << 20, Broken: 16 << 20, Own: 1 << 18, Tags: 100, Many: 300}
+	full  = sizes{Big: 1 << 30, Layer: 32 << 20, Far: 256 << 20, Broken: 128 << 20, Own: 1 << 20, Tags: 100, Many: 1000}
 )
 
 // workload is one task between two registries, with a lower bound of its duration.
@@ -56,6 +58,16 @@ func tenLayers(sizes) []image    { return []image{single(repo, "v1", 6, 10, 4<<2
 func all(images []image) []image { return images }
 
 func eightPlatforms(sizes) []image { return []image{index(8, 4, 4<<20)} }
+
+func twoTags(z sizes) []image { return fleet(20, z.Own, "v1", "v2") }
+
+// newTags returns twoTags, and one more tag in each of the first four repositories.
+func newTags(z sizes) []image { return append(fleet(4, z.Own, "v1", "v2", "v3"), twoTags(z)[8:]...) }
+
+// older returns what was there before newTags.
+func older(images []image) []image {
+	return slices.DeleteFunc(slices.Clone(images), func(m image) bool { return m.Tag == "v3" })
+}
 
 func twentyByTwenty(sizes) []image {
 	var out []image
@@ -146,6 +158,7 @@ func workloads() []workload {
 			Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 3, Bound: streamed(6)},
 	}
 	list = append(list, some()...)
+	list = append(list, carried()...)
 	list = append(list, faulty()...)
 	for i := range list {
 		if list[i].Src == "" {
@@ -165,6 +178,24 @@ func some() []workload {
 		{Name: "W12w", What: "the same, both far",
 			Dst: "hash", SrcLink: far, DstLink: far,
 			Verb: copyPlatform, Images: eightPlatforms, Wide: true, Bound: streamed(8), Note: note},
+	}
+}
+
+// carried returns the workloads in which images become files, and files become images.
+func carried() []workload {
+	const note = "skopeo: sync, and tar; skopeo oci: copy into one layout, and tar; " +
+		"oras: backup and restore, a file for each repository"
+	const again = "the peers cannot leave out what the receiver has, so they carry everything again. " +
+		"dray first asks the receiver"
+	return []workload{
+		{Name: "W13", What: "20 repositories of 2 tags, which share layers, into a file, loopback",
+			Dst: "hash", Verb: toFiles, Images: twoTags, Wide: true, Bound: hashed(1), Note: note},
+		{Name: "W13l", What: "that file into an empty registry",
+			Dst: "hash", Verb: fromFiles, Images: twoTags, Wide: true, Bound: hashed(2), Note: note},
+		{Name: "W14", What: "the same with 1 new tag in 4 repositories, for a receiver that has all others, into a file",
+			Dst: "hash", Verb: toFiles, Images: newTags, Held: older, Wide: true, Note: again},
+		{Name: "W14l", What: "that file into the registry that has all others",
+			Dst: "hash", Verb: fromFiles, Images: newTags, Held: older, Wide: true, Note: again},
 	}
 }
 
