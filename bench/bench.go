@@ -127,9 +127,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	}
 	for _, t := range b.tools {
 		if len(samples[t.Name]) > 0 {
-			row := summarize(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1))
-			row.Peer = t.Peer
-			r.Rows = append(r.Rows, row)
+			r.Rows = append(r.Rows, summarize(t, samples[t.Name], r.Bytes, max(w.Ends, 1)))
 		}
 	}
 	r.compare()

@@ -104,3 +104,17 @@ func TestNoVariantOfDrayIsComparedWithDrayAsAPeer(t *testing.T) {
 		t.Errorf("compared with %s: %s", r.Best, r.Verdict)
 	}
 }
+
+func TestAPeerThatVerifiesNothingIsNotTheOnlyOneDrayIsComparedWith(t *testing.T) {
+	r := result{Rows: []row{
+		{Tool: "dray", Peer: "dray", Wall: 2}, {Tool: "crane", Peer: "crane", Wall: 3}, {Tool: "oras", Peer: "oras", Trusts: true, Wall: 1},
+	}}
+	r.compare()
+	if r.Verdict != "dray loses" || r.Best != "oras" || r.VerdictVerifying != "dray wins" || r.BestVerifying != "crane" {
+		t.Errorf("%+v", r)
+	}
+	r = result{Rows: []row{{Tool: "dray", Peer: "dray", Wall: 2}, {Tool: "crane", Peer: "crane", Wall: 3}}}
+	if r.compare(); r.Verdict != "dray wins" || r.VerdictVerifying != "" {
+		t.Errorf("%+v", r)
+	}
+}

@@ -38,7 +38,10 @@ type result struct {
 	Rows    []row   `json:"rows"`
 	Verdict string  `json:"verdict"` // dray wins, ties, loses or fails, or runs alone
 	Best    string  `json:"best"`    // the fastest peer
-	Note    string  `json:"note,omitempty"`
+	// The same for the fastest peer that verifies what it copies, if Best does not.
+	VerdictVerifying string `json:"verdictVerifying,omitempty"`
+	BestVerifying    string `json:"bestVerifying,omitempty"`
+	Note             string `json:"note,omitempty"`
 }
 
 // row is the result of one tool: medians of its successful runs. Counts are those of the median
@@ -46,6 +49,7 @@ type result struct {
 type row struct {
 	Tool    string    `json:"tool"`
 	Peer    string    `json:"peer"` // the program
+	Trusts  bool      `json:"trusts,omitempty"`
 	Runs    int       `json:"runs"`
 	Wall    float64   `json:"wall"`
 	Walls   []float64 `json:"walls"`
@@ -63,8 +67,8 @@ type row struct {
 	Bad     int       `json:"bad,omitempty"`    // number of failed runs
 }
 
-func summarize(name string, samples []sample, bytes int64, ends int) row {
-	r := row{Tool: name, Runs: len(samples)}
+func summarize(t tool, samples []sample, bytes int64, ends int) row {
+	r := row{Tool: t.Name, Peer: t.Peer, Trusts: t.Trusts, Runs: len(samples)}
 	var good []sample
 	for _, s := range samples {
 		r.RSS = max(r.RSS, s.RSS)
@@ -98,16 +102,9 @@ func summarize(name string, samples []sample, bytes int64, ends int) row {
 	return r
 }
 
-// compare sets the ratios and the verdict about dray.
+// compare sets the ratios and the verdicts about dray.
 func (r *result) compare() {
-	best, mine := -1, -1
-	for i, row := range r.Rows {
-		if row.Tool == "dray" {
-			mine = i
-		} else if row.Peer != "dray" && row.Wall > 0 && row.Bad == 0 && (best < 0 || row.Wall < r.Rows[best].Wall) {
-			best = i
-		}
-	}
+	best := r.fastest(func(row) bool { return true })
 	for i := range r.Rows {
 		if r.Rows[i].Wall > 0 && best >= 0 {
 			r.Rows[i].ToBest = r.Rows[i].Wall / r.Rows[best].Wall
@@ -116,6 +113,7 @@ func (r *result) compare() {
 			r.Rows[i].ToBound = r.Rows[i].Wall / r.Bound
 		}
 	}
+	mine := slices.IndexFunc(r.Rows, func(row row) bool { return row.Tool == "dray" })
 	if best >= 0 {
 		r.Best = r.Rows[best].Tool
 	}
@@ -129,7 +127,24 @@ func (r *result) compare() {
 		r.Verdict = "dray ran alone"
 	default:
 		r.Verdict = verdict(r.Rows[mine].Wall, r.Rows[best].Wall)
+		other := r.fastest(func(row row) bool { return !row.Trusts })
+		if r.Rows[best].Trusts && other >= 0 {
+			r.BestVerifying = r.Rows[other].Tool
+			r.VerdictVerifying = verdict(r.Rows[mine].Wall, r.Rows[other].Wall)
+		}
 	}
+}
+
+// fastest returns the fastest of the peers that count, or -1.
+func (r *result) fastest(counts func(row) bool) int {
+	best := -1
+	for i, row := range r.Rows {
+		if row.Peer != "dray" && row.Wall > 0 && row.Bad == 0 && counts(row) &&
+			(best < 0 || row.Wall < r.Rows[best].Wall) {
+			best = i
+		}
+	}
+	return best
 }
 
 func verdict(mine, best float64) string {
@@ -167,6 +182,10 @@ func (r result) print(w io.Writer) {
 		fmt.Fprintf(w, "  %s\n", r.Note)
 	}
 	fmt.Fprintf(w, "  → %s\n", r.Verdict)
+	if r.BestVerifying != "" {
+		fmt.Fprintf(w, "  → beside %s: %s; %s does not verify what it copies\n",
+			r.BestVerifying, r.VerdictVerifying, r.Best)
+	}
 }
 
 func (r row) wall() string {
@@ -236,6 +255,9 @@ func (r report) conclude(w io.Writer) {
 
 func (r result) short() string {
 	for _, row := range r.Rows {
+		if row.Tool == "dray" && row.ToBest > 0 && r.BestVerifying != "" {
+			return fmt.Sprintf("%s %.2f×%s (%s beside %s)", r.Name, row.ToBest, r.Best, r.VerdictVerifying, r.BestVerifying)
+		}
 		if row.Tool == "dray" && row.ToBest > 0 {
 			return fmt.Sprintf("%s %.2f×%s", r.Name, row.ToBest, r.Best)
 		}

@@ -67,6 +67,7 @@ type tool struct {
 	Does     []verb // what it can do; it is left out of the other workloads
 	Wide     bool   // uses the best flags for parallel work; left out if a workload has no parallel work
 	Refers   bool   // copies what refers to an image; others are left out if a workload has it
+	Trusts   bool   // sends bytes on without verifying their digest: only the target may notice that they are damaged
 	Leaves   shape  // what it leaves at the target if it copies one platform
 	Path     string
 	Version  string
@@ -93,8 +94,9 @@ func known() []tool {
 			Commands: regclientCommands},
 		{Name: "skopeo", Peer: "skopeo", Does: all, Leaves: child, Commands: skopeoCommands},
 		{Name: "skopeo oci", Peer: "skopeo", Does: []verb{toFiles, fromFiles}, Wide: true, Commands: skopeoCommands},
-		{Name: "oras", Peer: "oras", Does: images, Leaves: child, Commands: orasCommands},
-		{Name: "oras 32", Peer: "oras", Does: images, Wide: true, Leaves: child, Commands: orasCommands},
+		{Name: "oras", Peer: "oras", Does: images, Trusts: true, Leaves: child, Commands: orasCommands},
+		{Name: "oras 32", Peer: "oras", Does: images, Wide: true, Trusts: true, Leaves: child,
+			Commands: orasCommands},
 	}
 }
 
