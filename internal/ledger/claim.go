@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/cipher"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,7 +14,10 @@ func (s *Uploads) Claim(key Key, size int64) (*Upload, error) {
 	if s == nil {
 		return nil, nil
 	}
-	seal, err := s.ready()
+	if err := s.ready(); err != nil {
+		return nil, diskFault("open", s.dir, err)
+	}
+	seal, err := s.sealer()
 	if err != nil {
 		return nil, diskFault("open", s.dir, err)
 	}
@@ -32,22 +34,23 @@ func (s *Uploads) Claim(key Key, size int64) (*Upload, error) {
 	return u, nil
 }
 
-// ready creates the directory and the key if they are missing, and sweeps once a day. It checks
-// the directory each time, because somebody may remove it at any time.
-func (s *Uploads) ready() (cipher.AEAD, error) {
+// ready creates the directory if it is missing, and sweeps once a day. It checks the directory each
+// time, because somebody may remove it at any time.
+func (s *Uploads) ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := os.MkdirAll(s.uploads(), 0o700); err != nil {
-		return nil, err
+		return err
 	}
-	seal, err := s.sealer()
-	if err == nil && time.Since(s.swept) > 24*time.Hour {
-		if err = os.Chmod(s.uploads(), 0o700); err == nil { //nolint:gosec // a directory
-			s.swept = time.Now()
-			s.sweep(s.swept)
-		}
+	if time.Since(s.swept) <= 24*time.Hour {
+		return nil
 	}
-	return seal, err
+	if err := os.Chmod(s.uploads(), 0o700); err != nil { //nolint:gosec // a directory
+		return err
+	}
+	s.swept = time.Now()
+	s.sweep(s.swept)
+	return nil
 }
 
 // sweep removes files that have not changed for KeepFor and have no owner. Files that cannot be

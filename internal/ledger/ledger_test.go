@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -147,7 +148,8 @@ func TestEveryFlippedBitAndEveryCutIsFound(t *testing.T) {
 
 func (s *Uploads) reader(tb testing.TB) *Upload {
 	tb.Helper()
-	seal, err := s.ready()
+	must(tb, s.ready())
+	seal, err := s.sealer()
 	must(tb, err)
 	return &Upload{book: book{seal, key.file()}, size: size}
 }
@@ -308,8 +310,7 @@ func TestWhatNobodyTouchedForAWeekIsSweptUnlessItIsOwned(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	age(KeepFor - time.Hour)
-	_, err = NewUploads(dir).ready()
-	must(t, err)
+	must(t, NewUploads(dir).ready())
 	if n := len(strings.Fields(names())); n != 5 {
 		t.Fatalf("swept too early: %s", names())
 	}
@@ -319,8 +320,7 @@ func TestWhatNobodyTouchedForAWeekIsSweptUnlessItIsOwned(t *testing.T) {
 		t.Error("the progress of an old upload was returned")
 	}
 	u.Release()
-	_, err = NewUploads(dir).ready()
-	must(t, err)
+	must(t, NewUploads(dir).ready())
 	if n := len(strings.Fields(names())); n != 2 || !strings.Contains(names(), filepath.Base(owned.path)) {
 		t.Errorf("files that are left: %s", names())
 	}
@@ -422,6 +422,9 @@ func TestARepositoryIsBeingFilledUntilItHasATag(t *testing.T) {
 		if filling != (i == 1) || other || err != nil || err2 != nil {
 			t.Errorf("step %d: %v %v %v %v", i, filling, other, err, err2)
 		}
+	}
+	if _, err := os.Lstat(filepath.Join(s.dir, "key")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key was made, which costs an fsync, although nothing is encrypted: %v", err)
 	}
 	var none *Uploads
 	none.Filled(key.Repo)

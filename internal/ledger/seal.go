@@ -79,8 +79,11 @@ func (b book) decode(n uint32, raw []byte) (r record, rest []byte, ok bool) {
 }
 
 // sealer returns the cipher for the key of the directory. If there is no usable key, it makes
-// one. Records under an earlier key are then lost, which does no other harm.
+// one, which costs an fsync, so that only what writes records needs it. Records under an earlier
+// key are then lost, which does no other harm.
 func (s *Uploads) sealer() (cipher.AEAD, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	path := filepath.Join(s.dir, "key")
 	key, err := readKey(path)
 	if err != nil {

@@ -24,7 +24,7 @@ func (s *Uploads) Filling(repo ref.Repo) (bool, error) {
 	if s == nil {
 		return false, nil
 	}
-	if _, err := s.ready(); err != nil {
+	if err := s.ready(); err != nil {
 		return false, diskFault("open", s.dir, err)
 	}
 	_, err := os.Lstat(s.trail(repo))
@@ -39,7 +39,7 @@ func (s *Uploads) Fill(repo ref.Repo) error {
 	if s == nil {
 		return nil
 	}
-	if _, err := s.ready(); err != nil {
+	if err := s.ready(); err != nil {
 		return diskFault("open", s.dir, err)
 	}
 	return diskFault("write", s.trail(repo), os.WriteFile(s.trail(repo), nil, 0o600))
