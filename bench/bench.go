@@ -127,7 +127,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	}
 	for _, t := range b.tools {
 		if len(samples[t.Name]) > 0 {
-			r.Rows = append(r.Rows, summarize(t, samples[t.Name], r.Bytes, max(w.Ends, 1)))
+			r.Rows = append(r.Rows, summarize(t, w.Verb, samples[t.Name], r.Bytes, max(w.Ends, 1)))
 		}
 	}
 	r.compare()

@@ -174,8 +174,8 @@ func TestDifferencesUnderFifteenPercentAreTies(t *testing.T) {
 
 func TestARunThatLeftTheWrongContentIsNoTime(t *testing.T) {
 	r := result{Rows: []row{
-		summarize(tool{Name: "dray", Peer: "dray"}, []sample{{outcome: outcome{Wall: time.Second}}}, 1, 1),
-		summarize(tool{Name: "crane", Peer: "crane"}, []sample{{outcome: outcome{Wall: time.Millisecond}, Wrong: "no blob"}}, 1, 1),
+		summarize(tool{Name: "dray", Peer: "dray"}, copyImage, []sample{{outcome: outcome{Wall: time.Second}}}, 1, 1),
+		summarize(tool{Name: "crane", Peer: "crane"}, copyImage, []sample{{outcome: outcome{Wall: time.Millisecond}, Wrong: "no blob"}}, 1, 1),
 	}}
 	r.compare()
 	if r.Rows[1].Wall != 0 || r.Verdict != "dray wins: no peer finished" {

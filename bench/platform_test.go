@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -112,6 +113,16 @@ func TestAPeerThatVerifiesNothingIsNotTheOnlyOneDrayIsComparedWith(t *testing.T)
 	r.compare()
 	if r.Verdict != "dray loses" || r.Best != "oras" || r.VerdictVerifying != "dray wins" || r.BestVerifying != "crane" {
 		t.Errorf("%+v", r)
+	}
+	r = result{Rows: []row{{Tool: "dray", Peer: "dray", Wall: 2}, {Tool: "oras", Peer: "oras", Trusts: true, Wall: 3}}}
+	if r.compare(); r.Verdict != "dray wins" || r.BestVerifying != "" || !strings.HasPrefix(r.VerdictVerifying, "no peer") {
+		t.Errorf("%+v", r)
+	}
+	for v, want := range map[verb]bool{copyImage: true, toFiles: false, fromFiles: true} {
+		oras := known()[slices.IndexFunc(known(), func(t tool) bool { return t.Name == "oras" })]
+		if got := summarize(oras, v, []sample{{outcome: outcome{Wall: 1}}}, 1, 1); got.Trusts != want {
+			t.Errorf("oras %s: %v", v, got.Trusts)
+		}
 	}
 	r = result{Rows: []row{{Tool: "dray", Peer: "dray", Wall: 2}, {Tool: "crane", Peer: "crane", Wall: 3}}}
 	if r.compare(); r.Verdict != "dray wins" || r.VerdictVerifying != "" {

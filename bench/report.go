@@ -48,8 +48,8 @@ type result struct {
 // run.
 type row struct {
 	Tool    string    `json:"tool"`
-	Peer    string    `json:"peer"` // the program
-	Trusts  bool      `json:"trusts,omitempty"`
+	Peer    string    `json:"peer"`             // the program
+	Trusts  bool      `json:"trusts,omitempty"` // it does not verify what it copies here
 	Runs    int       `json:"runs"`
 	Wall    float64   `json:"wall"`
 	Walls   []float64 `json:"walls"`
@@ -67,8 +67,8 @@ type row struct {
 	Bad     int       `json:"bad,omitempty"`    // number of failed runs
 }
 
-func summarize(t tool, samples []sample, bytes int64, ends int) row {
-	r := row{Tool: t.Name, Peer: t.Peer, Trusts: t.Trusts, Runs: len(samples)}
+func summarize(t tool, v verb, samples []sample, bytes int64, ends int) row {
+	r := row{Tool: t.Name, Peer: t.Peer, Trusts: slices.Contains(t.Trusts, v), Runs: len(samples)}
 	var good []sample
 	for _, s := range samples {
 		r.RSS = max(r.RSS, s.RSS)
@@ -128,7 +128,11 @@ func (r *result) compare() {
 	default:
 		r.Verdict = verdict(r.Rows[mine].Wall, r.Rows[best].Wall)
 		other := r.fastest(func(row row) bool { return !row.Trusts })
-		if r.Rows[best].Trusts && other >= 0 {
+		switch {
+		case !r.Rows[best].Trusts:
+		case other < 0:
+			r.VerdictVerifying = "no peer verifies what it copies here"
+		default:
 			r.BestVerifying = r.Rows[other].Tool
 			r.VerdictVerifying = verdict(r.Rows[mine].Wall, r.Rows[other].Wall)
 		}
@@ -182,9 +186,12 @@ func (r result) print(w io.Writer) {
 		fmt.Fprintf(w, "  %s\n", r.Note)
 	}
 	fmt.Fprintf(w, "  → %s\n", r.Verdict)
-	if r.BestVerifying != "" {
+	switch {
+	case r.BestVerifying != "":
 		fmt.Fprintf(w, "  → beside %s: %s; %s does not verify what it copies\n",
 			r.BestVerifying, r.VerdictVerifying, r.Best)
+	case r.VerdictVerifying != "":
+		fmt.Fprintf(w, "  → %s\n", r.VerdictVerifying)
 	}
 }
 

@@ -67,7 +67,7 @@ type tool struct {
 	Does     []verb // what it can do; it is left out of the other workloads
 	Wide     bool   // uses the best flags for parallel work; left out if a workload has no parallel work
 	Refers   bool   // copies what refers to an image; others are left out if a workload has it
-	Trusts   bool   // sends bytes on without verifying their digest: only the target may notice that they are damaged
+	Trusts   []verb // where it sends bytes on without verifying their digest, so that only the target may notice damage
 	Leaves   shape  // what it leaves at the target if it copies one platform
 	Path     string
 	Version  string
@@ -84,6 +84,7 @@ func known() []tool {
 	moves := []verb{copyImage, copyPlatform, copyTags, copyRepos, retag}
 	all := slices.Concat(moves, []verb{toFiles, fromFiles})
 	images := []verb{copyImage, copyPlatform, retag, toFiles, fromFiles}
+	files, most := []verb{fromFiles}, []verb{copyImage, copyPlatform, fromFiles}
 	return []tool{
 		{Name: "dray", Peer: "dray", Does: all, Refers: true, Leaves: trimmed, Commands: drayCommands},
 		{Name: "dray --sparse", Peer: "dray", Does: []verb{copyPlatform}, Leaves: sparse, Commands: drayCommands},
@@ -92,10 +93,11 @@ func known() []tool {
 		{Name: "regctl", Peer: "regctl", Does: moves, Refers: true, Leaves: sparse, Commands: regclientCommands},
 		{Name: "regctl 32", Peer: "regctl", Does: moves, Refers: true, Wide: true, Leaves: sparse,
 			Commands: regclientCommands},
-		{Name: "skopeo", Peer: "skopeo", Does: all, Leaves: child, Commands: skopeoCommands},
-		{Name: "skopeo oci", Peer: "skopeo", Does: []verb{toFiles, fromFiles}, Wide: true, Commands: skopeoCommands},
-		{Name: "oras", Peer: "oras", Does: images, Trusts: true, Leaves: child, Commands: orasCommands},
-		{Name: "oras 32", Peer: "oras", Does: images, Wide: true, Trusts: true, Leaves: child,
+		{Name: "skopeo", Peer: "skopeo", Does: all, Trusts: files, Leaves: child, Commands: skopeoCommands},
+		{Name: "skopeo oci", Peer: "skopeo", Does: []verb{toFiles, fromFiles}, Wide: true, Trusts: files,
+			Commands: skopeoCommands},
+		{Name: "oras", Peer: "oras", Does: images, Trusts: most, Leaves: child, Commands: orasCommands},
+		{Name: "oras 32", Peer: "oras", Does: images, Wide: true, Trusts: most, Leaves: child,
 			Commands: orasCommands},
 	}
 }
