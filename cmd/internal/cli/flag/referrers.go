@@ -22,8 +22,9 @@ func (f *Referrers) AddTo(flags *pflag.FlagSet) {
 	Group(flags, Along, func(set *pflag.FlagSet) {
 		set.Var(&f.mode, "referrers",
 			"copy the signatures, SBOMs and other documents that refer to an image, and its digest tags: true with each "+
-				"image that is copied, false never, sync also for images that are up to date, require as true, and one "+
-				"that TARGET refuses is a failure (default that of the configuration, else true)")
+				"image that is copied, false never, sync also for images that are up to date, which costs at least one "+
+				"more request for each, require as true, and one that TARGET refuses is a failure (default that of the "+
+				"configuration, else true)")
 		set.Lookup("referrers").NoOptDefVal = "true"
 		set.StringArrayVar(&f.types, "referrer-type", nil,
 			"copy only referrers of the artifact `TYPE`, or with a layer of that media type; repeatable")
