@@ -123,7 +123,7 @@ func workloads() []workload {
 			Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true, Bearer: true},
 		{Name: "W6", What: "many tags in sync, loopback: what a run costs that has nothing to do",
 			Dst: "hash", Verb: copyTags, Images: many, Held: all, Wide: true,
-			Note: "dray by default: 1 HEAD on each side for each image"},
+			Note: "dray: a list and 1 HEAD for each image, on both sides"},
 		{Name: "W6w", What: "many tags in sync, both far, HEADs",
 			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bound: heads},
 		{Name: "W6b", What: "many tags in sync, both far, registries that list digests",
@@ -131,7 +131,8 @@ func workloads() []workload {
 			Verb: copyTags, Images: many, Held: all, Wide: true, Bulk: true, Bound: trips(3)},
 		{Name: "W6s", What: "many signed tags in sync, loopback, if each is asked what refers to it: --referrers=sync",
 			Dst: "hash", Verb: copyTags, Images: manySigned, Held: all, Wide: true, Signed: true,
-			Note: "dray asks the source 1 GET more for each image, and for each referrer 1 GET there and 1 HEAD at the target"},
+			Note: "dray: 1 GET more at the source for each image and each referrer, " +
+				"and 1 at the target for each image that has referrers"},
 		{Name: "W6sw", What: "the same, both far",
 			Dst: "hash", SrcLink: far, DstLink: far,
 			Verb: copyTags, Images: manySigned, Held: all, Wide: true, Signed: true, Bound: asked},
