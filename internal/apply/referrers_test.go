@@ -344,3 +344,19 @@ func TestAnUnsignedImageInSyncCostsItsTargetNothing(t *testing.T) {
 	y.Must(y.Copy(req))
 	y.WantSpent("GET referrers ×1, HEAD manifest ×4", "HEAD manifest ×1")
 }
+
+func TestEachUnsignedImageInSyncCostsOneQuestionIfTagsAreListed(t *testing.T) {
+	y := signedYard(t)
+	for i, tag := range []string{"v1", "v2", "v3"} {
+		testbed.Random(t, y.Src, "app", tag, testbed.RandomOptions{Seed: uint64(i)})
+	}
+	testbed.Random(t, y.Src, "app", "stable", testbed.RandomOptions{Seed: 2}) // the image of v3, which is asked about once
+	req := dray.CopyRequest{
+		Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags,
+		Referrers: plan.Referrers{Mode: plan.ReferrersSync},
+	}
+	y.Must(y.Copy(req))
+	y.Forget()
+	y.Must(y.Copy(req))
+	y.WantSpent("GET referrers ×3, GET tags ×1, HEAD manifest ×4", "GET tags ×1, HEAD manifest ×4")
+}
