@@ -7,7 +7,6 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/bundle"
 	"github.com/drayage/dray/internal/migrate"
@@ -62,10 +61,6 @@ func (d *Dray) CreateBundle(
 	}
 	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
 	req.Transfer.Platforms = req.Transfer.Platforms.Or(d.platforms)
-	if req.Transfer.Platforms.Form == plan.Sparse || req.Batch.Platforms.Or(d.platforms).Form == plan.Sparse {
-		return TransferReport{}, fault.Misuse("create bundle", req.To, "a bundle cannot hold a sparse index",
-			"leave the sparse form out; the index then has those platforms alone")
-	}
 	create := bundle.CreateRequest{
 		Transfer:    migrate.Request(req.Transfer),
 		ListProof:   req.Batch.Proof,

@@ -67,6 +67,7 @@ func Create(
 		roots.add(r)
 		return visit(r)
 	})
+	sum.Verb = verbCreate
 	if err != nil {
 		s.removeEmpty()
 		return sum, err

@@ -17,6 +17,12 @@ import (
 // Host is the name of a bundle where a name has a registry. It is never looked up.
 const Host = "the.bundle"
 
+// The verbs of plans and reports.
+const (
+	verbCreate = "create"
+	verbLoad   = "load"
+)
+
 // with returns a copy of b in which Host is the registry at.
 func with(b *place.Base, at place.Local) *place.Base {
 	c := *b
@@ -67,7 +73,7 @@ func (o output) partial() string { return o.path + ".partial" }
 
 // volume returns the file of a volume: "a.tar" if it is the only one and the bundle is not split, or "a.2.tar".
 func (o output) volume(n int, split int64) string {
-	if split == 0 {
+	if split == 0 || o.dir {
 		return o.path
 	}
 	ext := filepath.Ext(o.path)

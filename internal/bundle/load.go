@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/drayage/dray/event"
@@ -76,20 +77,18 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	shelf := newShelf(l.set, complete, func(path string) (place.Repository, error) {
 		return s.Target(ctx, l.repo(path), layout.Read)
 	})
-	b := with(l.base, shelf)
-	b.Subject = shelf.subject
 	bundle := l.sum.Bundle
-	l.sum = report.Transfer{Verb: "batch"}
+	l.sum = report.Transfer{Verb: verbLoad}
 	if len(complete) > 0 {
 		c := copies{draft: l.draft(complete), target: l.TargetLogin, gate: l.Gate}
-		l.sum, err = copyListed(ctx, b, l.names, c, l.obs, visit)
+		l.sum, err = copyListed(ctx, l.reading(shelf), l.names, c, l.obs, visit)
 	}
 	l.sum.Bundle = bundle
 	if err == nil {
 		err = l.waitFor(ctx, s, waiting)
 	}
 	if err == nil {
-		err = l.prove(ctx, b, complete)
+		err = l.prove(ctx, shelf, complete)
 	}
 	if err == nil && len(complete) > 0 {
 		err = l.writeReceipt(complete)
@@ -97,19 +96,28 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	return l.sum, err
 }
 
+// reading returns a copy of the base in which Host is the bundle.
+func (l *loading) reading(shelf *shelf) *place.Base {
+	b := with(l.base, shelf)
+	b.Subject = shelf.subject
+	return b
+}
+
 // draft plans to copy names of the bundle to the target. All content is copied before the first name is set.
 func (l *loading) draft(
 	names []volume.Name,
 ) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
 	return func(ctx context.Context, s *place.Session, _ *name.Reader) (*survey.Draft, error) {
-		var entries []plan.Entry
-		for _, n := range names {
-			to := l.repo(n.Repo).Tagged(n.Tag)
-			e := plan.Entry{Source: Host + "/" + n.String(), Targets: []string{to.String()}}
-			entries = append(entries, e)
+		all, err := grouped(names, inBundle)
+		if err != nil {
+			return nil, err
 		}
-		rules := survey.Rules{Verb: "batch", Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All}
-		return survey.Batch(ctx, s, l.names, survey.List{Entries: entries}, rules) // l.names: these names need no notes
+		entry := func(n volume.Name) plan.Entry {
+			to := l.repo(n.Repo).Tagged(n.Tag)
+			return plan.Entry{Source: Host + "/" + n.String(), Targets: []string{to.String()}}
+		}
+		rules := survey.Rules{Verb: verbLoad, Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All}
+		return all.draft(ctx, s, l.names, entry, "", rules) // l.names: these names need no notes
 	}
 }
 
@@ -123,17 +131,24 @@ func (l *loading) hint() {
 	_ = l.base.Earlier.Merge(l.to.Host, places, nil) // without hints, these blobs are copied within the registry
 }
 
-// prove checks that the receiver has everything below the names, and sends what is missing there.
-func (l *loading) prove(ctx context.Context, b *place.Base, names []volume.Name) error {
-	tagged := false
-	for _, n := range names {
-		tagged = tagged || n.Tag != ""
+// prove checks that the receiver has everything below the names, and sends what is missing there. What is stored by
+// digest is stored after everything below it was confirmed, and needs no proof.
+func (l *loading) prove(ctx context.Context, shelf *shelf, names []volume.Name) error {
+	tagged := slices.DeleteFunc(slices.Clone(names), func(n volume.Name) bool { return n.Tag == "" })
+	all, err := grouped(tagged, inBundle)
+	for _, g := range all {
+		if err == nil {
+			err = l.proveGroup(ctx, l.reading(shelf.listing(g.names)), g.part)
+		}
 	}
-	if !tagged {
-		return nil // what is stored by digest is stored after everything below it was confirmed
-	}
+	return err
+}
+
+func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platforms) error {
 	receipt, err := migrate.Verify(ctx, b, l.names, migrate.VerifyRequest{
-		Of:    migrate.Request{Sources: []string{Host}, Target: l.Target, TargetLogin: l.TargetLogin},
+		Of: migrate.Request{
+			Sources: []string{Host}, Target: l.Target, TargetLogin: l.TargetLogin, Platforms: part,
+		},
 		Depth: report.Deep, Heal: true, When: l.Now,
 	}, l.obs, func(report.Comparison) error { return nil })
 	l.sum.Healed += receipt.Healed

@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -79,10 +81,67 @@ func TestOnePlatformOfAnImageTravelsInABundle(t *testing.T) {
 	if err != nil || len(d.Platforms) != 1 || string(d.Digest) == image.Digest() {
 		t.Error(d, err)
 	}
-	req.Batch.Platforms.Form, req.To = plan.Sparse, w.path("b.tar")
-	if _, _, err := w.create(req); !fault.Is(err, fault.Invalid) {
-		t.Error(err)
+}
+
+func TestASparseIndexTravelsInABundle(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Index(t, w.Src, "web", "1.0", 3)
+	testbed.Artifact(t, w.Src, "web", "", image.Root)
+	testbed.Artifact(t, w.Src, "web", "", image.Children[0])
+	testbed.Artifact(t, w.Src, "web", "", image.Children[1]) // of an image that stays behind
+	testbed.Random(t, w.Src, "web", "single", testbed.RandomOptions{Seed: 1})
+	req := of(t, w.path("a.tar"), "linux/amd64", plan.Sparse)
+	_, sum := w.must(w.create(req))
+	if sum.Bundle.Documents != 2+2+1 || sum.Bundle.Names != 1+2+1 {
+		t.Errorf("%+v", sum.Bundle)
 	}
+	steps, _ := w.must(w.load(w.path("a.tar")))
+	if !strings.Contains(steps, "web:1.0 done") {
+		t.Error(steps)
+	}
+	has := func(d oci.Digest) bool {
+		got := w.Dst.Direct(t, http.MethodHead, "/v2/web/manifests/"+string(d), http.Header{"Accept": {oci.TypeManifest}}, nil, nil)
+		return got.StatusCode == http.StatusOK
+	}
+	if d := digestOf(w, "web:1.0"); d != image.Root.Digest || !has(image.Children[0].Digest) || has(image.Children[1].Digest) {
+		t.Error(d, "or other images arrived")
+	}
+	steps, _ = w.must(w.load(w.path("a.tar")))
+	if strings.Contains(steps, "done") {
+		t.Error(steps)
+	}
+
+	// The index is equal at both sides, and the second bundle brings an image that the receiver lacks.
+	req = of(t, w.path("b.tar"), "linux/amd64,linux/arm64", plan.Sparse)
+	req.Transfer.Platforms.Lacks = plan.Optional
+	req.Since = []string{w.have("have")}
+	_, sum = w.must(w.create(req))
+	if sum.Bundle.Names == 0 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+	w.must(w.load(w.path("b.tar")))
+	if !has(image.Children[1].Digest) || has(image.Children[2].Digest) {
+		t.Error("the receiver has other images")
+	}
+	w.must(w.load(w.path("b.tar")))
+}
+
+func TestAReceiverThatRefusesASparseIndexSaysSo(t *testing.T) {
+	w := newWorld(t)
+	testbed.Index(t, w.Src, "web", "1.0", 3)
+	w.must(w.create(of(t, w.path("a.tar"), "linux/amd64", plan.Sparse)))
+	w.Yard = yard.Of(t, w.Src, testbed.Distribution(t, testbed.Options{}))
+	_, _, err := w.load(w.path("a.tar"))
+	if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "put sparse index") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
+}
+
+func digestOf(w *world, name string) oci.Digest {
+	w.T.Helper()
+	repo, tag, _ := strings.Cut(name, ":")
+	got := w.Dst.Direct(w.T, http.MethodHead, "/v2/"+repo+"/manifests/"+tag, http.Header{"Accept": {oci.TypeIndex}}, nil, nil)
+	return oci.Digest(got.Header.Get("Docker-Content-Digest"))
 }
 
 // signed is a gate that admits images to which something refers.

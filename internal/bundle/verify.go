@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,6 +79,9 @@ func corrupt(damages []report.Damage) error {
 // makeAgain returns the command line that makes a volume again.
 func makeAgain(file string, n int) string {
 	base := filepath.Base(file)
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return shell.Dray("bundle", "create", "--only", itoa(n), "-o", base+"/")
+	}
 	ext := filepath.Ext(base)
 	if rest, isNumbered := strings.CutSuffix(strings.TrimSuffix(base, ext), "."+itoa(n)); isNumbered {
 		base = rest + ext
