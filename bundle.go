@@ -92,10 +92,10 @@ func (d *Dray) VerifyBundle(ctx context.Context, paths []string, obs event.Obser
 	return bundle.Verify(ctx, paths, obs)
 }
 
-// LoadRequest asks to load a bundle into a registry.
+// LoadRequest asks to load a bundle into a registry or a layout.
 type LoadRequest struct {
 	Paths     []string       // files of one bundle, in any order, and directories into which they were extracted
-	Target    string         // "HOST" or "HOST/PREFIX/"
+	Target    string         // "HOST", "HOST/PREFIX/", or "oci:DIR/" for a layout
 	Overwrite plan.Overwrite // "" means plan.Update
 	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 

@@ -26,6 +26,7 @@ const (
 // with returns a copy of b in which Host is the registry at.
 func with(b *place.Base, at place.Local) *place.Base {
 	c := *b
+	c.Unnamed = Host
 	c.Here = func(host string) (place.Local, bool) {
 		if host == Host {
 			return at, true

@@ -42,16 +42,16 @@ func Load(
 	if err != nil {
 		return report.Transfer{}, err
 	}
-	if to.Single() || (ref.Repo{Host: to.Host}).IsLayout() {
-		return report.Transfer{}, fault.Misuse("load bundle", req.Target, "the target is not a registry or a prefix in one",
-			"write HOST, or HOST/PREFIX/ with a slash at the end")
+	apart, err := checkReceiver(ctx, req.Target, to)
+	if err != nil {
+		return report.Transfer{}, err
 	}
 	set, err := volume.Open(req.Paths...)
 	if err != nil {
 		return report.Transfer{}, err
 	}
 	defer set.Close()
-	l := &loading{LoadRequest: req, base: b, names: names, to: to, set: set, obs: obs}
+	l := &loading{LoadRequest: req, base: b, names: names, to: to, apart: apart, set: set, obs: obs}
 	l.Overwrite = cmp.Or(l.Overwrite, plan.Update)
 	l.Receipt = cmp.Or(l.Receipt, filepath.Clean(req.Paths[0])+".receipt")
 	if err := writable(l.Receipt); err != nil {
@@ -64,6 +64,25 @@ func Load(
 		return l.sum, err
 	}
 	return l.load(ctx, visit)
+}
+
+// checkReceiver refuses a target that is neither a registry, a prefix in one, nor a layout. apart says that it is a
+// directory with a layout for each repository.
+func checkReceiver(ctx context.Context, target string, to name.End) (apart bool, err error) {
+	const op = "load bundle"
+	dir := filepath.Clean(to.Prefix)
+	switch {
+	case to.Single() || to.OnDisk() && to.Host != ref.Layout:
+		return false, fault.On(fault.Target, fault.Misuse(op, target, "the target is not a registry, a prefix in one, or a layout",
+			"write HOST, or HOST/PREFIX/ or oci:DIR/ with a slash at the end"))
+	case !to.OnDisk():
+		return false, nil
+	case volume.IsBundle(dir):
+		return false, fault.On(fault.Target, fault.Misuse(op, target, "the directory is itself a bundle, which the load would change",
+			"name another directory"))
+	}
+	apart, err = layout.Apart(ctx, dir)
+	return apart, fault.On(fault.Target, err)
 }
 
 func (l *loading) load(ctx context.Context, visit func(report.Repository) error) (report.Transfer, error) {
@@ -124,6 +143,9 @@ func (l *loading) draft(
 // hint remembers where the receiver is said to hold the blobs that the bundle leaves out, so that they are
 // mounted.
 func (l *loading) hint() {
+	if l.to.OnDisk() {
+		return // all repositories share their content
+	}
 	places := ledger.Places{}
 	for _, b := range l.set.Contents.Absent {
 		places[b.Digest] = []string{l.to.Prefix + b.At}
