@@ -107,11 +107,20 @@ func (o output) check(split int64) error {
 	if _, err := os.Lstat(o.partial()); err == nil {
 		return nil
 	}
+	if parent := filepath.Dir(o.path); !isDir(parent) {
+		return &fault.Fault{Kind: fault.NotFound, Side: fault.Target, Op: "create bundle", Name: o.path,
+			Err: errors.New("its directory does not exist"), Hint: "make the directory " + parent}
+	}
 	if there := o.volumes(); len(there) > 0 {
 		return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "create bundle", Name: there[0],
 			Err: errors.New("it exists"), Hint: "remove it, or choose another name"}
 	}
 	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -37,9 +37,7 @@ func Remake(
 	visit func(report.Repository) error,
 ) (report.Transfer, error) {
 	to := outputOf(req.To)
-	if info, err := os.Stat(to.path); err == nil && info.IsDir() {
-		to.dir = true
-	}
+	to.dir = isDir(to.path)
 	old, err := readEarlier(ctx, to)
 	if err != nil {
 		return report.Transfer{}, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,7 +78,7 @@ func corrupt(damages []report.Damage) error {
 // makeAgain returns the command line that makes a volume again.
 func makeAgain(file string, n int) string {
 	base := filepath.Base(file)
-	if info, err := os.Stat(file); err == nil && info.IsDir() {
+	if isDir(file) {
 		return shell.Dray("bundle", "create", "--only", itoa(n), "-o", base+"/")
 	}
 	ext := filepath.Ext(base)

@@ -2,7 +2,7 @@ package bundling
 
 import (
 	"bytes"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +21,8 @@ func newHave(a *app.App) *cobra.Command {
 		Long: "List all tags of TARGET and the digest of each blob below them, and print the list on stdout, in a " +
 			"compact form: a million blobs have some 36 MB. TARGET is HOST or HOST/PREFIX/, the same as for dray " +
 			"bundle load. dray reads each manifest once. The sender gives the list to dray bundle create --since.\n\n" +
-			"A tag that cannot be read is left out, with a note. The next bundle then brings its content again.",
+			"A tag that cannot be read is left out, with a note. The next bundle then brings its content again.\n\n" +
+			"With -o json, or another format, dray prints what the list counts, and not the list.",
 		Example: "  dray bundle have inside.example > have\n" +
 			"  dray bundle have inside.example/mirror/ > have",
 		Args: flag.Exactly(1, "TARGET: HOST or HOST/PREFIX/"),
@@ -32,10 +33,6 @@ func newHave(a *app.App) *cobra.Command {
 }
 
 func runHave(a *app.App, cmd *cobra.Command, target string) error {
-	if cmd.Flags().Changed("output") {
-		return flag.UsageError(cmd, fmt.Errorf("-o %s: the list has one format", a.Format),
-			"write the list to a file: > have")
-	}
 	login, err := a.SourceLogin(cmd.Context())
 	if err != nil {
 		return err
@@ -57,12 +54,30 @@ func runHave(a *app.App, cmd *cobra.Command, target string) error {
 		return err
 	}
 	size := list.Len()
-	if _, err := list.WriteTo(a.Out); err != nil {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write list", Name: "stdout", Err: err}
+	if err := printHave(a, has, &list); err != nil {
+		return err
 	}
 	if !a.Quiet {
 		a.Warnf("%s has %s in %s, with %s: %s", has.Of, out.Plural(has.Tags, "tag"), out.Repositories(has.Repositories),
 			out.Plural(has.Blobs, "blob"), out.Size(int64(size)))
 	}
 	return nil
+}
+
+// printHave prints the list or, in a format of answers, what it counts.
+func printHave(a *app.App, has dray.Have, list *bytes.Buffer) error {
+	return a.Print(out.Answer{
+		JSON: func() error { return a.PrintJSON(has) },
+		Text: func() error {
+			_, err := list.WriteTo(a.Out)
+			if err != nil {
+				return &fault.Fault{Kind: fault.Unavailable, Op: "write list", Name: "stdout", Err: err}
+			}
+			return nil
+		},
+		Header: []string{"OF", "REPOSITORIES", "TAGS", "BLOBS"},
+		Rows: func(row func(...string) error) error {
+			return row(has.Of, strconv.Itoa(has.Repositories), strconv.Itoa(has.Tags), strconv.Itoa(has.Blobs))
+		},
+	})
 }

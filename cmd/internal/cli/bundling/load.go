@@ -78,7 +78,7 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 	}
 	var bundle *dray.Bundle
 	err = run.StreamHere(a, cmd, run.Streaming{
-		Past: "loaded", Verb: "bundle load", Overwrite: req.Overwrite, Backup: req.Backup,
+		Past: "loaded", Verb: "load", Overwrite: req.Overwrite, Backup: req.Backup,
 		Proof: func() string { return shell.Dray("bundle", "verify", files[0]) },
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error,
