@@ -130,8 +130,8 @@ type HaveRequest struct {
 	Now    time.Time         // the current time, for the list
 }
 
-// HaveList lists all tags of a receiver, and the blobs below them, and writes the list to w, for
-// BundleRequest.Since. It reads each manifest once. A million blobs take about 36 MB.
+// HaveList lists all tags of a receiver, what refers to them without a tag, and the blobs below all that. It writes
+// the list to w, for BundleRequest.Since. It reads each manifest once. A million blobs take about 40 MB.
 func (d *Dray) HaveList(ctx context.Context, req HaveRequest, obs event.Observer, w io.Writer) (Have, error) {
 	return bundle.Have(ctx, d.base, d.names, bundle.HaveRequest(req), obs, w)
 }

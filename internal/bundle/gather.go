@@ -39,6 +39,9 @@ func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time)
 		if n.Tag != "" && s.has.Tag(n.Repo, n.Tag) == n.Digest && !(known && n.Sparse()) {
 			continue // a sparse index that the receiver has too was put because the receiver may lack some of its images
 		}
+		if !known && n.Tag == "" && s.refers(n.Repo, n.Digest) {
+			continue
+		}
 		if !known {
 			return nil, lost(step.To, "the manifest "+string(n.Digest))
 		}

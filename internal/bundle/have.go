@@ -1,9 +1,12 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"io"
 	"slices"
 	"strings"
@@ -14,10 +17,13 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/have"
+	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
@@ -37,7 +43,14 @@ type listing struct {
 	list *have.List
 
 	mu    sync.Mutex
-	known map[oci.Digest]bool // documents whose blobs are listed, or are being listed
+	known map[string]bool // documents, by repository, that are listed or are being listed
+}
+
+// repository is one repository that is listed.
+type repository struct {
+	place.Repository
+	path string // below what is listed
+	find *referrers.Finder
 }
 
 // Have lists all tags of a receiver, and the blobs below them, and writes the list to w. It reads each manifest
@@ -49,28 +62,20 @@ func Have(
 	if err != nil {
 		return report.Have{}, err
 	}
-	if to.Single() || (ref.Repo{Host: to.Host}).IsLayout() {
+	if to.Single() || to.OnDisk() && to.Host != ref.Layout {
 		return report.Have{}, fault.Misuse("list what a receiver has", req.Target,
-			"this is not a registry or a prefix in one",
-			"write HOST, or HOST/PREFIX/ with a slash at the end, as for the command bundle load")
+			"this is not a registry, a prefix in one, or a layout",
+			"write HOST, or HOST/PREFIX/ or oci:DIR/ with a slash at the end, as for the command bundle load")
 	}
-	l := &listing{base: b, to: to, obs: obs, known: map[oci.Digest]bool{}, list: have.New(to.Host+"/"+to.Prefix, req.Now)}
+	l := &listing{base: b, to: to, obs: obs, known: map[string]bool{}, list: have.New(nameOfEnd(to), req.Now)}
 	s := b.Begin(req.Login, nil, obs)
 	defer s.Release()
-	var paths []string
-	use := remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()}
-	err = b.Repositories(ctx, to.Host, use, func(path string) error {
-		if strings.HasPrefix(path, to.Prefix) {
-			paths = append(paths, path)
-		}
-		return nil
-	})
+	at, err := l.repositories(ctx, s, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()})
 	if err != nil {
 		return report.Have{}, fault.On(fault.Source, err)
 	}
-	slices.Sort(paths)
-	for _, path := range paths {
-		if err := l.repository(ctx, s, path); err != nil {
+	for _, path := range slices.Sorted(maps.Keys(at)) {
+		if err := l.all(ctx, s, path, at[path]); err != nil {
 			return report.Have{}, fault.On(fault.Source, err)
 		}
 	}
@@ -78,19 +83,64 @@ func Have(
 		return report.Have{}, err
 	}
 	return report.Have{
-		Of: l.list.Of, Made: req.Now, Repositories: len(paths), Tags: len(l.list.Names), Blobs: l.list.Blobs(),
+		Of: l.list.Of, Made: req.Now, Repositories: len(at), Tags: len(l.list.Names), Blobs: l.list.Blobs(),
+		Referrers: l.list.CountReferrers(),
 	}, nil
 }
 
-// repository lists one repository.
-func (l *listing) repository(ctx context.Context, s *place.Session, path string) error {
-	at, err := s.Source(ctx, ref.Repo{Host: l.to.Host, Path: path})
+// nameOfEnd returns the name of a receiver, as in "prod.example/mirror/" and "oci:/srv/images/".
+func nameOfEnd(to name.End) string {
+	if to.OnDisk() {
+		return to.Host + to.Prefix
+	}
+	return to.Host + "/" + to.Prefix
+}
+
+// repositories returns the repositories of the receiver, by the paths that they have in bundles.
+func (l *listing) repositories(ctx context.Context, s *place.Session, use remote.Use) (map[string]ref.Repo, error) {
+	all := map[string]ref.Repo{}
+	if !l.to.OnDisk() {
+		err := l.base.Repositories(ctx, l.to.Host, use, func(path string) error {
+			if below, ok := strings.CutPrefix(path, l.to.Prefix); ok {
+				all[below] = ref.Repo{Host: l.to.Host, Path: path}
+			}
+			return nil
+		})
+		return all, err
+	}
+	whole := ref.Repo{Host: l.to.Host, Dir: filepath.Clean(l.to.Prefix)}
+	apart, err := layout.Apart(ctx, whole.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if apart {
+		return all, layout.Below(ctx, whole.Dir, func(path string) error {
+			all[path] = ref.Repo{Host: whole.Host, Dir: filepath.Join(whole.Dir, filepath.FromSlash(path))}
+			return nil
+		})
+	}
+	d, err := s.OnDisk(ctx, whole)
+	if err != nil {
+		return nil, err
+	}
+	images, _, err := d.Images()
+	for _, n := range images {
+		if n.Path != "" { // a name that is only a tag is in no repository
+			all[n.Path] = whole.In(n.Path)
+		}
+	}
+	return all, err
+}
+
+// all lists one repository.
+func (l *listing) all(ctx context.Context, s *place.Session, path string, repo ref.Repo) error {
+	at, err := s.Source(ctx, repo)
 	if err != nil {
 		return err
 	}
-	var tags []string
+	var tags []oci.Listed
 	err = at.List(ctx, func(t oci.Listed) error {
-		tags = append(tags, t.Tag)
+		tags = append(tags, t)
 		return nil
 	})
 	if l.base.IsAbsent(at.Repo(), err) {
@@ -99,8 +149,16 @@ func (l *listing) repository(ctx context.Context, s *place.Session, path string)
 	if err != nil {
 		return err
 	}
-	return place.Each(ctx, place.Lookups, tags, func(ctx context.Context, tag string) error {
-		err := l.tag(ctx, at, tag)
+	s.NoteTags(at.Repo(), func(yield func(string, oci.Descriptor) bool) {
+		for _, t := range tags {
+			if !yield(t.Tag, t.Descriptor) {
+				return
+			}
+		}
+	})
+	r := &repository{at, path, referrers.New(s, plan.Referrers{})}
+	return place.Each(ctx, place.Lookups, tags, func(ctx context.Context, t oci.Listed) error {
+		err := l.tag(ctx, r, t.Tag)
 		switch {
 		case err == nil:
 			return nil
@@ -110,67 +168,100 @@ func (l *listing) repository(ctx context.Context, s *place.Session, path string)
 			return err
 		}
 		l.obs.Tell(event.Event{Kind: event.Noted, Err: err,
-			Text: fmt.Sprintf("left out, because it cannot be read: %s", at.Repo().Tagged(tag))})
+			Text: fmt.Sprintf("left out, because it cannot be read: %s", at.Repo().Tagged(t.Tag))})
 		return nil
 	})
 }
 
-// tag lists what one tag needs.
-func (l *listing) tag(ctx context.Context, at place.Repository, tag string) error {
-	root, err := at.Document(ctx, tag)
+// tag lists what one tag needs, and what refers to it.
+func (l *listing) tag(ctx context.Context, r *repository, tag string) error {
+	root, err := r.Document(ctx, tag)
 	if err != nil {
 		return err
 	}
-	if err := l.below(ctx, at, root); err != nil {
+	if err := l.below(ctx, r, root); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	path := strings.TrimPrefix(at.Repo().Path, l.to.Prefix)
-	l.list.Names = append(l.list.Names, have.Name{Repo: path, Tag: tag, Digest: root.Digest})
+	l.list.Names = append(l.list.Names, have.Name{Repo: r.path, Tag: tag, Digest: root.Digest})
 	return nil
 }
 
-// maxDeep limits how deep indexes may nest.
-const maxDeep = 16
+// maxDeep limits how deep indexes and referrers may nest.
+const maxDeep = referrers.MaxNesting
 
-// below lists the blobs of a document and of all documents below it.
-func (l *listing) below(ctx context.Context, at place.Repository, root oci.Document) error {
+// below lists the blobs of a document, of all documents below it, and of what refers to them. If the registry lacks one
+// of these documents, as of a sparse index, it lists the others, and returns the error.
+func (l *listing) below(ctx context.Context, r *repository, root oci.Document) error {
+	var lacks error
 	level := []oci.Document{root}
 	for range maxDeep {
 		var next []oci.Document
 		for _, doc := range level {
-			if !l.add(at.Repo(), doc) {
+			if !l.add(r.path, doc) {
 				continue
 			}
 			for _, c := range doc.Documents {
-				child, err := at.Document(ctx, string(c.Digest))
-				if err != nil {
+				child, err := r.Document(ctx, string(c.Digest))
+				switch {
+				case fault.Is(err, fault.NotFound):
+					lacks = cmp.Or(lacks, err)
+				case err != nil:
 					return err
+				default:
+					next = append(next, child)
 				}
-				next = append(next, child)
 			}
+			about, err := l.referrers(ctx, r, doc)
+			if err != nil {
+				return err
+			}
+			next = append(next, about...)
 		}
 		if level = next; len(level) == 0 {
-			return nil
+			return lacks
 		}
 	}
-	return &fault.Fault{Kind: fault.TooLarge, Op: "list blobs", Name: at.Repo().At(string(root.Digest)).String(),
-		Err: errors.New("indexes are nested too deep")}
+	return &fault.Fault{Kind: fault.TooLarge, Op: "list blobs", Name: r.Repo().At(string(root.Digest)).String(),
+		Err: errors.New("indexes or referrers are nested too deep")}
+}
+
+// referrers lists what refers to a document and has no tag. Digest tags are listed as tags.
+func (l *listing) referrers(ctx context.Context, r *repository, subject oci.Document) (all []oci.Document, err error) {
+	found, err := r.find.Direct(ctx, r, subject.Descriptor)
+	for _, f := range found {
+		if f.Tag != "" {
+			continue
+		}
+		doc, err := r.Document(ctx, string(f.Digest))
+		if fault.Is(err, fault.NotFound) {
+			continue // it is listed, and not there
+		}
+		if err != nil {
+			return nil, err
+		}
+		l.mu.Lock()
+		l.list.AddReferrer(r.path, have.Referrer{Digest: f.Digest, Subject: subject.Digest})
+		l.mu.Unlock()
+		all = append(all, doc)
+	}
+	return all, err
 }
 
 // add adds the blobs of a document, unless it was added before.
-func (l *listing) add(repo ref.Repo, doc oci.Document) (news bool) {
+func (l *listing) add(path string, doc oci.Document) (news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.known[doc.Digest] {
+	key := path + "@" + string(doc.Digest)
+	if l.known[key] {
 		return false
 	}
-	l.known[doc.Digest] = true
+	l.known[key] = true
 	var blobs []oci.Digest
 	for _, b := range doc.Blobs {
 		blobs = append(blobs, b.Digest)
 	}
-	l.list.Add(strings.TrimPrefix(repo.Path, l.to.Prefix), blobs...)
+	l.list.Add(path, blobs...)
 	return true
 }

@@ -50,6 +50,27 @@ func TestABundleIsLoadedIntoALayout(t *testing.T) {
 	w.must(w.loadTo(target, w.path("b.tar")))
 	w.proven("src/other:1.0", "oci:"+w.path("out")+":other:1.0")
 	w.proven("src/app:v3", "oci:"+w.path("out")+":app:v3")
+	req := dray.BundleRequest{To: w.path("c.tar"), Since: []string{w.haveOf(target, "have")}}
+	req.Transfer = dray.TransferRequest{Sources: []string{"src"}, Referrers: plan.Referrers{Mode: plan.ReferrersSync}}
+	if _, sum = w.must(w.create(req)); sum.Bundle.Names != 0 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+}
+
+func TestADirectoryOfLayoutsIsContinuedAndListed(t *testing.T) {
+	w := newWorld(t)
+	w.Tagged("app", "v1")
+	w.must(w.create(dray.BundleRequest{To: w.path("a.tar")}))
+	if err := os.MkdirAll(w.path("out"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.loadTo("oci:"+w.path("out/app")+"/", w.path("a.tar"))) // as a layout below the directory
+	w.must(w.loadTo("oci:"+w.path("out")+"/", w.path("a.tar")))
+	w.Tagged("other", "v1")
+	req := dray.BundleRequest{To: w.path("b.tar"), Since: []string{w.haveOf("oci:"+w.path("out")+"/", "have")}}
+	if _, sum := w.must(w.create(req)); sum.Bundle.Names != 1 {
+		t.Errorf("%+v", sum.Bundle)
+	}
 }
 
 func TestVolumesAreLoadedIntoALayoutAndASparseIndexIsRefused(t *testing.T) {

@@ -200,10 +200,12 @@ func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platf
 
 // writeReceipt writes what the receiver has now, for the next bundle.
 func (l *loading) writeReceipt(names []volume.Name) error {
-	list := have.New(l.to.Host+"/"+l.to.Prefix, l.Now)
+	list := have.New(nameOfEnd(l.to), l.Now)
 	for _, n := range names {
 		if n.Tag != "" {
 			list.Names = append(list.Names, have.Name{Repo: n.Repo, Tag: n.Tag, Digest: n.Digest})
+		} else if n.Subject != "" {
+			list.AddReferrer(n.Repo, have.Referrer{Digest: n.Digest, Subject: n.Subject})
 		}
 		all, err := l.set.Needs(n.Digest)
 		if err != nil {

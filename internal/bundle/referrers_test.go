@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -51,15 +52,26 @@ func TestSignaturesTravelInABundleWithTheImagesOfAList(t *testing.T) {
 	testbed.Same(t, w.Src, w.Dst, "web", "1.0", "web", "1.0")
 	w.proven("src/web:1.0", "dst/web:1.0")
 
-	// What is signed later arrives with the next bundle, with no blob but its own.
+	// What is signed later arrives with the next bundle, and nothing else. The receiver says what it has in a list, or
+	// in a receipt.
+	first := w.path("receipt.1")
+	if err := os.Rename(w.path("receipt"), first); err != nil {
+		t.Fatal(err)
+	}
 	testbed.Artifact(t, w.Src, "web", "", image.Children[1])
 	list.Referrers.Mode = "sync"
-	_, sum = w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("b.tar"), Since: []string{w.have("have")}}))
-	if sum.Bundle.Blobs != 1 {
-		t.Errorf("%+v", sum.Bundle)
+	for name, since := range map[string]string{"b.tar": w.have("have"), "c.tar": first} {
+		_, sum = w.must(w.create(dray.BundleRequest{Batch: list, To: w.path(name), Since: []string{since}}))
+		if sum.Bundle.Names != 1 || sum.Bundle.Documents != 1 || sum.Bundle.Blobs != 1 || sum.Referrers.Copied != 1 {
+			t.Errorf("%s: %+v %+v", name, sum.Bundle, sum.Referrers)
+		}
 	}
 	w.must(w.load(w.path("b.tar")))
 	w.proven("src/web:1.0", "dst/web:1.0")
+	_, sum = w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("d.tar"), Since: []string{first, w.path("receipt")}}))
+	if sum.Bundle.Names != 0 || sum.Bundle.Documents != 0 {
+		t.Errorf("%+v", sum.Bundle)
+	}
 }
 
 func TestOnePlatformOfAnImageTravelsInABundle(t *testing.T) {
