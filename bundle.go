@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/stock"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 )
@@ -133,5 +134,5 @@ type HaveRequest struct {
 // HaveList lists all tags of a receiver, what refers to them without a tag, and the blobs below all that. It writes
 // the list to w, for BundleRequest.Since. It reads each manifest once. A million blobs take about 40 MB.
 func (d *Dray) HaveList(ctx context.Context, req HaveRequest, obs event.Observer, w io.Writer) (Have, error) {
-	return bundle.Have(ctx, d.base, d.names, bundle.HaveRequest(req), obs, w)
+	return stock.List(ctx, d.base, d.names, stock.Request(req), obs, w)
 }

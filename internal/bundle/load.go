@@ -200,7 +200,7 @@ func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platf
 
 // writeReceipt writes what the receiver has now, for the next bundle.
 func (l *loading) writeReceipt(names []volume.Name) error {
-	list := have.New(nameOfEnd(l.to), l.Now)
+	list := have.New(l.to.String(), l.Now)
 	for _, n := range names {
 		if n.Tag != "" {
 			list.Names = append(list.Names, have.Name{Repo: n.Repo, Tag: n.Tag, Digest: n.Digest})

@@ -1,13 +1,13 @@
-package bundle
+package stock
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -28,14 +28,14 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// HaveRequest asks for a list of what a receiver has.
-type HaveRequest struct {
+// Request asks for a list of what a receiver has.
+type Request struct {
 	Target string // a registry, or a prefix in it
 	Login  *credential.Login
 	Now    time.Time
 }
 
-// listing is the state of one Have.
+// listing is the state of one List.
 type listing struct {
 	base *place.Base
 	to   name.End
@@ -53,10 +53,10 @@ type repository struct {
 	find *referrers.Finder
 }
 
-// Have lists all tags of a receiver, and the blobs below them, and writes the list to w. It reads each manifest
+// List lists all tags of a receiver, and the blobs below them, and writes the list to w. It reads each manifest
 // once. A tag that cannot be read is left out, with a note: a bundle then brings its content again.
-func Have(
-	ctx context.Context, b *place.Base, names *name.Reader, req HaveRequest, obs event.Observer, w io.Writer,
+func List(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, w io.Writer,
 ) (report.Have, error) {
 	to, err := names.End(req.Target, fault.Source)
 	if err != nil {
@@ -67,7 +67,7 @@ func Have(
 			"this is not a registry, a prefix in one, or a layout",
 			"write HOST, or HOST/PREFIX/ or oci:DIR/ with a slash at the end, as for the command bundle load")
 	}
-	l := &listing{base: b, to: to, obs: obs, known: map[string]bool{}, list: have.New(nameOfEnd(to), req.Now)}
+	l := &listing{base: b, to: to, obs: obs, known: map[string]bool{}, list: have.New(to.String(), req.Now)}
 	s := b.Begin(req.Login, nil, obs)
 	defer s.Release()
 	at, err := l.repositories(ctx, s, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()})
@@ -86,14 +86,6 @@ func Have(
 		Of: l.list.Of, Made: req.Now, Repositories: len(at), Tags: len(l.list.Names), Blobs: l.list.Blobs(),
 		Referrers: l.list.CountReferrers(),
 	}, nil
-}
-
-// nameOfEnd returns the name of a receiver, as in "prod.example/mirror/" and "oci:/srv/images/".
-func nameOfEnd(to name.End) string {
-	if to.OnDisk() {
-		return to.Host + to.Prefix
-	}
-	return to.Host + "/" + to.Prefix
 }
 
 // repositories returns the repositories of the receiver, by the paths that they have in bundles.
