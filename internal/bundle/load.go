@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -19,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/outfile"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/internal/volume"
@@ -222,7 +222,7 @@ func (l *loading) writeReceipt(names []volume.Name) error {
 	var text bytes.Buffer
 	err := list.Write(&text)
 	if err == nil {
-		err = replace(l.Receipt, text.Bytes())
+		err = outfile.Replace(l.Receipt, text.Bytes(), 0o644)
 	}
 	if err != nil {
 		return stageFault("write receipt", l.Receipt, err)
@@ -231,47 +231,20 @@ func (l *loading) writeReceipt(names []volume.Name) error {
 	return nil
 }
 
-// writable checks that a file can be written, before anything is copied.
+// writable checks that the receipt can be written, before anything is copied.
 func writable(path string) error {
-	if !isReplaced(path) {
+	err := outfile.Check(path)
+	kind, hint := fault.Unavailable, "name another file with --receipt FILE"
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		kind = fault.Denied
+	case errors.Is(err, fs.ErrNotExist):
+		kind, hint = fault.NotFound, "make the directory "+filepath.Dir(path)+", or "+hint
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
-	if err != nil {
-		kind := fault.Unavailable
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-			kind = fault.Denied
-		}
-		return &fault.Fault{Kind: kind, Op: "write receipt", Name: path, Err: err,
-			Hint: "name another file with --receipt FILE"}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err // the fault names the file
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// isReplaced reports whether path is a file, or nothing yet, so that another file can take its place. A device, a pipe
-// or a link, such as /dev/stdout, is not replaced.
-func isReplaced(path string) bool {
-	info, err := os.Lstat(path)
-	return err != nil || info.Mode().IsRegular()
-}
-
-// replace writes a whole file. Readers see either the old file or the new one. If path is no regular file, raw is
-// written to it.
-func replace(path string, raw []byte) error {
-	if !isReplaced(path) {
-		return os.WriteFile(path, raw, 0o644) //nolint:gosec // as other receipts; it has no secrets
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return &fault.Fault{Kind: kind, Op: "write receipt", Name: path, Err: err, Hint: hint}
 }

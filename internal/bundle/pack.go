@@ -73,7 +73,10 @@ func (s *stage) packVolume(
 	if err == nil {
 		err = f.Sync()
 	}
-	return path, s.written(name, errors.Join(err, f.Close()))
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(path) // a volume that is cut off only takes space
+	}
+	return path, s.written(name, err)
 }
 
 // content opens a document or a blob of the stage.

@@ -109,6 +109,10 @@ type File struct {
 
 func (f File) descriptor() oci.Descriptor { return oci.Descriptor{Digest: f.Digest, Size: f.Size} }
 
+// buffer returns a buffer to read the file with, of at most 1 MiB. It is small for a small file, of which a bundle may
+// have very many.
+func (f File) buffer() []byte { return make([]byte, min(f.Size+1, 1<<20)) }
+
 // maxList limits the list of a volume, and the contents.
 const maxList = 1 << 30
 

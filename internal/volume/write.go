@@ -98,7 +98,7 @@ func pour(ctx context.Context, f File, open func() (io.ReadCloser, error), write
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 1<<20)
+	buf := f.buffer()
 	for {
 		if ctx.Err() != nil {
 			return &fault.Fault{Kind: fault.Canceled, Op: "write bundle", Err: context.Cause(ctx)}
