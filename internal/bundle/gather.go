@@ -36,7 +36,7 @@ func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time)
 		n := nameOf(step)
 		from[n.Repo] = n.From
 		p, known := s.doc(n.Repo, n.Digest)
-		if n.Tag != "" && s.has.Tag(n.Repo, n.Tag) == n.Digest && !(known && n.Sparse()) {
+		if n.Tag != "" && s.has.Tag(n.Repo, n.Tag) == n.Digest && (!known || !n.Sparse()) {
 			continue // a sparse index that the receiver has too was put because the receiver may lack some of its images
 		}
 		if !known && n.Tag == "" && s.refers(n.Repo, n.Digest) {

@@ -69,17 +69,18 @@ func Load(
 // checkReceiver refuses a target that is neither a registry, a prefix in one, nor a layout. apart says that it is a
 // directory with a layout for each repository.
 func checkReceiver(ctx context.Context, target string, to name.End) (apart bool, err error) {
-	const op = "load bundle"
 	dir := filepath.Clean(to.Prefix)
+	misused := func(why, hint string) error {
+		return fault.On(fault.Target, fault.Misuse("load bundle", target, why, hint))
+	}
 	switch {
 	case to.Single() || to.OnDisk() && to.Host != ref.Layout:
-		return false, fault.On(fault.Target, fault.Misuse(op, target, "the target is not a registry, a prefix in one, or a layout",
-			"write HOST, or HOST/PREFIX/ or oci:DIR/ with a slash at the end"))
+		return false, misused("the target is not a registry, a prefix in one, or a layout",
+			"write HOST, or HOST/PREFIX/ or oci:DIR/ with a slash at the end")
 	case !to.OnDisk():
 		return false, nil
 	case volume.IsBundle(dir):
-		return false, fault.On(fault.Target, fault.Misuse(op, target, "the directory is itself a bundle, which the load would change",
-			"name another directory"))
+		return false, misused("the directory is itself a bundle, which the load would change", "name another directory")
 	}
 	apart, err = layout.Apart(ctx, dir)
 	return apart, fault.On(fault.Target, err)

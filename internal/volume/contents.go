@@ -177,7 +177,7 @@ func parseContents(raw []byte) (*Contents, error) {
 			return nil, fmt.Errorf("its contents have the name %.150q, which is not one", n.String())
 		}
 		if n.Origin != "" && ref.Digest(string(n.Origin)) != nil {
-			return nil, fmt.Errorf("its contents have %.150q, which was %.100q before; that is not a digest", n.String(), n.Origin)
+			return nil, fmt.Errorf("its contents have %.150q, trimmed from %.100q, which is no digest", n.String(), n.Origin)
 		}
 		if _, err := n.Only(); err != nil {
 			return nil, fmt.Errorf("its contents have the name %.150q: %w", n.String(), err)
