@@ -7,12 +7,12 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/bundle"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/stock"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 )
@@ -62,10 +62,6 @@ func (d *Dray) CreateBundle(
 	}
 	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
 	req.Transfer.Platforms = req.Transfer.Platforms.Or(d.platforms)
-	if req.Transfer.Platforms.Form == plan.Sparse || req.Batch.Platforms.Or(d.platforms).Form == plan.Sparse {
-		return TransferReport{}, fault.Misuse("create bundle", req.To, "a bundle cannot hold a sparse index",
-			"leave the sparse form out; the index then has those platforms alone")
-	}
 	create := bundle.CreateRequest{
 		Transfer:    migrate.Request(req.Transfer),
 		ListProof:   req.Batch.Proof,
@@ -97,10 +93,10 @@ func (d *Dray) VerifyBundle(ctx context.Context, paths []string, obs event.Obser
 	return bundle.Verify(ctx, paths, obs)
 }
 
-// LoadRequest asks to load a bundle into a registry.
+// LoadRequest asks to load a bundle into a registry or a layout.
 type LoadRequest struct {
 	Paths     []string       // files of one bundle, in any order, and directories into which they were extracted
-	Target    string         // "HOST" or "HOST/PREFIX/"
+	Target    string         // "HOST", "HOST/PREFIX/", or "oci:DIR/" for a layout
 	Overwrite plan.Overwrite // "" means plan.Update
 	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 
@@ -135,8 +131,8 @@ type HaveRequest struct {
 	Now    time.Time         // the current time, for the list
 }
 
-// HaveList lists all tags of a receiver, and the blobs below them, and writes the list to w, for
-// BundleRequest.Since. It reads each manifest once. A million blobs take about 36 MB.
+// HaveList lists all tags of a receiver, what refers to them without a tag, and the blobs below all that. It writes
+// the list to w, for BundleRequest.Since. It reads each manifest once. A million blobs take about 40 MB.
 func (d *Dray) HaveList(ctx context.Context, req HaveRequest, obs event.Observer, w io.Writer) (Have, error) {
-	return bundle.Have(ctx, d.base, d.names, bundle.HaveRequest(req), obs, w)
+	return stock.List(ctx, d.base, d.names, stock.Request(req), obs, w)
 }

@@ -52,4 +52,5 @@ type Have struct {
 	Repositories int       `json:"repositories"`
 	Tags         int       `json:"tags"`
 	Blobs        int       `json:"blobs"`
+	Referrers    int       `json:"referrers"` // documents without a tag that refer to others
 }

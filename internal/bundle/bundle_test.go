@@ -72,10 +72,12 @@ func (w *world) steps(
 }
 
 // have writes the list of what dst has.
-func (w *world) have(name string) string {
+func (w *world) have(name string) string { return w.haveOf("dst", name) }
+
+func (w *world) haveOf(target, name string) string {
 	w.T.Helper()
 	var b bytes.Buffer
-	if _, err := w.HaveList(w.T.Context(), dray.HaveRequest{Target: "dst", Now: now}, nil, &b); err != nil {
+	if _, err := w.HaveList(w.T.Context(), dray.HaveRequest{Target: target, Now: now}, nil, &b); err != nil {
 		w.T.Fatal(err)
 	}
 	return w.write(name, b.Bytes())

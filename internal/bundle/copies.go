@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -25,6 +26,75 @@ type copies struct {
 	target *credential.Login
 	proof  oci.Proof
 	gate   gate.Gate
+}
+
+// groups are names of a bundle, in groups of which the same platforms are copied.
+type groups []*group
+
+type group struct {
+	part  plan.Platforms
+	names []volume.Name
+}
+
+// grouped divides names by what part returns for them: atOrigin or inBundle.
+func grouped(names []volume.Name, part func(volume.Name) (plan.Platforms, error)) (groups, error) {
+	var all groups
+	for _, n := range names {
+		p, err := part(n)
+		if err != nil {
+			return nil, err
+		}
+		words := oci.PlatformsString(p.Only)
+		i := slices.IndexFunc(all, func(g *group) bool {
+			return oci.PlatformsString(g.part.Only) == words && g.part.Form == p.Form
+		})
+		if i < 0 {
+			i, all = len(all), append(all, &group{part: p})
+		}
+		all[i].names = append(all[i].names, n)
+	}
+	return all, nil
+}
+
+// atOrigin returns which platforms of a name the bundle has.
+func atOrigin(n volume.Name) (plan.Platforms, error) {
+	only, err := n.Only()
+	p := plan.Platforms{Only: only}
+	if n.Sparse() {
+		p.Form = plan.Sparse
+	}
+	return p, err
+}
+
+// inBundle returns which platforms are copied from the bundle to the receiver. A trimmed index is copied whole.
+func inBundle(n volume.Name) (plan.Platforms, error) {
+	if n.Sparse() {
+		return atOrigin(n)
+	}
+	return plan.Platforms{}, nil
+}
+
+// draft makes one plan to copy all names. entry says what copies a name.
+func (all groups) draft(
+	ctx context.Context, s *place.Session, names *name.Reader, entry func(volume.Name) plan.Entry, target string,
+	rules survey.Rules,
+) (*survey.Draft, error) {
+	sum, err := survey.Batch(ctx, s, names, survey.List{}, rules)
+	for _, g := range all {
+		if err != nil {
+			return nil, err
+		}
+		list := survey.List{Target: target}
+		for _, n := range g.names {
+			list.Entries = append(list.Entries, entry(n))
+		}
+		rules.Platforms = g.part
+		var d *survey.Draft
+		if d, err = survey.Batch(ctx, s, names, list, rules); err == nil {
+			sum.Steps, sum.Notes = append(sum.Steps, d.Steps...), append(sum.Notes, d.Notes...)
+		}
+	}
+	return sum, err
 }
 
 // copyListed copies them, and reports on them as a transfer does.

@@ -67,6 +67,12 @@ func Create(
 		roots.add(r)
 		return visit(r)
 	})
+	sum.Verb = verbCreate
+	if err == nil && len(roots.all()) == 0 {
+		err = &fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: "create bundle", Name: req.To,
+			Err:  errors.New("no image was found that it could carry"),
+			Hint: "check the names of the sources and the rules that select"}
+	}
 	if err != nil {
 		s.removeEmpty()
 		return sum, err

@@ -14,7 +14,6 @@
 //	gather.go   finds out which of the staged content the bundle has
 //	verify.go   verifies a bundle
 //	pack.go     writes the files of a bundle
-//	have.go     lists what a receiver has
 //	shelf.go    a bundle as a registry to read from
 //	stage.go    a directory as a registry to write to
 //	journal.go  remembers what was put into a stage

@@ -19,22 +19,29 @@ type gathering struct {
 	stage *stage
 	out   volume.Contents
 	seen  map[oci.Digest]bool
-	named map[string]bool // the names with a tag, as their String
+
+	sparse map[oci.Digest]bool // indexes of which only some images were needed so far
+	named  map[string]bool     // the names with a tag, as their String
 }
 
 // gather finds out what the bundle has: the names that the steps set, except those that the receiver has,
 // their referrers, and everything that these need.
 func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time) (*volume.Contents, error) {
-	g := &gathering{stage: s, seen: map[oci.Digest]bool{}, named: map[string]bool{}}
+	g := &gathering{
+		stage: s, seen: map[oci.Digest]bool{}, sparse: map[oci.Digest]bool{}, named: map[string]bool{},
+	}
 	g.out.Made = made.UTC().Truncate(time.Second)
 	from := map[string]string{} // by path: where referrers come from
 	for _, step := range steps {
-		n := volume.Name{Repo: step.To.Path, Tag: step.To.Tag, Digest: step.Digest(), From: step.From.Repo.String()}
+		n := nameOf(step)
 		from[n.Repo] = n.From
-		if n.Tag != "" && s.has.Tag(n.Repo, n.Tag) == n.Digest {
+		p, known := s.doc(n.Repo, n.Digest)
+		if n.Tag != "" && s.has.Tag(n.Repo, n.Tag) == n.Digest && (!known || !n.Sparse()) {
+			continue // a sparse index that the receiver has too was put because the receiver may lack some of its images
+		}
+		if !known && n.Tag == "" && s.refers(n.Repo, n.Digest) {
 			continue
 		}
-		p, known := s.doc(n.Repo, n.Digest)
 		if !known {
 			return nil, lost(step.To, "the manifest "+string(n.Digest))
 		}
@@ -53,6 +60,18 @@ func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time)
 	slices.SortFunc(g.out.Names, func(a, b volume.Name) int { return strings.Compare(a.String(), b.String()) })
 	g.out.Names = slices.Compact(g.out.Names)
 	return &g.out, nil
+}
+
+// nameOf returns the name that a step sets.
+func nameOf(step report.Step) volume.Name {
+	n := volume.Name{Repo: step.To.Path, Tag: step.To.Tag, Digest: step.Digest(), From: step.From.Repo.String()}
+	if step.Trim.Partial() {
+		n.Platforms = step.Trim.Platforms
+	}
+	if step.Trim.Digest != "" {
+		n.Origin = step.Origin()
+	}
+	return n
 }
 
 // referrers adds the documents of a repository that refer to what the bundle has, or to what the receiver
@@ -102,16 +121,26 @@ func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
 	for next := []put{root}; len(next) > 0; {
 		p := next[len(next)-1]
 		next = next[:len(next)-1]
-		if g.seen[p.Digest] {
+		partly := n.Sparse() && p.Digest == n.Digest
+		if g.seen[p.Digest] && (partly || !g.sparse[p.Digest]) {
 			continue
 		}
-		g.seen[p.Digest] = true
 		doc, err := g.stage.read(ctx, p)
 		if err != nil {
 			return err
 		}
-		g.out.Documents = append(g.out.Documents,
-			volume.Document{Digest: doc.Digest, Size: doc.Size, MediaType: doc.MediaType})
+		if !g.seen[p.Digest] {
+			g.out.Documents = append(g.out.Documents,
+				volume.Document{Digest: doc.Digest, Size: doc.Size, MediaType: doc.MediaType})
+		}
+		g.seen[p.Digest], g.sparse[p.Digest] = true, partly
+		if partly {
+			only, err := n.Only()
+			if err != nil {
+				return err
+			}
+			doc.Documents = oci.Sparse(doc, only).Documents
+		}
 		foreign, err := g.foreign(ctx, doc)
 		if err != nil {
 			return err

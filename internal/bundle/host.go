@@ -17,9 +17,16 @@ import (
 // Host is the name of a bundle where a name has a registry. It is never looked up.
 const Host = "the.bundle"
 
+// The verbs of plans and reports.
+const (
+	verbCreate = "create"
+	verbLoad   = "load"
+)
+
 // with returns a copy of b in which Host is the registry at.
 func with(b *place.Base, at place.Local) *place.Base {
 	c := *b
+	c.Unnamed = Host
 	c.Here = func(host string) (place.Local, bool) {
 		if host == Host {
 			return at, true
@@ -67,7 +74,7 @@ func (o output) partial() string { return o.path + ".partial" }
 
 // volume returns the file of a volume: "a.tar" if it is the only one and the bundle is not split, or "a.2.tar".
 func (o output) volume(n int, split int64) string {
-	if split == 0 {
+	if split == 0 || o.dir {
 		return o.path
 	}
 	ext := filepath.Ext(o.path)
@@ -100,11 +107,20 @@ func (o output) check(split int64) error {
 	if _, err := os.Lstat(o.partial()); err == nil {
 		return nil
 	}
+	if parent := filepath.Dir(o.path); !isDir(parent) {
+		return &fault.Fault{Kind: fault.NotFound, Side: fault.Target, Op: "create bundle", Name: o.path,
+			Err: errors.New("its directory does not exist"), Hint: "make the directory " + parent}
+	}
 	if there := o.volumes(); len(there) > 0 {
 		return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "create bundle", Name: there[0],
 			Err: errors.New("it exists"), Hint: "remove it, or choose another name"}
 	}
 	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -105,13 +105,12 @@ func stageFault(op, path string, err error) error {
 	if _, known := errors.AsType[*fault.Fault](err); known {
 		return err
 	}
-	kind := fault.Unavailable
+	kind, hint := fault.Unavailable, "check the disk and its permissions"
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		kind = fault.Denied
 	case errors.Is(err, syscall.ENOSPC):
-		kind = fault.Full
+		kind, hint = fault.Full, "free space on the disk of "+path+", then run the same command again"
 	}
-	return &fault.Fault{Kind: kind, Side: fault.Target, Op: op, Name: path, Err: err,
-		Hint: "check the disk and its permissions"}
+	return &fault.Fault{Kind: kind, Side: fault.Target, Op: op, Name: path, Err: err, Hint: hint}
 }

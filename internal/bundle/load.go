@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/drayage/dray/event"
@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/outfile"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/internal/volume"
@@ -41,16 +42,16 @@ func Load(
 	if err != nil {
 		return report.Transfer{}, err
 	}
-	if to.Single() || (ref.Repo{Host: to.Host}).IsLayout() {
-		return report.Transfer{}, fault.Misuse("load bundle", req.Target, "the target is not a registry or a prefix in one",
-			"write HOST, or HOST/PREFIX/ with a slash at the end")
+	apart, err := checkReceiver(ctx, req.Target, to)
+	if err != nil {
+		return report.Transfer{}, err
 	}
 	set, err := volume.Open(req.Paths...)
 	if err != nil {
 		return report.Transfer{}, err
 	}
 	defer set.Close()
-	l := &loading{LoadRequest: req, base: b, names: names, to: to, set: set, obs: obs}
+	l := &loading{LoadRequest: req, base: b, names: names, to: to, apart: apart, set: set, obs: obs}
 	l.Overwrite = cmp.Or(l.Overwrite, plan.Update)
 	l.Receipt = cmp.Or(l.Receipt, filepath.Clean(req.Paths[0])+".receipt")
 	if err := writable(l.Receipt); err != nil {
@@ -65,6 +66,26 @@ func Load(
 	return l.load(ctx, visit)
 }
 
+// checkReceiver refuses a target that is neither a registry, a prefix in one, nor a layout. apart says that it is a
+// directory with a layout for each repository.
+func checkReceiver(ctx context.Context, target string, to name.End) (apart bool, err error) {
+	dir := filepath.Clean(to.Prefix)
+	misused := func(why, hint string) error {
+		return fault.On(fault.Target, fault.Misuse("load bundle", target, why, hint))
+	}
+	switch {
+	case to.Single() || to.OnDisk() && to.Host != ref.Layout:
+		return false, misused("the target is not a registry, a prefix in one, or a layout",
+			"write HOST, or HOST/PREFIX/ or oci:DIR/ with a slash at the end")
+	case !to.OnDisk():
+		return false, nil
+	case volume.IsBundle(dir):
+		return false, misused("the directory is itself a bundle, which the load would change", "name another directory")
+	}
+	apart, err = layout.Apart(ctx, dir)
+	return apart, fault.On(fault.Target, err)
+}
+
 func (l *loading) load(ctx context.Context, visit func(report.Repository) error) (report.Transfer, error) {
 	s := l.base.Begin(nil, l.TargetLogin, l.obs)
 	defer s.Release()
@@ -76,20 +97,18 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	shelf := newShelf(l.set, complete, func(path string) (place.Repository, error) {
 		return s.Target(ctx, l.repo(path), layout.Read)
 	})
-	b := with(l.base, shelf)
-	b.Subject = shelf.subject
 	bundle := l.sum.Bundle
-	l.sum = report.Transfer{Verb: "batch"}
+	l.sum = report.Transfer{Verb: verbLoad}
 	if len(complete) > 0 {
 		c := copies{draft: l.draft(complete), target: l.TargetLogin, gate: l.Gate}
-		l.sum, err = copyListed(ctx, b, l.names, c, l.obs, visit)
+		l.sum, err = copyListed(ctx, l.reading(shelf), l.names, c, l.obs, visit)
 	}
 	l.sum.Bundle = bundle
 	if err == nil {
 		err = l.waitFor(ctx, s, waiting)
 	}
 	if err == nil {
-		err = l.prove(ctx, b, complete)
+		err = l.prove(ctx, shelf, complete)
 	}
 	if err == nil && len(complete) > 0 {
 		err = l.writeReceipt(complete)
@@ -97,25 +116,37 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	return l.sum, err
 }
 
+// reading returns a copy of the base in which Host is the bundle.
+func (l *loading) reading(shelf *shelf) *place.Base {
+	b := with(l.base, shelf)
+	b.Subject = shelf.subject
+	return b
+}
+
 // draft plans to copy names of the bundle to the target. All content is copied before the first name is set.
 func (l *loading) draft(
 	names []volume.Name,
 ) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
 	return func(ctx context.Context, s *place.Session, _ *name.Reader) (*survey.Draft, error) {
-		var entries []plan.Entry
-		for _, n := range names {
-			to := l.repo(n.Repo).Tagged(n.Tag)
-			e := plan.Entry{Source: Host + "/" + n.String(), Targets: []string{to.String()}}
-			entries = append(entries, e)
+		all, err := grouped(names, inBundle)
+		if err != nil {
+			return nil, err
 		}
-		rules := survey.Rules{Verb: "batch", Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All}
-		return survey.Batch(ctx, s, l.names, survey.List{Entries: entries}, rules) // l.names: these names need no notes
+		entry := func(n volume.Name) plan.Entry {
+			to := l.repo(n.Repo).Tagged(n.Tag)
+			return plan.Entry{Source: Host + "/" + n.String(), Targets: []string{to.String()}}
+		}
+		rules := survey.Rules{Verb: verbLoad, Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All}
+		return all.draft(ctx, s, l.names, entry, "", rules) // l.names: these names need no notes
 	}
 }
 
 // hint remembers where the receiver is said to hold the blobs that the bundle leaves out, so that they are
 // mounted.
 func (l *loading) hint() {
+	if l.to.OnDisk() {
+		return // all repositories share their content
+	}
 	places := ledger.Places{}
 	for _, b := range l.set.Contents.Absent {
 		places[b.Digest] = []string{l.to.Prefix + b.At}
@@ -123,17 +154,24 @@ func (l *loading) hint() {
 	_ = l.base.Earlier.Merge(l.to.Host, places, nil) // without hints, these blobs are copied within the registry
 }
 
-// prove checks that the receiver has everything below the names, and sends what is missing there.
-func (l *loading) prove(ctx context.Context, b *place.Base, names []volume.Name) error {
-	tagged := false
-	for _, n := range names {
-		tagged = tagged || n.Tag != ""
+// prove checks that the receiver has everything below the names, and sends what is missing there. What is stored by
+// digest is stored after everything below it was confirmed, and needs no proof.
+func (l *loading) prove(ctx context.Context, shelf *shelf, names []volume.Name) error {
+	tagged := slices.DeleteFunc(slices.Clone(names), func(n volume.Name) bool { return n.Tag == "" })
+	all, err := grouped(tagged, inBundle)
+	for _, g := range all {
+		if err == nil {
+			err = l.proveGroup(ctx, l.reading(shelf.listing(g.names)), g.part)
+		}
 	}
-	if !tagged {
-		return nil // what is stored by digest is stored after everything below it was confirmed
-	}
+	return err
+}
+
+func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platforms) error {
 	receipt, err := migrate.Verify(ctx, b, l.names, migrate.VerifyRequest{
-		Of:    migrate.Request{Sources: []string{Host}, Target: l.Target, TargetLogin: l.TargetLogin},
+		Of: migrate.Request{
+			Sources: []string{Host}, Target: l.Target, TargetLogin: l.TargetLogin, Platforms: part,
+		},
 		Depth: report.Deep, Heal: true, When: l.Now,
 	}, l.obs, func(report.Comparison) error { return nil })
 	l.sum.Healed += receipt.Healed
@@ -163,10 +201,12 @@ func (l *loading) prove(ctx context.Context, b *place.Base, names []volume.Name)
 
 // writeReceipt writes what the receiver has now, for the next bundle.
 func (l *loading) writeReceipt(names []volume.Name) error {
-	list := have.New(l.to.Host+"/"+l.to.Prefix, l.Now)
+	list := have.New(l.to.String(), l.Now)
 	for _, n := range names {
 		if n.Tag != "" {
 			list.Names = append(list.Names, have.Name{Repo: n.Repo, Tag: n.Tag, Digest: n.Digest})
+		} else if n.Subject != "" {
+			list.AddReferrer(n.Repo, have.Referrer{Digest: n.Digest, Subject: n.Subject})
 		}
 		all, err := l.set.Needs(n.Digest)
 		if err != nil {
@@ -183,7 +223,7 @@ func (l *loading) writeReceipt(names []volume.Name) error {
 	var text bytes.Buffer
 	err := list.Write(&text)
 	if err == nil {
-		err = replace(l.Receipt, text.Bytes())
+		err = outfile.Replace(l.Receipt, text.Bytes(), 0o644)
 	}
 	if err != nil {
 		return stageFault("write receipt", l.Receipt, err)
@@ -192,47 +232,20 @@ func (l *loading) writeReceipt(names []volume.Name) error {
 	return nil
 }
 
-// writable checks that a file can be written, before anything is copied.
+// writable checks that the receipt can be written, before anything is copied.
 func writable(path string) error {
-	if !isReplaced(path) {
+	err := outfile.Check(path)
+	kind, hint := fault.Unavailable, "name another file with --receipt FILE"
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		kind = fault.Denied
+	case errors.Is(err, fs.ErrNotExist):
+		kind, hint = fault.NotFound, "make the directory "+filepath.Dir(path)+", or "+hint
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
-	if err != nil {
-		kind := fault.Unavailable
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-			kind = fault.Denied
-		}
-		return &fault.Fault{Kind: kind, Op: "write receipt", Name: path, Err: err,
-			Hint: "name another file with --receipt FILE"}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err // the fault names the file
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// isReplaced reports whether path is a file, or nothing yet, so that another file can take its place. A device, a pipe
-// or a link, such as /dev/stdout, is not replaced.
-func isReplaced(path string) bool {
-	info, err := os.Lstat(path)
-	return err != nil || info.Mode().IsRegular()
-}
-
-// replace writes a whole file. Readers see either the old file or the new one. If path is no regular file, raw is
-// written to it.
-func replace(path string, raw []byte) error {
-	if !isReplaced(path) {
-		return os.WriteFile(path, raw, 0o644) //nolint:gosec // as other receipts; it has no secrets
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".dray-*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return &fault.Fault{Kind: kind, Op: "write receipt", Name: path, Err: err, Hint: hint}
 }

@@ -69,22 +69,31 @@ func (s *stage) packVolume(
 	if err != nil {
 		return "", stageFault("write bundle", path, err)
 	}
-	open := func(ctx context.Context, d oci.Descriptor) (io.ReadCloser, error) {
-		body, _, err := s.blobs.Blob(ctx, d, 0, -1)
-		return body, err
-	}
-	err = a.WriteTar(ctx, n, f, open, func(int64) {})
+	err = a.WriteTar(ctx, n, f, s.content, func(int64) {})
 	if err == nil {
 		err = f.Sync()
 	}
-	err = errors.Join(err, f.Close())
-	switch {
-	case fault.Is(err, fault.Corrupt):
-		return "", s.forget(err)
-	case err != nil:
-		return "", stageFault("write bundle", name, err)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(path) // a volume that is cut off only takes space
 	}
-	return path, nil
+	return path, s.written(name, err)
+}
+
+// content opens a document or a blob of the stage.
+func (s *stage) content(ctx context.Context, d oci.Descriptor) (io.ReadCloser, error) {
+	body, _, err := s.blobs.Blob(ctx, d, 0, -1)
+	return body, err
+}
+
+// written returns the error for a volume whose writing ended with err.
+func (s *stage) written(name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case fault.Is(err, fault.Corrupt):
+		return s.forget(err)
+	}
+	return stageFault("write bundle", name, err)
 }
 
 // forget removes a staged blob whose bytes were changed on the disk, so that the next run fetches it again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 // LoadRequest asks to load a bundle into a registry.
 type LoadRequest struct {
 	Paths       []string // files and directories with volumes of one bundle
-	Target      string   // a registry, or a prefix in it
+	Target      string   // a registry, a prefix in it, or a layout
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
 	Receipt     string    // the file of the receipt
@@ -38,6 +39,7 @@ type loading struct {
 	base  *place.Base
 	names *name.Reader
 	to    name.End
+	apart bool // the target is a directory with a layout for each repository
 	set   *volume.Set
 	obs   event.Observer
 	sum   report.Transfer
@@ -45,6 +47,14 @@ type loading struct {
 
 // repo returns the repository of the receiver for a path of the bundle.
 func (l *loading) repo(path string) ref.Repo {
+	dir := ref.Repo{Host: l.to.Host, Dir: filepath.Clean(l.to.Prefix)}
+	switch {
+	case l.to.OnDisk() && l.apart:
+		dir.Dir = filepath.Join(dir.Dir, filepath.FromSlash(path))
+		return dir
+	case l.to.OnDisk():
+		return dir.In(path)
+	}
 	return ref.Repo{Host: l.to.Host, Path: l.to.Prefix + path}
 }
 

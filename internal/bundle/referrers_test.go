@@ -3,6 +3,8 @@ package bundle_test
 import (
 	"context"
 	"errors"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -49,15 +52,26 @@ func TestSignaturesTravelInABundleWithTheImagesOfAList(t *testing.T) {
 	testbed.Same(t, w.Src, w.Dst, "web", "1.0", "web", "1.0")
 	w.proven("src/web:1.0", "dst/web:1.0")
 
-	// What is signed later arrives with the next bundle, with no blob but its own.
+	// What is signed later arrives with the next bundle, and nothing else. The receiver says what it has in a list, or
+	// in a receipt.
+	first := w.path("receipt.1")
+	if err := os.Rename(w.path("receipt"), first); err != nil {
+		t.Fatal(err)
+	}
 	testbed.Artifact(t, w.Src, "web", "", image.Children[1])
 	list.Referrers.Mode = "sync"
-	_, sum = w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("b.tar"), Since: []string{w.have("have")}}))
-	if sum.Bundle.Blobs != 1 {
-		t.Errorf("%+v", sum.Bundle)
+	for name, since := range map[string]string{"b.tar": w.have("have"), "c.tar": first} {
+		_, sum = w.must(w.create(dray.BundleRequest{Batch: list, To: w.path(name), Since: []string{since}}))
+		if sum.Bundle.Names != 1 || sum.Bundle.Documents != 1 || sum.Bundle.Blobs != 1 || sum.Referrers.Copied != 1 {
+			t.Errorf("%s: %+v %+v", name, sum.Bundle, sum.Referrers)
+		}
 	}
 	w.must(w.load(w.path("b.tar")))
 	w.proven("src/web:1.0", "dst/web:1.0")
+	_, sum = w.must(w.create(dray.BundleRequest{Batch: list, To: w.path("d.tar"), Since: []string{first, w.path("receipt")}}))
+	if sum.Bundle.Names != 0 || sum.Bundle.Documents != 0 {
+		t.Errorf("%+v", sum.Bundle)
+	}
 }
 
 func TestOnePlatformOfAnImageTravelsInABundle(t *testing.T) {
@@ -79,10 +93,67 @@ func TestOnePlatformOfAnImageTravelsInABundle(t *testing.T) {
 	if err != nil || len(d.Platforms) != 1 || string(d.Digest) == image.Digest() {
 		t.Error(d, err)
 	}
-	req.Batch.Platforms.Form, req.To = plan.Sparse, w.path("b.tar")
-	if _, _, err := w.create(req); !fault.Is(err, fault.Invalid) {
-		t.Error(err)
+}
+
+func TestASparseIndexTravelsInABundle(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Index(t, w.Src, "web", "1.0", 3)
+	testbed.Artifact(t, w.Src, "web", "", image.Root)
+	testbed.Artifact(t, w.Src, "web", "", image.Children[0])
+	testbed.Artifact(t, w.Src, "web", "", image.Children[1]) // of an image that stays behind
+	testbed.Random(t, w.Src, "web", "single", testbed.RandomOptions{Seed: 1})
+	req := of(t, w.path("a.tar"), "linux/amd64", plan.Sparse)
+	_, sum := w.must(w.create(req))
+	if sum.Bundle.Documents != 2+2+1 || sum.Bundle.Names != 1+2+1 {
+		t.Errorf("%+v", sum.Bundle)
 	}
+	steps, _ := w.must(w.load(w.path("a.tar")))
+	if !strings.Contains(steps, "web:1.0 done") {
+		t.Error(steps)
+	}
+	has := func(d oci.Digest) bool {
+		got := w.Dst.Direct(t, http.MethodHead, "/v2/web/manifests/"+string(d), http.Header{"Accept": {oci.TypeManifest}}, nil, nil)
+		return got.StatusCode == http.StatusOK
+	}
+	if d := digestOf(w, "web:1.0"); d != image.Root.Digest || !has(image.Children[0].Digest) || has(image.Children[1].Digest) {
+		t.Error(d, "or other images arrived")
+	}
+	steps, _ = w.must(w.load(w.path("a.tar")))
+	if strings.Contains(steps, "done") {
+		t.Error(steps)
+	}
+
+	// The index is equal at both sides, and the second bundle brings an image that the receiver lacks.
+	req = of(t, w.path("b.tar"), "linux/amd64,linux/arm64", plan.Sparse)
+	req.Transfer.Platforms.Lacks = plan.Optional
+	req.Since = []string{w.have("have")}
+	_, sum = w.must(w.create(req))
+	if sum.Bundle.Names == 0 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+	w.must(w.load(w.path("b.tar")))
+	if !has(image.Children[1].Digest) || has(image.Children[2].Digest) {
+		t.Error("the receiver has other images")
+	}
+	w.must(w.load(w.path("b.tar")))
+}
+
+func TestAReceiverThatRefusesASparseIndexSaysSo(t *testing.T) {
+	w := newWorld(t)
+	testbed.Index(t, w.Src, "web", "1.0", 3)
+	w.must(w.create(of(t, w.path("a.tar"), "linux/amd64", plan.Sparse)))
+	w.Yard = yard.Of(t, w.Src, testbed.Distribution(t, testbed.Options{}))
+	_, _, err := w.load(w.path("a.tar"))
+	if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "put sparse index") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
+}
+
+func digestOf(w *world, name string) oci.Digest {
+	w.T.Helper()
+	repo, tag, _ := strings.Cut(name, ":")
+	got := w.Dst.Direct(w.T, http.MethodHead, "/v2/"+repo+"/manifests/"+tag, http.Header{"Accept": {oci.TypeIndex}}, nil, nil)
+	return oci.Digest(got.Header.Get("Docker-Content-Digest"))
 }
 
 // signed is a gate that admits images to which something refers.

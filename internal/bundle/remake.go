@@ -30,25 +30,32 @@ type RemakeRequest struct {
 }
 
 // Remake makes volumes of a bundle again, byte by byte the same. It reads the list of contents from any
-// volume beside req.To, and the content from the repositories that it came from, by digest.
+// volume beside req.To, and the content from the repositories that it came from, by digest. Of a bundle that is a
+// directory, it makes only the files again that are damaged or missing.
 func Remake(
 	ctx context.Context, b *place.Base, names *name.Reader, req RemakeRequest, obs event.Observer,
 	visit func(report.Repository) error,
 ) (report.Transfer, error) {
 	to := outputOf(req.To)
-	a, split, err := readEarlier(to)
+	to.dir = isDir(to.path)
+	old, err := readEarlier(ctx, to)
 	if err != nil {
 		return report.Transfer{}, err
 	}
+	all := old.Contents
 	for _, n := range req.Only {
-		if n < 1 || n > a.Contents.Volumes {
+		if n < 1 || n > all.Volumes {
 			return report.Transfer{}, fault.Misuse("create bundle", to.path, fmt.Sprintf("there is no volume %d", n),
-				fmt.Sprintf("name a volume between 1 and %d", a.Contents.Volumes))
+				fmt.Sprintf("name a volume between 1 and %d", all.Volumes))
 		}
 	}
+	if to.dir && len(old.broken) == 0 {
+		return report.Transfer{Verb: verbCreate, Bundle: reportOn(old.Arranged),
+			Notes: []string{"nothing in " + to.path + " is damaged, so nothing is made again"}}, nil
+	}
 	needed := map[oci.Digest]bool{}
-	for _, blob := range a.Contents.Blobs {
-		if slices.Contains(req.Only, blob.Volume) {
+	for _, blob := range all.Blobs {
+		if slices.Contains(req.Only, blob.Volume) && (!to.dir || old.broken[blob.Digest]) {
 			needed[blob.Digest] = true
 		}
 	}
@@ -57,34 +64,47 @@ func Remake(
 		return report.Transfer{}, err
 	}
 	defer func() { _ = s.close() }() // what counts was synced when it was put
-	c := copies{source: req.SourceLogin, gate: req.Gate, draft: pinned(a.Contents)}
+	c := copies{source: req.SourceLogin, gate: req.Gate, draft: pinned(all)}
 	sum, err := copyListed(ctx, into(b, s), names, c, obs, visit)
+	sum.Verb = verbCreate
 	if err != nil {
 		return sum, err
 	}
-	sum.Bundle, err = s.packOnly(ctx, to, a, split, req.Only, obs)
+	sum.Bundle, err = s.packOnly(ctx, to, old, req.Only, obs)
 	return sum, err
 }
 
 // pinned plans to copy the names of a bundle by their digests.
 func pinned(c volume.Contents) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
 	return func(ctx context.Context, s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		var entries []plan.Entry
-		for _, n := range c.Names {
-			e := plan.Entry{Source: n.From + "@" + string(n.Digest), Targets: []string{n.Repo}, Paths: true}
+		all, err := grouped(c.Names, atOrigin)
+		if err != nil {
+			return nil, err
+		}
+		entry := func(n volume.Name) plan.Entry {
+			at := n.From + "@" + string(cmp.Or(n.Origin, n.Digest))
+			e := plan.Entry{Source: at, Targets: []string{n.Repo}, Paths: true}
 			if n.Tag != "" {
 				e.Targets[0] += ":" + n.Tag
 			}
-			entries = append(entries, e)
+			return e
 		}
-		list := survey.List{Entries: entries, Target: Host}
-		return survey.Batch(ctx, s, names, list, survey.Rules{Verb: "batch", Overwrite: plan.Update})
+		return all.draft(ctx, s, names, entry, Host, survey.Rules{
+			Verb: verbCreate, Overwrite: plan.Update,
+			Referrers: plan.Referrers{Mode: plan.ReferrersNone}, // those that the bundle has are among the names
+		})
 	}
 }
 
-// readEarlier reads the list of contents from the volumes of a bundle that are there. split is not 0 if the
-// files are numbered.
-func readEarlier(to output) (a *volume.Arranged, split int64, err error) {
+// earlier is a bundle of which some volumes are made again.
+type earlier struct {
+	*volume.Arranged
+	split  int64               // not 0 if the files are numbered
+	broken map[oci.Digest]bool // in a directory: the content that is damaged or missing
+}
+
+// readEarlier reads the list of contents from the volumes of a bundle that are there, and verifies a directory.
+func readEarlier(ctx context.Context, to output) (*earlier, error) {
 	var first error
 	for _, path := range to.volumes() {
 		set, err := volume.Open(path)
@@ -92,17 +112,24 @@ func readEarlier(to output) (a *volume.Arranged, split int64, err error) {
 			first = cmp.Or(first, err)
 			continue
 		}
-		a, err := set.Arranged()
-		set.Close()
-		if err != nil {
-			return nil, 0, err
+		defer set.Close()
+		old := &earlier{broken: map[oci.Digest]bool{}}
+		if old.Arranged, err = set.Arranged(); err != nil {
+			return nil, err
 		}
 		if path != to.path {
-			split = 1
+			old.split = 1
 		}
-		return a, split, nil
+		if !to.dir {
+			return old, nil
+		}
+		damages, err := set.Verify(ctx, func(int64) {})
+		for _, d := range damages {
+			old.broken[d.Digest] = true
+		}
+		return old, err
 	}
-	return nil, 0, cmp.Or(first, error(&fault.Fault{
+	return nil, cmp.Or(first, error(&fault.Fault{
 		Kind: fault.NotFound, Op: "read bundle", Name: to.path,
 		Err:  errors.New("no volume of the bundle is there, and each has the list of what to make again"),
 		Hint: "put any volume of the bundle there, or make the bundle anew without --only",
@@ -111,19 +138,26 @@ func readEarlier(to output) (a *volume.Arranged, split int64, err error) {
 
 // packOnly writes some volumes of a bundle and removes the stage.
 func (s *stage) packOnly(
-	ctx context.Context, to output, a *volume.Arranged, split int64, only []int, obs event.Observer,
+	ctx context.Context, to output, old *earlier, only []int, obs event.Observer,
 ) (*report.Bundle, error) {
-	rep := reportOn(a)
+	rep := reportOn(old.Arranged)
 	for _, n := range only {
-		path := to.volume(n, split)
-		file, err := s.packVolume(ctx, a, n, path, obs)
+		path := to.volume(n, old.split)
+		if to.dir {
+			if err := old.WriteDamaged(ctx, n, to.path, s.content); err != nil {
+				return nil, s.written(to.path, err)
+			}
+			rep.Volumes = append(rep.Volumes, report.Volume{File: path, Number: n})
+			continue
+		}
+		file, err := s.packVolume(ctx, old.Arranged, n, path, obs)
 		if err != nil {
 			return nil, err
 		}
 		if err := os.Rename(file, path); err != nil {
 			return nil, stageFault("write bundle", path, err)
 		}
-		size, err := a.Size(n)
+		size, err := old.Size(n)
 		if err != nil {
 			return nil, err
 		}

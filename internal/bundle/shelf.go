@@ -23,6 +23,7 @@ type shelf struct {
 	docs     map[oci.Digest]volume.Document
 	absent   map[oci.Digest]volume.Absent
 	names    map[string][]volume.Name // by path
+	tags     map[string][]volume.Name // the names that are listed, by path
 	receiver func(path string) (place.Repository, error)
 }
 
@@ -43,7 +44,18 @@ func newShelf(
 	for _, n := range names {
 		s.names[n.Repo] = append(s.names[n.Repo], n)
 	}
+	s.tags = s.names
 	return s
+}
+
+// listing returns a copy of s that lists these tags alone. What refers to them is there, too.
+func (s *shelf) listing(names []volume.Name) *shelf {
+	c := *s
+	c.tags = map[string][]volume.Name{}
+	for _, n := range names {
+		c.tags[n.Repo] = append(c.tags[n.Repo], n)
+	}
+	return &c
 }
 
 // Open implements place.Local.
@@ -61,7 +73,7 @@ func (s *shelf) subject(ctx context.Context, n ref.Name) oci.Digest {
 // Repositories implements place.Local.
 func (s *shelf) Repositories(_ context.Context, visit func(path string) error) error {
 	var paths []string
-	for path, names := range s.names {
+	for path, names := range s.tags {
 		if slices.ContainsFunc(names, func(n volume.Name) bool { return n.Tag != "" }) {
 			paths = append(paths, path)
 		}
@@ -160,7 +172,7 @@ func (r *shelved) Referrers(_ context.Context, d oci.Descriptor) ([]oci.Descript
 // List implements place.Repository.
 func (r *shelved) List(_ context.Context, visit func(oci.Listed) error) error {
 	var tags []oci.Listed
-	for _, n := range r.names[r.repo.Path] {
+	for _, n := range r.tags[r.repo.Path] {
 		if n.Tag != "" {
 			tags = append(tags, oci.Listed{Tag: n.Tag, Descriptor: r.docs[n.Digest].Descriptor()})
 		}

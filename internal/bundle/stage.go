@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -33,9 +34,9 @@ type stage struct {
 	has       *have.List              // what the receiver has
 	elsewhere func(d oci.Digest) bool // reports whether a blob does not have to be put
 
-	mu    sync.Mutex
-	puts  []put
-	repos map[string]*shelfOf // by path
+	mu     sync.Mutex
+	repos  map[string]*shelfOf        // by path
+	theirs map[string][]have.Referrer // what the receiver has, by path, where it was asked for
 }
 
 // shelfOf is what one repository of a stage holds.
@@ -50,7 +51,8 @@ func openStage(dir string, has *have.List, elsewhere func(oci.Digest) bool) (*st
 	if err != nil {
 		return nil, fault.On(fault.Target, err)
 	}
-	s := &stage{dir: dir, blobs: blobs, has: has, elsewhere: elsewhere, repos: map[string]*shelfOf{}}
+	s := &stage{dir: dir, blobs: blobs, has: has, elsewhere: elsewhere, repos: map[string]*shelfOf{},
+		theirs: map[string][]have.Referrer{}}
 	s.lock = flock.New(filepath.Join(dir, ".dray-create.lock"))
 	alone, err := s.lock.TryLock()
 	if err == nil && !alone {
@@ -99,9 +101,6 @@ func (s *stage) note(p put) {
 	if at == nil {
 		at = &shelfOf{tags: map[string]oci.Descriptor{}, docs: map[oci.Digest]put{}}
 		s.repos[p.Repo] = at
-	}
-	if _, known := at.docs[p.Digest]; !known {
-		s.puts = append(s.puts, p)
 	}
 	at.docs[p.Digest] = p
 	for _, tag := range p.Tags {
@@ -171,6 +170,25 @@ func (s *stage) tagsOf(p put) (tags []string) {
 	return tags
 }
 
+// received returns the referrers without a tag that a repository of the receiver has.
+func (s *stage) received(path string) []have.Referrer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, known := s.theirs[path]
+	if !known {
+		all = s.has.Referrers(path)
+		s.theirs[path] = all
+	}
+	return all
+}
+
+// refers reports whether d is one of the referrers that a repository of the receiver has.
+func (s *stage) refers(path string, d oci.Digest) bool {
+	all := s.received(path)
+	at, _ := slices.BinarySearchFunc(all, d, func(r have.Referrer, d oci.Digest) int { return cmp.Compare(r.Digest, d) })
+	return at < len(all) && all[at].Digest == d
+}
+
 // doc returns a document that a repository received.
 func (s *stage) doc(path string, d oci.Digest) (put, bool) {
 	s.mu.Lock()
@@ -204,11 +222,14 @@ type staged struct {
 // Repo implements transfer.Target.
 func (r *staged) Repo() ref.Repo { return r.repo }
 
-// Resolve implements transfer.Target. A digest that the receiver has under a tag counts as there.
+// Resolve implements transfer.Target. What the receiver has counts as there: a tag, or a referrer without one.
 func (r *staged) Resolve(_ context.Context, reference string) (oci.Descriptor, error) {
 	if ref.Digest(reference) == nil {
 		if p, ok := r.doc(r.repo.Path, oci.Digest(reference)); ok {
 			return p.descriptor(), nil
+		}
+		if r.refers(r.repo.Path, oci.Digest(reference)) {
+			return oci.Descriptor{Digest: oci.Digest(reference)}, nil
 		}
 		return oci.Descriptor{}, notFound("resolve", r.repo.At(reference).String())
 	}
@@ -250,9 +271,14 @@ func (r *staged) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 	return r.blobs.Blob(ctx, d, at, n)
 }
 
-// Referrers implements transfer.Source.
+// Referrers implements transfer.Source. Of those that only the receiver has, the digests are known.
 func (r *staged) Referrers(_ context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	var out []oci.Descriptor
+	for _, f := range r.received(r.repo.Path) {
+		if _, staged := r.doc(r.repo.Path, f.Digest); f.Subject == d.Digest && !staged {
+			out = append(out, oci.Descriptor{Digest: f.Digest})
+		}
+	}
 	for _, p := range r.all(r.repo.Path) {
 		if p.Subject == d.Digest {
 			out = append(out, p.descriptor())

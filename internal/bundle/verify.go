@@ -78,6 +78,9 @@ func corrupt(damages []report.Damage) error {
 // makeAgain returns the command line that makes a volume again.
 func makeAgain(file string, n int) string {
 	base := filepath.Base(file)
+	if isDir(file) {
+		return shell.Dray("bundle", "create", "--only", itoa(n), "-o", base+"/")
+	}
 	ext := filepath.Ext(base)
 	if rest, isNumbered := strings.CutSuffix(strings.TrimSuffix(base, ext), "."+itoa(n)); isNumbered {
 		base = rest + ext

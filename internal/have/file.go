@@ -36,6 +36,7 @@ type head struct {
 	Repositories []string              `json:"repositories"`
 	Names        []Name                `json:"names"`
 	Blobs        int                   `json:"blobs"`
+	Referrers    int                   `json:"referrers,omitempty"`
 	Others       map[oci.Digest]string `json:"others,omitempty"` // blobs whose digest is not sha256
 }
 
@@ -44,7 +45,8 @@ func (l *List) Write(w io.Writer) error {
 	l.sort()
 	slices.SortFunc(l.Names, Name.Compare)
 	line, err := json.Marshal(head{
-		Of: l.Of, Made: l.Made, Repositories: l.repos, Names: l.Names, Blobs: len(l.records) / recordSize, Others: l.others,
+		Of: l.Of, Made: l.Made, Repositories: l.repos, Names: l.Names, Blobs: len(l.records) / recordSize,
+		Referrers: len(l.referrers) / referrerSize, Others: l.others,
 	})
 	if err != nil {
 		return err
@@ -55,7 +57,7 @@ func (l *List) Write(w io.Writer) error {
 		return err
 	}
 	packed := gzip.NewWriter(both)
-	for _, part := range [][]byte{line, {'\n'}, l.records} {
+	for _, part := range [][]byte{line, {'\n'}, l.records, l.referrers} {
 		if _, err := packed.Write(part); err != nil {
 			return err
 		}
@@ -98,7 +100,7 @@ func Read(r io.Reader, name string) (*List, error) {
 
 // parse reads the part of a list that is compressed.
 func parse(r io.Reader) (*List, error) {
-	in := bufio.NewReader(io.LimitReader(r, maxHead+maxBlobs*recordSize))
+	in := bufio.NewReader(io.LimitReader(r, maxHead+maxBlobs*(recordSize+referrerSize)))
 	line, err := in.ReadBytes('\n')
 	if err != nil {
 		return nil, fmt.Errorf("its head is cut off: %w", err)
@@ -108,20 +110,23 @@ func parse(r io.Reader) (*List, error) {
 		return nil, fmt.Errorf("its head is not JSON: %w", err)
 	}
 	l := New(h.Of, h.Made)
-	if l.records, err = io.ReadAll(in); err != nil {
+	all, err := io.ReadAll(in)
+	if err != nil {
 		return nil, err
 	}
-	if len(l.records) != h.Blobs*recordSize {
-		return nil, fmt.Errorf("it has %d bytes of digests, and its head says %d", len(l.records), h.Blobs*recordSize)
+	if h.Blobs < 0 || h.Blobs > maxBlobs || h.Referrers < 0 || h.Referrers > maxBlobs ||
+		len(all) != h.Blobs*recordSize+h.Referrers*referrerSize {
+		return nil, fmt.Errorf("it has %d bytes of digests, and its head says %d blobs and %d referrers",
+			len(all), h.Blobs, h.Referrers)
 	}
+	blobs := h.Blobs * recordSize
+	l.records, l.referrers = all[:blobs:blobs], all[blobs:]
 	for _, repo := range h.Repositories {
 		l.numbers[repo] = uint32(len(l.repos)) //nolint:gosec // far fewer
 		l.repos = append(l.repos, repo)
 	}
-	for at := digestSize; at < len(l.records); at += recordSize {
-		if n := binary.BigEndian.Uint32(l.records[at:]); int64(n) >= int64(len(l.repos)) {
-			return nil, fmt.Errorf("a blob is in repository %d of %d", n, len(l.repos))
-		}
+	if err := l.checkNumbers(); err != nil {
+		return nil, err
 	}
 	maps.Copy(l.others, h.Others)
 	for _, n := range h.Names {
@@ -133,6 +138,27 @@ func parse(r io.Reader) (*List, error) {
 	slices.SortFunc(l.Names, Name.Compare)
 	l.sort()
 	return l, nil
+}
+
+// checkNumbers checks that each record is in a repository of the list.
+func (l *List) checkNumbers() error {
+	check := func(number []byte) error {
+		if n := binary.BigEndian.Uint32(number); int64(n) >= int64(len(l.repos)) {
+			return fmt.Errorf("a blob is in repository %d of %d", n, len(l.repos))
+		}
+		return nil
+	}
+	for r := range slices.Chunk(l.records, recordSize) {
+		if err := check(r[digestSize:]); err != nil {
+			return err
+		}
+	}
+	for r := range slices.Chunk(l.referrers, referrerSize) {
+		if err := check(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func damaged(name string, err error) error {

@@ -21,6 +21,10 @@ func some(n int) *List {
 	}
 	l.Add("odd", "sha512:"+oci.Digest(fmt.Sprintf("%0128d", 7)))
 	l.Names = []Name{{Repo: "r1", Tag: "v1", Digest: blob(1)}, {Repo: "r0", Tag: "v1", Digest: blob(0)}}
+	l.AddReferrer("r1", Referrer{blob(-1), blob(1)})
+	l.AddReferrer("r0", Referrer{blob(-2), blob(0)})
+	l.AddReferrer("r1", Referrer{blob(-2), blob(1)})
+	l.AddReferrer("r1", Referrer{blob(-1), blob(1)})
 	return l
 }
 
@@ -54,8 +58,11 @@ func TestAListIsReadAsItWasWrittenAndIsSmall(t *testing.T) {
 	if repo, ok := l.Holder("sha512:" + oci.Digest(fmt.Sprintf("%0128d", 7))); !ok || repo != "odd" {
 		t.Error("a digest of another algorithm is lost")
 	}
-	if l.Blobs() != n+1 {
-		t.Error(l.Blobs())
+	if l.Blobs() != n+1 || l.CountReferrers() != 3 {
+		t.Error(l.Blobs(), l.CountReferrers())
+	}
+	if got := l.Referrers("r1"); len(got) != 2 || got[0] == got[1] || got[0].Subject != blob(1) || len(l.Referrers("odd")) != 0 {
+		t.Error(got)
 	}
 }
 
@@ -64,10 +71,23 @@ func TestALaterListTakesPrecedence(t *testing.T) {
 	later := New("reg.example/mirror/", time.Time{})
 	later.Names = []Name{{Repo: "r1", Tag: "v1", Digest: blob(9)}}
 	later.Add("new", blob(9))
+	later.AddReferrer("new", Referrer{blob(-9), blob(9)})
+	later.AddReferrer("r0", Referrer{blob(-2), blob(0)})
+	for i := range 100 {
+		later.Add("new", blob(100-i))
+	}
 	l.Merge(later)
+	for i := range 101 { // what is merged is found at once
+		if _, there := l.Holder(blob(i)); !there {
+			t.Error("lost", i)
+		}
+	}
 	l, err := Read(bytes.NewReader(written(t, l)), "have")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if all := l.Referrers("new"); len(all) != 1 || all[0] != (Referrer{blob(-9), blob(9)}) || l.CountReferrers() != 4 {
+		t.Error(all, l.CountReferrers())
 	}
 	if repo, _ := l.Holder(blob(9)); repo != "new" || l.Tag("r1", "v1") != blob(9) || l.Tag("r0", "v1") != blob(0) {
 		t.Error(repo, l.Names)

@@ -3,21 +3,12 @@ package have
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
-	"fmt"
 	"slices"
 	"sort"
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/drayage/dray/oci"
-)
-
-const (
-	digestSize = 32
-	recordSize = digestSize + 4
 )
 
 // List says what a receiver has.
@@ -30,7 +21,9 @@ type List struct {
 	numbers map[string]uint32 // the index of each of repos
 	records []byte            // the blobs, each as recordSize bytes; sorted and each once, unless unsorted is set
 	others  map[oci.Digest]string
-	loose   bool // records were added since they were sorted
+
+	referrers []byte // each as referrerSize bytes; sorted
+	loose     bool   // records were added since they were sorted
 }
 
 // Name is a tag of the receiver. Its repository is a path below what was listed.
@@ -55,12 +48,7 @@ func New(of string, made time.Time) *List {
 
 // Add adds blobs that the repository repo holds.
 func (l *List) Add(repo string, blobs ...oci.Digest) {
-	n, known := l.numbers[repo]
-	if !known {
-		n = uint32(len(l.repos)) //nolint:gosec // a registry does not have that many repositories
-		l.numbers[repo] = n
-		l.repos = append(l.repos, repo)
-	}
+	n := l.number(repo)
 	for _, d := range blobs {
 		key, ok := keyOf(d)
 		if !ok {
@@ -70,6 +58,17 @@ func (l *List) Add(repo string, blobs ...oci.Digest) {
 		l.records = binary.BigEndian.AppendUint32(append(l.records, key...), n)
 		l.loose = true
 	}
+}
+
+// number returns the number of a repository.
+func (l *List) number(repo string) uint32 {
+	n, known := l.numbers[repo]
+	if !known {
+		n = uint32(len(l.repos)) //nolint:gosec // a registry does not have that many repositories
+		l.numbers[repo] = n
+		l.repos = append(l.repos, repo)
+	}
+	return n
 }
 
 // Merge adds what a later list of the same receiver says. Its names take precedence.
@@ -83,6 +82,8 @@ func (l *List) Merge(later *List) {
 	for d, repo := range later.others {
 		l.Add(repo, d)
 	}
+	l.mergeReferrers(later)
+	l.sort()
 	l.Names = append(slices.Clone(later.Names), l.Names...)
 	slices.SortStableFunc(l.Names, Name.Compare)
 	l.Names = slices.CompactFunc(l.Names, func(a, b Name) bool { return a.Compare(b) == 0 })
@@ -133,35 +134,59 @@ func (l *List) In(repo string) []Name {
 	return l.Names[from:to]
 }
 
-// sort sorts the records by digest, and keeps the first repository of each.
+// sort sorts the records, and keeps the first repository of each blob.
 func (l *List) sort() {
 	if !l.loose {
 		return
 	}
-	order := make([]int, len(l.records)/recordSize)
-	for i := range order {
-		order[i] = i
-	}
-	at := func(i int) []byte { return l.records[i*recordSize : (i+1)*recordSize] }
-	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(at(a), at(b)) })
-	sorted := make([]byte, 0, len(l.records))
-	for _, i := range order {
-		if n := len(sorted); n > 0 && bytes.Equal(sorted[n-recordSize:n-4], at(i)[:digestSize]) {
-			continue
-		}
-		sorted = append(sorted, at(i)...)
-	}
-	l.records, l.loose = sorted, false
+	l.records = sorted(records{l.records, recordSize}, digestSize)
+	l.referrers = sorted(records{l.referrers, referrerSize}, referrerSize)
+	l.loose = false
 }
 
-func keyOf(d oci.Digest) (key []byte, ok bool) {
-	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
-		return nil, false
+// Referrer is a document of the receiver that has no tag and refers to another one, such as a signature.
+type Referrer struct{ Digest, Subject oci.Digest }
+
+// AddReferrer adds a referrer that the repository repo holds. One whose digests are not sha256 is left out, and is sent
+// again.
+func (l *List) AddReferrer(repo string, r Referrer) {
+	digest, ok := keyOf(r.Digest)
+	subject, known := keyOf(r.Subject)
+	if !ok || !known {
+		return
 	}
-	key, err := hex.DecodeString(d.Encoded())
-	return key, err == nil
+	l.referrers = binary.BigEndian.AppendUint32(l.referrers, l.number(repo))
+	l.referrers = append(append(l.referrers, digest...), subject...)
+	l.loose = true
 }
 
-func digestOf(record []byte) oci.Digest {
-	return oci.Digest(fmt.Sprintf("sha256:%x", record[:digestSize]))
+// Referrers returns the referrers that a repository holds. It must not be called while something is added.
+func (l *List) Referrers(repo string) (all []Referrer) {
+	n, known := l.numbers[repo]
+	if !known {
+		return nil
+	}
+	key := binary.BigEndian.AppendUint32(nil, n)
+	r := records{l.referrers, referrerSize}
+	at := sort.Search(r.Len(), func(i int) bool { return bytes.Compare(r.at(i)[:len(key)], key) >= 0 })
+	for ; at < r.Len() && bytes.HasPrefix(r.at(at), key); at++ {
+		digests := r.at(at)[len(key):]
+		all = append(all, Referrer{digestOf(digests), digestOf(digests[digestSize:])})
+	}
+	return all
+}
+
+// CountReferrers returns how many referrers are listed.
+func (l *List) CountReferrers() int {
+	l.sort()
+	return len(l.referrers) / referrerSize
+}
+
+// mergeReferrers adds the referrers of a later list.
+func (l *List) mergeReferrers(later *List) {
+	for r := range slices.Chunk(later.referrers, referrerSize) {
+		l.referrers = binary.BigEndian.AppendUint32(l.referrers, l.number(later.repos[binary.BigEndian.Uint32(r)]))
+		l.referrers = append(l.referrers, r[4:]...)
+		l.loose = true
+	}
 }

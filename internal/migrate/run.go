@@ -246,7 +246,10 @@ const onDisk = "oci"
 // seen returns the repository that rules and mappings see for a source: on disk, it is the one that the names of the
 // images have. ok is false if their names are tags.
 func (r *transferring) seen(repo ref.Repo) (seen ref.Repo, ok bool) {
-	if !repo.IsLayout() {
+	switch {
+	case repo.Host == r.Base.Unnamed:
+		return ref.Repo{Host: onDisk, Path: repo.Path}, true
+	case !repo.IsLayout():
 		return repo, true
 	}
 	host, path := repo.Named()

@@ -73,6 +73,17 @@ func errorOneImage(n ref.Name) error {
 // Single reports whether r is one repository.
 func (r End) Single() bool { return r.Repo != ref.Repo{} }
 
+// String returns r as it is written, such as "HOST/PREFIX/" or "oci:DIR/".
+func (r End) String() string {
+	switch {
+	case r.Single():
+		return r.Repo.String()
+	case r.OnDisk():
+		return r.Host + r.Prefix
+	}
+	return r.Host + "/" + r.Prefix
+}
+
 // Covers reports whether repo is in r.
 func (r End) Covers(repo ref.Repo) bool {
 	if r.Single() {

@@ -28,6 +28,9 @@ type Base struct {
 	Engine *transfer.Engine
 	// Here returns a registry inside this process; nil means that there are none.
 	Here func(host string) (Local, bool)
+	// Unnamed is a registry of Here whose name means nothing to anybody, such as that of a bundle. On disk, its images
+	// have no host in their names. "" means that there is none.
+	Unnamed string
 	// Guard is called before tags are set, see Job.Guard; nil allows all.
 	Guard func(context.Context, []plan.Step) error
 

@@ -35,6 +35,9 @@ func hasAll(ctx context.Context, s *place.Session, step plan.Step) (bool, error)
 		return false, err
 	}
 	doc, err := Document(ctx, s.Documents, at, step.Digest(), step.Trim)
+	if fault.Is(err, fault.NotFound) { // the target names the index, and does not have it at hand, as a bundle
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

@@ -41,6 +41,20 @@ type Name struct {
 	Digest  oci.Digest `json:"digest"`
 	Subject oci.Digest `json:"subject,omitempty"` // what it refers to, if it is a referrer
 	From    string     `json:"from"`              // the repository that it was read from
+
+	Origin    oci.Digest `json:"origin,omitempty"`    // its digest at From, if the bundle has a trimmed index of it
+	Platforms string     `json:"platforms,omitempty"` // what the bundle has of it, as oci.ParsePlatforms reads it; "" means all
+}
+
+// Sparse reports whether the bundle has the index as it is, and only some of the images that it lists.
+func (n Name) Sparse() bool { return n.Platforms != "" && n.Origin == "" }
+
+// Only returns the platforms that the bundle has of n; none means all. The error is Invalid.
+func (n Name) Only() ([]oci.Platform, error) {
+	if n.Platforms == "" {
+		return nil, nil
+	}
+	return oci.ParsePlatforms(n.Platforms)
 }
 
 // String returns the whole reference, which is also the name of the image in index.json.
@@ -94,6 +108,10 @@ type File struct {
 }
 
 func (f File) descriptor() oci.Descriptor { return oci.Descriptor{Digest: f.Digest, Size: f.Size} }
+
+// buffer returns a buffer to read the file with, of at most 1 MiB. It is small for a small file, of which a bundle may
+// have very many.
+func (f File) buffer() []byte { return make([]byte, min(f.Size+1, 1<<20)) }
 
 // maxList limits the list of a volume, and the contents.
 const maxList = 1 << 30
@@ -157,6 +175,12 @@ func parseContents(raw []byte) (*Contents, error) {
 		}
 		if n.Tag != "" && ref.Tag(n.Tag) != nil || ref.Digest(string(n.Digest)) != nil {
 			return nil, fmt.Errorf("its contents have the name %.150q, which is not one", n.String())
+		}
+		if n.Origin != "" && ref.Digest(string(n.Origin)) != nil {
+			return nil, fmt.Errorf("its contents have %.150q, trimmed from %.100q, which is no digest", n.String(), n.Origin)
+		}
+		if _, err := n.Only(); err != nil {
+			return nil, fmt.Errorf("its contents have the name %.150q: %w", n.String(), err)
 		}
 	}
 	return &c, nil

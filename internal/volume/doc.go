@@ -19,6 +19,7 @@
 //
 // Files, in the order of the walk:
 //
+//	repair.go    writes what is damaged in a directory again
 //	verify.go    verifies volumes
 //	open.go      opens volumes
 //	read.go      reads a file of an open volume

@@ -228,6 +228,15 @@ func openDir(path string) (all []*open, err error) {
 	return all, nil
 }
 
+// IsBundle reports whether a directory has the list of a volume.
+func IsBundle(dir string) bool {
+	entries, _ := os.ReadDir(filepath.Join(dir, ours)) // what cannot be read is none
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		_, _, _, ok := parseListPath(ours + "/" + e.Name())
+		return ok
+	})
+}
+
 func openExtracted(path, list string) (*open, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {

@@ -76,7 +76,9 @@ func (s *Set) Needs(root oci.Digest) (map[oci.Digest]bool, error) {
 			all[b.Digest] = true
 		}
 		for _, c := range doc.Documents {
-			next = append(next, c.Digest)
+			if _, has := documents[c.Digest]; has { // a sparse index lists more than the bundle has
+				next = append(next, c.Digest)
+			}
 		}
 	}
 	return all, nil

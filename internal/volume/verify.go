@@ -95,7 +95,7 @@ func (v *open) verifyFile(ctx context.Context, f File, tell func(int64)) error {
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 1<<20)
+	buf := f.buffer()
 	for {
 		if ctx.Err() != nil {
 			return &fault.Fault{Kind: fault.Canceled, Op: "verify bundle", Name: v.name, Err: context.Cause(ctx)}

@@ -25,20 +25,24 @@ func (a *Arranged) WriteTar(ctx context.Context, volume int, w io.Writer, open O
 		return err
 	}
 	out := &tarWriter{to: w, tell: tell}
-	path := listPath(l.Volume, l.Volumes, raw)
-	if err := out.file(ctx, File{path, int64(len(raw)), oci.Sum(raw)}, opening(raw)); err != nil {
+	name := listPath(l.Volume, l.Volumes, raw)
+	if err := out.file(ctx, File{name, int64(len(raw)), oci.Sum(raw)}, opening(raw)); err != nil {
 		return err
 	}
 	for _, f := range l.Files {
-		from := opening(a.small[f.Path])
-		if a.small[f.Path] == nil {
-			from = func() (io.ReadCloser, error) { return open(ctx, f.descriptor()) }
-		}
-		if err := out.file(ctx, f, from); err != nil {
+		if err := out.file(ctx, f, a.opener(ctx, f, open)); err != nil {
 			return err
 		}
 	}
 	return out.write(make([]byte, trailer))
+}
+
+// opener opens the bytes of a file.
+func (a *Arranged) opener(ctx context.Context, f File, open Opener) func() (io.ReadCloser, error) {
+	if raw := a.small[f.Path]; raw != nil {
+		return opening(raw)
+	}
+	return func() (io.ReadCloser, error) { return open(ctx, f.descriptor()) }
 }
 
 // Size returns how many bytes a volume has as a tar.
@@ -77,6 +81,14 @@ func (t *tarWriter) file(ctx context.Context, f File, open func() (io.ReadCloser
 	if err := t.write(head); err != nil {
 		return err
 	}
+	if err := pour(ctx, f, open, t.write); err != nil {
+		return err
+	}
+	return t.write(make([]byte, padding(f.Size)))
+}
+
+// pour calls write with the bytes of a file, and verifies them.
+func pour(ctx context.Context, f File, open func() (io.ReadCloser, error), write func([]byte) error) error {
 	from, err := open()
 	if err != nil {
 		return err
@@ -86,7 +98,7 @@ func (t *tarWriter) file(ctx context.Context, f File, open func() (io.ReadCloser
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 1<<20)
+	buf := f.buffer()
 	for {
 		if ctx.Err() != nil {
 			return &fault.Fault{Kind: fault.Canceled, Op: "write bundle", Err: context.Cause(ctx)}
@@ -95,7 +107,7 @@ func (t *tarWriter) file(ctx context.Context, f File, open func() (io.ReadCloser
 		if _, err := v.Write(buf[:n]); err != nil {
 			return err
 		}
-		if err := t.write(buf[:n]); err != nil {
+		if err := write(buf[:n]); err != nil {
 			return err
 		}
 		if errors.Is(readErr, io.EOF) {
@@ -105,10 +117,7 @@ func (t *tarWriter) file(ctx context.Context, f File, open func() (io.ReadCloser
 			return readErr
 		}
 	}
-	if err := v.Verify(); err != nil {
-		return err
-	}
-	return t.write(make([]byte, padding(f.Size)))
+	return v.Verify()
 }
 
 func (t *tarWriter) write(b []byte) error {
@@ -127,8 +136,8 @@ func (a *Arranged) WriteDir(dir string) (list string, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, ours), 0o755); err != nil { //nolint:gosec // other users read bundles, too
 		return "", err
 	}
-	for path, text := range a.small {
-		if err := writeFile(filepath.Join(dir, filepath.FromSlash(path)), text); err != nil {
+	for name, text := range a.small {
+		if err := writeFile(filepath.Join(dir, filepath.FromSlash(name)), text); err != nil {
 			return "", err
 		}
 	}
@@ -137,8 +146,8 @@ func (a *Arranged) WriteDir(dir string) (list string, err error) {
 }
 
 // writeFile writes a whole file and syncs it to disk.
-func writeFile(path string, raw []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // other users read bundles, too
+func writeFile(file string, raw []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // other users read bundles, too
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 	}
 	var bundle *dray.Bundle
 	err = run.StreamHere(a, cmd, run.Streaming{
-		Past: "bundled", Verb: "bundle create", Overwrite: plan.Update,
+		Past: "bundled", Verb: "create", Overwrite: plan.Update,
 		Proof: func() string { return shell.Dray("bundle", "verify", f.to.file) },
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,

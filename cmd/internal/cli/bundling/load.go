@@ -30,9 +30,9 @@ func newLoad(a *app.App) *cobra.Command {
 	f := loadFlags{overwrite: flag.Overwrite(plan.Update)}
 	cmd := &cobra.Command{
 		Use:   "load FILE... TARGET",
-		Short: "Copy the images of a bundle into a registry",
-		Long: "Verify the files of a bundle, and copy their images to TARGET, which is HOST or HOST/PREFIX/. If " +
-			"anything is damaged, dray writes nothing.\n\n" +
+		Short: "Copy the images of a bundle into a registry, or into a layout",
+		Long: "Verify the files of a bundle, and copy their images to TARGET, which is HOST, HOST/PREFIX/, or " +
+			"oci:DIR/ for a layout. If anything is damaged, dray writes nothing.\n\n" +
 			"dray copies all content first, then sets the tags, and then proves that TARGET has everything below them, " +
 			"also what the bundle left out because TARGET had it. It writes a receipt, from which the sender makes the " +
 			"next bundle.\n\n" +
@@ -78,7 +78,7 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 	}
 	var bundle *dray.Bundle
 	err = run.StreamHere(a, cmd, run.Streaming{
-		Past: "loaded", Verb: "bundle load", Overwrite: req.Overwrite, Backup: req.Backup,
+		Past: "loaded", Verb: "load", Overwrite: req.Overwrite, Backup: req.Backup,
 		Proof: func() string { return shell.Dray("bundle", "verify", files[0]) },
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error,

@@ -5,9 +5,9 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/out"
-	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/outfile"
 	"github.com/drayage/dray/ref"
 )
 
@@ -46,7 +46,7 @@ func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where 
 	if err := rest.Write(&text, func(i int) string { return reasons[i] }); err != nil {
 		return "", err
 	}
-	if err := run.Replace(l.path, text.Bytes()); err != nil {
+	if err := l.write(text.Bytes()); err != nil {
 		return "", &fault.Fault{
 			Kind: fault.Unavailable,
 			Op:   "write",
@@ -59,6 +59,14 @@ func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where 
 		return "", nil
 	}
 	return out.Plural(len(rest.Entries), "image") + " left to do, listed in " + l.path, nil
+}
+
+// write writes the list. If nothing is left to do, there is no file afterwards.
+func (l leftover) write(text []byte) error {
+	if len(text) == 0 {
+		return outfile.Remove(l.path)
+	}
+	return outfile.Replace(l.path, text, 0o600)
 }
 
 // endsOf indexes steps by the names that a list has. The source of a step has a digest if the plan

@@ -5,7 +5,6 @@
 //	stream.go   verbs with too many steps to keep in memory, printed repository by repository
 //	verify.go   the verb that compares
 //	failed.go   the list of what failed, which dray batch reads
-//	files.go    files that are replaced as a whole
 //	place.go    finding where a verb is carried out
 //	here.go     in this process
 //	there.go    at a server, whose reports are printed as if the verb ran here

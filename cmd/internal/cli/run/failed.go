@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/outfile"
 )
 
 // CheckWritable checks that a list of failures, or a receipt, can be written to path; "" means that none is
@@ -30,21 +31,16 @@ func CheckWritable(path, list string) error {
 			return bad(errors.New("this is a directory"), "")
 		}
 	}
-	if err == nil && !there.Mode().IsRegular() {
-		return nil
-	}
-	probe, err := besides(path)
-	if err != nil {
+	if err := outfile.Check(path); err != nil {
 		return bad(out.Bare(err), "")
 	}
-	probe.Close()
-	return os.Remove(probe.Name())
+	return nil
 }
 
 // failedList is the list of --failed-to. It is written while the verb runs.
 type failedList struct {
 	path string
-	temp *os.File // nil if there is no list
+	temp *outfile.File // nil if there is no list
 
 	n      int // steps
 	failed int // those that failed; the others were not finished or not begun
@@ -58,12 +54,7 @@ func newFailedList(path, again string) (*failedList, error) {
 		return l, nil
 	}
 	var err error
-	if at, serr := os.Stat(l.path); serr == nil && !at.Mode().IsRegular() {
-		l.temp, err = os.CreateTemp("", "dray-failed-*")
-	} else {
-		l.temp, err = besides(l.path)
-	}
-	if err == nil {
+	if l.temp, err = outfile.Create(l.path); err == nil {
 		_, err = fmt.Fprintf(l.temp, "# %s\n", out.OneLine(again))
 	}
 	if err != nil {
@@ -121,12 +112,14 @@ func (l *failedList) keep() (where string, err error) {
 		}
 	}
 	if l.n == 0 {
-		if err := Replace(l.path, nil); err != nil {
+		if err := outfile.Remove(l.path); err != nil {
 			return "", bad(err)
 		}
 		return "", nil
 	}
-	if err := l.settle(); err != nil {
+	list := l.temp
+	l.temp = nil
+	if err := list.Keep(0o600); err != nil {
 		return "", bad(err)
 	}
 	what := out.Plural(l.n, "failure")
@@ -136,26 +129,11 @@ func (l *failedList) keep() (where string, err error) {
 	return what + " listed in " + l.path, nil
 }
 
-func (l *failedList) settle() error {
-	if err := l.temp.Sync(); err != nil {
-		return err
-	}
-	if at, err := os.Stat(l.path); err == nil && !at.Mode().IsRegular() {
-		data, err := os.ReadFile(l.temp.Name())
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(l.path, data, 0)
-	}
-	return os.Rename(l.temp.Name(), l.path)
-}
-
 // discard removes the temporary file.
 func (l *failedList) discard() {
 	if l.temp == nil {
 		return
 	}
-	l.temp.Close()
-	os.Remove(l.temp.Name())
+	_ = l.temp.Discard() // a temporary file that stays does no harm
 	l.temp = nil
 }

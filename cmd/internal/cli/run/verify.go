@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/outfile"
 )
 
 // Verify compares both sides and prints the differences as it finds them.
@@ -95,7 +96,7 @@ func keepReceipt(path string, r dray.Receipt) error {
 	var text bytes.Buffer
 	err := out.WriteJSON(&text, r)
 	if err == nil {
-		err = Replace(path, text.Bytes())
+		err = outfile.Replace(path, text.Bytes(), 0o600)
 	}
 	if err != nil {
 		return &fault.Fault{Kind: fault.Unavailable, Op: "write receipt", Name: path, Err: out.Bare(err)}
