@@ -3,6 +3,7 @@ package dray
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/drayage/dray/credential"
@@ -62,7 +63,9 @@ func (d *Dray) CreateBundle(
 	}
 	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
 	req.Transfer.Platforms = req.Transfer.Platforms.Or(d.platforms)
-	if req.Transfer.Platforms.Form == plan.Sparse || req.Batch.Platforms.Or(d.platforms).Form == plan.Sparse {
+	sparse := func(e BatchEntry) bool { return e.Platforms.Form == plan.Sparse }
+	if req.Transfer.Platforms.Form == plan.Sparse || req.Batch.Platforms.Or(d.platforms).Form == plan.Sparse ||
+		slices.ContainsFunc(req.Batch.Entries, sparse) {
 		return TransferReport{}, fault.Misuse("create bundle", req.To, "a bundle cannot hold a sparse index",
 			"leave the sparse form out; the index then has those platforms alone")
 	}

@@ -95,6 +95,10 @@ type Config struct {
 	// image in its own repository is not a move.
 	Gate gate.Gate
 
+	// Gates returns a gate by the name that plan.Own.Gates has for it, and an error for an unknown name. nil means that
+	// there are no such gates.
+	Gates func(name string) (gate.Gate, error)
+
 	// Input and Output are the standard input and output, for archives that are named "-", as in
 	// "oci-archive:-". Without them such a name is an error. A Dray reads Input once.
 	Input  io.Reader
@@ -213,6 +217,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Output:   c.Output,
 			Requests: c.Requests,
 			Gate:     c.Gate,
+			Gates:    c.Gates,
 			Here:     in.Local,
 			Images:   c.Limits.Images,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
