@@ -61,8 +61,7 @@ func (d *Dray) CreateBundle(
 			To: req.To, Only: req.Only, SourceLogin: req.Batch.SourceLogin, Gate: req.Batch.Gate,
 		}, obs, visit)
 	}
-	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
-	req.Transfer.Platforms = req.Transfer.Platforms.Or(d.platforms)
+	req.Transfer.Referrers, req.Transfer.Platforms = d.Choices(req.Transfer.Referrers, req.Transfer.Platforms)
 	sparse := func(e BatchEntry) bool { return e.Platforms.Form == plan.Sparse }
 	if req.Transfer.Platforms.Form == plan.Sparse || req.Batch.Platforms.Or(d.platforms).Form == plan.Sparse ||
 		slices.ContainsFunc(req.Batch.Entries, sparse) {

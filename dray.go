@@ -246,6 +246,12 @@ func (c Config) publishers(in place.Inside) *foreign.Fetcher {
 	return foreign.New(c.Dial)
 }
 
+// Choices returns what a request copies that makes these choices: what they leave open is as in Config.Referrers and
+// Config.Platforms.
+func (d *Dray) Choices(r plan.Referrers, p plan.Platforms) (plan.Referrers, plan.Platforms) {
+	return r.Or(d.referrers), p.Or(d.platforms)
+}
+
 // For returns a Dray that shares everything with d and works for one job of dray's server.
 func (d *Dray) For(j place.Job) *Dray {
 	names := *d.names
