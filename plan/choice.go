@@ -332,6 +332,14 @@ func (t Trim) String() string {
 	return text
 }
 
+// Told returns the digest of an image for a person, and what it becomes.
+func (t Trim) Told(origin oci.Digest) string {
+	if t.Digest == "" {
+		return string(origin)
+	}
+	return fmt.Sprintf("%s, trimmed to %s as %s", origin, t.Platforms, t.Digest)
+}
+
 // Asked returns the Platforms that t was made with. They are all if t is the zero value. The error is
 // [fault.Invalid].
 func (t Trim) Asked() (Platforms, error) {
