@@ -117,5 +117,6 @@ func mirrorNames(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		hint = "use " + shell.Dray(append([]string{"transfer"}, args...)...) + " once, or write both into a rule"
 	}
-	return flag.UsageError(cmd, fmt.Errorf("unexpected argument %q: mirror reads rules from the file of -f", args[0]), hint)
+	cause := fmt.Errorf("unexpected argument %q: mirror reads rules from the file of -f", args[0])
+	return flag.UsageError(cmd, cause, hint)
 }

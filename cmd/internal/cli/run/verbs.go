@@ -103,7 +103,8 @@ func conflict(verb string, s plan.Step, hint string) error {
 		Op:   verb,
 		Name: s.To.String(),
 		Hint: hint,
-		Err:  fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Trim.Told(s.Origin())),
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s",
+			s.Replaces, s.Trim.Told(s.Origin())),
 	}
 }
 
