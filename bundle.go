@@ -60,8 +60,7 @@ func (d *Dray) CreateBundle(
 			To: req.To, Only: req.Only, SourceLogin: req.Batch.SourceLogin, Gate: req.Batch.Gate,
 		}, obs, visit)
 	}
-	req.Transfer.Referrers = req.Transfer.Referrers.Or(d.referrers)
-	req.Transfer.Platforms = req.Transfer.Platforms.Or(d.platforms)
+	req.Transfer.Referrers, req.Transfer.Platforms = d.Choices(req.Transfer.Referrers, req.Transfer.Platforms)
 	create := bundle.CreateRequest{
 		Transfer:    migrate.Request(req.Transfer),
 		ListProof:   req.Batch.Proof,

@@ -95,6 +95,10 @@ type Config struct {
 	// image in its own repository is not a move.
 	Gate gate.Gate
 
+	// Gates returns a gate by the name that plan.Own.Gates has for it, and an error for an unknown name. nil means that
+	// there are no such gates.
+	Gates func(name string) (gate.Gate, error)
+
 	// Input and Output are the standard input and output, for archives that are named "-", as in
 	// "oci-archive:-". Without them such a name is an error. A Dray reads Input once.
 	Input  io.Reader
@@ -213,6 +217,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Output:   c.Output,
 			Requests: c.Requests,
 			Gate:     c.Gate,
+			Gates:    c.Gates,
 			Here:     in.Local,
 			Images:   c.Limits.Images,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
@@ -239,6 +244,12 @@ func (c Config) publishers(in place.Inside) *foreign.Fetcher {
 		return foreign.Unchecked(in.Publishers)
 	}
 	return foreign.New(c.Dial)
+}
+
+// Choices returns what a request copies that makes these choices: what they leave open is as in Config.Referrers and
+// Config.Platforms.
+func (d *Dray) Choices(r plan.Referrers, p plan.Platforms) (plan.Referrers, plan.Platforms) {
+	return r.Or(d.referrers), p.Or(d.platforms)
 }
 
 // For returns a Dray that shares everything with d and works for one job of dray's server.

@@ -115,7 +115,7 @@ type TransferRequest struct {
 func (d *Dray) PlanTransfer(
 	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error,
 ) (TransferReport, error) {
-	req.Referrers, req.Platforms = req.Referrers.Or(d.referrers), req.Platforms.Or(d.platforms)
+	req.Referrers, req.Platforms = d.Choices(req.Referrers, req.Platforms)
 	return migrate.Plan(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
@@ -132,7 +132,7 @@ func (d *Dray) PlanTransfer(
 func (d *Dray) Transfer(
 	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error,
 ) (TransferReport, error) {
-	req.Referrers, req.Platforms = req.Referrers.Or(d.referrers), req.Platforms.Or(d.platforms)
+	req.Referrers, req.Platforms = d.Choices(req.Referrers, req.Platforms)
 	return migrate.Transfer(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 

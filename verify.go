@@ -43,7 +43,7 @@ type VerifyRequest struct {
 func (d *Dray) Verify(
 	ctx context.Context, req VerifyRequest, obs event.Observer, visit func(VerifyEntry) error,
 ) (Receipt, error) {
-	req.Of.Referrers, req.Of.Platforms = req.Of.Referrers.Or(d.referrers), req.Of.Platforms.Or(d.platforms)
+	req.Of.Referrers, req.Of.Platforms = d.Choices(req.Of.Referrers, req.Of.Platforms)
 	return migrate.Verify(ctx, d.base, d.names, migrate.VerifyRequest{
 		Of:     migrate.Request(req.Of),
 		Depth:  req.Depth,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -86,6 +87,11 @@ func (r Referrers) Or(d Referrers) Referrers {
 		r.Types, r.Annotations = d.Types, d.Annotations
 	}
 	return r
+}
+
+// Equal reports whether r and o choose the same.
+func (r Referrers) Equal(o Referrers) bool {
+	return r.Mode == o.Mode && slices.Equal(r.Types, o.Types) && maps.Equal(r.Annotations, o.Annotations)
 }
 
 // Travel reports whether referrers travel at all.
@@ -188,6 +194,21 @@ func (p *Platforms) UnmarshalJSON(raw []byte) error {
 	return read.Check()
 }
 
+// Own is what is asked for one image of a batch. What it leaves open is as for the other images.
+type Own struct {
+	Referrers Referrers `json:"referrers,omitzero"`
+	Platforms Platforms `json:"platforms,omitzero"`
+	Gates     []string  `json:"gates,omitempty"` // names of gates that this image must pass, too
+}
+
+// Check checks the choices, and that each gate has a name. The error is [fault.Invalid].
+func (o Own) Check() error {
+	if slices.Contains(o.Gates, "") {
+		return invalid("read gates", `""`, errors.New("the name of a gate is empty"), "name a gate of the configuration")
+	}
+	return cmp.Or(o.Referrers.Check(), o.Platforms.Check())
+}
+
 // Lacks says what to do about an image that does not have all of the platforms:
 //   - [Required]: it is an error.
 //   - [Optional]: copy those that it has.
@@ -214,11 +235,14 @@ func ParsePlatforms(words ...string) (Platforms, error) {
 
 // Or returns p, or standard if p says nothing.
 func (p Platforms) Or(standard Platforms) Platforms {
-	if p.All() && p.Form == Trimmed && p.Lacks == Required {
+	if p.Default() {
 		return standard
 	}
 	return p
 }
+
+// Default reports whether p says nothing.
+func (p Platforms) Default() bool { return p.All() && p.Form == Trimmed && p.Lacks == Required }
 
 // All reports whether all platforms are copied.
 func (p Platforms) All() bool { return len(p.Only) == 0 }
@@ -306,6 +330,14 @@ func (t Trim) String() string {
 		text += "it has no " + t.Lacks
 	}
 	return text
+}
+
+// Told returns the digest of an image for a person, and what it becomes.
+func (t Trim) Told(origin oci.Digest) string {
+	if t.Digest == "" {
+		return string(origin)
+	}
+	return fmt.Sprintf("%s, trimmed to %s as %s", origin, t.Platforms, t.Digest)
 }
 
 // Asked returns the Platforms that t was made with. They are all if t is the zero value. The error is

@@ -216,7 +216,7 @@ func (p *Plan) readStep(line []byte) error {
 	if s.Size < 0 || s.Size > oci.MaxDocument {
 		return fmt.Errorf("size %d is out of range", s.Size)
 	}
-	if err := s.Trim.check(); err != nil {
+	if err := cmp.Or(s.Trim.check(), s.Own.Check()); err != nil {
 		return err
 	}
 	if s.Replaces != "" {

@@ -100,6 +100,6 @@ func (s Step) Anew(from, to oci.Digest, overwrite Overwrite, trims Trims) (Step,
 	if err != nil {
 		return Step{}, err
 	}
-	steps[0].Locks, steps[0].Overwrite = s.Locks, s.Overwrite
+	steps[0].Locks, steps[0].Overwrite, steps[0].Own = s.Locks, s.Overwrite, s.Own
 	return steps[0], nil
 }

@@ -103,6 +103,7 @@ type Step struct {
 	Trim      Trim       `json:"trim,omitzero"`       // what of the image is copied; the zero value means all
 	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
+	Own       Own        `json:"own,omitzero"`        // what was asked for this image alone
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
 	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken or Refused
 
@@ -293,6 +294,12 @@ const (
 	Sharing  Tags = "sharing" // Every tag that has the digest of the image that the source names.
 )
 
+// ReferrersOf returns what travels with the image of a step of p.
+func (p Plan) ReferrersOf(s Step) Referrers { return s.Own.Referrers.Or(p.Referrers) }
+
+// PlatformsOf returns which platforms of the image of a step of p are copied.
+func (p Plan) PlatformsOf(s Step) Platforms { return s.Own.Platforms.Or(p.Platforms) }
+
 // Entry is one image of a batch.
 type Entry struct {
 	Source string // the full name of an image
@@ -302,5 +309,6 @@ type Entry struct {
 	Targets   []string
 	Paths     bool      // Targets are paths in the registry of the batch, also if they begin like a host
 	Overwrite Overwrite // "" means the Overwrite of the batch
+	Own                 // what it leaves open is as in the batch
 	Line      int       // the line in the list, for errors; 0 means none
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
@@ -27,21 +28,23 @@ type asked struct {
 	image
 	name  ref.Name
 	root  oci.Descriptor
+	gates []string // the names of gates that are asked after that of the session
 	steps []int
 	err   error // the answer
 }
 
-// Steps asks the gate of s about each image that steps would move. Steps of an image that it does not
-// admit become Refused. A digest tag, such as that of a signature, goes with the image that it belongs to, and
-// so does what moves by its digest alone and refers to an image that moves or is at the target.
+// Steps asks the gate of s, and those that a step names, about each image that steps would move. Steps of an image
+// that one of them does not admit become Refused. A digest tag, such as that of a signature, goes with the image that
+// it belongs to, and so does what moves by its digest alone and refers to an image that moves or is at the target.
 // A new name for an image in its own repository is no move: verb tag is not asked. The error is Canceled.
 func Steps(ctx context.Context, s *place.Session, verb string, steps []plan.Step) error {
-	if s.Gate == nil {
+	named := func(s plan.Step) bool { return len(s.Own.Gates) > 0 }
+	if s.Gate == nil && !slices.ContainsFunc(steps, named) {
 		return nil
 	}
 	all := questions(ctx, s, verb, steps)
 	err := place.Each(ctx, atOnce, all, func(ctx context.Context, q *asked) error {
-		q.err = s.Verdicts.Once(ctx, q.repo, q.digest, func() error { return ask(ctx, s, q) })
+		q.err = verdict(ctx, s, q)
 		return givenUp(q.err)
 	})
 	for _, q := range all {
@@ -75,7 +78,7 @@ func givenUp(err error) error {
 	return nil
 }
 
-// questions returns the images that steps would move, each once.
+// questions returns the images that steps would move, each once for each choice of gates.
 func questions(ctx context.Context, s *place.Session, verb string, steps []plan.Step) []*asked {
 	there := map[image]bool{} // at the target already
 	for _, step := range steps {
@@ -83,13 +86,17 @@ func questions(ctx context.Context, s *place.Session, verb string, steps []plan.
 			there[image{step.From.Repo, step.Digest()}] = true
 		}
 	}
-	at := map[image]*asked{}
+	type key struct {
+		image
+		gates string
+	}
+	at := map[key]*asked{}
 	var order []*asked
 	for i, step := range steps {
 		if !step.Moves() || verb == "tag" && step.From.Repo == step.To.Repo {
 			continue
 		}
-		q := &asked{image: image{step.From.Repo, step.Digest()}, name: step.From, root: step.Root()}
+		q := &asked{image: image{step.From.Repo, step.Digest()}, name: step.From, root: step.Root(), gates: step.Own.Gates}
 		if subject, ok := belongsTo(ctx, s, step.From); ok {
 			q.image.digest = subject
 			q.name, q.root = step.From.Repo.At(string(subject)), oci.Descriptor{Digest: subject}
@@ -97,10 +104,11 @@ func questions(ctx context.Context, s *place.Session, verb string, steps []plan.
 				continue
 			}
 		}
-		if known := at[q.image]; known != nil {
+		k := key{q.image, strings.Join(q.gates, "\n")}
+		if known := at[k]; known != nil {
 			q = known
 		} else {
-			at[q.image] = q
+			at[k] = q
 			order = append(order, q)
 		}
 		if q.root.Size == 0 && step.Digest() == q.digest {
@@ -114,13 +122,33 @@ func questions(ctx context.Context, s *place.Session, verb string, steps []plan.
 // attached reports whether only digest tags of the image move, and not the image itself.
 func (q *asked) attached() bool { return q.root.Size == 0 && q.name.Tag == "" }
 
-// ask asks the gate about an image.
-func ask(ctx context.Context, s *place.Session, q *asked) error {
+// verdict returns what the gate of the session and then those that q names say, each of which is asked once.
+func verdict(ctx context.Context, s *place.Session, q *asked) error {
+	if s.Gate != nil {
+		err := s.Verdicts.Once(ctx, "", q.repo, q.digest, func() error { return ask(ctx, s, s.Gate, q) })
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range q.gates {
+		g, err := s.GateNamed(name)
+		if err == nil {
+			err = s.Verdicts.Once(ctx, name, q.repo, q.digest, func() error { return ask(ctx, s, g, q) })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask asks a gate about an image.
+func ask(ctx context.Context, s *place.Session, g gate.Gate, q *asked) error {
 	at, err := s.Source(ctx, q.repo)
 	if err != nil {
 		return err
 	}
-	return s.Gate.Admit(ctx, gate.NewImage(q.name, q.root, source{at, s}))
+	return g.Admit(ctx, gate.NewImage(q.name, q.root, source{at, s}))
 }
 
 // within returns nil if q is a part of an index that moves or is at the target, since an index is admitted
@@ -148,8 +176,9 @@ func within(ctx context.Context, s *place.Session, q *asked, steps []plan.Step) 
 			if step.Action == plan.Skip {
 				return nil
 			}
-			parent := &asked{image: image{q.repo, step.Digest()}, name: step.From, root: step.Root()}
-			return s.Verdicts.Once(ctx, q.repo, step.Digest(), func() error { return ask(ctx, s, parent) })
+			parent := &asked{image: image{q.repo, step.Digest()}, name: step.From, root: step.Root(),
+				gates: q.gates}
+			return verdict(ctx, s, parent)
 		}
 	}
 	return q.err
@@ -178,8 +207,10 @@ func alongside(ctx context.Context, s *place.Session, q *asked, all []*asked, st
 			break
 		}
 		of = doc.Subject.Digest
-		subject := &asked{image: image{q.repo, of}, err: q.err}
-		admitted := slices.ContainsFunc(all, func(o *asked) bool { return o.image == subject.image && o.err == nil }) ||
+		subject := &asked{image: image{q.repo, of}, gates: q.gates, err: q.err}
+		admitted := slices.ContainsFunc(all, func(o *asked) bool {
+			return o.image == subject.image && o.err == nil && slices.Equal(o.gates, q.gates)
+		}) ||
 			slices.ContainsFunc(steps, func(s plan.Step) bool {
 				return s.Action == plan.Skip && image{s.From.Repo, s.Digest()} == subject.image
 			})

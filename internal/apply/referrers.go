@@ -38,7 +38,7 @@ func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci
 	for _, e := range t.to {
 		away = away || e.repo != t.from
 	}
-	if !away || t.part == namesOnly || !r.Plan.Referrers.Travel() {
+	if !away || t.part == namesOnly || !t.finder.Choice().Travel() {
 		return nil
 	}
 	c := &company{run: r, task: t, from: from, done: make(chan struct{})}
@@ -52,9 +52,9 @@ func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci
 // find looks for what refers to the image, or to part if it is not empty.
 func (c *company) find(ctx context.Context, part oci.Document) {
 	if part.Raw != nil {
-		c.found, c.err = c.run.finder.OfPart(ctx, c.from, part)
+		c.found, c.err = c.task.finder.OfPart(ctx, c.from, part)
 	} else {
-		c.found, c.err = c.run.finder.Of(ctx, c.from, c.task.root)
+		c.found, c.err = c.task.finder.Of(ctx, c.from, c.task.root)
 	}
 }
 
@@ -262,7 +262,7 @@ func (r *Run) sendReferrer(
 	r.recordBlobs(e, out.Blobs)
 	err := cmp.Or(out.Err, out.Accepted.Failed[doc.Tag])
 	if fault.Is(err, fault.NotFound) && fault.SideOf(err) == fault.Source {
-		r.finder.Gone(c.from, doc)
+		c.task.finder.Gone(c.from, doc)
 		return "", nil
 	}
 	return oci.Sent, err
@@ -308,7 +308,7 @@ func (r *Run) lacking(e *end) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	got := r.Reports[e.steps[0]].Referrers
-	if r.Plan.Referrers.Mode != plan.ReferrersRequire || got.Refused == 0 {
+	if r.Plan.ReferrersOf(r.Plan.Steps[e.steps[0]]).Mode != plan.ReferrersRequire || got.Refused == 0 {
 		return nil
 	}
 	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: got.Lost[0].String(), Err: errLost,

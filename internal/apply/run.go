@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/drayage/dray/event"
@@ -36,7 +37,7 @@ type Run struct {
 	// number of images.
 	Turn func(context.Context) (end func(), ok bool)
 
-	finder   *referrers.Finder // of what travels with the images
+	finders  []*referrers.Finder // of what travels with the images, one for each choice
 	tagSteps map[tagStep]bool
 
 	mu      sync.Mutex
@@ -58,6 +59,12 @@ func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *R
 		r.Reports[i] = report.Step{Step: step, State: report.NotStarted}
 	}
 	return r
+}
+
+// finderOf returns what finds the referrers that travel with the image of a step.
+func (r *Run) finderOf(s plan.Step) *referrers.Finder {
+	choice := r.Plan.ReferrersOf(s)
+	return r.finders[slices.IndexFunc(r.finders, func(f *referrers.Finder) bool { return f.Choice().Equal(choice) })]
 }
 
 // Admit asks the gate about the images that the plan would move. The steps of those that it does not admit
@@ -86,7 +93,7 @@ func (r *Run) Settled(i int, s plan.Step) {
 func conflict(verb string, s plan.Step, words name.Words) error {
 	hint := "use " + words.Replace(verb) + " to replace it"
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
-		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Trim.Told(s.Origin()))}
 }
 
 // overwrite returns the overwrite rule that applies to s.

@@ -14,7 +14,7 @@ import (
 )
 
 // syncReferrers looks for what refers to the images that are up to date, and sends what their targets lack
-// of it. The target is asked only if there is something.
+// of it, if their referrers are to be in sync. The target is asked only if there is something.
 func (r *Run) syncReferrers(ctx context.Context, images int) {
 	// The error only says that the context ended. The error of each step is in its report.
 	_ = place.Each(ctx, images, r.unchanged(), func(ctx context.Context, t *task) error {
@@ -34,11 +34,13 @@ func (r *Run) syncReferrers(ctx context.Context, images int) {
 	})
 }
 
-// unchanged groups the steps that are up to date: one task for each image and target repository.
+// unchanged groups the steps that are up to date, and whose referrers are to be in sync: one task for each image and
+// target repository.
 func (r *Run) unchanged() []*task {
 	type way struct {
 		from, to ref.Repo
 		digest   oci.Digest
+		finder   *referrers.Finder
 	}
 	known := map[way]*task{}
 	var tasks []*task
@@ -46,9 +48,12 @@ func (r *Run) unchanged() []*task {
 		if r.Reports[i].State != report.Unchanged || s.From.Repo == s.To.Repo {
 			continue
 		}
-		w := way{s.From.Repo, s.To.Repo, s.Digest()}
+		w := way{s.From.Repo, s.To.Repo, s.Digest(), r.finderOf(s)}
+		if w.finder.Choice().Mode != plan.ReferrersSync {
+			continue
+		}
 		if known[w] == nil {
-			known[w] = &task{from: s.From.Repo, root: s.Root(), trim: s.Trim, of: s.Origin()}
+			known[w] = &task{from: s.From.Repo, root: s.Root(), trim: s.Trim, of: s.Origin(), finder: w.finder}
 			tasks = append(tasks, known[w])
 		}
 		known[w].add(s.To.Repo, i)

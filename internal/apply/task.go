@@ -6,6 +6,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -14,14 +15,15 @@ import (
 
 // task is one image and all steps that copy it to some repository.
 type task struct {
-	from  ref.Repo
-	root  oci.Descriptor
-	trim  plan.Trim  // what of the image is copied
-	of    oci.Digest // the image at the source, if it is trimmed
-	to    []*end
-	there []ref.Repo // targets of the plan that have the image already
-	part  stage
-	late  error // the pull limit error that postponed the task
+	from   ref.Repo
+	root   oci.Descriptor
+	trim   plan.Trim  // what of the image is copied
+	of     oci.Digest // the image at the source, if it is trimmed
+	to     []*end
+	finder *referrers.Finder // of what travels with the image
+	there  []ref.Repo        // targets of the plan that have the image already
+	part   stage
+	late   error // the pull limit error that postponed the task
 }
 
 // stage says which part of the work a task does.

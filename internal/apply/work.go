@@ -17,19 +17,8 @@ import (
 // Images with a tag that moves from release to release come last.
 func (r *Run) Work(ctx context.Context, images int) {
 	r.session.Guard = r.guard
-	r.finder, r.sent = referrers.New(r.session, r.Plan.Referrers), map[sent]*delivery{}
-	r.tagSteps = tagSteps(r.Plan.Steps)
-	for _, s := range r.Plan.Steps {
-		r.finder.Knows(s.From.Repo, s.From.Tag, s.Root())
-	}
-	tasks := r.tasks()
-	r.finder.Expect(func(yield func(ref.Repo) bool) {
-		for _, t := range tasks {
-			if !yield(t.from) {
-				return
-			}
-		}
-	})
+	r.sent, r.tagSteps = map[sent]*delivery{}, tagSteps(r.Plan.Steps)
+	tasks := r.search()
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
 		var all bool
 		if tasks, all = r.stage(ctx, images, tasks); !all {
@@ -41,9 +30,28 @@ func (r *Run) Work(ctx context.Context, images int) {
 	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
 	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
 	r.runRounds(ctx, images, signing, staying, moving)
-	if r.Plan.Referrers.Mode == plan.ReferrersSync {
-		r.syncReferrers(ctx, images)
+	r.syncReferrers(ctx, images)
+}
+
+// search prepares the search for what travels with the images, and returns the tasks.
+func (r *Run) search() []*task {
+	for _, choice := range referrers.Choices(*r.Plan) {
+		r.finders = append(r.finders, referrers.New(r.session, choice))
 	}
+	tasks := r.tasks()
+	for _, f := range r.finders {
+		for _, s := range r.Plan.Steps {
+			f.Knows(s.From.Repo, s.From.Tag, s.Root())
+		}
+		f.Expect(func(yield func(ref.Repo) bool) {
+			for _, t := range tasks {
+				if t.finder == f && !yield(t.from) {
+					return
+				}
+			}
+		})
+	}
+	return tasks
 }
 
 // signs reports whether a step of t sets a tag that belongs to a digest: of a signature, or of a list of
@@ -87,8 +95,9 @@ func (r *Run) tasks() []*task {
 		repo   ref.Repo
 		digest oci.Digest
 		trim   plan.Trim
+		finder *referrers.Finder
 	}
-	keyOf := func(s plan.Step) image { return image{s.From.Repo, s.Digest(), s.Trim} }
+	keyOf := func(s plan.Step) image { return image{s.From.Repo, s.Digest(), s.Trim, r.finderOf(s)} }
 	byImage := map[image]*task{}
 	var tasks []*task
 	for i, s := range r.Plan.Steps {
@@ -97,7 +106,7 @@ func (r *Run) tasks() []*task {
 		}
 		t := byImage[keyOf(s)]
 		if t == nil {
-			t = &task{from: s.From.Repo, root: s.Root(), trim: s.Trim, of: s.Origin()}
+			t = &task{from: s.From.Repo, root: s.Root(), trim: s.Trim, of: s.Origin(), finder: r.finderOf(s)}
 			byImage[keyOf(s)] = t
 			tasks = append(tasks, t)
 		}

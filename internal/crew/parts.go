@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
 )
 
 // maxGroup limits how many steps of a plan file are held in memory for each image in flight.
@@ -42,15 +41,15 @@ func Groups(in *plan.Reader, take func([]plan.Step) error) error {
 	}
 }
 
-// ByTarget groups steps by target repository, in the order in which the repositories first appear.
-func ByTarget[S any](steps []S, repo func(S) ref.Repo) [][]S {
-	at := map[ref.Repo]int{}
+// By groups items by a key, such as the target repository of steps, in the order in which the keys first appear.
+func By[S any, K comparable](items []S, key func(S) K) [][]S {
+	at := map[K]int{}
 	var parts [][]S
-	for _, s := range steps {
-		i, seen := at[repo(s)]
+	for _, s := range items {
+		i, seen := at[key(s)]
 		if !seen {
 			i = len(parts)
-			at[repo(s)] = i
+			at[key(s)] = i
 			parts = append(parts, nil)
 		}
 		parts[i] = append(parts[i], s)

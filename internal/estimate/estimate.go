@@ -87,6 +87,7 @@ type image struct {
 	digest oci.Digest
 	of     oci.Digest // the image at the source, if it is trimmed
 	trim   plan.Trim
+	choice int // of what travels with it
 }
 
 // countLookups adds the requests that check steps against both sides again: one for each name, or a
@@ -129,7 +130,7 @@ func (e *estimating) group(ctx context.Context, steps []plan.Step) error {
 		}
 	}
 	e.mu.Unlock()
-	for _, one := range crew.ByTarget(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+	for _, one := range crew.By(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
 		if err := e.repository(ctx, one); ctx.Err() != nil {
 			return context.Cause(ctx)
 		} else if err != nil {
@@ -149,12 +150,15 @@ func (e *estimating) unknown(name string, err error) {
 
 func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	tags := map[image]int{}
+	p := plan.Plan{Referrers: e.with, Steps: steps}
+	choices := referrers.Choices(p)
 	var images []image
 	for _, s := range steps {
 		if !s.Moves() {
 			continue
 		}
-		i := image{s.From.Repo, s.To.Repo, s.Digest(), s.Origin(), s.Trim}
+		choice := slices.IndexFunc(choices, p.ReferrersOf(s).Equal)
+		i := image{s.From.Repo, s.To.Repo, s.Digest(), s.Origin(), s.Trim, choice}
 		if tags[i]++; tags[i] == 1 {
 			images = append(images, i)
 		}
@@ -175,21 +179,14 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	var mu sync.Mutex
 	blobs := map[oci.Digest]oci.Descriptor{}
 	sources := map[oci.Digest]ref.Repo{}
-	find, asked := e.finder(s)
-	find.Expect(func(yield func(ref.Repo) bool) {
-		for _, i := range images {
-			if !yield(i.from) {
-				return
-			}
-		}
-	})
+	find, asked := e.finders(s, choices, images)
 	err = place.Each(ctx, place.Lookups, images, func(ctx context.Context, i image) error {
 		docs, err := e.documents(ctx, s, i)
 		if err != nil {
 			return err
 		}
 		e.count(i, tags[i], docs)
-		with, err := e.referrers(ctx, find, s, i)
+		with, err := e.referrers(ctx, find[i.choice], s, i)
 		if err != nil {
 			return err
 		}
@@ -273,12 +270,25 @@ func (i image) document(
 	return s.Documents.Read(ctx, from, d)
 }
 
-// finder returns a Finder that shares the documents of s, and counts its own requests: the run will send as
-// many.
-func (e *estimating) finder(s *place.Session) (*referrers.Finder, *place.Traffic) {
+// finders returns a Finder for each choice. They share the documents of s, and count their own requests: the run
+// will send as many.
+func (e *estimating) finders(
+	s *place.Session, choices []plan.Referrers, images []image,
+) (all []*referrers.Finder, asked *place.Traffic) {
 	apart := s.Another()
 	apart.Traffic = place.NewTraffic()
-	return referrers.New(apart, e.with), apart.Traffic
+	for c, choice := range choices {
+		f := referrers.New(apart, choice)
+		f.Expect(func(yield func(ref.Repo) bool) {
+			for _, i := range images {
+				if i.choice == c && !yield(i.from) {
+					return
+				}
+			}
+		})
+		all = append(all, f)
+	}
+	return all, apart.Traffic
 }
 
 // referrers reads and counts what refers to an image and travels with it.
@@ -305,14 +315,14 @@ func (e *estimating) referrers(
 		if err != nil {
 			return nil, err
 		}
-		e.countReferrer(id, r, docs)
+		e.countReferrer(find, id, r, docs)
 		all = append(all, docs...)
 	}
 	return all, nil
 }
 
 // countReferrer adds a referrer, which goes to a target once for all images.
-func (e *estimating) countReferrer(i image, r plan.Referrer, docs []oci.Document) {
+func (e *estimating) countReferrer(find *referrers.Finder, i image, r plan.Referrer, docs []oci.Document) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.along[i] {
@@ -324,7 +334,7 @@ func (e *estimating) countReferrer(i image, r plan.Referrer, docs []oci.Document
 	for _, doc := range docs {
 		if !e.read[doc.Digest] {
 			e.read[doc.Digest] = true
-			if !e.with.Selects() { // else the search has read and counted it
+			if !find.Choice().Selects() { // else the search has read and counted it
 				e.addTo(i.from, func(h *report.RegistryEstimate) { h.Reads++ })
 			}
 		}

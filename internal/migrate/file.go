@@ -72,7 +72,7 @@ func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []p
 	if err != nil {
 		return err
 	}
-	for _, one := range crew.ByTarget(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+	for _, one := range crew.By(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
 		r.report.planned(one, nil)
 	}
 	return r.applyChecked(ctx, p, moved)
@@ -125,7 +125,7 @@ func recheck(
 			failed[i] = why
 			continue
 		}
-		anew, err := planAgain(ctx, s, head.Platforms, step, now, there, overwrite)
+		anew, err := planAgain(ctx, s, head.PlatformsOf(step), step, now, there, overwrite)
 		if err != nil {
 			failed[i] = err
 			continue

@@ -47,7 +47,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 	r.rememberMark(p.Mark, work.Reports)
 	r.visiting.Lock()
 	defer r.visiting.Unlock()
-	for _, steps := range crew.ByTarget(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
+	for _, steps := range crew.By(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
 		r.rememberApplied(steps[0].To.Repo, steps)
 		report := report.Repository{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
 		r.report.done(report)

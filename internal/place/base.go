@@ -38,6 +38,9 @@ type Base struct {
 
 	// Gate is asked before an image moves; nil admits all.
 	Gate gate.Gate
+	// Gates returns a gate by the name that an entry of a list or a step of a plan has for it. nil means that there are
+	// no such gates.
+	Gates func(name string) (gate.Gate, error)
 	// Subject returns what a document that is named by digest refers to, or "" if it is an image. The gate then decides
 	// about its subject. nil means that each name by digest is an image.
 	Subject func(context.Context, ref.Name) oci.Digest

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -124,6 +125,25 @@ func (s *Session) GatedBy(g gate.Gate) {
 	default:
 		s.Gate = gate.All{s.Gate, g}
 	}
+}
+
+// GateNamed returns the gate that an entry of a list or a step of a plan names. The error is Invalid.
+func (s *Session) GateNamed(name string) (gate.Gate, error) {
+	if s.Base.Gates == nil || name == "" {
+		return nil, fault.Misuse("find gate", strconv.Quote(name), "there is no such gate",
+			"leave the gate out, or name one of the configuration")
+	}
+	return s.Base.Gates(name)
+}
+
+// KnowsGates returns the error of the first of these gates that does not exist.
+func (s *Session) KnowsGates(names []string) error {
+	for _, name := range names {
+		if _, err := s.GateNamed(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Aim announces that source will be copied to targets. The first token that is requested for a

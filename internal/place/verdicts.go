@@ -16,8 +16,10 @@ type Verdicts struct {
 	given map[judged]*verdict
 }
 
-// judged is an image of a source repository.
+// judged is an image of a source repository, and who judges it: "" is the gate of the session, else the name of a
+// gate.
 type judged struct {
+	gate   string
 	repo   ref.Repo
 	digest oci.Digest
 }
@@ -28,10 +30,13 @@ type verdict struct {
 	err  error
 }
 
-// Once returns what ask says about the image d of repo. If somebody has asked before, or is asking, that
+// Once returns what ask says about the image d of repo: the answer of the gate of the session, whose name is "", or
+// of a gate with a name. If somebody has asked before, or is asking, that
 // answer counts. An answer of the Kind Canceled is no answer: the next caller asks again.
-func (k *Verdicts) Once(ctx context.Context, repo ref.Repo, d oci.Digest, ask func() error) error {
-	key := judged{repo, d}
+func (k *Verdicts) Once(
+	ctx context.Context, gate string, repo ref.Repo, d oci.Digest, ask func() error,
+) error {
+	key := judged{gate, repo, d}
 	for {
 		v, mine := k.claim(key)
 		if mine {

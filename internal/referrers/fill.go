@@ -2,6 +2,7 @@ package referrers
 
 import (
 	"context"
+	"slices"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -10,12 +11,30 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Fill finds the referrers of the images that steps copy, and sets Step.Referrers of the first step of each
-// image at each target. A step whose referrers cannot be found becomes Broken, as it would fail.
-func (f *Finder) Fill(ctx context.Context, steps []plan.Step) {
-	if !f.choice.Travel() {
-		return
+// Fill finds the referrers of the images that the steps of p copy, and sets Step.Referrers of the first step of
+// each image at each target. A step whose referrers cannot be found becomes Broken, as it would fail.
+func Fill(ctx context.Context, s *place.Session, p plan.Plan) {
+	for _, choice := range Choices(p) {
+		if choice.Travel() {
+			New(s, choice).fill(ctx, p)
+		}
 	}
+}
+
+// Choices returns what travels with the images of p, each choice once. That of p itself is the first.
+func Choices(p plan.Plan) []plan.Referrers {
+	all := []plan.Referrers{p.Referrers}
+	for _, s := range p.Steps {
+		if of := p.ReferrersOf(s); !slices.ContainsFunc(all, of.Equal) {
+			all = append(all, of)
+		}
+	}
+	return all
+}
+
+// fill fills those steps of p whose referrers f finds.
+func (f *Finder) fill(ctx context.Context, p plan.Plan) {
+	steps := p.Steps
 	type way struct {
 		from, to ref.Repo
 		digest   oci.Digest
@@ -27,7 +46,7 @@ func (f *Finder) Fill(ctx context.Context, steps []plan.Step) {
 		f.Knows(s.From.Repo, s.From.Tag, s.Root())
 		own[s.To.Repo.Tagged(s.From.Tag)] = s.From.Tag == s.To.Tag
 		w := way{s.From.Repo, s.To.Repo, s.Digest()}
-		if s.Moves() && s.From.Repo != s.To.Repo && !seen[w] {
+		if s.Moves() && s.From.Repo != s.To.Repo && !seen[w] && p.ReferrersOf(s).Equal(f.choice) {
 			seen[w] = true
 			at = append(at, i)
 		}

@@ -31,6 +31,9 @@ func New(s *place.Session, choice plan.Referrers) *Finder {
 		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
 }
 
+// Choice returns what f finds.
+func (f *Finder) Choice() plan.Referrers { return f.choice }
+
 // Source opens a repository to be searched.
 func (f *Finder) Source(ctx context.Context, repo ref.Repo) (place.Repository, error) {
 	return f.session.Source(ctx, repo)

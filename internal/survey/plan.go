@@ -49,7 +49,8 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r 
 	wants := make([]want, len(l.Entries))
 	for i, e := range l.Entries {
 		n, err := names.Entry(e, l.Target)
-		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
+		err = cmp.Or(err, e.Own.Check(), s.KnowsGates(e.Gates))
+		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite), own: e.Own}
 		if err != nil {
 			asked := fault.WithoutLogins(strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")))
 			wants[i] = want{asked: asked, err: l.at(e, err)}
@@ -202,7 +203,7 @@ func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name
 		return err
 	}
 	of := func(ref.Name) []ref.Name { return targets }
-	trims, lost, err := p.trim(ctx, src, dst, of)
+	trims, lost, err := p.trim(ctx, p.Platforms, src, dst, of)
 	if err = cmp.Or(err, lost[source]); err != nil {
 		return err
 	}
@@ -299,7 +300,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 		return err
 	}
 	of := func(from ref.Name) []ref.Name { return to[from] }
-	trims, lost, err := p.trim(ctx, list.told, dst, of)
+	trims, lost, err := p.trim(ctx, p.Platforms, list.told, dst, of)
 	if err != nil {
 		return err
 	}

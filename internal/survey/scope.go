@@ -39,7 +39,7 @@ func (r Rules) draft(s *place.Session) *Draft {
 		Referrers: r.Referrers, Platforms: r.Platforms,
 	}
 	return &Draft{
-		Plan: p, session: s, trimmer: trim.New(r.Platforms), skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
+		Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
 	}
 }
 
@@ -47,17 +47,16 @@ func (r Rules) draft(s *place.Session) *Draft {
 type Draft struct {
 	plan.Plan
 	session *place.Session
-	trimmer *trim.Trimmer
 
 	skipBroken bool
 	stray      map[ref.Name]bool // sources of which only a host in between says that they do not exist
 }
 
-// trim finds out what of the images in src is copied. It takes those out of src that are not: lost says why.
+// trim finds out what of the images in src some platforms leave, and takes out those that stay behind: lost says why.
 func (p *Draft) trim(
-	ctx context.Context, src, dst plan.Inventory, targets func(ref.Name) []ref.Name,
+	ctx context.Context, of plan.Platforms, src, dst plan.Inventory, targets func(ref.Name) []ref.Name,
 ) (trims plan.Trims, lost map[ref.Name]error, err error) {
-	a, err := p.trimmer.Images(ctx, p.session, src, dst, targets)
+	a, err := trim.New(of).Images(ctx, p.session, src, dst, targets)
 	p.Notes = append(p.Notes, a.Notes...)
 	return a.Trims, a.Lost, err
 }

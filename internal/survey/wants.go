@@ -3,11 +3,13 @@ package survey
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
@@ -20,6 +22,7 @@ type want struct {
 	source    ref.Name
 	targets   []ref.Name
 	overwrite plan.Overwrite
+	own       plan.Own
 	asked     string             // the text of the request, if it could not be parsed
 	err       error              // why the source is not known
 	lost      map[ref.Name]error // targets that could not be looked up
@@ -49,12 +52,12 @@ func (p *Draft) planMany(ctx context.Context, wants []want) error {
 			return err
 		}
 	}
-	trims, err := p.trimWanted(ctx, wants, src, dst)
-	if err != nil {
-		return err
+	all := make([]*want, len(wants))
+	for i := range wants {
+		all[i] = &wants[i]
 	}
-	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
-		if err := p.planOverwrite(wants, src, dst, trims, ow); err != nil {
+	for _, alike := range crew.By(all, func(w *want) string { return keyOf(w.own) }) {
+		if err := p.planAlike(ctx, alike, src, dst); err != nil {
 			return err
 		}
 	}
@@ -74,23 +77,38 @@ func (p *Draft) planMany(ctx context.Context, wants []want) error {
 	return collisions(p.Steps)
 }
 
-// trimWanted finds out what of the images in src is copied, and writes into the wants why one is not.
-func (p *Draft) trimWanted(ctx context.Context, wants []want, src, dst plan.Inventory) (plan.Trims, error) {
-	to := map[ref.Name][]ref.Name{}
+func keyOf(o plan.Own) string {
+	raw, _ := json.Marshal(o) // cannot fail: all of it is text; equal for equal choices
+	return string(raw)
+}
+
+// planAlike adds the steps of wants that ask the same for their images, and writes into them why one is not copied.
+func (p *Draft) planAlike(ctx context.Context, wants []*want, src, dst plan.Inventory) error {
+	some, to := plan.Inventory{}, map[ref.Name][]ref.Name{}
 	for _, w := range wants {
-		if w.err == nil {
+		if desc, known := src[w.source]; known && w.err == nil {
+			some[w.source] = desc
 			to[w.source] = append(to[w.source], w.targets...)
 		}
 	}
-	trims, lost, err := p.trim(ctx, src, dst, func(n ref.Name) []ref.Name { return to[n] })
-	for i := range wants {
-		wants[i].err = cmp.Or(wants[i].err, lost[wants[i].source])
+	of := func(n ref.Name) []ref.Name { return to[n] }
+	trims, lost, err := p.trim(ctx, wants[0].own.Platforms.Or(p.Platforms), some, dst, of)
+	if err != nil {
+		return err
 	}
-	return trims, err
+	for _, w := range wants {
+		w.err = cmp.Or(w.err, lost[w.source])
+	}
+	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
+		if err := p.planOverwrite(wants, some, dst, trims, ow); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // planOverwrite adds the steps of the wants whose overwrite rule is ow.
-func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, trims plan.Trims, ow plan.Overwrite) error {
+func (p *Draft) planOverwrite(wants []*want, src, dst plan.Inventory, trims plan.Trims, ow plan.Overwrite) error {
 	targets := map[ref.Name][]ref.Name{}
 	some := plan.Inventory{}
 	for _, w := range wants {
@@ -109,8 +127,9 @@ func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, trims plan.
 		Trims:     trims,
 		Targets:   func(n ref.Name) []ref.Name { return targets[n] },
 	})
-	if ow != p.Overwrite {
-		for i := range steps {
+	for i := range steps {
+		steps[i].Own = wants[0].own
+		if ow != p.Overwrite {
 			steps[i].Overwrite = ow
 		}
 	}
@@ -130,7 +149,12 @@ func collisions(steps []plan.Step) error {
 		if key.Tag == "" {
 			key.Digest = s.From.Digest
 		}
-		if other, twice := seen[key]; twice && steps[other].Digest() != s.Digest() {
+		other, twice := seen[key]
+		if twice && steps[other].From == s.From && keyOf(steps[other].Own) != keyOf(s.Own) {
+			return fault.Misuse("plan", key.String(), "the list names this target twice, with different options",
+				"keep one of the entries")
+		}
+		if twice && steps[other].Digest() != s.Digest() {
 			cause := fmt.Sprintf("two sources with different content have this target: %s and %s",
 				steps[other].From, s.From)
 			return fault.Misuse("plan", key.String(), cause, "give each source its own target tag")

@@ -252,6 +252,20 @@ func TestWhatIsWrongInARequestIsPointedAt(t *testing.T) {
 			t.Errorf("%s: %s", tt.body, text)
 		}
 	}
+	for body, hint := range map[string]string{
+		`{"source":"src/app:v1","overwite":"update"}`:                           `unexpected property (did you mean "overwrite"?) (/overwite)`,
+		`{"source":"src/app:v1","platform":{"only":["a/b"]}}`:                   `(did you mean "platforms"?)`,
+		`{"source":"src/app:v1","source-registry":"src"}`:                       `(did you mean "sourceRegistry"?)`,
+		`{"source":"src/app:v1","referrers":{"type":["a/b"]}}`:                  `(did you mean "types"?) (/referrers/type)`,
+		`{"source":"src/app:v1","wholly":"different from all"}`:                 `unexpected property (/wholly)`,
+		`{"source":"src/app:v1","sourceLogin":{"password":"p","username":"u"}}`: `(did you mean "user"?)`,
+	} {
+		_, text := y.ask("root", http.MethodPost, "/imports", body)
+		var p wire.Problem
+		if err := json.Unmarshal([]byte(text), &p); err != nil || !strings.Contains(p.Detail, hint) {
+			t.Errorf("%s: %s, want %s", body, text, hint)
+		}
+	}
 	big := `{"source":"` + strings.Repeat("a", 2<<20) + `"}`
 	if resp, text := y.ask("root", http.MethodPost, "/imports", big); resp.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(text, "too_large") {
 		t.Errorf("%d %.200s", resp.StatusCode, text)

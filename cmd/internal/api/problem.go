@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 )
 
 // statuses is the only table that maps a Kind to an HTTP status. docs/api.md has the same table for
@@ -147,6 +149,9 @@ func (a *api) wrong(op *huma.Operation, e *huma.ErrorDetail) wire.Wrong {
 			w.Pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
 		}
 		s = a.schemaOf(op, parts)
+		if s == nil && len(parts) > 0 {
+			w.Detail += meant(parts[len(parts)-1], a.schemaOf(op, parts[:len(parts)-1]))
+		}
 	}
 	switch e.Value.(type) {
 	case int, int64, float64:
@@ -156,6 +161,26 @@ func (a *api) wrong(op *huma.Operation, e *huma.ErrorDetail) wire.Wrong {
 		}
 	}
 	return w
+}
+
+// meant returns ` (did you mean "x"?)` for the property of a schema that resembles a name that it does not have, or
+// "" if none does. A name as in the configuration, such as "skip-broken", resembles "skipBroken".
+func meant(word string, of *huma.Schema) string {
+	if of == nil || len(word) > 64 {
+		return ""
+	}
+	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s)) }
+	known := map[string]string{}
+	for property := range of.Properties {
+		known[plain(property)] = property
+	}
+	if property, same := known[plain(word)]; same {
+		return fmt.Sprintf(" (did you mean %q?)", property)
+	}
+	for _, like := range name.Similar(plain(word), slices.Sorted(maps.Keys(known))) {
+		return fmt.Sprintf(" (did you mean %q?)", known[like])
+	}
+	return ""
 }
 
 // schemaOf returns the schema of a part of the body of op; nil if it has none.

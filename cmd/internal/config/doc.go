@@ -15,10 +15,10 @@
 //	client.go        Client: the server that runs the jobs of the command line
 //	credentials.go   Credentials: where the login of a registry comes from
 //	gates.go         the gates that images must pass
+//	list.go          a list of images
 //	mirrors.go       a file of mirror rules
 //	mirrorkeys.go    Mirror: one mirror rule, and its keys
 //	tagmap.go        a map of tags to new names
-//	list.go          a list of images
 //	node.go          the values of YAML: text, numbers, lists, hosts, paths and so on
 //	parser.go        the parser of one file, and its errors with line numbers
 package config

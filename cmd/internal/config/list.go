@@ -2,14 +2,16 @@ package config
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/cmd/internal/config/textfile"
+	"github.com/drayage/dray/plan"
 )
 
 // maxList is the largest list, in bytes: room for some hundred thousand images.
@@ -36,11 +38,9 @@ type Entry struct {
 	Source    string
 	Targets   []string // if it is empty, the caller chooses the target
 	Overwrite string   // "refuse", "update" or "always"; "" means not set, as always in a text list
+	Own       plan.Own // what is set for this image alone; nothing in a text list
 	Line      int      // the line in the file
 }
-
-// overwrites lists the values of the key overwrite.
-var overwrites = []string{"refuse", "update", "always"}
 
 // ReadList reads a list. name is its name in errors. The list is YAML, which includes JSON, if name
 // ends in .yaml, .yml or .json, or if the list begins as no text list can. In a text list, empty lines
@@ -86,8 +86,27 @@ func (l List) Write(w io.Writer, why func(i int) string) error {
 		if e.Overwrite != "" {
 			fmt.Fprintf(out, "  overwrite: %s\n", e.Overwrite)
 		}
+		writeOwn(out, e.Own)
 	}
 	return out.Flush()
+}
+
+// writeOwn writes the keys of what is set for one image. JSON is YAML, too.
+func writeOwn(out io.Writer, own plan.Own) {
+	write := func(key string, value any) {
+		if raw, err := json.Marshal(value); err == nil { // all of it is text
+			fmt.Fprintf(out, "  %s: %s\n", key, raw)
+		}
+	}
+	if !own.Referrers.Equal(plan.Referrers{}) {
+		write("referrers", own.Referrers)
+	}
+	if !own.Platforms.Default() {
+		write("platforms", own.Platforms)
+	}
+	for _, gate := range own.Gates {
+		write("gate", gate)
+	}
 }
 
 // comment returns s without the characters that would end the line of a comment.
@@ -133,14 +152,17 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 		return p.listed(n, &out.Source)
 	}
 	var target, force *yaml.Node
-	var one string
+	var only string
 	var forced bool
 	err := p.mapping(n, "an image", []field{
 		{"source", func(n *yaml.Node) error { return p.listed(n, &out.Source) }},
-		{"target", func(n *yaml.Node) error { target = n; return p.listed(n, &one) }},
+		{"target", func(n *yaml.Node) error { target = n; return p.listed(n, &only) }},
 		{"targets", func(n *yaml.Node) error { return list(p, n, &out.Targets, p.listed) }},
 		{"force", func(n *yaml.Node) error { force = n; return p.boolean(n, &forced) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &out.Overwrite) }},
+		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &out.Own.Referrers) }},
+		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &out.Own.Platforms) }},
+		{"gate", one(&out.Own.Gates, p.text)},
 	})
 	switch {
 	case err != nil:
@@ -157,30 +179,7 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 		out.Overwrite = "refuse"
 	}
 	if target != nil {
-		out.Targets = []string{one}
-	}
-	return nil
-}
-
-// listed reads a name. A name with a space is probably a source and a target, so it is an error.
-func (p parser) listed(n *yaml.Node, out *string) error {
-	if err := p.text(n, out); err != nil {
-		return err
-	}
-	if len(strings.Fields(*out)) != 1 || strings.TrimSpace(*out) != *out {
-		return p.bad(n, "a name must not contain spaces: "+strconv.Quote(*out), "use the keys source: and target:")
-	}
-	return nil
-}
-
-// overwrite reads one of overwrites.
-func (p parser) overwrite(n *yaml.Node, out *string) error {
-	if err := p.text(n, out); err != nil {
-		return err
-	}
-	if !slices.Contains(overwrites, *out) {
-		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites),
-			"use one of "+strings.Join(overwrites, ", "))
+		out.Targets = []string{only}
 	}
 	return nil
 }

@@ -391,3 +391,29 @@ func (p parser) platforms(n *yaml.Node, out *plan.Platforms) (err error) {
 	}
 	return nil
 }
+
+// listed reads a name. A name with a space is probably a source and a target, so it is an error.
+func (p parser) listed(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if len(strings.Fields(*out)) != 1 || strings.TrimSpace(*out) != *out {
+		return p.bad(n, "a name must not contain spaces: "+strconv.Quote(*out), "use the keys source: and target:")
+	}
+	return nil
+}
+
+// overwrite reads one of overwrites.
+func (p parser) overwrite(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if !slices.Contains(overwrites, *out) {
+		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites),
+			"use one of "+strings.Join(overwrites, ", "))
+	}
+	return nil
+}
+
+// overwrites lists the values of the key overwrite.
+var overwrites = []string{"refuse", "update", "always"}

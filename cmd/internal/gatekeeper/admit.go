@@ -2,6 +2,7 @@ package gatekeeper
 
 import (
 	"context"
+	"errors"
 
 	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/fault"
@@ -23,7 +24,11 @@ func newKeeper(label string, g gates.Gate, v Verify) (*Keeper, error) {
 	k := &Keeper{Gate: g, label: label, verify: v}
 	var err error
 	if k.trust, err = trustOf(g.Signature); err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: label, Err: err, Hint: fault.HintOf(err)}
+		hint := fault.HintOf(err)
+		if f, ok := errors.AsType[*fault.Fault](err); ok && f.Name == g.Name { // the label has the name of the file
+			err = f.Err
+		}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: label, Err: err, Hint: hint}
 	}
 	return k, nil
 }

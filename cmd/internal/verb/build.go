@@ -80,17 +80,25 @@ func buildBatch(r wire.Batch, at time.Time) (dray.BatchRequest, error) {
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	for _, e := range r.Entries {
-		req.Entries = append(req.Entries, buildEntry(e))
+		entry, err := buildEntry(e)
+		if err != nil {
+			return req, err
+		}
+		req.Entries = append(req.Entries, entry)
 	}
 	var err error
 	req.Platforms, err = platforms(r.Platforms)
 	return req, err
 }
 
-func buildEntry(e wire.BatchEntry) dray.BatchEntry {
-	return dray.BatchEntry{
+func buildEntry(e wire.BatchEntry) (dray.BatchEntry, error) {
+	entry := dray.BatchEntry{
 		Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line,
 	}
+	entry.Referrers, entry.Gates = referrers(e.Referrers), e.Gates
+	var err error
+	entry.Platforms, err = platforms(e.Platforms)
+	return entry, cmp.Or(err, entry.Own.Check())
 }
 
 func buildTransfer(r wire.Transfer, at time.Time) (dray.TransferRequest, error) {
@@ -278,7 +286,8 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 		req, err = buildBatch(*r.Batch, at)
 		err = cmp.Or(err, req.Backup.Check(), req.Referrers.Check())
 		for _, e := range r.Batch.Entries {
-			err = cmp.Or(err, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
+			_, unknown := s.gate(e.Gates)
+			err = cmp.Or(err, unknown, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
 		}
 	case wire.KindTransfer:
 		var req dray.TransferRequest

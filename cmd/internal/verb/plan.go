@@ -36,6 +36,7 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 		if err != nil {
 			return planReport{}, err
 		}
+		req.Referrers, req.Platforms = w.dray.Choices(req.Referrers, req.Platforms)
 		head, err := headerOf(plan.Plan{
 			Verb: wire.KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each,
 			Backup: req.Backup, Referrers: req.Referrers, Platforms: req.Platforms, Notes: sum.Notes,

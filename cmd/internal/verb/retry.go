@@ -142,7 +142,7 @@ func (w *work) again(ctx context.Context) (any, error) {
 func (w *work) againBatch(failed []dray.StepReport) (req dray.BatchRequest, err error) {
 	req.Overwrite = plan.Update
 	asked := map[string]wire.BatchEntry{}
-	var said map[[2]ref.Name]plan.Overwrite
+	var said map[[2]ref.Name]dray.BatchEntry
 	switch r := w.row.Request; {
 	case r.Import != nil:
 		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Import.Overwrite), plan.Refuse), plan.Hold(r.Import.Hold)
@@ -159,7 +159,7 @@ func (w *work) againBatch(failed []dray.StepReport) (req dray.BatchRequest, err 
 		req.SourceLogin, req.TargetLogin = loginOf(r.Tag.Login), loginOf(r.Tag.Login)
 	case r.Batch != nil:
 		req, err = buildBatch(*r.Batch, w.at)
-		said = w.overwrites(req)
+		said = w.options(req)
 		req.Entries, req.Overwrite = nil, cmp.Or(req.Overwrite, plan.Refuse)
 		for _, e := range r.Batch.Entries {
 			asked[fault.WithoutLogins(strings.TrimSpace(e.Source+" "+strings.Join(e.Targets, " ")))] = e
@@ -167,13 +167,14 @@ func (w *work) againBatch(failed []dray.StepReport) (req dray.BatchRequest, err 
 	}
 	for _, s := range failed {
 		if e, ok := asked[s.Asked]; ok && s.Asked != "" {
-			req.Entries = append(req.Entries, buildEntry(e))
+			entry, bad := buildEntry(e)
+			err = cmp.Or(err, bad)
+			req.Entries = append(req.Entries, entry)
 			continue
 		}
 		from, to := s.From.Repo.Tagged(s.From.Tag), s.To.Repo.Tagged(s.To.Tag)
-		e := dray.BatchEntry{
-			Source: from.String(), Targets: []string{to.String()}, Overwrite: said[[2]ref.Name{from, s.To}],
-		}
+		e := said[[2]ref.Name{from, s.To}]
+		e.Source, e.Targets = from.String(), []string{to.String()}
 		if s.From.Tag == "" || s.To.Tag == "" {
 			e.Source = s.From.Repo.At(s.From.Digest).String()
 		}
@@ -182,17 +183,14 @@ func (w *work) againBatch(failed []dray.StepReport) (req dray.BatchRequest, err 
 	return req, err
 }
 
-// overwrites returns the overwrite of each entry that sets one, by source and target.
-func (w *work) overwrites(req dray.BatchRequest) map[[2]ref.Name]plan.Overwrite {
-	said := map[[2]ref.Name]plan.Overwrite{}
+// options returns what the entries set for their images alone, by source and target.
+func (w *work) options(req dray.BatchRequest) map[[2]ref.Name]dray.BatchEntry {
+	said := map[[2]ref.Name]dray.BatchEntry{}
 	for _, e := range req.Entries {
-		if e.Overwrite == "" {
-			continue
-		}
 		source, targets, err := w.Service.dray.EntryNames(e, req.Target, nil)
 		for _, to := range targets {
 			if err == nil {
-				said[[2]ref.Name{source.Repo.Tagged(source.Tag), to}] = e.Overwrite
+				said[[2]ref.Name{source.Repo.Tagged(source.Tag), to}] = dray.BatchEntry{Overwrite: e.Overwrite, Own: e.Own}
 			}
 		}
 	}

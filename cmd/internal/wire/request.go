@@ -137,7 +137,12 @@ type BatchEntry struct {
 	Targets   []string `json:"targets,omitempty" doc:"each is repository[:tag] in the registry that target names, or a full name; default: the path and tag of the source"`
 	Paths     bool     `json:"paths,omitempty" doc:"read targets as paths, even if they begin like a host"`
 	Overwrite string   `json:"overwrite,omitempty" enum:"refuse,update,always"`
-	Line      int      `json:"line,omitempty" minimum:"0" maximum:"1000000000" doc:"the line of the entry in its list; messages name it"`
+
+	Referrers Referrers `json:"referrers,omitzero" doc:"what travels with this image; default: the referrers of the request"`
+	Platforms Platforms `json:"platforms,omitzero" doc:"which platforms of this image are copied; default: the platforms of the request"`
+	Gates     []string  `json:"gates,omitempty" doc:"gates of the server's configuration that this image must pass, in addition to those of the request"`
+
+	Line int `json:"line,omitempty" minimum:"0" maximum:"1000000000" doc:"the line of the entry in its list; messages name it"`
 }
 
 // Transfer is the JSON form of dray.TransferRequest.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/drayage/dray"
@@ -122,6 +123,7 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 	for _, r := range file.Registries {
 		c.Registries[r.Name] = dray.Registry{Host: r.Host, Aliases: r.Aliases, Settings: a.override(settings(r))}
 	}
+	c.Gates = a.gatesOf(file)
 	c.Gate, err = a.NamedGate(file, file.Gate, file.Path)
 	return c, file, err
 }
@@ -138,6 +140,17 @@ func (a *App) NamedGate(file config.Config, name, where string) (gate.Gate, erro
 			Hint: "add it below gates: in the configuration, or use the name of another gate"}
 	}
 	return gatekeeper.New(g, gatekeeper.Program(a.IO.Verifier))
+}
+
+// gatesOf returns what finds a gate of the configuration by its name. Each is read once.
+func (a *App) gatesOf(file config.Config) func(name string) (gate.Gate, error) {
+	var known sync.Map
+	return func(name string) (gate.Gate, error) {
+		read, _ := known.LoadOrStore(name, sync.OnceValues(func() (gate.Gate, error) {
+			return a.NamedGate(file, name, file.Path)
+		}))
+		return read.(func() (gate.Gate, error))()
+	}
 }
 
 // NamedGates returns all gates of the configuration by their names.

@@ -161,6 +161,9 @@ func Batch(req dray.BatchRequest) wire.Request {
 			Targets:   e.Targets,
 			Paths:     e.Paths,
 			Overwrite: string(e.Overwrite),
+			Referrers: referrersJSON(e.Referrers),
+			Platforms: platformsJSON(e.Platforms),
+			Gates:     e.Gates,
 			Line:      e.Line,
 		})
 	}

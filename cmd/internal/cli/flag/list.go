@@ -80,6 +80,7 @@ func (l *List) Entries(d *dray.Dray, list config.List) []dray.BatchEntry {
 			Source:    e.Source,
 			Targets:   e.Targets,
 			Overwrite: plan.Overwrite(e.Overwrite),
+			Own:       e.Own,
 			Line:      e.Line,
 		}
 		if len(e.Targets) > 0 {

@@ -69,7 +69,11 @@ func Translate(cmd *cobra.Command, err error) error {
 		name := "--" + unknown.GetSpecifiedName()
 		return UsageError(cmd, fmt.Errorf("unknown flag %s", name), didYouMean(nearest(name, names)))
 	case errors.As(err, &noValue):
-		return UsageError(cmd, fmt.Errorf("--%s needs a value", noValue.GetFlag().Name), "")
+		hint := ""
+		if noValue.GetFlag().Name == "config" && cmd.Flag("image-config") != nil {
+			hint = "use --image-config for the config of an image" // as skopeo means it
+		}
+		return UsageError(cmd, fmt.Errorf("--%s needs a value", noValue.GetFlag().Name), hint)
 	case errors.As(err, &bad):
 		hint, why := unreadable(bad)
 		return UsageError(cmd, why, hint)

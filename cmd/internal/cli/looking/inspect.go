@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 )
 
@@ -33,7 +34,7 @@ func NewInspect(a *app.App) *cobra.Command {
 			"  dray inspect prod/app:v1 -o json | jq -r '.platforms[].platform'\n" +
 			"  dray inspect nginx:1.27 --platform linux/arm64\n" +
 			"  dray inspect --image-config prod/app:v1 | jq .config.Env",
-		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
+		Args: oneImage,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -67,6 +68,16 @@ func NewInspect(a *app.App) *cobra.Command {
 	flag.AddPlatformTo(flags, &p)
 	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
+}
+
+// oneImage refuses any number of arguments but one. To skopeo, --config is a switch; to dray it takes a file.
+func oneImage(cmd *cobra.Command, args []string) error {
+	if file := cmd.Flag("config"); len(args) == 0 && file != nil && file.Changed {
+		return flag.UsageError(cmd, errors.New("IMAGE is missing: --config names the configuration of dray, here "+
+			file.Value.String()), "use "+shell.Dray(cmd.Name(), "--image-config", file.Value.String())+
+			" for the config of an image")
+	}
+	return flag.Count(cmd, args, 1, 1, "one image, such as HOST/REPO:TAG")
 }
 
 func printImage(a *app.App, m dray.Image) error {

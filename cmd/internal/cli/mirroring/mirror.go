@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // NewMirror makes the command dray mirror.
@@ -29,7 +31,7 @@ func NewMirror(a *app.App) *cobra.Command {
 			"  dray mirror -f mirrors.yaml --dry-run --rule base-images\n" +
 			"  dray mirror -f mirrors.yaml --watch\n" +
 			"  dray mirror status -f mirrors.yaml",
-		Args: flag.NoneButCommands,
+		Args: mirrorNames,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runMirror(a, cmd, f) },
 	}
 	flags := cmd.Flags()
@@ -103,4 +105,18 @@ func runMirror(a *app.App, cmd *cobra.Command, f mirrorFlags) error {
 		return watchMirrors(cmd.Context(), a, d, f, m, state)
 	}
 	return mirrorOnce(cmd.Context(), a, d, f, m, state)
+}
+
+// mirrorNames refuses arguments that are no command of mirror. Other tools take a source and a target here, or the
+// file of the rules.
+func mirrorNames(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 || len(args) == 1 && !strings.ContainsAny(args[0], "./:") {
+		return flag.NoneButCommands(cmd, args)
+	}
+	hint := "use " + shell.Dray("mirror", "-f", args[0])
+	if len(args) > 1 {
+		hint = "use " + shell.Dray(append([]string{"transfer"}, args...)...) + " once, or write both into a rule"
+	}
+	cause := fmt.Errorf("unexpected argument %q: mirror reads rules from the file of -f", args[0])
+	return flag.UsageError(cmd, cause, hint)
 }

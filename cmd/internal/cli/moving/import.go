@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -70,7 +71,7 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 			"      --map v1.0=v1.0-production\n" +
 			"  dray import --source ghcr.io/acme/app:v1 -t registry.example/acme/app:v1 \\\n" +
 			"      -u USER --password-stdin",
-		Args: flag.Exactly(0, "the image after --source"),
+		Args: importNames,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runImport(a, cmd, f) },
 	}
 	flags := cmd.Flags()
@@ -234,4 +235,13 @@ func splitTags(cmd *cobra.Command, values []string) ([]string, error) {
 		}
 	}
 	return tags, nil
+}
+
+// importNames refuses arguments. Other tools name the source and the targets one after the other.
+func importNames(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 || cmd.Flags().Changed("source") {
+		return flag.Count(cmd, args, 0, 0, "the image after --source")
+	}
+	return flag.UsageError(cmd, fmt.Errorf("unexpected argument %q: import takes names by flags alone", args[0]),
+		"use "+shell.Dray(append([]string{"copy"}, args...)...)+", or write the image after --source")
 }

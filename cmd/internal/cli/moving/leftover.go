@@ -38,7 +38,7 @@ func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where 
 		if left.Source == "" {
 			continue
 		}
-		left.Overwrite = string(e.Overwrite)
+		left.Overwrite, left.Own = string(e.Overwrite), e.Own
 		rest.Entries = append(rest.Entries, left)
 		reasons = append(reasons, reason)
 	}
@@ -85,6 +85,7 @@ func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
 	for _, s := range steps {
 		if s.Problem != nil {
 			ended[route{s.From, s.To}] = s
+			ended[route{s.From.Repo.Tagged(s.From.Tag), s.To}] = s
 		}
 	}
 	return ended

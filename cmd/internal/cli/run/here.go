@@ -54,8 +54,11 @@ func (h here) write(ctx context.Context, w Writing, s *out.Story) (*plan.Plan, d
 }
 
 func (h here) planEach(
-	ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryPlan) error,
+	ctx context.Context, w Streaming, s *out.Story, begin func(plan.Plan), visit func(dray.RepositoryPlan) error,
 ) (dray.TransferReport, error) {
+	head := w.head()
+	head.Referrers, head.Platforms = h.Choices(head.Referrers, head.Platforms)
+	begin(head)
 	return app.Patiently(ctx, app.Grace, func() (dray.TransferReport, error) {
 		return w.Plan(ctx, h.Dray, s.Observe, s, visit)
 	})

@@ -62,7 +62,7 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	defer t.list.discard()
 	var sum dray.TransferReport
 	if w.DryRun {
-		sum, err = at.planEach(ctx, w, s, t.planned)
+		sum, err = at.planEach(ctx, w, s, t.begin, t.planned)
 	} else {
 		sum, err = at.runEach(ctx, w, s, t.finished)
 	}
@@ -90,6 +90,15 @@ type teller struct {
 	failed       int
 	states       map[dray.State]int
 	code         int // the exit code that all failures share; ExitFailed if they differ
+}
+
+// begin takes what a plan says before its steps.
+func (t *teller) begin(head plan.Plan) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.out = t.app.NewPlanOut(head)
+	}
 }
 
 // planned prints the plan of one repository.

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 
@@ -93,18 +94,27 @@ func (t *There) planReport(ctx context.Context) (out struct {
 	return out, nil
 }
 
+// planEach reads the plan when it is made: only then does the server say what comes before the steps.
 func (t *There) planEach(
-	ctx context.Context, _ Streaming, s *out.Story, visit func(dray.RepositoryPlan) error,
+	ctx context.Context, _ Streaming, s *out.Story, begin func(plan.Plan), visit func(dray.RepositoryPlan) error,
 ) (dray.TransferReport, error) {
-	repo := func(s plan.Step) ref.Repo { return s.To.Repo }
-	err := each(ctx, t, s, repo, func(to ref.Repo, steps []plan.Step) error {
-		return visit(dray.RepositoryPlan{To: to, Steps: steps})
-	})
-	if err != nil {
+	if err := t.follow(ctx, s, nil); err != nil {
 		return dray.TransferReport{}, err
 	}
-	sum, err := t.planReport(ctx)
-	return sum.summary, err
+	made, why := t.planReport(ctx)
+	if why == nil {
+		begin(made.header)
+	}
+	g := &gathering[plan.Step]{t: t, to: func(s plan.Step) ref.Repo { return s.To.Repo }}
+	g.visit = func(to ref.Repo, steps []plan.Step) error { return visit(dray.RepositoryPlan{To: to, Steps: steps}) }
+	err := g.more(ctx)
+	if err == nil {
+		err = g.flush()
+	}
+	if ctx.Err() != nil {
+		err = &leftOn{t.Job, t.gone}
+	}
+	return made.summary, cmp.Or(err, why)
 }
 
 func (t *There) runEach(

@@ -22,9 +22,10 @@ type Place interface {
 	plan(ctx context.Context, w Writing, s *out.Story) (plan.Plan, error)
 	// write carries w out. If no plan could be made, p is nil and err is the reason.
 	write(ctx context.Context, w Writing, s *out.Story) (p *plan.Plan, r dray.Report, err error)
-	// planEach and runEach are the same for verbs that work repository by repository.
+	// planEach and runEach are the same for verbs that work repository by repository. planEach calls begin with the
+	// plan without its steps before it calls visit. It does not call begin if it does not know what that is.
 	planEach(
-		ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryPlan) error,
+		ctx context.Context, w Streaming, s *out.Story, begin func(plan.Plan), visit func(dray.RepositoryPlan) error,
 	) (dray.TransferReport, error)
 	runEach(
 		ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryReport) error,
@@ -102,7 +103,8 @@ func conflict(verb string, s plan.Step, hint string) error {
 		Op:   verb,
 		Name: s.To.String(),
 		Hint: hint,
-		Err:  fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest()),
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s",
+			s.Replaces, s.Trim.Told(s.Origin())),
 	}
 }
 
@@ -131,7 +133,7 @@ type Streaming struct {
 // SeeVerify is the Proof of a run that does not know its ends.
 func SeeVerify() string { return "see " + shell.Dray("verify", "--help") }
 
-// head returns the header of the plan that --dry-run prints.
+// head returns the header of the plan that --dry-run prints, as the flags say it.
 func (w Streaming) head() plan.Plan {
 	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: plan.Each, Backup: w.Backup, Referrers: w.Referrers,
 		Platforms: w.Platforms}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -219,9 +220,9 @@ func troubleLine(e dray.VerifyEntry) string {
 	line := fmt.Sprintf("%-10s  %s", e.Match, name)
 	switch e.Match {
 	case dray.Differs:
-		line += fmt.Sprintf("  is %s, the source %s", e.Target, e.Source)
+		line += fmt.Sprintf("  is %s, the source %s", e.Target, e.Trim.Told(cmp.Or(e.Origin, e.Source)))
 	case dray.Absent:
-		line += fmt.Sprintf("  the source is %s", e.Source)
+		line += "  the source is " + e.Trim.Told(cmp.Or(e.Origin, e.Source))
 	case dray.Incomplete, dray.Corrupted:
 		line += "  " + lacks(e)
 	}
