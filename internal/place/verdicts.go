@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -16,10 +17,11 @@ type Verdicts struct {
 	given map[judged]*verdict
 }
 
-// judged is an image of a source repository.
+// judged is an image of a source repository, or the part of it that is copied.
 type judged struct {
 	repo   ref.Repo
 	digest oci.Digest
+	part   plan.Trim
 }
 
 // verdict is an answer of a gate. Read err only after done is closed.
@@ -28,10 +30,10 @@ type verdict struct {
 	err  error
 }
 
-// Once returns what ask says about the image d of repo. If somebody has asked before, or is asking, that
-// answer counts. An answer of the Kind Canceled is no answer: the next caller asks again.
-func (k *Verdicts) Once(ctx context.Context, repo ref.Repo, d oci.Digest, ask func() error) error {
-	key := judged{repo, d}
+// Once returns what ask says about the image d of repo, of which part is copied. If somebody has asked before, or is
+// asking, that answer counts. An answer of the Kind Canceled is no answer: the next caller asks again.
+func (k *Verdicts) Once(ctx context.Context, repo ref.Repo, d oci.Digest, part plan.Trim, ask func() error) error {
+	key := judged{repo, d, part}
 	for {
 		v, mine := k.claim(key)
 		if mine {

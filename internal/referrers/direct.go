@@ -111,10 +111,10 @@ func (f *Finder) chosen(ctx context.Context, from place.Repository, all []plan.R
 		case err != nil:
 			return err
 		}
-		says := readSelf(doc)
-		keep[i] = f.choice.Chooses(says.types(doc), says.Annotations)
-		all[i].MediaType, all[i].Size = doc.MediaType, doc.Size
-		all[i].ArtifactType, all[i].Annotations = says.artifactType(doc), says.Annotations
+		says := doc.AsReferrer()
+		keep[i] = f.choice.Chooses(doc.TypesAsReferrer(), says.Annotations)
+		all[i].MediaType, all[i].Size = says.MediaType, says.Size
+		all[i].ArtifactType, all[i].Annotations = says.ArtifactType, says.Annotations
 		return nil
 	})
 	var kept []plan.Referrer
