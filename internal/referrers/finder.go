@@ -21,12 +21,13 @@ type Finder struct {
 	lists         map[ref.Repo]*listing
 	announcements map[ref.Repo]int
 	told          map[ref.Name]oci.Descriptor // digest tags
+	unread        map[asking]bool             // documents of which a source does not say what refers to them
 }
 
 // New returns a Finder of what choice takes.
 func New(s *place.Session, choice plan.Referrers) *Finder {
 	return &Finder{session: s, choice: choice, answers: map[asking]*answer{}, lists: map[ref.Repo]*listing{},
-		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
+		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}, unread: map[asking]bool{}}
 }
 
 // Source opens a repository to be searched.

@@ -88,6 +88,7 @@ func (f *Finder) of(
 type walk struct {
 	*Finder
 	from   place.Repository
+	root   oci.Digest
 	part   oci.Document // the root, if only some of its children count
 	near   bool         // what refers to referrers is not looked for
 	seen   map[oci.Digest]bool
@@ -97,7 +98,7 @@ type walk struct {
 }
 
 func (f *Finder) walk(from place.Repository, root oci.Descriptor, part oci.Document) *walk {
-	return &walk{Finder: f, from: from, part: part, seen: map[oci.Digest]bool{root.Digest: true},
+	return &walk{Finder: f, from: from, root: root.Digest, part: part, seen: map[oci.Digest]bool{root.Digest: true},
 		image: map[oci.Digest]bool{root.Digest: true}, found: map[key]bool{}}
 }
 
@@ -134,6 +135,9 @@ func (w *walk) step(ctx context.Context, level []oci.Descriptor) (next []oci.Des
 	}
 	var found []plan.Referrer
 	for i := range level {
+		if w.Unread(w.from.Repo(), level[i].Digest) {
+			w.noteUnread(w.from.Repo(), w.root)
+		}
 		for _, c := range below[i] {
 			w.image[c.Digest] = w.image[c.Digest] || w.image[level[i].Digest]
 			next = w.add(next, c)
