@@ -205,8 +205,9 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
 	})
 	return &Dray{
-		base: &place.Base{
-			Foreign:  c.publishers(in),
+		base: (&place.Base{
+			Publishers: c.publishers(in),
+
 			Remote:   client,
 			Engine:   engine,
 			Ends:     &ends.Reading{Input: c.Input},
@@ -222,7 +223,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Trims:    ledger.NewTrims(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
-		},
+		}).Carrying(&c.IncludeForeign),
 		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
 
 		referrers: c.Referrers,
@@ -230,15 +231,18 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	}, nil
 }
 
-// publishers returns what reads foreign layers; nil if they are not copied.
+// publishers returns what reads foreign layers.
 func (c Config) publishers(in place.Inside) *foreign.Fetcher {
-	switch {
-	case !c.IncludeForeign:
-		return nil
-	case in.Publishers != nil:
+	if in.Publishers != nil {
 		return foreign.Unchecked(in.Publishers)
 	}
 	return foreign.New(c.Dial)
+}
+
+// WithForeign returns a Dray that shares everything with d, and copies foreign layers or leaves them with their
+// publishers, whatever Config.IncludeForeign says. nil changes nothing.
+func (d *Dray) WithForeign(include *bool) *Dray {
+	return &Dray{base: d.base.Carrying(include), names: d.names, referrers: d.referrers, platforms: d.platforms}
 }
 
 // For returns a Dray that shares everything with d and works for one job of dray's server.
@@ -252,9 +256,7 @@ func (d *Dray) For(j place.Job) *Dray {
 func (d *Dray) Close() {
 	d.base.Remote.Close()
 	_ = d.base.Ends.Close() // nothing depends on what was only read
-	if d.base.Foreign != nil {
-		d.base.Foreign.Close()
-	}
+	d.base.Publishers.Close()
 }
 
 // Allowances returns the limits that the registry at host is known to have: those that its operator
