@@ -221,6 +221,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Refusals: ledger.NewRefusals(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
 			Trims:    ledger.NewTrims(c.StateDir),
+			Sparse:   ledger.NewSparse(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		}).Carrying(&c.IncludeForeign),

@@ -23,6 +23,8 @@ func (r *Run) Work(ctx context.Context, images int) {
 		r.finder.Knows(s.From.Repo, s.From.Tag, s.Root())
 	}
 	tasks := r.tasks()
+	r.noteSparse(tasks)
+	defer r.noteWhole(slices.Clone(tasks)) // the slice itself is taken apart below
 	r.finder.Expect(func(yield func(ref.Repo) bool) {
 		for _, t := range tasks {
 			if !yield(t.from) {
@@ -43,6 +45,40 @@ func (r *Run) Work(ctx context.Context, images int) {
 	r.runRounds(ctx, images, signing, staying, moving)
 	if r.Plan.Referrers.Mode == plan.ReferrersSync {
 		r.syncReferrers(ctx, images)
+	}
+}
+
+// noteSparse remembers the indexes that targets get without some of their images, before they get them: the digest does
+// not tell, and a later run must not take such an index for the whole image.
+func (r *Run) noteSparse(tasks []*task) {
+	for _, t := range tasks {
+		for _, e := range t.to {
+			if t.trim.Form == plan.Sparse {
+				// If this cannot be written to disk, only a verification finds out.
+				_ = r.session.Base.Sparse.Note(e.repo, []oci.Digest{t.root.Digest}, nil)
+			}
+		}
+	}
+}
+
+// noteWhole forgets the sparse indexes of which a target has everything now.
+func (r *Run) noteWhole(tasks []*task) {
+	known, whole := map[ref.Repo]map[oci.Digest]bool{}, map[ref.Repo][]oci.Digest{}
+	for _, t := range tasks {
+		for _, e := range t.to {
+			if t.trim.Partial() || r.Reports[e.steps[0]].State != report.Done {
+				continue
+			}
+			if _, read := known[e.repo]; !read {
+				known[e.repo] = r.session.Base.Sparse.Of(e.repo)
+			}
+			if known[e.repo][t.root.Digest] {
+				whole[e.repo] = append(whole[e.repo], t.root.Digest)
+			}
+		}
+	}
+	for repo, digests := range whole {
+		_ = r.session.Base.Sparse.Note(repo, nil, digests)
 	}
 }
 

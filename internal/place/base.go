@@ -56,6 +56,7 @@ type Base struct {
 	Refusals *ledger.Refusals
 	Times    *ledger.Times
 	Trims    *ledger.Trims
+	Sparse   *ledger.Sparse
 	Marks    *ledger.Marks
 	Earlier  *ledger.Whereabouts // where earlier runs saw blobs; nil means that nothing is known
 }

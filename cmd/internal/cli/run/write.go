@@ -187,8 +187,12 @@ func showReport(
 		what := fmt.Sprintf("%d of %s done", done, out.Plural(len(p.Steps), "step"))
 		return stopped(ctx, a, what, out.StatesOf(r.Steps))
 	}
+	var few sparse
+	for _, s := range r.Steps {
+		few.add(s)
+	}
 	if line := summary(w.Past, r, took); line != "" && !a.Quiet {
-		a.Warnf("%s", line)
+		a.Warnf("%s%s", line, few.tail(a))
 	}
 	switch {
 	case len(failures) == 0:
