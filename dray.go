@@ -204,9 +204,15 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	engine := transfer.New(transfer.Options{
 		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
 	})
+	publishers := c.publishers(in)
+	var carried *foreign.Fetcher
+	if c.IncludeForeign {
+		carried = publishers
+	}
 	return &Dray{
-		base: (&place.Base{
-			Publishers: c.publishers(in),
+		base: &place.Base{
+			Foreign:    carried,
+			Publishers: publishers,
 
 			Remote:   client,
 			Engine:   engine,
@@ -224,7 +230,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Sparse:   ledger.NewSparse(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
-		}).Carrying(&c.IncludeForeign),
+		},
 		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
 
 		referrers: c.Referrers,

@@ -40,6 +40,7 @@ func (s sparse) tail(a *app.App) string {
 	if s.n > 1 {
 		what = "the first"
 	}
-	return fmt.Sprintf("; the target has only %s of %s; to complete %s: %s",
-		s.first.Trim.Platforms, out.Plural(s.n, "tag"), what, a.NextAt("verify", from.String(), to.String(), "--deep", "--heal"))
+	has := s.first.Trim.Platforms
+	return fmt.Sprintf("; the target has only %s of %s; to complete %s: %s", has, out.Plural(s.n, "tag"), what,
+		a.NextAt("verify", from.String(), to.String(), "--deep", "--heal"))
 }
