@@ -208,9 +208,16 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	engine := transfer.New(transfer.Options{
 		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
 	})
+	publishers := c.publishers(in)
+	var carried *foreign.Fetcher
+	if c.IncludeForeign {
+		carried = publishers
+	}
 	return &Dray{
 		base: &place.Base{
-			Foreign:  c.publishers(in),
+			Foreign:    carried,
+			Publishers: publishers,
+
 			Remote:   client,
 			Engine:   engine,
 			Ends:     &ends.Reading{Input: c.Input},
@@ -225,6 +232,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Refusals: ledger.NewRefusals(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
 			Trims:    ledger.NewTrims(c.StateDir),
+			Sparse:   ledger.NewSparse(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		},
@@ -235,12 +243,9 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	}, nil
 }
 
-// publishers returns what reads foreign layers; nil if they are not copied.
+// publishers returns what reads foreign layers.
 func (c Config) publishers(in place.Inside) *foreign.Fetcher {
-	switch {
-	case !c.IncludeForeign:
-		return nil
-	case in.Publishers != nil:
+	if in.Publishers != nil {
 		return foreign.Unchecked(in.Publishers)
 	}
 	return foreign.New(c.Dial)
@@ -250,6 +255,12 @@ func (c Config) publishers(in place.Inside) *foreign.Fetcher {
 // Config.Platforms.
 func (d *Dray) Choices(r plan.Referrers, p plan.Platforms) (plan.Referrers, plan.Platforms) {
 	return r.Or(d.referrers), p.Or(d.platforms)
+}
+
+// WithForeign returns a Dray that shares everything with d, and copies foreign layers or leaves them with their
+// publishers, whatever Config.IncludeForeign says. nil changes nothing.
+func (d *Dray) WithForeign(include *bool) *Dray {
+	return &Dray{base: d.base.Carrying(include), names: d.names, referrers: d.referrers, platforms: d.platforms}
 }
 
 // For returns a Dray that shares everything with d and works for one job of dray's server.
@@ -263,9 +274,7 @@ func (d *Dray) For(j place.Job) *Dray {
 func (d *Dray) Close() {
 	d.base.Remote.Close()
 	_ = d.base.Ends.Close() // nothing depends on what was only read
-	if d.base.Foreign != nil {
-		d.base.Foreign.Close()
-	}
+	d.base.Publishers.Close()
 }
 
 // Allowances returns the limits that the registry at host is known to have: those that its operator

@@ -2,8 +2,8 @@ package gate
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,7 +24,11 @@ const (
 // remember what they read. They are safe for concurrent use.
 type Image struct {
 	Name ref.Name       // at the source, with its digest, and with the requested tag, if any
-	Root oci.Descriptor // the manifest or index
+	Root oci.Descriptor // the manifest or index at the source: what was signed
+
+	// Moves is what the target gets. It is Root, unless only some platforms move, see dray.Platforms: then it is an
+	// index that lists a part of what Root lists. Documents, Platforms, Size and Created speak of what moves.
+	Moves oci.Descriptor
 
 	from Source
 
@@ -35,13 +39,14 @@ type Image struct {
 	configs   map[oci.Digest]v1.Image
 }
 
-// NewImage returns the image root of the repository from. name is how it was asked for.
-func NewImage(name ref.Name, root oci.Descriptor, from Source) *Image {
+// NewImage returns the image root of the repository from, of which moves is the document that the target gets: root
+// itself, or a part of it, which from must be able to read. name is how the image was asked for.
+func NewImage(name ref.Name, root, moves oci.Descriptor, from Source) *Image {
 	name.Digest = string(root.Digest)
-	return &Image{Name: name, Root: root, from: from, configs: map[oci.Digest]v1.Image{}}
+	return &Image{Name: name, Root: root, Moves: moves, from: from, configs: map[oci.Digest]v1.Image{}}
 }
 
-// Documents returns the manifests and indexes that the image consists of, each once, the root first.
+// Documents returns the manifests and indexes that move, each once, the one that the target gets as the root first.
 func (i *Image) Documents(ctx context.Context) ([]oci.Document, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -49,8 +54,8 @@ func (i *Image) Documents(ctx context.Context) ([]oci.Document, error) {
 		return i.documents, nil
 	}
 	var all []oci.Document
-	seen := map[oci.Digest]bool{i.Root.Digest: true}
-	for open := []oci.Descriptor{i.Root}; len(open) > 0; open = open[1:] {
+	seen := map[oci.Digest]bool{i.Moves.Digest: true}
+	for open := []oci.Descriptor{i.Moves}; len(open) > 0; open = open[1:] {
 		if len(all) == MaxDocuments {
 			return nil, i.tooLarge("the image has more than %d manifests", MaxDocuments)
 		}
@@ -89,8 +94,9 @@ func (i *Image) Blob(ctx context.Context, d oci.Descriptor) ([]byte, error) {
 	return raw, fault.On(fault.Source, err)
 }
 
-// Referrers returns the documents whose subject is the root of the image. Their artifact types are those
-// of the documents themselves, whatever the registry says.
+// Referrers returns the documents whose subject is Root. Their artifact types are those of the documents
+// themselves, whatever the registry says. If the registry does not say what refers to the image, that is an error: it
+// does not mean that there is nothing.
 func (i *Image) Referrers(ctx context.Context) ([]oci.Descriptor, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -98,7 +104,7 @@ func (i *Image) Referrers(ctx context.Context) ([]oci.Descriptor, error) {
 		return i.referrers, nil
 	}
 	list, err := i.from.Referrers(ctx, i.Root)
-	if err != nil && !fault.Is(err, fault.Denied) { // a registry without the API may answer so: digest tags may do
+	if err != nil {
 		return nil, fault.On(fault.Source, err)
 	}
 	if len(list) > MaxDocuments {
@@ -115,11 +121,34 @@ func (i *Image) Referrers(ctx context.Context) ([]oci.Descriptor, error) {
 		case doc.Subject == nil || doc.Subject.Digest != i.Root.Digest:
 			continue
 		}
-		d.ArtifactType = ArtifactType(doc)
+		d.ArtifactType = doc.AsReferrer().ArtifactType
 		found = append(found, d)
 	}
 	i.referrers, i.asked = found, true
 	return found, nil
+}
+
+// AttachedTypes returns the types of the documents that refer to the image or to a document below it, and of those
+// under their digest tags, sorted and each once. The types of a document are what it says of itself: its artifact
+// type, and the media types of its layers. If the registry does not say what refers to the image, that is an error.
+func (i *Image) AttachedTypes(ctx context.Context) ([]string, error) {
+	list, err := i.from.Attachments(ctx)
+	if err != nil {
+		return nil, fault.On(fault.Source, err)
+	}
+	if len(list) > MaxDocuments {
+		return nil, i.tooLarge("more than %d documents refer to the image", MaxDocuments)
+	}
+	var types []string
+	for _, d := range list {
+		doc, err := i.Document(ctx, d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		types = append(types, doc.TypesAsReferrer()...)
+	}
+	slices.Sort(types)
+	return slices.Compact(types), nil
 }
 
 // Attached returns the document under a digest tag of the image, such as sha256-HEX.sig for the suffix
@@ -130,21 +159,6 @@ func (i *Image) Attached(ctx context.Context, suffix string) (doc oci.Document, 
 		return doc, false, nil
 	}
 	return doc, err == nil, fault.On(fault.Source, err)
-}
-
-// ArtifactType returns the type of what a manifest holds: its artifactType, or else the media type of its
-// config (image-spec v1.1.1 §Guidelines for Artifact Usage).
-func ArtifactType(doc oci.Document) string {
-	var fields struct {
-		ArtifactType string `json:"artifactType"`
-	}
-	if json.Unmarshal(doc.Raw, &fields) == nil && fields.ArtifactType != "" {
-		return fields.ArtifactType
-	}
-	if doc.Config != nil {
-		return doc.Config.MediaType
-	}
-	return ""
 }
 
 func (i *Image) tooLarge(format string, args ...any) error {

@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 )
 
 // looking is a gate that calls a function and refuses nothing.
@@ -28,8 +29,14 @@ func (l looking) Admit(ctx context.Context, i *gate.Image) error { return l(ctx,
 // look calls do with an image of the source, as a gate would see it.
 func look(t *testing.T, y *yard.Yard, source string, do func(context.Context, *gate.Image) error) {
 	t.Helper()
+	lookAt(t, y, source, plan.Platforms{}, do)
+}
+
+// lookAt is look for a copy of some platforms.
+func lookAt(t *testing.T, y *yard.Yard, source string, only plan.Platforms, do func(context.Context, *gate.Image) error) {
+	t.Helper()
 	seen := false
-	_, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: source, Targets: []string{"dst/x:y"}, Gate: looking(func(ctx context.Context, i *gate.Image) error {
+	_, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: source, Targets: []string{"dst/x:y"}, Platforms: only, Gate: looking(func(ctx context.Context, i *gate.Image) error {
 		seen = true
 		if err := do(ctx, i); err != nil {
 			t.Error(err)
@@ -128,6 +135,14 @@ func TestTheAgeOfAnImageIsThatOfItsNewestPartAndUnknownIfOnePartHasNone(t *testi
 			return err
 		})
 	}
+	only := plan.Platforms{Only: []oci.Platform{{OS: "linux", Architecture: "amd64"}}}
+	lookAt(t, y, "src/app:both", only, func(ctx context.Context, i *gate.Image) error {
+		when, err := i.Created(ctx)
+		if got := when.Format(time.DateOnly); got != "2020-01-02" || i.Root.Digest == i.Moves.Digest {
+			t.Errorf("of the platform that moves: %s", got)
+		}
+		return err
+	})
 	look(t, y, "src/app:attested", func(ctx context.Context, i *gate.Image) error {
 		platforms, err := i.Platforms(ctx)
 		if len(platforms) != 1 {

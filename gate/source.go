@@ -16,8 +16,14 @@ type Source interface {
 	// from, which may be less than at. The bytes are not verified.
 	Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body io.ReadCloser, from int64, err error)
 
-	// Referrers lists the documents whose subject is d. If there are none, the list is empty.
+	// Referrers lists the documents whose subject is d. If there are none, the list is empty. It is an error if
+	// the repository does not say what refers to d.
 	Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error)
+
+	// Attachments lists the documents that refer to the image or to a document below it, and those under their
+	// digest tags, each once, without those that the repository does not have. It is an error if it does not say what
+	// they are.
+	Attachments(ctx context.Context) ([]oci.Descriptor, error)
 }
 
 // readBlob reads all of a blob and verifies it.

@@ -23,6 +23,21 @@ func (d Document) AsReferrer() Descriptor {
 	return r
 }
 
+// TypesAsReferrer returns the types by which d is chosen or required as a referrer: its artifact type, as in
+// AsReferrer, and the media types of its layers, by which cosign tells apart what it stores.
+func (d Document) TypesAsReferrer() []string {
+	var types []string
+	if own := d.AsReferrer().ArtifactType; own != "" {
+		types = append(types, own)
+	}
+	for _, b := range d.Blobs {
+		if d.Config == nil || b.Digest != d.Config.Digest {
+			types = append(types, b.MediaType)
+		}
+	}
+	return types
+}
+
 // HasListedSubject reports whether registries list d as a referrer of its subject. They do so for OCI
 // manifests and indexes; in other documents, the field means nothing to them.
 func (d Document) HasListedSubject() bool {

@@ -11,6 +11,9 @@ type Referrers struct {
 	Copied  int `json:"copied,omitempty"`
 	Present int `json:"present,omitempty"` // the target had them
 	Refused int `json:"refused,omitempty"` // the target refused them, although it took their image
+	// Unread is the number of images of which the source did not say what refers to them, so that signatures may have
+	// been left behind.
+	Unread int `json:"unread,omitempty"`
 	// Lost are the refused ones, at most MaxLost.
 	Lost []LostReferrer `json:"lost,omitempty"`
 }
@@ -43,6 +46,7 @@ func (r *Referrers) Add(o Referrers) {
 	r.Copied += o.Copied
 	r.Present += o.Present
 	r.Refused += o.Refused
+	r.Unread += o.Unread
 	r.Lost = append(r.Lost, o.Lost[:min(len(o.Lost), MaxLost-len(r.Lost))]...)
 }
 

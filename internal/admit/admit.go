@@ -3,35 +3,18 @@ package admit
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
 )
 
 // atOnce is how many images a gate is asked about at the same time.
 const atOnce = 16
-
-// image is an image of a source repository.
-type image struct {
-	repo   ref.Repo
-	digest oci.Digest
-}
-
-// asked is an image that a gate is asked about, and the steps that its answer counts for.
-type asked struct {
-	image
-	name  ref.Name
-	root  oci.Descriptor
-	gates []string // the names of gates that are asked after that of the session
-	steps []int
-	err   error // the answer
-}
 
 // Steps asks the gate of s, and those that a step names, about each image that steps would move. Steps of an image
 // that one of them does not admit become Refused. A digest tag, such as that of a signature, goes with the image that
@@ -43,17 +26,18 @@ func Steps(ctx context.Context, s *place.Session, verb string, steps []plan.Step
 		return nil
 	}
 	all := questions(ctx, s, verb, steps)
+	d := &door{s, referrers.New(s, plan.Referrers{Mode: plan.ReferrersRequire})}
 	err := place.Each(ctx, atOnce, all, func(ctx context.Context, q *asked) error {
-		q.err = verdict(ctx, s, q)
+		q.err = d.ask(ctx, q)
 		return givenUp(q.err)
 	})
 	for _, q := range all {
 		switch {
 		case err != nil || q.err == nil:
 		case q.attached():
-			q.err = within(ctx, s, q, steps)
+			q.err = d.within(ctx, q, steps)
 		case q.isNameless(steps):
-			q.err = alongside(ctx, s, q, all, steps)
+			q.err = d.alongside(ctx, q, all, steps)
 		}
 		err = cmp.Or(err, givenUp(q.err))
 	}
@@ -80,92 +64,69 @@ func givenUp(err error) error {
 
 // questions returns the images that steps would move, each once for each choice of gates.
 func questions(ctx context.Context, s *place.Session, verb string, steps []plan.Step) []*asked {
-	there := map[image]bool{} // at the target already
-	for _, step := range steps {
-		if step.Action == plan.Skip {
-			there[image{step.From.Repo, step.Digest()}] = true
-		}
+	type portion struct {
+		judged
+		part plan.Trim
 	}
-	type key struct {
-		image
-		gates string
-	}
-	at := map[key]*asked{}
+	at := map[portion]*asked{}
+	there := map[image]bool{}  // at the target already
+	own := map[judged]*asked{} // what moves itself
+	beside := map[int]judged{} // steps of what belongs to an image, such as digest tags
 	var order []*asked
-	for i, step := range steps {
-		if !step.Moves() || verb == "tag" && step.From.Repo == step.To.Repo {
-			continue
-		}
-		q := &asked{image: image{step.From.Repo, step.Digest()}, name: step.From, root: step.Root(), gates: step.Own.Gates}
-		if subject, ok := belongsTo(ctx, s, step.From); ok {
-			q.image.digest = subject
-			q.name, q.root = step.From.Repo.At(string(subject)), oci.Descriptor{Digest: subject}
-			if there[q.image] {
-				continue
-			}
-		}
-		k := key{q.image, strings.Join(q.gates, "\n")}
-		if known := at[k]; known != nil {
-			q = known
-		} else {
+	add := func(q *asked, i int) *asked {
+		k := portion{q.judged(), q.part}
+		if at[k] == nil {
 			at[k] = q
 			order = append(order, q)
 		}
-		if q.root.Size == 0 && step.Digest() == q.digest {
-			q.name, q.root = step.From, step.Root()
+		at[k].steps = append(at[k].steps, i)
+		return at[k]
+	}
+	for i, step := range steps {
+		if step.Action == plan.Skip {
+			there[image{step.From.Repo, step.Origin()}] = true
 		}
-		q.steps = append(q.steps, i)
+		if !step.Moves() || verb == "tag" && step.From.Repo == step.To.Repo {
+			continue
+		}
+		q := of(step)
+		if subject, ok := belongsTo(ctx, s, step.From); ok && subject != step.Origin() {
+			q.digest = subject
+			beside[i] = q.judged()
+			continue
+		}
+		q = add(q, i)
+		own[q.judged()] = cmp.Or(own[q.judged()], q)
+	}
+	for _, i := range slices.Sorted(maps.Keys(beside)) {
+		subject := beside[i]
+		switch {
+		case there[subject.image]:
+		case own[subject] != nil:
+			own[subject].steps = append(own[subject].steps, i)
+		default:
+			add(&asked{image: subject.image, name: subject.repo.At(string(subject.digest)),
+				root: oci.Descriptor{Digest: subject.digest}, gates: steps[i].Own.Gates}, i)
+		}
 	}
 	return order
 }
 
-// attached reports whether only digest tags of the image move, and not the image itself.
-func (q *asked) attached() bool { return q.root.Size == 0 && q.name.Tag == "" }
-
-// verdict returns what the gate of the session and then those that q names say, each of which is asked once.
-func verdict(ctx context.Context, s *place.Session, q *asked) error {
-	if s.Gate != nil {
-		err := s.Verdicts.Once(ctx, "", q.repo, q.digest, func() error { return ask(ctx, s, s.Gate, q) })
-		if err != nil {
-			return err
-		}
-	}
-	for _, name := range q.gates {
-		g, err := s.GateNamed(name)
-		if err == nil {
-			err = s.Verdicts.Once(ctx, name, q.repo, q.digest, func() error { return ask(ctx, s, g, q) })
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ask asks a gate about an image.
-func ask(ctx context.Context, s *place.Session, g gate.Gate, q *asked) error {
-	at, err := s.Source(ctx, q.repo)
-	if err != nil {
-		return err
-	}
-	return g.Admit(ctx, gate.NewImage(q.name, q.root, source{at, s}))
-}
-
 // within returns nil if q is a part of an index that moves or is at the target, since an index is admitted
 // with all that it lists. Otherwise it returns the reason why q itself is not admitted.
-func within(ctx context.Context, s *place.Session, q *asked, steps []plan.Step) error {
-	at, err := s.Source(ctx, q.repo)
+func (d *door) within(ctx context.Context, q *asked, steps []plan.Step) error {
+	at, err := d.Source(ctx, q.repo)
 	if err != nil {
 		return err
 	}
 	seen := map[oci.Digest]bool{}
 	for _, step := range steps {
-		_, attached := belongsTo(ctx, s, step.From)
-		if attached || seen[step.Digest()] || step.From.Repo != q.repo || step.Digest() == "" {
+		_, attached := belongsTo(ctx, d.Session, step.From)
+		if attached || seen[step.Origin()] || step.From.Repo != q.repo || step.Origin() == "" {
 			continue
 		}
-		seen[step.Digest()] = true
-		doc, err := s.Documents.Read(ctx, at, step.Digest())
+		seen[step.Origin()] = true
+		doc, err := d.Documents.Read(ctx, at, step.Origin())
 		if fault.Is(err, fault.Canceled) {
 			return err
 		}
@@ -176,9 +137,9 @@ func within(ctx context.Context, s *place.Session, q *asked, steps []plan.Step) 
 			if step.Action == plan.Skip {
 				return nil
 			}
-			parent := &asked{image: image{q.repo, step.Digest()}, name: step.From, root: step.Root(),
-				gates: q.gates}
-			return verdict(ctx, s, parent)
+			parent := of(step)
+			parent.gates = q.gates
+			return d.ask(ctx, parent)
 		}
 	}
 	return q.err
@@ -191,52 +152,35 @@ func (q *asked) isNameless(steps []plan.Step) bool {
 
 // alongside returns nil if q refers to an image that is admitted or at the target, or to what refers to one, as a
 // signature does. It would travel with that image. Otherwise it returns the reason why q itself is not admitted.
-func alongside(ctx context.Context, s *place.Session, q *asked, all []*asked, steps []plan.Step) error {
-	at, err := s.Source(ctx, q.repo)
+func (d *door) alongside(ctx context.Context, q *asked, all []*asked, steps []plan.Step) error {
+	at, err := d.Source(ctx, q.repo)
 	if err != nil {
 		return err
 	}
 	seen := map[oci.Digest]bool{}
-	for of := q.digest; !seen[of]; {
-		seen[of] = true
-		doc, err := s.Documents.Read(ctx, at, of)
+	for about := q.digest; !seen[about]; {
+		seen[about] = true
+		doc, err := d.Documents.Read(ctx, at, about)
 		if fault.Is(err, fault.Canceled) {
 			return err
 		}
 		if err != nil || doc.Subject == nil {
 			break
 		}
-		of = doc.Subject.Digest
-		subject := &asked{image: image{q.repo, of}, gates: q.gates, err: q.err}
-		admitted := slices.ContainsFunc(all, func(o *asked) bool {
-			return o.image == subject.image && o.err == nil && slices.Equal(o.gates, q.gates)
-		}) ||
+		about = doc.Subject.Digest
+		subject := &asked{image: image{q.repo, about}, gates: q.gates, err: q.err}
+		admitted := slices.ContainsFunc(all, func(o *asked) bool { return o.judged() == subject.judged() && o.err == nil }) ||
 			slices.ContainsFunc(steps, func(s plan.Step) bool {
-				return s.Action == plan.Skip && image{s.From.Repo, s.Digest()} == subject.image
+				return s.Action == plan.Skip && image{s.From.Repo, s.Origin()} == subject.image
 			})
 		if admitted {
 			return nil
 		}
-		if err := within(ctx, s, subject, steps); err == nil || fault.Is(err, fault.Canceled) {
+		if err := d.within(ctx, subject, steps); err == nil || fault.Is(err, fault.Canceled) {
 			return err
 		}
 	}
 	return q.err
-}
-
-// source is a source repository that shares the documents of the session: the copy does not read again
-// what the gate has read.
-type source struct {
-	place.Repository
-	session *place.Session
-}
-
-// Document reads a document from what the session has read. A tag is always asked for.
-func (r source) Document(ctx context.Context, reference string) (oci.Document, error) {
-	if ref.Digest(reference) != nil {
-		return r.Repository.Document(ctx, reference)
-	}
-	return r.session.Documents.Read(ctx, r.Repository, oci.Digest(reference))
 }
 
 func refused(s plan.Step, err error) plan.Step {

@@ -155,7 +155,9 @@ func (s *sending) refused() bool {
 
 // record writes what became of the referrers into the report of the first step of the end.
 func (s *sending) record() {
-	if len(s.found) == 0 {
+	if s.task.finder.Unread(s.from.Repo(), s.task.root.Digest) {
+		s.sum.Unread++
+	} else if len(s.found) == 0 {
 		return
 	}
 	var refused, taken []oci.Digest

@@ -235,7 +235,14 @@ func TestAnImageWithMoreReferrersThanAnyoneSignsGetsNoTag(t *testing.T) {
 
 // Neither the API nor a tag says what refers to the image. A target that answers so gets what the source has.
 func TestARegistryThatDoesNotAllowReferrersToBeListedIsNotedOnce(t *testing.T) {
-	denied := hostile.Error(403, "DENIED", "no right to list").On(http.MethodGet, testbed.Referrer)
+	for _, code := range []int{401, 403} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) { unlistable(t, code) })
+	}
+}
+
+func unlistable(t *testing.T, code int) {
+	t.Helper()
+	denied := hostile.Error(code, "DENIED", "no right to list").On(http.MethodGet, testbed.Referrer)
 	closed := func(next http.Handler) http.Handler { return hostile.Wrap(next, denied) }
 	with := testbed.Options{Referrers: testbed.WithReferrers}
 	y := yard.Of(t, testbed.Distribution(t, testbed.Options{Front: closed}), testbed.Sloppy(t, with))
@@ -248,12 +255,20 @@ func TestARegistryThatDoesNotAllowReferrersToBeListedIsNotedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := y.Apply(t.Context(), p, func(e event.Event) {
+	rep, err := y.Apply(t.Context(), p, func(e event.Event) {
 		if e.Kind == event.Noted {
 			notes = append(notes, e.Text)
 		}
-	}); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "no right to list") {
+	})
+	if got := rep.Referrers(); got.Unread != 2 {
+		t.Errorf("the report says %+v", got)
+	}
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "no right to list") {
 		t.Errorf("%v %q", err, notes)
+	}
+	req.Referrers.Mode = plan.ReferrersSync
+	if got := y.Must(y.Copy(req)).Referrers(); got.Unread != 2 {
+		t.Errorf("images that are up to date: %+v", got)
 	}
 	req.Referrers.Mode, req.Targets = plan.ReferrersRequire, []string{"dst/again"}
 	if _, err := y.Copy(req); !fault.Is(err, fault.Denied) || fault.SideOf(err) != fault.Source {
@@ -263,7 +278,7 @@ func TestARegistryThatDoesNotAllowReferrersToBeListedIsNotedOnce(t *testing.T) {
 	img := testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})
 	y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}}))
 	testbed.Artifact(t, y.Src, "app", "", img.Root)
-	rep := y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"},
+	rep = y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"},
 		Referrers: plan.Referrers{Mode: plan.ReferrersSync}}))
 	if got := rep.Steps[0].Referrers; got.Copied != 1 {
 		t.Errorf("%+v", got)

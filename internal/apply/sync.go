@@ -71,6 +71,7 @@ func (r *Run) syncOne(ctx context.Context, t *task) error {
 		return referrers.Unknown(c.err)
 	}
 	if len(c.found) == 0 {
+		(&sending{company: c, end: t.to[0]}).record()
 		return nil
 	}
 	at, err := r.session.Target(ctx, t.to[0].repo, layout.Write)

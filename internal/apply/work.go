@@ -19,6 +19,8 @@ func (r *Run) Work(ctx context.Context, images int) {
 	r.session.Guard = r.guard
 	r.sent, r.tagSteps = map[sent]*delivery{}, tagSteps(r.Plan.Steps)
 	tasks := r.search()
+	r.noteSparse(tasks)
+	defer r.noteWhole(slices.Clone(tasks)) // the slice itself is taken apart below
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
 		var all bool
 		if tasks, all = r.stage(ctx, images, tasks); !all {
@@ -52,6 +54,40 @@ func (r *Run) search() []*task {
 		})
 	}
 	return tasks
+}
+
+// noteSparse remembers the indexes that targets get without some of their images, before they get them: the digest does
+// not tell, and a later run must not take such an index for the whole image.
+func (r *Run) noteSparse(tasks []*task) {
+	for _, t := range tasks {
+		for _, e := range t.to {
+			if t.trim.Form == plan.Sparse {
+				// If this cannot be written to disk, only a verification finds out.
+				_ = r.session.Base.Sparse.Note(e.repo, []oci.Digest{t.root.Digest}, nil)
+			}
+		}
+	}
+}
+
+// noteWhole forgets the sparse indexes of which a target has everything now.
+func (r *Run) noteWhole(tasks []*task) {
+	known, whole := map[ref.Repo]map[oci.Digest]bool{}, map[ref.Repo][]oci.Digest{}
+	for _, t := range tasks {
+		for _, e := range t.to {
+			if t.trim.Partial() || r.Reports[e.steps[0]].State != report.Done {
+				continue
+			}
+			if _, read := known[e.repo]; !read {
+				known[e.repo] = r.session.Base.Sparse.Of(e.repo)
+			}
+			if known[e.repo][t.root.Digest] {
+				whole[e.repo] = append(whole[e.repo], t.root.Digest)
+			}
+		}
+	}
+	for repo, digests := range whole {
+		_ = r.session.Base.Sparse.Note(repo, nil, digests)
+	}
 }
 
 // signs reports whether a step of t sets a tag that belongs to a digest: of a signature, or of a list of

@@ -69,7 +69,7 @@ var may = map[string]string{
 	"internal/referrers":               "event fault internal/place internal/trim oci plan ref",
 	"internal/idle":                    "internal/name oci plan ref",
 	"internal/survey":                  "event fault internal/crew internal/idle internal/layout internal/ledger internal/name internal/nearest internal/place internal/referrers internal/remote internal/trim oci plan ref",
-	"internal/admit":                   "fault gate internal/place oci plan ref",
+	"internal/admit":                   "fault gate internal/place internal/referrers internal/trim oci plan ref",
 	"internal/apply":                   "credential event fault gate internal/admit internal/layout internal/name internal/place internal/referrers internal/remote internal/survey internal/transfer internal/trim oci plan ref report",
 	"internal/prove":                   "fault internal/layout internal/place internal/referrers internal/transfer internal/trim oci plan ref report",
 	"internal/migrate":                 "credential event fault gate internal/admit internal/apply internal/crew internal/idle internal/layout internal/name internal/place internal/prove internal/referrers internal/remote internal/survey internal/trim oci plan ref report",

@@ -6,9 +6,9 @@
 // Files, in the order of the walk:
 //
 //	refusals.go     which referrers a target refused
-//	proofs.go       which images were proven to be complete
 //	times.go        when images were created
-//	trims.go        what images become if only some platforms of them are copied
+//	trims.go        what images become if only some platforms of them are copied, and sparse indexes
+//	proofs.go       which images were proven to be complete
 //	marks.go        up to which time a source repository was copied
 //	whereabouts.go  in which repositories blobs were seen
 //	trail.go        repositories that have content but no tag yet

@@ -101,3 +101,36 @@ func readTrim(line string) (d oci.Digest, asked string, t Trim, ok bool) {
 	t.Size, t.Found = size, parts[4]
 	return oci.Digest(parts[0]), parts[1], t, err == nil && size >= 0
 }
+
+// Sparse remembers which indexes a target repository got without some of their images, because their digests do
+// not tell. It keeps them as Proofs keeps proofs. A nil Sparse remembers nothing.
+type Sparse struct {
+	digests *Proofs
+}
+
+// NewSparse returns the Sparse in the directory dir, or nil if dir is "". It does no I/O.
+func NewSparse(dir string) *Sparse {
+	if dir == "" {
+		return nil
+	}
+	return &Sparse{&Proofs{notes{
+		dir: filepath.Join(dir, "sparse"), head: "dray sparse indexes 1\n", most: maxProofs, keep: ProofsFor,
+	}}}
+}
+
+// Of returns the digests of the indexes that repo does not have whole.
+func (s *Sparse) Of(repo ref.Repo) map[oci.Digest]bool {
+	if s == nil {
+		return nil
+	}
+	return s.digests.Of(repo)
+}
+
+// Note adds the indexes that repo gets without some of their images, and removes those that it has whole. An error
+// comes from the disk, as that of Proofs.Note, and affects nothing but the Sparse.
+func (s *Sparse) Note(repo ref.Repo, sparse, whole []oci.Digest) error {
+	if s == nil {
+		return nil
+	}
+	return s.digests.Note(repo, sparse, whole)
+}

@@ -30,9 +30,12 @@ func (v *verifying) rememberVerified(got compared) {
 	if v.of.Depth == report.Digests {
 		return
 	}
-	known := v.Base.Proofs.Of(got.To)
-	var proven, broken []oci.Digest
+	known, sparse := v.Base.Proofs.Of(got.To), v.Base.Sparse.Of(got.To)
+	var proven, broken, whole []oci.Digest
 	for _, e := range got.Entries {
+		if e.Match == report.Same && !e.Trim.Partial() && sparse[e.Source] {
+			whole = append(whole, e.Source)
+		}
 		switch {
 		case e.Trim.Form == plan.Sparse: // the digest is that of the whole index
 		case e.Match == report.Same && !known[e.Source]:
@@ -42,6 +45,7 @@ func (v *verifying) rememberVerified(got compared) {
 		}
 	}
 	_ = v.Base.Proofs.Note(got.To, proven, broken)
+	_ = v.Base.Sparse.Note(got.To, nil, whole)
 }
 
 // VerifyRequest holds the settings of a verification. They are documented at the public
@@ -244,8 +248,30 @@ func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 		p := v.prover(v.of.Depth, v.of.Sample)
 		p.Heal = v.of.Heal
 		p.Into(ctx, s, &got.Looking)
+	} else {
+		v.seeSparse(ctx, s, &got.Looking)
 	}
 	return got
+}
+
+// seeSparse looks below the indexes that an earlier run sent sparse, of which digests alone do not tell what the target
+// lacks.
+func (v *verifying) seeSparse(ctx context.Context, s *place.Session, got *prove.Looking) {
+	sparse := v.Base.Sparse.Of(got.To)
+	for i := range got.Entries {
+		e := &got.Entries[i]
+		if e.Match != report.Same || e.Trim.Partial() || !sparse[e.Source] {
+			continue
+		}
+		lacks, err := trim.Lacking(ctx, s, got.To, e.Source, e.Trim)
+		if err != nil {
+			e.Match, e.Err = report.Unproven, err
+		}
+		for _, l := range lacks {
+			e.Match = report.Incomplete
+			e.Lacks = append(e.Lacks, report.Lack{What: "child", Digest: l.Digest, Size: l.Size, Why: "missing"})
+		}
+	}
 }
 
 // steps surveys a landing, or the single image.

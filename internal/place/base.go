@@ -55,11 +55,14 @@ type Base struct {
 
 	// Foreign reads foreign layers, so that they are copied like all others. nil leaves them with their publishers.
 	Foreign *foreign.Fetcher
+	// Publishers is what Foreign is, or would be for a job that copies foreign layers.
+	Publishers *foreign.Fetcher
 
 	Proofs   *ledger.Proofs
 	Refusals *ledger.Refusals
 	Times    *ledger.Times
 	Trims    *ledger.Trims
+	Sparse   *ledger.Sparse
 	Marks    *ledger.Marks
 	Earlier  *ledger.Whereabouts // where earlier runs saw blobs; nil means that nothing is known
 }
@@ -109,14 +112,31 @@ type Job struct {
 
 	// Words are those that hints use for the parts of the request.
 	Words name.Words
+
+	// IncludeForeign says whether foreign layers are copied; nil leaves it to the configuration.
+	IncludeForeign *bool
 }
 
 // For returns a copy of b that shares everything with b and works for j.
 func (b *Base) For(j Job) *Base {
-	c := *b
+	c := *b.Carrying(j.IncludeForeign)
 	c.Guard, c.Words = j.Guard, j.Words
 	if j.Apart {
 		c.Earlier = nil
+	}
+	return &c
+}
+
+// Carrying returns a copy of b that shares everything with b, and copies foreign layers or leaves them; nil changes
+// nothing.
+func (b *Base) Carrying(include *bool) *Base {
+	c := *b
+	switch {
+	case include == nil:
+	case *include:
+		c.Foreign = b.Publishers
+	default:
+		c.Foreign = nil
 	}
 	return &c
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -13,15 +14,15 @@ import (
 // The zero Verdicts remembers nothing. It is safe for concurrent use.
 type Verdicts struct {
 	mu    sync.Mutex
-	given map[judged]*verdict
+	given map[Judged]*verdict
 }
 
-// judged is an image of a source repository, and who judges it: "" is the gate of the session, else the name of a
-// gate.
-type judged struct {
-	gate   string
-	repo   ref.Repo
-	digest oci.Digest
+// Judged is what a verdict is about.
+type Judged struct {
+	Gate   string // the name of the gate; "" is that of the session
+	Repo   ref.Repo
+	Digest oci.Digest // of the image at its source
+	Part   plan.Trim  // of the image that is copied
 }
 
 // verdict is an answer of a gate. Read err only after done is closed.
@@ -30,13 +31,9 @@ type verdict struct {
 	err  error
 }
 
-// Once returns what ask says about the image d of repo: the answer of the gate of the session, whose name is "", or
-// of a gate with a name. If somebody has asked before, or is asking, that
-// answer counts. An answer of the Kind Canceled is no answer: the next caller asks again.
-func (k *Verdicts) Once(
-	ctx context.Context, gate string, repo ref.Repo, d oci.Digest, ask func() error,
-) error {
-	key := judged{gate, repo, d}
+// Once returns what ask says about an image. If somebody has asked before, or is asking, that answer counts. An answer
+// of the Kind Canceled is no answer: the next caller asks again.
+func (k *Verdicts) Once(ctx context.Context, key Judged, ask func() error) error {
 	for {
 		v, mine := k.claim(key)
 		if mine {
@@ -47,7 +44,8 @@ func (k *Verdicts) Once(
 		select {
 		case <-v.done:
 		case <-ctx.Done():
-			return &fault.Fault{Kind: fault.Canceled, Op: "check", Name: repo.At(string(d)).String(), Err: context.Cause(ctx)}
+			return &fault.Fault{Kind: fault.Canceled, Op: "check", Name: key.Repo.At(string(key.Digest)).String(),
+				Err: context.Cause(ctx)}
 		}
 		if !fault.Is(v.err, fault.Canceled) {
 			return v.err
@@ -56,14 +54,14 @@ func (k *Verdicts) Once(
 }
 
 // claim returns the verdict about an image. If it is mine, the caller has to ask.
-func (k *Verdicts) claim(key judged) (v *verdict, mine bool) {
+func (k *Verdicts) claim(key Judged) (v *verdict, mine bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if v := k.given[key]; v != nil {
 		return v, false
 	}
 	if k.given == nil {
-		k.given = map[judged]*verdict{}
+		k.given = map[Judged]*verdict{}
 	}
 	v = &verdict{done: make(chan struct{})}
 	k.given[key] = v
@@ -71,7 +69,7 @@ func (k *Verdicts) claim(key judged) (v *verdict, mine bool) {
 }
 
 // settle tells those who wait.
-func (k *Verdicts) settle(key judged, v *verdict) {
+func (k *Verdicts) settle(key Judged, v *verdict) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if fault.Is(v.err, fault.Canceled) {

@@ -136,12 +136,24 @@ func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error
 			return context.Cause(ctx)
 		}
 	}
-	d.desc, d.documents, d.blobs = doc.Descriptor, doc.Documents, doc.Blobs
+	d.desc, d.documents, d.blobs = doc.Descriptor, doc.Documents, p.blobsOf(doc)
 	if doc.Config != nil {
 		d.config = doc.Config.Digest
 	}
 	d.err = p.referrers(ctx, d)
 	return context.Cause(ctx)
+}
+
+// blobsOf returns the blobs that the target should have of doc. Foreign layers are among them if they are copied, too.
+func (p *deepCheck) blobsOf(doc oci.Document) []oci.Descriptor {
+	if p.Base.Foreign != nil {
+		return slices.Concat(doc.Blobs, doc.Foreign)
+	}
+	if n := len(doc.Foreign); n > 0 {
+		p.Note("foreign layers of %s are not looked at, because their publisher serves them: %d; "+
+			"use --include-foreign to look for them", p.at.Repo().At(string(doc.Digest)), n)
+	}
+	return doc.Blobs
 }
 
 // atSource reads a document at the source, or makes it from what the source has.

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 // Direct returns what refers to the document d itself, as far as the choice of the Finder goes: the
@@ -52,11 +53,11 @@ func (f *Finder) ask(ctx context.Context, from place.Repository, d oci.Descripto
 	err = place.Each(ctx, 2, []func(context.Context) error{
 		func(ctx context.Context) (err error) {
 			listed, err = from.Referrers(ctx, d)
-			return f.allowed(from, err)
+			return f.allowed(from, d.Digest, err)
 		},
 		func(ctx context.Context) (err error) {
 			tagged, err = f.underTags(ctx, from, d, digestTags)
-			return f.allowed(from, err)
+			return f.allowed(from, d.Digest, err)
 		},
 	}, func(ctx context.Context, do func(context.Context) error) error { return do(ctx) })
 	if err != nil {
@@ -75,12 +76,27 @@ func (f *Finder) ask(ctx context.Context, from place.Repository, d oci.Descripto
 	return f.chosen(ctx, from, all)
 }
 
-// allowed turns the refusal of a source to list referrers into a note. If all referrers are required, the
+// Unread reports whether the source does not say what refers to d or, if d was the root of a walk, to one of the
+// documents that the walk went to.
+func (f *Finder) Unread(repo ref.Repo, d oci.Digest) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unread[asking{repo, d}]
+}
+
+func (f *Finder) noteUnread(repo ref.Repo, d oci.Digest) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unread[asking{repo, d}] = true
+}
+
+// allowed turns the refusal of a source to list what refers to d into a note. If all referrers are required, the
 // refusal stays an error.
-func (f *Finder) allowed(from place.Repository, err error) error {
+func (f *Finder) allowed(from place.Repository, d oci.Digest, err error) error {
 	if !fault.Is(err, fault.Denied) && !fault.Is(err, fault.Refused) || f.choice.Mode == plan.ReferrersRequire {
 		return err
 	}
+	f.noteUnread(from.Repo(), d)
 	cause := err
 	if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Err != nil {
 		cause = f.Err // without the digest, so that a repository is noted once
@@ -111,10 +127,10 @@ func (f *Finder) chosen(ctx context.Context, from place.Repository, all []plan.R
 		case err != nil:
 			return err
 		}
-		says := readSelf(doc)
-		keep[i] = f.choice.Chooses(says.types(doc), says.Annotations)
-		all[i].MediaType, all[i].Size = doc.MediaType, doc.Size
-		all[i].ArtifactType, all[i].Annotations = says.artifactType(doc), says.Annotations
+		says := doc.AsReferrer()
+		keep[i] = f.choice.Chooses(doc.TypesAsReferrer(), says.Annotations)
+		all[i].MediaType, all[i].Size = says.MediaType, says.Size
+		all[i].ArtifactType, all[i].Annotations = says.ArtifactType, says.Annotations
 		return nil
 	})
 	var kept []plan.Referrer

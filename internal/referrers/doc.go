@@ -10,5 +10,5 @@
 //	walk.go   everything that refers to an image, level by level
 //	direct.go what refers to one document
 //	tags.go   digest tags, from a listing or asked for one by one
-//	finder.go Finder, and what a document says about itself
+//	finder.go Finder: asks for each document once
 package referrers

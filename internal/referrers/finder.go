@@ -1,9 +1,7 @@
 package referrers
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"sync"
 
 	"github.com/drayage/dray/internal/place"
@@ -23,12 +21,13 @@ type Finder struct {
 	lists         map[ref.Repo]*listing
 	announcements map[ref.Repo]int
 	told          map[ref.Name]oci.Descriptor // digest tags
+	unread        map[asking]bool             // documents of which a source does not say what refers to them
 }
 
 // New returns a Finder of what choice takes.
 func New(s *place.Session, choice plan.Referrers) *Finder {
 	return &Finder{session: s, choice: choice, answers: map[asking]*answer{}, lists: map[ref.Repo]*listing{},
-		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
+		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}, unread: map[asking]bool{}}
 }
 
 // Choice returns what f finds.
@@ -78,35 +77,6 @@ func (f *Finder) answered(q asking, a *answer) {
 		delete(f.answers, q)
 	}
 	close(a.done)
-}
-
-// self is what a document says about itself.
-type self struct {
-	ArtifactType string            `json:"artifactType"`
-	Annotations  map[string]string `json:"annotations"`
-}
-
-func readSelf(doc oci.Document) (s self) {
-	_ = json.Unmarshal(doc.Raw, &s) // a document that was parsed before; other types of these fields say nothing
-	return s
-}
-
-// artifactType is that of the document or, for an image, the media type of its config
-// (distribution-spec v1.1.1 §Listing Referrers).
-func (s self) artifactType(doc oci.Document) string {
-	if doc.Config != nil {
-		return cmp.Or(s.ArtifactType, doc.Config.MediaType)
-	}
-	return s.ArtifactType
-}
-
-// types returns the types by which a document is chosen.
-func (s self) types(doc oci.Document) []string {
-	types := []string{s.artifactType(doc)}
-	for _, b := range doc.Blobs {
-		types = append(types, b.MediaType)
-	}
-	return types
 }
 
 // listing is the listing of one repository, which one walk makes for all.

@@ -49,11 +49,61 @@ func (f *Finder) OfPart(ctx context.Context, from place.Repository, part oci.Doc
 	return f.of(ctx, from, part.Descriptor, part)
 }
 
+// Near returns what refers to an image, or to a document below it, and not what refers to that in turn. root is the
+// image at the source. If a part of it is copied, as t says, Near looks at root and at the documents of that part.
+func (f *Finder) Near(
+	ctx context.Context, from place.Repository, root oci.Descriptor, t plan.Trim,
+) ([]plan.Referrer, error) {
+	if !t.Partial() {
+		return f.near(ctx, from, root, oci.Document{})
+	}
+	part, err := trim.Document(ctx, f.session.Documents, from, root.Digest, t)
+	if err != nil {
+		return nil, err
+	}
+	all, err := f.near(ctx, from, part.Descriptor, part)
+	if err != nil || part.Digest == root.Digest {
+		return all, err
+	}
+	whole, err := f.Direct(ctx, from, root)
+	return append(all, whole...), err
+}
+
+func (f *Finder) near(
+	ctx context.Context, from place.Repository, root oci.Descriptor, part oci.Document,
+) ([]plan.Referrer, error) {
+	w := f.walk(from, root, part)
+	w.near = true
+	levels, err := w.all(ctx, root)
+	return slices.Concat(levels...), err
+}
+
 func (f *Finder) of(
 	ctx context.Context, from place.Repository, root oci.Descriptor, part oci.Document,
 ) ([][]plan.Referrer, error) {
-	w := walk{Finder: f, from: from, part: part, seen: map[oci.Digest]bool{root.Digest: true},
+	return f.walk(from, root, part).all(ctx, root)
+}
+
+// walk is the state of one walk.
+type walk struct {
+	*Finder
+	from   place.Repository
+	root   oci.Digest
+	part   oci.Document // the root, if only some of its children count
+	near   bool         // what refers to referrers is not looked for
+	seen   map[oci.Digest]bool
+	image  map[oci.Digest]bool // the part of seen that is the image: it travels anyway
+	found  map[key]bool
+	levels [][]plan.Referrer
+}
+
+func (f *Finder) walk(from place.Repository, root oci.Descriptor, part oci.Document) *walk {
+	return &walk{Finder: f, from: from, root: root.Digest, part: part, seen: map[oci.Digest]bool{root.Digest: true},
 		image: map[oci.Digest]bool{root.Digest: true}, found: map[key]bool{}}
+}
+
+// all walks from root, and returns the levels as Of does.
+func (w *walk) all(ctx context.Context, root oci.Descriptor) ([][]plan.Referrer, error) {
 	level := []oci.Descriptor{root}
 	for range MaxNesting {
 		next, err := w.step(ctx, level)
@@ -66,17 +116,6 @@ func (f *Finder) of(
 		}
 	}
 	return nil, w.tooLarge(root, fmt.Errorf("indexes or referrers are nested more than %d levels deep", MaxNesting))
-}
-
-// walk is the state of one walk.
-type walk struct {
-	*Finder
-	from   place.Repository
-	part   oci.Document // the root, if only some of its children count
-	seen   map[oci.Digest]bool
-	image  map[oci.Digest]bool // the part of seen that is the image: it travels anyway
-	found  map[key]bool
-	levels [][]plan.Referrer
 }
 
 // step finds what refers to the documents of a level, and returns the documents of the next one: their
@@ -96,6 +135,9 @@ func (w *walk) step(ctx context.Context, level []oci.Descriptor) (next []oci.Des
 	}
 	var found []plan.Referrer
 	for i := range level {
+		if w.Unread(w.from.Repo(), level[i].Digest) {
+			w.noteUnread(w.from.Repo(), w.root)
+		}
 		for _, c := range below[i] {
 			w.image[c.Digest] = w.image[c.Digest] || w.image[level[i].Digest]
 			next = w.add(next, c)
@@ -107,7 +149,9 @@ func (w *walk) step(ctx context.Context, level []oci.Descriptor) (next []oci.Des
 				w.found[k] = true
 				found = append(found, r)
 			}
-			next = w.add(next, r.Descriptor())
+			if !w.near {
+				next = w.add(next, r.Descriptor())
+			}
 		}
 		if len(w.found) > maxFound {
 			return nil, w.tooLarge(level[i], fmt.Errorf("more than %d referrers", maxFound))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -333,10 +335,35 @@ func TestASparseIndexIsNotRememberedAsProven(t *testing.T) {
 	req.Platforms = sparse(t, "linux/arm64")
 	y.Transfers(req)
 	y.Verifies("", dray.VerifyRequest{Of: req, Depth: dray.Deep})
+	if err := os.RemoveAll(filepath.Join(state, "sparse")); err != nil { // as on another machine
+		t.Fatal(err)
+	}
 	y.Run(state)
 	_, sum, err := y.Transferred(yard.Whole())
 	if err != nil || sum.Unproven != 1 {
 		t.Errorf("%+v %v", sum, err)
+	}
+}
+
+func TestAWholeTransferBringsWhatASparseOneLeft(t *testing.T) {
+	y, state := yard.New(t), t.TempDir()
+	yard.Attested(t, y.Src, "app", "v1", 3)
+	y.Run(state)
+	req := yard.Whole()
+	req.Platforms = sparse(t, "linux/arm64")
+	y.Transfers(req)
+	y.Run(state)
+	if got, _, err := y.Verified(dray.VerifyRequest{Of: yard.Whole()}); !strings.HasPrefix(got, "app:v1 incomplete child=missing") || err != nil {
+		t.Errorf("digests alone: %s %v", got, err)
+	}
+	got, sum, err := y.Transferred(yard.Whole())
+	if err != nil || got != "app:v1 done" || sum.Unproven != 0 {
+		t.Errorf("%s %+v %v", got, sum, err)
+	}
+	y.Verifies("", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Deep})
+	y.Run(state)
+	if got, _, err := y.Transferred(yard.Whole()); err != nil || got != "" {
+		t.Errorf("again: %s %v", got, err)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -57,6 +58,7 @@ type options struct {
 	workers string // "none" leaves jobs queued
 	source  func(http.Handler) http.Handler
 	rules   []access.Rule
+	gate    gate.Gate // of the server's configuration
 }
 
 func start(t *testing.T, o options) *bench {
@@ -85,7 +87,7 @@ func start(t *testing.T, o options) *bench {
 		{Principals: []string{"ci"}, Verbs: []string{"import"}, Sources: []string{b.source.Host + "/**"}, Targets: []string{b.target.Host + "/**"}, Rights: []string{access.Create, access.Overwrite, access.Mount}},
 		{Principals: []string{"ci"}, Verbs: []string{"pull"}, Sources: []string{b.host + "/team/**"}},
 	}, o.rules...)
-	d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}})
+	d, err := dray.New(dray.Config{Gate: o.gate, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/config/gates"
+	"github.com/drayage/dray/cmd/internal/gatekeeper"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/oci"
@@ -77,6 +79,32 @@ func TestWhatRefersToAnImageIsImportedWithIt(t *testing.T) {
 	}
 	if resp := b.target.Direct(t, "HEAD", "/v2/app/manifests/"+signature.Digest(), accepts(), nil, nil); resp.StatusCode != http.StatusOK {
 		t.Errorf("the signature: %d", resp.StatusCode)
+	}
+}
+
+// az has no word for gates either: that of the server's configuration holds for it.
+func TestAnImportThatTheGateRefusesFailsAndSaysWhatAndWhy(t *testing.T) {
+	k, err := gatekeeper.New(gates.Gate{Name: "prod", Referrers: []string{testbed.ArtifactType}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, options{gate: k})
+	r := b.finish(b.send(b.token, "POST", registry+"production/importImage"+version, b.from("library/app:v1", "app:v1")))
+	if r.StatusCode != http.StatusBadRequest || r.code() != "InvalidParameters" {
+		t.Errorf("%d %s", r.StatusCode, r.raw)
+	}
+	for _, want := range []string{"gate prod refuses " + b.source.Host + "/library/app:v1@" + b.sourceDigest("v1"),
+		"no document of the type " + testbed.ArtifactType + " refers to it", "(hint: attach the document to the image at the source)"} {
+		if !strings.Contains(r.raw, want) {
+			t.Errorf("%s\nwant %s", r.raw, want)
+		}
+	}
+	if resp := b.target.Direct(t, "HEAD", "/v2/app/manifests/v1", accepts(), nil, nil); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("the tag is set: %d", resp.StatusCode)
+	}
+	testbed.Artifact(t, b.source, "library/app", "", b.sourceImage("v1"))
+	if r = b.finish(b.send(b.token, "POST", registry+"production/importImage"+version, b.from("library/app:v1", "app:v1"))); r.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", r.StatusCode, r.raw)
 	}
 }
 

@@ -57,6 +57,8 @@ type Mirror struct {
 
 	Platforms plan.Platforms `json:"platforms,omitzero"`
 
+	IncludeForeign *bool `json:"include-foreign,omitempty"` // nil means what the configuration says
+
 	Gate      string  `json:"gate,omitempty"`      // the name of a gate of the configuration
 	Overwrite string  `json:"overwrite,omitempty"` // "" means update
 	Backup    string  `json:"backup,omitempty"`
@@ -99,6 +101,10 @@ func (p parser) shared(m *Mirror) []field {
 	}, p.selecting(m), p.mapped(m), []field{
 		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &m.Referrers) }},
 		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &m.Platforms) }},
+		{"include-foreign", func(n *yaml.Node) error {
+			m.IncludeForeign = new(bool)
+			return p.boolean(n, m.IncludeForeign)
+		}},
 		{"gate", func(n *yaml.Node) error { return p.text(n, &m.Gate) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
 		p.word("backup", &m.Backup, func(s string) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/gatekeeper/evidence"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/oci"
 )
@@ -22,9 +23,11 @@ const (
 )
 
 // collect reads the signatures of the image at its source: cosign's digest tag, and what refers to it. It
-// asks for nothing that cannot count.
-func (k *Keeper) collect(ctx context.Context, image *gate.Image) ([]evidence.Signature, error) {
-	var all []evidence.Signature
+// asks for nothing that cannot count. unread says why the source does not say what refers to the image, so that there
+// may be more.
+func (k *Keeper) collect(
+	ctx context.Context, image *gate.Image,
+) (all []evidence.Signature, unread, err error) {
 	read := map[oci.Digest][]byte{} // several signatures may be over one payload
 	add := func(doc oci.Document, counts func(mediaType string) bool) error {
 		layers, err := layersOf(doc)
@@ -57,12 +60,12 @@ func (k *Keeper) collect(ctx context.Context, image *gate.Image) ([]evidence.Sig
 			err = add(doc, isPayload)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	list, err := image.Referrers(ctx)
-	if err != nil {
-		return nil, err
+	list, unread := image.Referrers(ctx)
+	if fault.Is(unread, fault.Canceled) || fault.Is(unread, fault.TooLarge) {
+		return nil, nil, unread
 	}
 	for _, d := range list {
 		counts := k.counts(d.ArtifactType)
@@ -74,10 +77,10 @@ func (k *Keeper) collect(ctx context.Context, image *gate.Image) ([]evidence.Sig
 			err = add(doc, counts)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return all, nil
+	return all, unread, nil
 }
 
 // layersOf returns the layers of a manifest as they stand in it. Two of them may differ only in their

@@ -281,7 +281,7 @@ func TestDocumentsOfTheRequiredTypesAreThoseThatReferToTheImageAndItsDigestTags(
 	}
 	g.Referrers = append(g.Referrers, evidence.TypePayload)
 	err := through(t, y, "src/app:v1", g, nil)
-	if !fault.Is(err, fault.Refused) || !strings.HasSuffix(err.Error(), "what refers to it has the types "+testbed.ArtifactType) {
+	if !fault.Is(err, fault.Refused) || !strings.HasSuffix(err.Error(), "what refers to it has the types application/vnd.example.report.layer.v1+json, "+testbed.ArtifactType) {
 		t.Error(err)
 	}
 	signed(t, y.Src, "app", image.Root, 1)

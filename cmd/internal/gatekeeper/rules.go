@@ -39,32 +39,15 @@ func (k *Keeper) names(_ context.Context, image *gate.Image) error {
 	return k.refuse(image, found, "copy it from a repository that is allowed")
 }
 
-// referrers checks that documents of the required types refer to the image.
+// referrers checks that documents of the required types refer to the image, or to one of those below it.
 func (k *Keeper) referrers(ctx context.Context, image *gate.Image) error {
 	if len(k.Referrers) == 0 {
 		return nil
 	}
-	list, err := image.Referrers(ctx)
+	there, err := image.AttachedTypes(ctx)
 	if err != nil {
-		return err
+		return k.unknown(image, err)
 	}
-	var there []string
-	for _, d := range list {
-		there = append(there, d.ArtifactType)
-	}
-	for _, suffix := range []string{"sig", "att", "sbom"} {
-		doc, has, err := image.Attached(ctx, suffix)
-		if err != nil {
-			return err
-		}
-		for _, layer := range doc.Blobs {
-			if has && (doc.Config == nil || layer.Digest != doc.Config.Digest) {
-				there = append(there, layer.MediaType)
-			}
-		}
-	}
-	slices.Sort(there)
-	there = slices.Compact(there)
 	for _, want := range k.Gate.Referrers {
 		if !slices.Contains(there, want) {
 			others := "nothing refers to it"

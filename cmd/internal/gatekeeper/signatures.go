@@ -21,9 +21,12 @@ func (k *Keeper) signature(ctx context.Context, image *gate.Image) error {
 	if !k.Signature.Required() {
 		return nil
 	}
-	all, err := k.collect(ctx, image)
+	all, unread, err := k.collect(ctx, image)
 	if err != nil {
 		return err
+	}
+	if len(all) == 0 && unread != nil {
+		return k.unknown(image, unread)
 	}
 	if len(all) == 0 {
 		found := fmt.Errorf("it has no signature of %s", k.kind())
@@ -53,6 +56,9 @@ func (k *Keeper) signature(ctx context.Context, image *gate.Image) error {
 	}
 	if err != nil {
 		return k.refuse(image, unverified(err), "install dray and drayd of the same version")
+	}
+	if answer.By == "" && unread != nil {
+		return k.unknown(image, fmt.Errorf("%w; %w", unread, told(answer, len(all))))
 	}
 	if answer.By == "" {
 		return k.refuse(image, told(answer, len(all)), "sign it with the key or the identity that the gate trusts")

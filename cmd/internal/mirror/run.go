@@ -89,6 +89,7 @@ type Tell func(to ref.Repo, steps []dray.StepReport, took time.Duration) error
 func Run(
 	ctx context.Context, d *dray.Dray, rule config.Mirror, g gate.Gate, mode Mode, obs event.Observer, tell Tell,
 ) Result {
+	d = d.WithForeign(rule.IncludeForeign)
 	r := &run{dray: d, mode: mode, watch: obs, tell: tell, began: time.Now(), targets: map[string]*Target{},
 		sum: Result{Rule: rule.Name, DryRun: mode == DryRun, Traffic: map[string]dray.Traffic{}}}
 	r.sum.Began = r.began

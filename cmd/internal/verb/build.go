@@ -259,6 +259,14 @@ func gatesOf(r wire.Request) []string {
 	return nil
 }
 
+// foreignOf returns whether r says that foreign layers are copied; nil if it does not say.
+func foreignOf(r wire.Request) *bool {
+	if said := r.Foreign(); said != nil {
+		return *said
+	}
+	return nil
+}
+
 // check checks everything in r that can be checked without a request to a registry.
 func (s *Service) check(r wire.Request, at time.Time) error {
 	err := checkChoices(r)

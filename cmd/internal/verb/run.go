@@ -81,7 +81,7 @@ func (w *work) do(ctx context.Context) job.Outcome {
 		return failure(job.Failed, nil, err)
 	}
 	w.Service = w.In(w.row.Words)
-	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words})
+	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words, IncludeForeign: foreignOf(w.row.Request)})
 	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
 	switch {
 	case fault.Is(err, fault.Unavailable):

@@ -37,6 +37,27 @@ type Request struct {
 	Verify   *Verify   `json:"verify,omitempty"`
 }
 
+// Foreign returns where r says whether foreign layers are copied; nil for a verb that copies none.
+func (r Request) Foreign() **bool {
+	switch {
+	case r.Import != nil:
+		return &r.Import.IncludeForeign
+	case r.Copy != nil:
+		return &r.Copy.IncludeForeign
+	case r.Batch != nil:
+		return &r.Batch.IncludeForeign
+	case r.Transfer != nil:
+		return &r.Transfer.IncludeForeign
+	case r.Apply != nil:
+		return &r.Apply.IncludeForeign
+	case r.Verify != nil:
+		return &r.Verify.IncludeForeign
+	case r.Plan != nil && !r.Plan.Uploaded && r.Plan.File == nil:
+		return r.Plan.Of().Foreign()
+	}
+	return nil
+}
+
 // Login is a login that the server uses for a registry instead of the one that it has configured or
 // stored.
 type Login struct {
@@ -81,12 +102,13 @@ type Import struct {
 	Repositories   []string `json:"repositories,omitempty" doc:"repositories that receive the image by digest, without a tag"`
 	Tags           []string `json:"tags,omitempty" doc:"source tags to import together; the source is then a repository"`
 	Tagging
-	Overwrite string    `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: refuse"`
-	Hold      string    `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup    string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
-	Referrers Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
-	Platforms Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
-	Gates     []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Overwrite      string    `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: refuse"`
+	Hold           string    `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup         string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Referrers      Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms      Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	IncludeForeign *bool     `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
+	Gates          []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -96,13 +118,14 @@ type Copy struct {
 	Targets []string `json:"targets" minItems:"1" doc:"full names; a name without a tag gets the tag of the source"`
 	All     string   `json:"all,omitempty" enum:"all,sharing" doc:"all copies every tag of the repository; sharing copies every tag that has the digest of source; default: only the tag of source"`
 	Tagging
-	Overwrite  string    `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
-	Hold       string    `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup     string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
-	SkipBroken bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
-	Referrers  Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
-	Platforms  Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
-	Gates      []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Overwrite      string    `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
+	Hold           string    `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup         string    `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	SkipBroken     bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Referrers      Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms      Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	IncludeForeign *bool     `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
+	Gates          []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -117,17 +140,18 @@ type Tag struct {
 
 // Batch is the JSON form of dray.BatchRequest.
 type Batch struct {
-	Entries    []BatchEntry `json:"entries" minItems:"1" doc:"the images to copy; each entry is independent of the others"`
-	List       string       `json:"list,omitempty" maxLength:"4096" doc:"the name of the list that has the entries; messages name it"`
-	Target     string       `json:"target,omitempty" doc:"the registry of every target that does not name a registry"`
-	Overwrite  string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"the overwrite of every entry that sets none; default: refuse"`
-	Hold       string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup     string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
-	SkipBroken bool         `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
-	Proof      string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
-	Referrers  Referrers    `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
-	Platforms  Platforms    `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
-	Gates      []string     `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Entries        []BatchEntry `json:"entries" minItems:"1" doc:"the images to copy; each entry is independent of the others"`
+	List           string       `json:"list,omitempty" maxLength:"4096" doc:"the name of the list that has the entries; messages name it"`
+	Target         string       `json:"target,omitempty" doc:"the registry of every target that does not name a registry"`
+	Overwrite      string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"the overwrite of every entry that sets none; default: refuse"`
+	Hold           string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup         string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	SkipBroken     bool         `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Proof          string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
+	Referrers      Referrers    `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms      Platforms    `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	IncludeForeign *bool        `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
+	Gates          []string     `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Logins
 }
 
@@ -162,17 +186,18 @@ type Transfer struct {
 
 // Ends says what a Transfer copies, and what a Verify compares.
 type Ends struct {
-	Sources    []string  `json:"sources" minItems:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
-	Target     string    `json:"target" minLength:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
-	Also       []string  `json:"also,omitempty" doc:"further targets"`
-	Prefer     []string  `json:"prefer,omitempty" doc:"the order of sources; if several have different content for one target name, the first source wins"`
-	InUse      string    `json:"inUse,omitempty" doc:"select only the images that are in use; the value is a list of image names and IDs, or the JSON that kubectl prints for pods"`
-	Selection  Selection `json:"selection,omitzero" doc:"which repositories and tags take part; default: all"`
-	SkipBroken bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
-	Strict     bool      `json:"strict,omitempty" doc:"fail if a source lists a repository that has no tags; without it, the report names it"`
-	Mapping    Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
-	Referrers  Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
-	Platforms  Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	Sources        []string  `json:"sources" minItems:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
+	Target         string    `json:"target" minLength:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
+	Also           []string  `json:"also,omitempty" doc:"further targets"`
+	Prefer         []string  `json:"prefer,omitempty" doc:"the order of sources; if several have different content for one target name, the first source wins"`
+	InUse          string    `json:"inUse,omitempty" doc:"select only the images that are in use; the value is a list of image names and IDs, or the JSON that kubectl prints for pods"`
+	Selection      Selection `json:"selection,omitzero" doc:"which repositories and tags take part; default: all"`
+	SkipBroken     bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Strict         bool      `json:"strict,omitempty" doc:"fail if a source lists a repository that has no tags; without it, the report names it"`
+	Mapping        Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
+	Referrers      Referrers `json:"referrers,omitzero" doc:"what travels with an image, such as its signatures; default: the server's configuration"`
+	Platforms      Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
+	IncludeForeign *bool     `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Tagging
 }
 
@@ -221,9 +246,10 @@ type Plan struct {
 
 // Apply is a request to carry out the plan of a job of Kind plan.
 type Apply struct {
-	Plan   string   `json:"plan" readOnly:"true" doc:"the ID of the job that made the plan"`
-	Follow bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
-	Gates  []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Plan           string   `json:"plan" readOnly:"true" doc:"the ID of the job that made the plan"`
+	Follow         bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Gates          []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	IncludeForeign *bool    `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Logins
 }
 
@@ -248,8 +274,9 @@ type Planned struct {
 
 // ApplyBody is the body of a request to apply a plan. The path of the request has the plan's ID.
 type ApplyBody struct {
-	Follow bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
-	Gates  []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Follow         bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
+	Gates          []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	IncludeForeign *bool    `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Logins
 }
 

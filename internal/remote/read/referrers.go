@@ -128,14 +128,14 @@ func (r *Reader) refusal(c *wire.Call, a *wire.Answer) api {
 	code, _ := a.Problem()
 	unknown := a.Status == http.StatusNotFound && (code == "" || a.Says("UNSUPPORTED"))
 	var denied error
-	if a.Status == http.StatusForbidden {
+	if a.Status == http.StatusForbidden || a.Status == http.StatusUnauthorized {
 		denied = r.Host.Refusal(c, a)
 	}
 	return api{
 		denied: denied,
 		lacks:  !a.Away && (unknown || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusNotImplemented),
 		open: a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN") ||
-			a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest,
+			a.Status == http.StatusForbidden || a.Status == http.StatusUnauthorized || a.Status == http.StatusBadRequest,
 	}
 }
 
@@ -150,6 +150,8 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 		switch {
 		case first && fault.Is(err, fault.Refused):
 			return nil, api{}, nil // a web page, or a redirect that must not be followed
+		case first && fault.Is(err, fault.Denied):
+			return nil, api{denied: err, open: true}, nil
 		case err != nil:
 			return nil, api{}, err
 		case a.Status != http.StatusOK && first:

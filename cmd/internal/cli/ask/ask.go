@@ -20,6 +20,20 @@ func Known(r wire.Request) What {
 	return func(context.Context, *client.Client, Names) (wire.Request, error) { return r, nil }
 }
 
+// Carrying adds the choice of --include-foreign to the request that what makes; nil leaves it to the server.
+func Carrying(what What, include *bool) What {
+	if include == nil {
+		return what
+	}
+	return func(ctx context.Context, c *client.Client, names Names) (wire.Request, error) {
+		r, err := what(ctx, c, names)
+		if said := r.Foreign(); err == nil && said != nil {
+			*said = include
+		}
+		return r, err
+	}
+}
+
 // Gated adds the values of --verify-signature to the request that what makes. A server has no files of its
 // clients, so they must be names of its gates.
 func Gated(what What, gates []string) What {

@@ -43,12 +43,12 @@ func Schedules(d *dray.Dray, r config.Mirror, path string, obs event.Observer) (
 	if work.Transfer != nil {
 		s := s
 		s.Request = wire.Request{Kind: wire.KindTransfer, Transfer: transferOf(r, *work.Transfer)}
-		s.Request.Transfer.Gates = gatesOf(r)
+		s.Request.Transfer.Gates, s.Request.Transfer.IncludeForeign = gatesOf(r), r.IncludeForeign
 		all = append(all, s)
 	}
 	if work.Batch != nil {
 		s.Request = Batch(*work.Batch)
-		s.Request.Batch.Gates = gatesOf(r)
+		s.Request.Batch.Gates, s.Request.Batch.IncludeForeign = gatesOf(r), r.IncludeForeign
 		if len(all) > 0 {
 			s.Name += ".images"
 		}

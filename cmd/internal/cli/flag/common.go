@@ -202,6 +202,14 @@ type Switch struct{ given, on bool }
 // Or returns the value of the flag, or def if it was not given.
 func (s Switch) Or(def bool) bool { return s.given && s.on || !s.given && def }
 
+// Given returns the value of the flag; nil if it was not given.
+func (s Switch) Given() *bool {
+	if !s.given {
+		return nil
+	}
+	return &s.on
+}
+
 // Set implements [pflag.Value].
 func (s *Switch) Set(text string) (err error) {
 	s.given = true

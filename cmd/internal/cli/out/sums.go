@@ -117,6 +117,9 @@ func Referrers(r dray.ReferrerReport) []string {
 	if r.Refused > 0 {
 		parts = append(parts, Plural(r.Refused, "referrer")+" refused by the target")
 	}
+	if r.Unread > 0 {
+		parts = append(parts, "referrers of "+Plural(r.Unread, "image")+" not read, which the source does not list")
+	}
 	return parts
 }
 

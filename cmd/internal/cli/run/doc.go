@@ -9,6 +9,7 @@
 //	here.go     in this process
 //	there.go    at a server, whose reports are printed as if the verb ran here
 //	follow.go   following a job until it has ended
+//	sparse.go   indexes of which a target has only a part
 //	job.go      the ids of jobs, and jobs that the command no longer waits for
 //	verbs.go    the types: kinds of verbs, and places where they are carried out
 package run

@@ -44,6 +44,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 	if a.Common.NoWait && !cmd.Flags().Changed("output") {
 		a.Format = out.FormatText // even for dray plan, which prints JSON by default
 	}
+	what = ask.Carrying(what, a.Common.IncludeForeign.Given())
 	if err := handOver(ctx, a, t, what, dryRun); err != nil {
 		t.close()
 		if ctx.Err() != nil && !fault.Is(err, fault.Invalid) {
@@ -84,7 +85,7 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 }
 
 // refuseOurs refuses flags that a server does not obey. It connects to registries by its own configuration,
-// and does not report what rules decide. --ca-file counts for the server itself.
+// and does not report what rules decide. --ca-file counts for the server itself, and the request has --include-foreign.
 func refuseOurs(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -92,7 +93,7 @@ func refuseOurs(cmd *cobra.Command) error {
 			err = flag.UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"),
 				"run it without a server, with --dry-run")
 		}
-		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file"}, f.Name)
+		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file", "include-foreign"}, f.Name)
 		ours := flag.HeadingOf(f) == flag.Registries && !theirs
 		if err == nil && (ours || f.Name == "parallel-imports") {
 			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name),

@@ -85,6 +85,7 @@ type teller struct {
 	mu           sync.Mutex
 	over         bool
 	repositories int // repositories that are done
+	sparse       sparse
 	good         int // steps that are done or up to date, or would be
 	done         int
 	failed       int
@@ -138,6 +139,7 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 	for _, s := range r.Steps {
 		states[s.State]++
 		t.states[s.State]++
+		t.sparse.add(s)
 		if s.State == dray.Done && s.Retags() {
 			retagged++
 		}
@@ -254,7 +256,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		return out.Ended(out.ExitCode(whole))
 	}
 	if !quiet {
-		t.app.Warnf("%s", t.summary(sum, took))
+		t.app.Warnf("%s%s", t.summary(sum, took), t.sparse.tail(t.app))
 	}
 	switch {
 	case t.failed > 0 && (t.good > 0 || sum.Referrers.Refused > 0): // the image of a refused referrer arrived

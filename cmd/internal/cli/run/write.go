@@ -187,8 +187,12 @@ func showReport(
 		what := fmt.Sprintf("%d of %s done", done, out.Plural(len(p.Steps), "step"))
 		return stopped(ctx, a, what, out.StatesOf(r.Steps))
 	}
+	var few sparse
+	for _, s := range r.Steps {
+		few.add(s)
+	}
 	if line := summary(w.Past, r, took); line != "" && !a.Quiet {
-		a.Warnf("%s", line)
+		a.Warnf("%s%s", line, few.tail(a))
 	}
 	switch {
 	case len(failures) == 0:
@@ -250,12 +254,17 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	if done == 0 && failed > 0 {
 		return strings.Join(out.Pulls(r), ", ")
 	}
-	head := past + " " + names(r, dray.Done)
+	head, with := past+" "+names(r, dray.Done), r.Referrers()
 	switch {
 	case len(r.Steps) == 0 && r.Verb == "batch":
 		head = "nothing to do, the list is empty"
 	case len(r.Steps) == 0:
 		head = "nothing to do, there are no tags"
+	case done == 0 && with.Copied > 0:
+		head = "copied " + out.Plural(with.Copied, "referrer") + ", up to date: " + names(r, dray.Unchanged)
+		with.Copied = 0
+	case done == 0 && with.Refused+with.Unread > 0:
+		head = "up to date: " + names(r, dray.Unchanged)
 	case done == 0:
 		head = "nothing to do, up to date: " + names(r, dray.Unchanged)
 	case unchanged > 0:
@@ -266,7 +275,7 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	if done == 0 {
 		sep = ", "
 	}
-	tail := slices.Concat(out.Blobs(r), out.Referrers(r.Referrers()),
+	tail := slices.Concat(out.Blobs(r), out.Referrers(with),
 		[]string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	return head + sep + strings.Join(tail, ", ")
 }
