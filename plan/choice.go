@@ -72,7 +72,7 @@ func (r Referrers) Check() error {
 		return invalid(op, `""`, errors.New("the name of an annotation is empty"), "write an annotation as NAME=VALUE")
 	case r.Mode == ReferrersNone && len(r.Types)+len(r.Annotations) > 0:
 		return invalid(op, string(r.Mode), errors.New("types or annotations are chosen, but no referrers travel"),
-			"leave out --referrers=false, or the types and annotations")
+			"let referrers travel, or leave out the types and annotations")
 	}
 	return nil
 }

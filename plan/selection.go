@@ -206,7 +206,7 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 	if left := len(sv.left); left < s.MinTags && sv.err == nil {
 		sv.err = &fault.Fault{Kind: fault.Refused, Op: "select tags", Name: repository,
 			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, sv.Total, s.MinTags),
-			Hint: "use --explain to see which rule dropped each tag"}
+			Hint: "find out which rule drops each tag, or lower the minimum"}
 	}
 	return sv.left, sv.Explain, sv.err
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -79,7 +78,7 @@ func (c *company) before(e *end, at place.Repository) func(context.Context) (aga
 			return false, context.Cause(ctx)
 		}
 		if c.err != nil {
-			return false, referrers.Unknown(c.err)
+			return false, c.task.finder.Unknown(c.err)
 		}
 		first := s.left == nil
 		if first {
@@ -314,5 +313,6 @@ func (r *Run) lacking(e *end) error {
 		return nil
 	}
 	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: got.Lost[0].String(), Err: errLost,
-		Hint: "use --referrers=true to accept that, or --referrer-type to choose what the target takes"}
+		Hint: "use " + r.words.AnyReferrers() + " to accept that, or " + r.words.SomeReferrers() +
+			" to choose what the target takes"}
 }

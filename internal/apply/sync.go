@@ -68,7 +68,7 @@ func (r *Run) syncOne(ctx context.Context, t *task) error {
 	}
 	c := &company{run: r, task: t, from: from}
 	if c.find(ctx, part); c.err != nil {
-		return referrers.Unknown(c.err)
+		return t.finder.Unknown(c.err)
 	}
 	if len(c.found) == 0 {
 		(&sending{company: c, end: t.to[0]}).record()

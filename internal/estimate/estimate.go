@@ -304,7 +304,7 @@ func (e *estimating) referrers(
 	}
 	levels, err := find.OfTrimmed(ctx, from, oci.Descriptor{Digest: i.digest}, i.of, i.trim)
 	if err != nil {
-		return nil, referrers.Unknown(err)
+		return nil, find.Unknown(err)
 	}
 	for _, r := range slices.Concat(levels...) {
 		id := image{from: i.from, to: i.to, digest: r.Digest}

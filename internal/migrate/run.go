@@ -235,7 +235,7 @@ func (r *transferring) checkMatches() error {
 		Side: fault.Source,
 		Op:   "select",
 		Name: strings.Join(r.req.Sources, " "),
-		Hint: "correct the rule, or use --explain to see which rule drops each name",
+		Hint: r.Base.Words.Rule(),
 		Err:  fmt.Errorf("%s: %s", why, strings.Join(lines, "; ")),
 	}
 }

@@ -52,6 +52,32 @@ func (w Words) Deep() string {
 	return w.one("--deep or --rehash", "depth: deep or depth: rehash", "depth: deep or depth: rehash")
 }
 
+// PlatformOptional calls the way to copy those platforms that an image has.
+func (w Words) PlatformOptional() string {
+	return w.one("--platform-optional", "platforms.optional: true", "platforms in the server's configuration")
+}
+
+// NoReferrers calls the way to leave behind what refers to an image.
+func (w Words) NoReferrers() string {
+	return w.one("--referrers=false", "referrers.mode: false", "referrers in the server's configuration")
+}
+
+// AnyReferrers calls the way to accept that a target refuses what refers to an image.
+func (w Words) AnyReferrers() string {
+	return w.one("--referrers=true", "referrers.mode: true", "referrers in the server's configuration")
+}
+
+// SomeReferrers calls the way to choose what travels with an image.
+func (w Words) SomeReferrers() string {
+	return w.one("--referrer-type", "referrers.types", "referrers in the server's configuration")
+}
+
+// Rule says what to do about rules that select nothing.
+func (w Words) Rule() string {
+	const correct = "correct the rule"
+	return w.one(correct+", or use --explain to see which rule drops each name", correct, correct)
+}
+
 // targets calls the two ways to say where an import goes.
 func (w Words) targets() string {
 	return w.one("the registry with --name, or a full name with --image",

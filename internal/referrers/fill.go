@@ -70,7 +70,7 @@ func (f *Finder) fill(ctx context.Context, p plan.Plan) {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
-			s.Action, s.Problem = plan.Broken, plan.ProblemOf(Unknown(err))
+			s.Action, s.Problem = plan.Broken, plan.ProblemOf(f.Unknown(err))
 		}
 		for _, level := range levels {
 			for _, r := range level {
@@ -86,11 +86,11 @@ func (f *Finder) fill(ctx context.Context, p plan.Plan) {
 }
 
 // Unknown adds to an error of a source that cannot say what refers to an image what to do about it.
-func Unknown(err error) error {
+func (f *Finder) Unknown(err error) error {
 	if fault.Is(err, fault.Canceled) {
 		return err
 	}
-	const leave = "leave signatures and other referrers behind with --referrers=false"
+	leave := "leave signatures and other referrers behind with " + f.session.Base.Words.NoReferrers()
 	hint := "try again, or " + leave
 	if own := fault.HintOf(err); own != "" {
 		hint = own + "; or " + leave

@@ -188,5 +188,6 @@ func (w *walk) children(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor
 
 func (w *walk) tooLarge(d oci.Descriptor, cause error) error {
 	return &fault.Fault{Kind: fault.TooLarge, Op: "list referrers of", Name: w.from.Repo().At(string(d.Digest)).String(),
-		Err: cause, Hint: "leave referrers out with --referrers=false, or choose some with --referrer-type"}
+		Err: cause, Hint: "leave referrers out with " + w.session.Base.Words.NoReferrers() + ", or choose some with " +
+			w.session.Base.Words.SomeReferrers()}
 }

@@ -214,7 +214,7 @@ func TestARegistryThatRefusesASparseIndexIsToldApart(t *testing.T) {
 	y := yard.Of(t, testbed.Distribution(t, testbed.Options{Content: testbed.Open}), testbed.Distribution(t, testbed.Options{}))
 	yard.Attested(t, y.Src, "app", "v1", 2)
 	_, err := copied(t, y, sparse(t, "linux/arm64"))
-	if !fault.Is(err, fault.Refused) || fault.SideOf(err) != fault.Target || !strings.Contains(fault.HintOf(err), "leave out --sparse") {
+	if !fault.Is(err, fault.Refused) || fault.SideOf(err) != fault.Target || !strings.Contains(fault.HintOf(err), "leave out sparse") {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 	y.Must(copied(t, y, only(t, "linux/arm64")))

@@ -93,7 +93,7 @@ func (t *Trimmer) Images(
 			case p.none:
 				none = append(none, n)
 			case len(p.lacks) > 0 && t.want.Lacks == plan.Required:
-				a.Lost[n] = t.missing(n, p)
+				a.Lost[n] = t.missing(s, n, p)
 			}
 		}
 		if p.trim != (plan.Trim{}) {
@@ -171,9 +171,9 @@ func (t *Trimmer) leftOut(images []ref.Name) (notes []string) {
 	return notes
 }
 
-func (t *Trimmer) missing(n ref.Name, p part) error {
+func (t *Trimmer) missing(s *place.Session, n ref.Name, p part) error {
 	return fault.On(fault.Source, Missing("copy platforms of", n, p.lacks, p.has,
-		"name platforms that it has, or use --platform-optional to copy those that are there"))
+		"name platforms that it has, or use "+s.Base.Words.PlatformOptional()+" to copy those that are there"))
 }
 
 // find finds out what of one image is copied. names are its names at the source.

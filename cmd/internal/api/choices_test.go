@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -77,5 +79,25 @@ func TestEachVerbBringsTheReferrersThatItsRequestChooses(t *testing.T) {
 				y.done(verifying("src/app:v1", "dst/"+name, wire.Platforms{}, all), wire.Done)
 			})
 		}
+	}
+}
+
+// What a hint of REST names is a field of REST.
+func TestAHintAboutPlatformsAndReferrersUsesTheWordsOfTheRequest(t *testing.T) {
+	y := newYard(t, settings{})
+	testbed.Index(t, y.src, "app", "v1", 2)
+	for body, hint := range map[string]string{
+		`{"source":"src/app:v1","target":"dst","platforms":{"only":["linux/s390x"]}}`:       "or use platforms.optional: true to copy",
+		`{"source":"src/app:v1","target":"dst","referrers":{"mode":"false","types":["a"]}}`: "let referrers travel, or leave out the types",
+	} {
+		_, text := y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "wait=20")
+		if !strings.Contains(text, hint) || strings.Contains(text, "--") {
+			t.Errorf("%s: %s", body, text)
+		}
+	}
+	body := `{"sources":["src"],"target":"dst","selection":{"includeTags":["none"],"requireMatch":true}}`
+	_, text := y.ask("ann", http.MethodPost, "/transfers", body, "Prefer", "wait=20")
+	if !strings.Contains(text, `"hint":"correct the rule"`) {
+		t.Error(text)
 	}
 }

@@ -45,9 +45,11 @@ func TestTheDocumentHasEachFieldThatHintsName(t *testing.T) {
 	w := name.Fields
 	for _, called := range []string{
 		w.Replace("import"), w.Replace("copy"), w.Backup(), w.Login(fault.Source), w.Login(fault.Target),
-		w.SkipBroken(), w.Strict(), w.MaxRepositories(), w.Deep(),
+		w.SkipBroken(), w.Strict(), w.MaxRepositories(), w.Deep(), w.PlatformOptional(), w.NoReferrers(), w.AnyReferrers(),
+		w.SomeReferrers(),
 	} {
 		field, _, _ := strings.Cut(called, ":")
+		field = field[strings.LastIndex(field, ".")+1:]
 		if !strings.Contains(string(raw), strconv.Quote(field)+": {") {
 			t.Errorf("no field %s in the document", field)
 		}
