@@ -80,7 +80,11 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		n, err := names.Import(req.names(), name.AsAz)
+		asked, err := survey.NamedRequest(ctx, s, req.names())
+		if err != nil {
+			return nil, err
+		}
+		n, err := names.Import(asked, name.AsAz)
 		if err != nil {
 			return nil, err
 		}

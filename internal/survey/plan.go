@@ -48,7 +48,7 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r 
 	}
 	wants := make([]want, len(l.Entries))
 	for i, e := range l.Entries {
-		n, err := names.Entry(e, l.Target)
+		n, err := entry(ctx, s, names, e, l.Target)
 		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
 		if err != nil {
 			asked := fault.WithoutLogins(strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")))
@@ -75,7 +75,10 @@ func Copy(
 	if which == plan.AllTags || which == plan.Sharing {
 		return p, p.tagsOf(ctx, source, targets, which, r.Map)
 	}
-	source = name.WithLatest(source)
+	source, err := Named(ctx, s, name.WithLatest(source))
+	if err != nil {
+		return nil, err
+	}
 	if renames(r.Map) && (source.Tag == "" || !slices.ContainsFunc(targets, isUntagged)) {
 		return nil, fault.Misuse("copy", source.String(),
 			"a map has no effect, because each target names its tag or the source names none",
@@ -83,11 +86,11 @@ func Copy(
 	}
 	targets = name.Spread(source, targets, r.Map)
 	for i := range targets {
-		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
-			p.Notes = append(p.Notes, fmt.Sprintf(
-				"the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
+		if targets[i].Tag == "" && source.Tag == "" && targets[i].HasTags() {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s: it is copied to %s without a tag",
+				name.Tagless(source), targets[i].Repo.At(source.Digest)))
 		}
-		if targets[i].Host != ref.Directory { // has no tags
+		if targets[i].HasTags() {
 			targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
 		}
 	}
@@ -128,6 +131,15 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 		Targets:   func(ref.Name) []ref.Name { return targets },
 	})
 	return p, err
+}
+
+// entry reads the names of an entry.
+func entry(ctx context.Context, s *place.Session, names *name.Reader, e plan.Entry, target string) (name.Named, error) {
+	var err error
+	if e.Source, err = namedText(ctx, s, e.Source); err != nil {
+		return name.Named{}, err
+	}
+	return names.Entry(e, target)
 }
 
 func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
