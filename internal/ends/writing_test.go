@@ -574,11 +574,11 @@ func TestALinkToNowhereStaysALinkAndItsTargetIsWritten(t *testing.T) {
 	for host, name := range kinds {
 		t.Run(host, func(t *testing.T) {
 			dir := t.TempDir()
-			real, link := filepath.Join(dir, "real"+name), filepath.Join(dir, name)
+			file, link := filepath.Join(dir, "real"+name), filepath.Join(dir, name)
 			if err := os.Symlink("via", link); err != nil {
 				t.Skip(err)
 			}
-			if err := os.Symlink(real, filepath.Join(dir, "via")); err != nil {
+			if err := os.Symlink(file, filepath.Join(dir, "via")); err != nil {
 				t.Fatal(err)
 			}
 			end := ref.Repo{Host: host, Dir: link}
@@ -590,7 +590,7 @@ func TestALinkToNowhereStaysALinkAndItsTargetIsWritten(t *testing.T) {
 			if to, err := os.Readlink(link); err != nil || to != "via" {
 				t.Errorf("the link is %q, %v", to, err)
 			}
-			d, err := opened(t, ref.Repo{Host: host, Dir: real})
+			d, err := opened(t, ref.Repo{Host: host, Dir: file})
 			if err != nil {
 				t.Fatal(err)
 			}
