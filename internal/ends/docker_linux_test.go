@@ -33,7 +33,7 @@ func dockerd(t *testing.T) *http.Client {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: dockerd needs root")
 	}
-	dir, err := os.MkdirTemp("", "dray-dockerd-") // the name of a socket is short
+	dir, err := os.MkdirTemp("", "dray-dockerd-") //nolint:usetesting // t.TempDir is too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
 	}
