@@ -80,11 +80,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		n, err := names.Import(req.names(), name.AsAz)
-		if err != nil {
-			return nil, err
-		}
-		return survey.Import(ctx, s, n, r)
+		return survey.Import(ctx, s, names, req.names(), r)
 	}
 	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
 }

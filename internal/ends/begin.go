@@ -45,10 +45,7 @@ func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*st
 
 // occupy opens what the end holds, and locks the stage.
 func (g *stage) occupy(ctx context.Context) error {
-	g.path = filepath.Clean(g.end.Dir)
-	if to, err := filepath.EvalSymlinks(g.path); err == nil {
-		g.path = to
-	}
+	g.path = follow(g.end.Dir)
 	empty, err := isEmpty(g.path)
 	if err != nil {
 		return failed("open "+g.end.Host, g.end.String(), err)
@@ -65,6 +62,38 @@ func (g *stage) occupy(ctx context.Context) error {
 		return cmp.Or(Occupied(g.end, err), g.release())
 	}
 	return nil
+}
+
+// maxLinks is how many links may follow one another.
+const maxLinks = 40
+
+// follow returns the path of the file or directory that dir leads to through links, which may not exist yet.
+func follow(dir string) string {
+	path := filepath.Clean(dir)
+	for range maxLinks {
+		if to, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			path = filepath.Join(to, filepath.Base(path))
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = filepath.Clean(to)
+	}
+	return path
+}
+
+// Same reports whether two ends are in one file or directory, although their names differ.
+func Same(x, y ref.Repo) bool {
+	if x.In("") == y.In("") || x.Dir == ref.Stream || y.Dir == ref.Stream {
+		return false
+	}
+	one, err1 := filepath.Abs(follow(x.Dir))
+	two, err2 := filepath.Abs(follow(y.Dir))
+	return err1 == nil && err2 == nil && one == two
 }
 
 // IsEmpty reports whether an end on disk holds nothing yet: it does not exist, or it is an empty file or

@@ -38,7 +38,9 @@ func failed(op, name string, err error) error {
 		f.Kind, f.Hint = fault.Full, "free space on the disk; what arrived is kept until then"
 	case errors.Is(err, syscall.EPIPE):
 		f.Hint = "check the program that reads the standard output"
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+	case errors.Is(err, syscall.ENOTDIR):
+		f.Kind, f.Hint = fault.Invalid, "check the path, a part of which is a file"
+	case errors.Is(err, fs.ErrExist):
 		f.Kind = fault.Refused
 	}
 	return f
@@ -63,6 +65,22 @@ func Occupied(end ref.Repo, err error) error {
 		ref.DockerArchive: "archive of docker",
 		ref.Directory:     "directory of an image",
 	}[end.Host]
+	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Err != nil {
+		err = f.Err // the end is named already
+	}
 	return &fault.Fault{Kind: fault.Conflict, Op: "open " + end.Host, Name: end.String(),
 		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: "name another one, or remove it"}
+}
+
+// Twice returns the error of two ends that are to be written to one file or directory.
+func Twice(one, other ref.Repo) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "open " + one.Host, Name: one.In("").String(),
+		Err:  fmt.Errorf("it is the same file or directory as %s", other.In("")),
+		Hint: "name the same end in the same way, or another one"}
+}
+
+// OneImage returns the error of a directory of skopeo that is to hold n images.
+func OneImage(end ref.Repo, n int) error {
+	return refused("write directory", end.String(), fmt.Sprintf("it holds one image, and there are %d", n),
+		"write oci:DIR, which holds any number")
 }

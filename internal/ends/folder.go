@@ -2,7 +2,6 @@ package ends
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -60,11 +59,12 @@ func (g *stage) onlyImage(t *tree) (oci.Digest, error) {
 			found = append(found, e.Digest)
 		}
 	}
+	slices.Sort(found)
+	found = slices.Compact(found) // an image may have several names
 	if len(found) == 1 {
 		return found[0], nil
 	}
-	return "", refused("write directory", g.end.String(), fmt.Sprintf("it holds one image, and %d were put", len(found)),
-		"write oci:DIR, which holds any number")
+	return "", OneImage(g.end, len(found))
 }
 
 // around returns the content below root, and below the entries of the index that refer to it.

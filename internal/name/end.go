@@ -31,6 +31,11 @@ func (r *Reader) end(s string, side fault.Side) (End, error) {
 	if err := ref.NoLogin(s); err != nil {
 		return End{}, err
 	}
+	if scheme, rest := cutScheme(s); scheme == "" {
+		if err := r.foreign(rest); err != nil {
+			return End{}, err
+		}
+	}
 	host, prefix, whole, err := r.Registry(s)
 	if err != nil {
 		return End{}, err

@@ -137,7 +137,7 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	}
 	if n.Source.Tag == "" && len(n.Tags) == 0 {
 		to := repo.At(n.Source.Digest).String()
-		r.note(to, "the source is named by digest: it is copied to "+to+" without a tag; use "+r.Words.image()+
+		r.note(to, Tagless(n.Source)+": it is copied to "+to+" without a tag; use "+r.Words.image()+
 			" to give it a tag")
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
@@ -155,9 +155,11 @@ func (r *Reader) tagged(n Named, to ref.Name, image string, m plan.TagMap) []ref
 		return []ref.Name{to}
 	case n.Source.Tag != "":
 		return Spread(n.Source, []ref.Name{to}, m)
-	case n.reading != AsAz:
+	case n.reading != AsAz && to.HasTags():
 		at := to.At(n.Source.Digest).String()
-		r.note(at, n.Source.String()+" is named by digest: it is copied to "+at+" without a tag")
+		r.note(at, n.Source.String()+": "+Tagless(n.Source)+": it is copied to "+at+" without a tag")
+		return []ref.Name{to}
+	case n.reading != AsAz || !to.HasTags():
 		return []ref.Name{to}
 	}
 	to.Tag = "latest"
@@ -220,7 +222,10 @@ func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 	var out []ref.Name
 	for _, to := range targets {
 		to = Within(source, to)
-		if to.Tag != "" || source.Tag == "" || to.Host == ref.Directory {
+		if to.Tag == "" && to.Path == "" && source.IsLayout() && to.IsLayout() && to.HasTags() {
+			to.Path = source.Path // a whole reference stays whole
+		}
+		if to.Tag != "" || source.Tag == "" || !to.HasTags() {
 			out = append(out, to)
 			continue
 		}
@@ -238,6 +243,14 @@ func Within(source, to ref.Name) ref.Name {
 		to.Path = repositoryOf(source)
 	}
 	return to
+}
+
+// Tagless says why a source without a tag has none.
+func Tagless(source ref.Name) string {
+	if source.Digest == "" {
+		return "the source names no tag"
+	}
+	return "the source is named by digest"
 }
 
 // repositoryOf returns the name of a repository for docker, with its registry, or "".

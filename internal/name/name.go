@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -71,6 +72,9 @@ func (r *Reader) Host(name string) (string, error) {
 	if known {
 		return host, r.pin(host, scheme)
 	}
+	if err := r.foreign(rest); err != nil {
+		return "", err
+	}
 	host, err := ref.Host(rest)
 	switch {
 	case err != nil:
@@ -93,6 +97,11 @@ func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
 		return ref.Name{}, err
 	}
 	scheme, rest := cutScheme(s)
+	if scheme == "" {
+		if err := r.foreign(rest); err != nil {
+			return ref.Name{}, err
+		}
+	}
 	first, path, slash := strings.Cut(rest, "/")
 	host, known := r.known(first)
 	switch {
@@ -152,6 +161,35 @@ func (r *Reader) parseWord(scheme, rest string, side fault.Side) (ref.Name, erro
 		return ref.Name{}, r.stranger(rest, word, r.similar(word, "/REPOSITORY"), hint+", or "+n.String()+" for Docker Hub")
 	}
 	return n, nil
+}
+
+// foreign returns the error of a name that begins with a transport of another tool, or with a mistyped one; nil if it
+// does not.
+func (r *Reader) foreign(s string) error {
+	word, rest, ok := strings.Cut(s, ":")
+	if _, known := r.known(word); known || ref.IsLayout(s) {
+		return nil
+	}
+	if err := ref.Foreign(s); err != nil || !ok || isHost(word) || isNumbered(s) || strings.Contains(word, "/") {
+		return err
+	}
+	if port, _, _ := strings.Cut(rest, "/"); isNumbered("x:" + port) {
+		return nil
+	}
+	var meant []string
+	for _, transport := range []string{ref.Layout, ref.Archive, ref.DockerArchive, ref.Directory} {
+		if near := strings.TrimSuffix(transport, ":"); isMistyped(word, near) {
+			meant = append(meant, shell.Quote(transport+strings.TrimPrefix(rest, "//")))
+		}
+	}
+	if len(meant) == 0 {
+		return nil
+	}
+	hint := "write " + strings.Join(meant, " or ")
+	if n, err := ref.Parse(s); err == nil {
+		hint += ", or " + n.String() + " for Docker Hub"
+	}
+	return fault.Misuse("parse name", s, "dray has no transport "+word+":", hint)
 }
 
 // Registry parses names such as "HOST", "HOST/" and "HOST/PREFIX/". ok is false if s is a name of

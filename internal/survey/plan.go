@@ -18,8 +18,18 @@ import (
 )
 
 // Import plans an import: one HEAD for the source, and one for each target.
-func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
+func Import(ctx context.Context, s *place.Session, names *name.Reader, req name.Request, r Rules) (*Draft, error) {
 	p := r.draft(s)
+	if len(req.Tags) == 0 && len(req.Map.Pairs) == 0 && req.SourceRegistry == "" {
+		var err error
+		if req.Source, err = s.NamedText(ctx, req.Source); err != nil {
+			return nil, err
+		}
+	}
+	n, err := names.Import(req, name.AsAz)
+	if err != nil {
+		return nil, err
+	}
 	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
@@ -48,7 +58,12 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r 
 	}
 	wants := make([]want, len(l.Entries))
 	for i, e := range l.Entries {
-		n, err := names.Entry(e, l.Target)
+		var n name.Named
+		source, err := s.NamedText(ctx, e.Source)
+		if err == nil {
+			e.Source = source
+			n, err = names.Entry(e, l.Target)
+		}
 		err = cmp.Or(err, e.Own.Check(), s.KnowsGates(e.Gates))
 		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite), own: e.Own}
 		if err != nil {
@@ -76,7 +91,10 @@ func Copy(
 	if which == plan.AllTags || which == plan.Sharing {
 		return p, p.tagsOf(ctx, source, targets, which, r.Map)
 	}
-	source = name.WithLatest(source)
+	source, err := s.Named(ctx, name.WithLatest(source))
+	if err != nil {
+		return nil, err
+	}
 	if renames(r.Map) && (source.Tag == "" || !slices.ContainsFunc(targets, isUntagged)) {
 		return nil, fault.Misuse("copy", source.String(),
 			"a map has no effect, because each target names its tag or the source names none",
@@ -84,11 +102,11 @@ func Copy(
 	}
 	targets = name.Spread(source, targets, r.Map)
 	for i := range targets {
-		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
-			p.Notes = append(p.Notes, fmt.Sprintf(
-				"the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
+		if targets[i].Tag == "" && source.Tag == "" && targets[i].HasTags() {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s: it is copied to %s without a tag",
+				name.Tagless(source), targets[i].Repo.At(source.Digest)))
 		}
-		if targets[i].Host != ref.Directory { // has no tags
+		if targets[i].HasTags() {
 			targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
 		}
 	}

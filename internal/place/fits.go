@@ -1,0 +1,39 @@
+package place
+
+import (
+	"cmp"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ends"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Fit returns an error if the steps of a plan together cannot be done to ends on disk: if several images go to a
+// directory that holds one, or if two names of ends mean one file. Nothing was written then.
+func Fit(steps []plan.Step) error {
+	images := map[ref.Repo]map[oci.Digest]bool{}
+	for _, s := range steps {
+		end := s.To.In("")
+		if !end.IsLayout() || s.Impossible() {
+			continue
+		}
+		if images[end] == nil {
+			for other := range images {
+				if (end.IsMade() || other.IsMade()) && ends.Same(end, other) {
+					return fault.On(fault.Target, ends.Twice(end, other))
+				}
+			}
+			images[end] = map[oci.Digest]bool{}
+		}
+		images[end][s.Digest()] = true
+	}
+	var err error
+	for end, all := range images {
+		if !end.HasTags() && len(all) > 1 {
+			err = cmp.Or(err, fault.On(fault.Target, ends.OneImage(end, len(all))))
+		}
+	}
+	return err
+}
