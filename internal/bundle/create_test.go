@@ -12,10 +12,14 @@ import (
 func TestABundleOfNothingIsNotFoundAndLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.Tagged("app", "v1")
+	none, err := plan.ParsePatterns("nosuch")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, from := range []dray.TransferRequest{
 		{Sources: []string{"src/nosuch/"}},
-		{Sources: []string{"src"}, Selection: plan.Selection{IncludeTags: []string{"nosuch"}}},
-		{Sources: []string{"src"}, Selection: plan.Selection{Include: []string{"nosuch"}}},
+		{Sources: []string{"src"}, Selection: plan.Selection{IncludeTags: none}},
+		{Sources: []string{"src"}, Selection: plan.Selection{IncludeRepositories: none}},
 	} {
 		for _, to := range []string{"a.tar", "dir/"} {
 			if steps, sum, err := w.create(dray.BundleRequest{To: w.path(to), Transfer: from}); !fault.Is(err, fault.NotFound) {
