@@ -86,7 +86,7 @@ func questions(ctx context.Context, s *place.Session, verb string, steps []plan.
 	at := map[image]*asked{}
 	var order []*asked
 	for i, step := range steps {
-		if !step.Moves() || verb == "tag" && step.From.Repo == step.To.Repo {
+		if !step.Moves() || verb == "tag" && step.From.Repo.Same(step.To.Repo) {
 			continue
 		}
 		q := &asked{image: image{step.From.Repo, step.Digest()}, name: step.From, root: step.Root()}

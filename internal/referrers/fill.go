@@ -27,7 +27,7 @@ func (f *Finder) Fill(ctx context.Context, steps []plan.Step) {
 		f.Knows(s.From.Repo, s.From.Tag, s.Root())
 		own[s.To.Repo.Tagged(s.From.Tag)] = s.From.Tag == s.To.Tag
 		w := way{s.From.Repo, s.To.Repo, s.Digest()}
-		if s.Moves() && s.From.Repo != s.To.Repo && !seen[w] {
+		if s.Moves() && !s.From.Repo.Same(s.To.Repo) && !seen[w] {
 			seen[w] = true
 			at = append(at, i)
 		}

@@ -61,7 +61,7 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 }
 
 func onlyRenames(t Task) bool {
-	return !slices.ContainsFunc(t.To, func(end End) bool { return end.Target.Repo() != t.From.Repo() })
+	return !slices.ContainsFunc(t.To, func(end End) bool { return !end.Target.Repo().Same(t.From.Repo()) })
 }
 
 // read reads the documents of a level. parents has the document that lists each of them, except for
