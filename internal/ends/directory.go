@@ -28,6 +28,9 @@ const (
 // readDirectory opens a directory of skopeo.
 func readDirectory(end ref.Repo) (*reading, error) {
 	const op = "open directory"
+	if info, err := os.Stat(end.Dir); err == nil && !info.IsDir() {
+		return nil, refused(op, end.String(), "it is a file, and "+ref.Directory+" names a directory", "")
+	}
 	root, err := os.OpenRoot(end.Dir)
 	if err != nil {
 		return nil, failed(op, end.String(), err)

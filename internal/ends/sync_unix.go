@@ -20,3 +20,13 @@ func syncDirectory(name string) error {
 	}
 	return nil
 }
+
+// resemble gives f the permissions of the file that it replaces and, as root, its owner.
+func resemble(f *os.File, before os.FileInfo) error {
+	if stat, ok := before.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		if err := f.Chown(int(stat.Uid), int(stat.Gid)); err != nil {
+			return err
+		}
+	}
+	return f.Chmod(before.Mode().Perm())
+}
