@@ -35,23 +35,20 @@ func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 	return nil
 }
 
-// Images returns the names of all images in the layout, sorted. other is the number of entries whose name is neither a
-// tag nor a whole reference. Only their digests find them.
-func (d *Dir) Images() (names []ref.Name, other int, err error) {
+// Images returns the names of all images in the layout, sorted. Nameless returns the images without one.
+func (d *Dir) Images() ([]ref.Name, error) {
 	x, err := d.readIndex()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
+	var names []ref.Name
 	for _, e := range x.entries {
-		switch {
-		case len(e.labels) > 0:
+		if len(e.labels) > 0 {
 			names = append(names, d.repo.In(e.labels[0].path).Tagged(e.labels[0].tag))
-		case e.isNamed():
-			other++
 		}
 	}
 	slices.SortFunc(names, ref.Name.Compare)
-	return slices.Compact(names), other, nil
+	return slices.Compact(names), nil
 }
 
 // Blob reads n bytes of b, beginning at byte at. It can seek, so from is always at. If the size

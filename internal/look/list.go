@@ -59,7 +59,7 @@ func listLayout(ctx context.Context, s *place.Session, repo ref.Repo, visit func
 	if err != nil {
 		return err
 	}
-	images, _, err := d.Images()
+	images, err := d.Images()
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,21 @@ func listLayout(ctx context.Context, s *place.Session, repo ref.Repo, visit func
 			return err
 		}
 		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return listNameless(ctx, d, visit)
+}
+
+// listNameless calls visit with each image of a layout that only its digest finds.
+func listNameless(ctx context.Context, d place.OnDisk, visit func(report.Entry) error) error {
+	nameless, err := d.Nameless(ctx)
+	if err != nil {
+		return err
+	}
+	for _, image := range nameless {
+		n := d.Repo().At(string(image.Digest))
+		if err := visit(report.Entry{Repository: n.Repo, Name: n.String(), Digest: image.Digest}); err != nil {
 			return err
 		}
 	}

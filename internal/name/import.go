@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -118,6 +119,16 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 		targets = append(targets, n)
 	}
 	return source, targets, nil
+}
+
+// Tag parses the name of an image that gets more tags.
+func (r *Reader) Tag(image string) (ref.Name, error) {
+	n, err := r.Parse(image, fault.Target)
+	if err == nil && !n.HasTags() {
+		err = fault.On(fault.Target, fault.Misuse("tag", n.String(), "a directory of dir: holds one image, without a name",
+			"copy it to a name with a tag: "+shell.Dray("copy", n.String(), "oci-archive:FILE:TAG")))
+	}
+	return n, err
 }
 
 // sameName makes the source's own path and tag the target.

@@ -34,7 +34,7 @@ func Named(ctx context.Context, s *place.Session, n ref.Name) (ref.Name, error) 
 	if err != nil {
 		return n, nil //nolint:nilerr // the survey says so
 	}
-	names, _, err := at.Images()
+	names, err := at.Images()
 	if err != nil {
 		return n, fault.On(fault.Source, err)
 	}
