@@ -43,7 +43,11 @@ func (d *Dir) Document(ctx context.Context, reference string) (oci.Document, err
 	if err != nil {
 		return oci.Document{}, err
 	}
-	return d.document("read manifest", reference, want)
+	doc, err := d.document("read manifest", reference, want)
+	if err != nil {
+		return doc, d.absent(ctx, "read manifest", d.name(reference), want.Digest, err)
+	}
+	return doc, nil
 }
 
 // locate finds the descriptor for reference. For a digest, the size and the media type stay

@@ -66,7 +66,7 @@ func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadC
 	}
 	f, err := d.openFile(path)
 	if err != nil {
-		return nil, 0, d.failed(op, name, err)
+		return nil, 0, d.absent(ctx, op, name, b.Digest, err)
 	}
 	switch {
 	case f.Size() != b.Size:

@@ -75,7 +75,7 @@ func (e *Engine) read(
 	err := each(ctx, in[oci.Descriptor](e.requests), level, func(_ context.Context, i int, d oci.Descriptor) (err error) {
 		docs[i], err = readDocument(ctx, t, d)
 		if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
-			return oci.Lacks(t.From.Repo(), parent, d)
+			return oci.Lacks(t.From.Repo(), parent, d, err)
 		}
 		return err
 	})
