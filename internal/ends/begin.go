@@ -28,9 +28,7 @@ func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*st
 			return nil, err
 		}
 	} else if how := archive.Unwritten(end.Dir); how != "" && end.Host != ref.Directory {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open archive", Name: end.String(),
-			Err:  errors.New("dray does not write archives that are compressed by " + how),
-			Hint: "name it .tar.zst, .tar.gz or .tar"}
+		return nil, unwritten(end, how)
 	} else if err := g.occupy(ctx); err != nil {
 		return nil, err
 	}
@@ -72,6 +70,37 @@ func (g *stage) occupy(ctx context.Context) error {
 		return cmp.Or(err, g.release())
 	}
 	return nil
+}
+
+// Ready returns the error of a run that would write an end, as far as it can be known without writing anything: it
+// holds something else, or its directory does not exist or cannot be written.
+func (r *Reading) Ready(ctx context.Context, end ref.Repo) error {
+	if end.Dir == ref.Stream {
+		return nil
+	}
+	g := &stage{end: end, reading: r}
+	op := "open " + end.Host
+	var err error
+	if g.path, err = placeOf(end); err != nil {
+		return failed(op, end.String(), err)
+	}
+	if how := archive.Unwritten(end.Dir); how != "" && end.Host != ref.Directory {
+		return unwritten(end, how)
+	}
+	beside := filepath.Dir(g.path)
+	if _, err := os.Stat(beside); errors.Is(err, fs.ErrNotExist) {
+		return noDirectory(end, beside, err)
+	}
+	if err := mayWrite(beside); err != nil {
+		return failed(op, end.String(), err)
+	}
+	if empty, err := isEmpty(end.Host, g.path); err != nil || empty {
+		return failed(op, end.String(), err)
+	}
+	if _, err = r.Files(ctx, end); err != nil {
+		return Occupied(end, err)
+	}
+	return g.mayChange()
 }
 
 // placeOf returns the file or directory that an end names, with links resolved. Its last part is a name: the stage is
@@ -125,8 +154,7 @@ func (g *stage) acquire() error {
 		if err := os.Mkdir(g.part, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			f := failed(op, g.part, err)
 			if fault.Is(f, fault.NotFound) {
-				return &fault.Fault{Kind: fault.NotFound, Op: "open " + g.end.Host, Name: g.end.String(), Err: err,
-					Hint: "make the directory " + filepath.Dir(g.path)}
+				return noDirectory(g.end, filepath.Dir(g.path), err)
 			}
 			return f
 		}

@@ -101,3 +101,19 @@ func irregular(end ref.Repo) error {
 	}
 	return f
 }
+
+// unwritten returns the error of an archive whose name promises a compression that dray does not write.
+func unwritten(end ref.Repo, how string) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "open archive", Name: end.String(),
+		Err:  errors.New("dray does not write archives that are compressed by " + how),
+		Hint: "name it .tar.zst, .tar.gz or .tar"}
+}
+
+// noDirectory returns the error of an end whose directory does not exist.
+func noDirectory(end ref.Repo, dir string, err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	}
+	return &fault.Fault{Kind: fault.NotFound, Op: "open " + end.Host, Name: end.String(), Err: err,
+		Hint: "make the directory " + dir}
+}

@@ -30,3 +30,12 @@ func resemble(f *os.File, before os.FileInfo) error {
 	}
 	return f.Chmod(before.Mode().Perm())
 }
+
+// mayWrite returns the error of writing in a directory, as far as its permissions and its file system say.
+func mayWrite(dir string) error {
+	const write, search = 2, 1
+	if err := syscall.Access(dir, write|search); err != nil {
+		return &os.PathError{Op: "write", Path: dir, Err: err}
+	}
+	return nil
+}

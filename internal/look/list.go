@@ -43,6 +43,10 @@ func List(
 		return err
 	}
 	defer s.Release()
+	if whole := nearest.Whole(ctx, s, name.Repo, name.Tag, ""); name.Path == "" && len(whole) > 0 {
+		return fault.Misuse("list", name.String(), name.Tag+" is a part of the name of a repository",
+			"write the whole name: "+shell.Dray("ls", whole[0].Repo.String()))
+	}
 	if name.Tag != "" || name.Digest != "" {
 		return fault.Misuse("list", name.String(), "this names one image, not a repository",
 			"leave the tag off, or see the digest: "+shell.Dray("digest", name.String()))

@@ -21,7 +21,7 @@ type End struct {
 // a slash is a registry, and never a repository of Docker Hub.
 func (r *Reader) End(s string, side fault.Side) (End, error) {
 	e, err := r.end(s, side)
-	return e, fault.On(side, err)
+	return e, fault.On(side, orPath(s, err))
 }
 
 func (r *Reader) end(s string, side fault.Side) (End, error) {

@@ -85,7 +85,24 @@ func (r *Reader) Host(name string) (string, error) {
 // name of a configured registry, and "http://" or "https://" may precede a host. The error is Invalid.
 func (r *Reader) Parse(s string, side fault.Side) (ref.Name, error) {
 	n, err := r.parse(s, side)
-	return n, fault.On(side, err)
+	return n, fault.On(side, orPath(s, err))
+}
+
+// orPath returns err, or the error that says how to name a file or a directory if s looks like the path of one.
+func orPath(s string, err error) error {
+	begins := func(p string) bool { return strings.HasPrefix(s, p) }
+	ends := func(p string) bool { return strings.HasSuffix(strings.TrimSuffix(s, "/"), p) }
+	path := slices.ContainsFunc([]string{"./", "../", "/", "~/"}, begins)
+	file := slices.ContainsFunc([]string{".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.bz2"}, ends)
+	switch {
+	case err == nil || !path && !file || s == "/":
+		return err
+	case file:
+		return fault.Misuse("parse name", s, "this looks like a file, and names no registry",
+			"write oci-archive:"+s+" or docker-archive:"+s)
+	}
+	return fault.Misuse("parse name", s, "this looks like a path, and names no registry",
+		"write oci:"+s+" for an image layout, dir:"+s+" for a directory of skopeo, or oci-archive:"+s+" for a file")
 }
 
 func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {

@@ -25,6 +25,9 @@ func (p *Draft) checkTargets(ctx context.Context) error {
 	if err := p.checkLocks(ctx); err != nil {
 		return err
 	}
+	if err := p.checkEnds(ctx); err != nil {
+		return err
+	}
 	names := p.Backup.Name(p.Steps)
 	if len(names) == 0 {
 		return nil
@@ -34,6 +37,20 @@ func (p *Draft) checkTargets(ctx context.Context) error {
 		plan.SeeBackups(p.Verb, p.Steps, held)
 	}
 	return err
+}
+
+// checkEnds checks that the archives and directories to which the steps move something can be written.
+func (p *Draft) checkEnds(ctx context.Context) error {
+	seen := map[ref.Repo]bool{}
+	for _, s := range p.Steps {
+		if end := s.To.Repo.In(""); s.Moves() && end.IsMade() && !seen[end] {
+			seen[end] = true
+			if err := p.session.Base.Ends.Ready(ctx, end); err != nil {
+				return fault.On(fault.Target, err)
+			}
+		}
+	}
+	return nil
 }
 
 // backupTaken returns the error for a backup name that now holds something else.

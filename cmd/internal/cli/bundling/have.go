@@ -36,6 +36,9 @@ func runHave(a *app.App, cmd *cobra.Command, target string) error {
 		return flag.UsageError(cmd, fmt.Errorf("-o %s: the list has one format", a.Format),
 			"write the list to a file: > have")
 	}
+	if err := a.NoTerminal("write list", target); err != nil {
+		return err
+	}
 	login, err := a.SourceLogin(cmd.Context())
 	if err != nil {
 		return err
