@@ -227,7 +227,8 @@ func (g *stage) tryDirectory() error {
 	}
 	f := failed("open "+g.end.Host, g.end.String(), err)
 	return &fault.Fault{Kind: fault.KindOf(f), Op: "open " + g.end.Host, Name: g.end.String(),
-		Err: fmt.Errorf("no file can be moved into it from %s: %w", g.part, err), Hint: "name a directory that can be written"}
+		Err:  fmt.Errorf("no file can be moved into it from %s: %w", g.part, err),
+		Hint: "name a directory that can be written"}
 }
 
 // tryName begins the name of a file that tryDirectory makes.

@@ -105,7 +105,8 @@ func isLayout(end ref.Repo, a *archive.Archive) error {
 		"pack the files of the layout, and not the directory that they are in")
 }
 
-// others returns the names of the files of an end that is open, as far as they are no part of a layout, and of no image.
+// others returns the names of the files of an end that is open, as far as they are no part of a layout and of no
+// image.
 func (r *Reading) others(end ref.Repo) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 
@@ -50,58 +49,6 @@ func (d *Dir) Images() ([]ref.Name, error) {
 	slices.SortFunc(names, ref.Name.Compare)
 	return slices.Compact(names), nil
 }
-
-// Blob reads n bytes of b, beginning at byte at. It can seek, so from is always at. If the size
-// of the file differs from the size of b, the error is Corrupt. Blob does not verify the bytes.
-// When ctx ends, reading the body fails.
-func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
-	const op = "read blob"
-	name := d.name(string(b.Digest))
-	if err := canceled(ctx, op, name); err != nil {
-		return nil, 0, err
-	}
-	path, err := blobPath(b.Digest)
-	if err != nil {
-		return nil, 0, err
-	}
-	f, err := d.openFile(path)
-	if err != nil {
-		return nil, 0, d.absent(ctx, op, name, b.Digest, err)
-	}
-	switch {
-	case f.Size() != b.Size:
-		err = d.corrupt(op, b, f.Size())
-	case at < 0 || at > b.Size:
-		err = &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: fmt.Errorf("byte %d of %d", at, b.Size)}
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	if n < 0 || n > b.Size-at {
-		n = b.Size - at
-	}
-	part := io.NewSectionReader(f, at, n)
-	read := func(p []byte) (int, error) {
-		if err := canceled(ctx, op, name); err != nil {
-			return 0, err
-		}
-		n, err := part.Read(p)
-		if err != nil && err != io.EOF {
-			err = d.failed(op, name, err)
-		}
-		return n, err
-	}
-	return body{read, f}, at, nil
-}
-
-// body reads a part of a file.
-type body struct {
-	read func([]byte) (int, error)
-	io.Closer
-}
-
-func (b body) Read(p []byte) (int, error) { return b.read(p) }
 
 // document reads and verifies the document that want describes.
 func (d *Dir) document(op, reference string, want oci.Descriptor) (oci.Document, error) {

@@ -55,8 +55,8 @@ func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 	return ""
 }
 
-// Whole returns the names of the images in the end of repo whose repository is path and the host before it, and whose tag
-// is tag; "" means any. It returns none for a registry.
+// Whole returns the names of the images in the end of repo whose repository is path with a host before it, and whose
+// tag is tag; "" means any. It returns none for a registry.
 func Whole(ctx context.Context, s *place.Session, repo ref.Repo, path, tag string) []ref.Name {
 	if !repo.IsLayout() || path == "" {
 		return nil
