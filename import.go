@@ -80,15 +80,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Map:       req.Map,
 	}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		asked, err := survey.NamedRequest(ctx, s, req.names())
-		if err != nil {
-			return nil, err
-		}
-		n, err := names.Import(asked, name.AsAz)
-		if err != nil {
-			return nil, err
-		}
-		return survey.Import(ctx, s, n, r)
+		return survey.Import(ctx, s, names, req.names(), r)
 	}
 	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
 }

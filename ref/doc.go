@@ -26,6 +26,7 @@
 // In the order of the walk:
 //
 //	ref.go        names: parse, print, compare
+//	foreign.go    what other tools write as names, and dray does not
 //	transport.go  what other tools write before a name
 //	form.go       the grammar, and the error of what does not match it
 package ref

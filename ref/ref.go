@@ -131,16 +131,13 @@ func (n *Name) UnmarshalText(b []byte) error {
 // Digest are empty if s has none. The error is [fault.Invalid].
 func Parse(s string) (Name, error) {
 	s = CutTransport(s)
-	switch {
-	case IsLayout(s):
+	if IsLayout(s) {
 		return parseOnDisk(s)
-	case strings.HasPrefix(s, Layout):
-		return Name{}, noHost(s)
 	}
 	if err := NoLogin(s); err != nil {
 		return Name{}, err
 	}
-	if err := foreign(s); err != nil {
+	if err := Foreign(s); err != nil {
 		return Name{}, err
 	}
 	rest, n, err := cutReference(s, s)
@@ -205,9 +202,12 @@ func Host(s string) (string, error) {
 	if err := NoLogin(s); err != nil {
 		return "", err
 	}
+	if IsLayout(s + "/") {
+		return "", noRegistry(s)
+	}
 	host, port, err := splitPort(s)
 	if err != nil {
-		if is := foreign(s); is != nil {
+		if is := Foreign(s); is != nil {
 			return "", is
 		}
 		return "", invalid(s, err.Error(), "write HOST or HOST:PORT")
@@ -304,9 +304,9 @@ func parseOnDisk(whole string) (Name, error) {
 	}
 	given := strings.TrimSuffix(dir, "/")
 	switch dir = filepath.Clean(dir); {
-	case dir == Stream && !isArchive(transport):
-		return Name{}, invalid(whole, transport+" names a directory, and "+Stream+" is a pipe",
-			"write "+DockerArchive+Stream+" or "+Archive+Stream+" for a pipe, or name another directory")
+	case dir == Stream && fileOf(transport) == "DIR":
+		return Name{}, invalid(whole, "the standard input and output hold no directory",
+			"write "+Archive+Stream+" for a pipe")
 	case dir == Stream && given != Stream:
 		return Name{}, invalid(whole, Stream+" is a pipe, so a file cannot have this name", "rename the file")
 	}
@@ -327,7 +327,7 @@ func parseOnDisk(whole string) (Name, error) {
 	path, tag, ok := CutWhole(reference)
 	if !ok {
 		return Name{}, invalid(whole, "not a tag and not a whole reference: "+strconv.Quote(reference),
-			"write "+transport+"DIR:TAG, or "+transport+"DIR:HOST/REPOSITORY:TAG")
+			"write "+transport+fileOf(transport)+":TAG, or "+transport+fileOf(transport)+":HOST/REPOSITORY:TAG")
 	}
 	n.Path, n.Tag = path, tag
 	if transport == DockerArchive { // docker reads nginx as docker.io/library/nginx
@@ -340,11 +340,12 @@ func parseOnDisk(whole string) (Name, error) {
 	return n, nil
 }
 
-func isArchive(transport string) bool { return transport == Archive || transport == DockerArchive }
-
 func noPath(whole, transport string) error {
-	if isArchive(transport) {
+	if fileOf(transport) == "FILE" {
 		return invalid(whole, "no file", "write "+transport+"FILE[:TAG|@DIGEST], or "+transport+Stream+" for a pipe")
+	}
+	if transport == Directory {
+		return invalid(whole, "no directory", "write "+transport+"DIR")
 	}
 	return invalid(whole, "no directory", "write "+transport+"DIR[:TAG|@DIGEST]")
 }

@@ -216,10 +216,49 @@ func TestATransportThatDrayDoesNotHaveIsNoName(t *testing.T) {
 		"s3://bucket/app":                  "has no transport s3://",
 		"docker://docker://a.io/x":         "has no transport docker://",
 		"file:./app.tar":                   "has no transport file:",
+		"file:app":                         "write oci-archive:app or docker-archive:app for an archive, oci:app or dir:app for a directory",
+		"tar:app.tar":                      "write oci-archive:app.tar or docker-archive:app.tar for an archive",
+		"docker-daemon://app:v1":           "docker save app:v1 |",
+		"containers-storage:[o@/v+/r]a":    "podman save a |",
+		"containerd:a.io/x:v1":             "ctr images export - a.io/x:v1 | dray copy oci-archive:- TARGET",
+		"ostree:app@/repo":                 "skopeo copy ostree:app@/repo docker-archive:/dev/stdout | dray copy docker-archive:- TARGET",
+		"sif:app.sif":                      "as a target, run dray copy SOURCE docker-archive:FILE && apptainer build app.sif docker-archive:FILE",
+		"podman:":                          "podman save IMAGE |",
+		"openshift:a.io/x":                 "write the registry as HOST/REPOSITORY[:TAG]",
+		"OCI:stick:v1":                     "write oci:stick:v1",
+		"Docker-Archive:/app.tar":          "write docker-archive:/app.tar",
+		"DOCKER://a.io/x":                  "write docker://a.io/x",
+		"HTTPS://a.io/x":                   "write https://a.io/x",
+		"oci://./stick:v1":                 "write oci:./stick:v1",
+		"oci://../stick":                   "write oci:../stick",
+		"./app.tar":                        "write oci-archive:./app.tar or docker-archive:./app.tar for an archive",
+		"/srv/app":                         "oci:/srv/app or dir:/srv/app for a directory",
+		"app.tar.zst":                      "write oci-archive:app.tar.zst",
+		"dir:":                             "write dir:DIR",
+		"dir:-":                            "write oci-archive:- for a pipe",
+		"oci:-:v1":                         "write oci-archive:- for a pipe",
+		"oci-archive:app.tar:A:b":          "write oci-archive:FILE:TAG, or oci-archive:FILE:HOST/REPOSITORY:TAG",
 	} {
 		n, err := Parse(in)
 		if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Kind != fault.Invalid || !strings.Contains(err.Error()+" "+f.Hint, want) {
 			t.Errorf("%s: %s, %v (%s); want %s", in, n, err, fault.HintOf(err), want)
+		}
+	}
+}
+
+// Words that are repositories of Docker Hub, and hosts, stay what they are.
+func TestAWordThatIsNoTransportIsAName(t *testing.T) {
+	for in, want := range map[string]string{
+		"docker:dind": "docker.io/library/docker:dind", "archive:v1": "docker.io/library/archive:v1", "tar:v1": "docker.io/library/tar:v1",
+		"a.io/app:x.tar": "a.io/app:x.tar", "app:x.tar": "docker.io/library/app:x.tar", "OCI:5000/x": "oci:5000/x", "file:5000/x": "file:5000/x",
+	} {
+		if n, err := Parse(in); err != nil || n.String() != want {
+			t.Errorf("%s: %s, %v", in, n, err)
+		}
+	}
+	for _, in := range []string{"oci-archive:x", "dir:x", "oci:x"} {
+		if _, err := Host(in); err == nil || !strings.Contains(err.Error(), "this names a file or a directory, and no registry") {
+			t.Errorf("%s: %v", in, err)
 		}
 	}
 }

@@ -47,7 +47,7 @@ type Transfer struct {
 	// TransferRequest.Heal.
 	Healed int `json:"healed,omitempty"`
 	// Unproven counts steps whose name was up to date and whose content was never verified, as far as
-	// dray knows.
+	// dray knows. It notes nothing about ends on disk, so their steps do not count.
 	Unproven int        `json:"unproven,omitempty"`
 	Untagged int        `json:"untagged,omitempty"`    // steps without a tag, which copy content by digest
 	Empty    []ref.Name `json:"withoutTags,omitempty"` // repositories that the sources list and that have no tags

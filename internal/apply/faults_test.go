@@ -221,7 +221,7 @@ func TestDamageInAnEndOnDiskIsThatOfTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = y.Copy(dray.CopyRequest{Source: name, Targets: []string{"dst/app:v1"}})
-	if !fault.Is(err, fault.Corrupt) || !strings.HasPrefix(fault.HintOf(err), "make the source again") {
+	if !fault.Is(err, fault.Corrupt) || !strings.HasPrefix(fault.HintOf(err), "check the disk") {
 		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
 	}
 }

@@ -59,6 +59,8 @@ func (a *Archive) failed(op string, err error) error {
 			err = at.Err // the fault names the file
 		}
 		return a.faultOf(fault.NotFound, op, err, "check the path of the file")
+	case errors.Is(err, syscall.ENOTDIR):
+		return a.faultOf(fault.Invalid, op, err, "check the path, a part of which is a file")
 	case errors.Is(err, fs.ErrPermission):
 		return a.faultOf(fault.Denied, op, err, "check the permissions of the file and of its directory")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):

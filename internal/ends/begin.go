@@ -106,14 +106,43 @@ func (r *Reading) Ready(ctx context.Context, end ref.Repo) error {
 // placeOf returns the file or directory that an end names, with links resolved. Its last part is a name: the stage is
 // beside it.
 func placeOf(end ref.Repo) (string, error) {
-	path := filepath.Clean(end.Dir)
-	if to, err := filepath.EvalSymlinks(path); err == nil {
-		path = to
-	}
+	path := follow(end.Dir)
 	if base := filepath.Base(path); base == "." || base == ".." {
 		return filepath.Abs(path)
 	}
 	return path, nil
+}
+
+// maxLinks is how many links may follow one another.
+const maxLinks = 40
+
+// follow returns the path of the file or directory that dir leads to through links, which may not exist yet.
+func follow(dir string) string {
+	path := filepath.Clean(dir)
+	for range maxLinks {
+		if to, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			path = filepath.Join(to, filepath.Base(path))
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = filepath.Clean(to)
+	}
+	return path
+}
+
+// Same reports whether two ends are in one file or directory, although their names differ.
+func Same(x, y ref.Repo) bool {
+	if x.In("") == y.In("") || x.Dir == ref.Stream || y.Dir == ref.Stream {
+		return false
+	}
+	one, err1 := filepath.Abs(follow(x.Dir))
+	two, err2 := filepath.Abs(follow(y.Dir))
+	return err1 == nil && err2 == nil && one == two
 }
 
 // IsEmpty reports whether an end on disk holds nothing yet: it does not exist, or it is an empty file or

@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -29,7 +30,8 @@ const (
 func readDirectory(end ref.Repo) (*reading, error) {
 	const op = "open directory"
 	if info, err := os.Stat(end.Dir); err == nil && !info.IsDir() {
-		return nil, refused(op, end.String(), "it is a file, and "+ref.Directory+" names a directory", "")
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: op, Name: end.String(), Err: errors.New("this is a file"),
+			Hint: "name a directory; oci-archive:FILE and docker-archive:FILE name files"}
 	}
 	root, err := os.OpenRoot(end.Dir)
 	if err != nil {

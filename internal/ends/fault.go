@@ -39,7 +39,9 @@ func failed(op, name string, err error) error {
 		f.Kind, f.Hint = fault.Full, "free space on the disk; what arrived is kept until then"
 	case errors.Is(err, syscall.EPIPE):
 		f.Hint = "check the program that reads the standard output"
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+	case errors.Is(err, syscall.ENOTDIR):
+		f.Kind, f.Hint = fault.Invalid, "check the path, a part of which is a file"
+	case errors.Is(err, fs.ErrExist):
 		f.Kind = fault.Refused
 	}
 	return f
@@ -70,7 +72,7 @@ func manyPlatforms(name string, platforms []string) error {
 // Occupied returns the error of an end that is to be written. If err says that it holds something else, the error is
 // Invalid, as it is for a layout. Other errors stay as they are.
 func Occupied(end ref.Repo, err error) error {
-	if !fault.Is(err, fault.Refused) && !fault.Is(err, fault.Invalid) || end.Dir == ref.Stream {
+	if !fault.Is(err, fault.Refused) || end.Dir == ref.Stream {
 		return err
 	}
 	if err := irregular(end); err != nil {
@@ -116,4 +118,17 @@ func noDirectory(end ref.Repo, dir string, err error) error {
 	}
 	return &fault.Fault{Kind: fault.NotFound, Op: "open " + end.Host, Name: end.String(), Err: err,
 		Hint: "make the directory " + dir}
+}
+
+// Twice returns the error of two ends that are to be written to one file or directory.
+func Twice(one, other ref.Repo) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "open " + one.Host, Name: one.In("").String(),
+		Err:  fmt.Errorf("it is the same file or directory as %s", other.In("")),
+		Hint: "name the same end in the same way, or another one"}
+}
+
+// OneImage returns the error of a directory of skopeo that is to hold n images.
+func OneImage(end ref.Repo, n int) error {
+	return refused("write directory", end.String(), fmt.Sprintf("it holds one image, and there are %d", n),
+		"write oci:DIR, which holds any number")
 }

@@ -65,11 +65,12 @@ func (g *stage) onlyImage(t *tree) (oci.Digest, error) {
 			found = append(found, e.Digest)
 		}
 	}
+	slices.Sort(found)
+	found = slices.Compact(found) // an image may have several names
 	if len(found) == 1 {
 		return found[0], nil
 	}
-	return "", refused("write directory", g.end.String(), fmt.Sprintf("it holds one image, and %d were put", len(found)),
-		"write oci:DIR, which holds any number")
+	return "", OneImage(g.end, len(found))
 }
 
 // held reports whether the end had an entry for d in its index.

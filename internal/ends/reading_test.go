@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -221,5 +222,42 @@ func TestAnArchiveIsReadOnceAndAgainIfItChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		whole(t, d, "1")
+	}
+}
+
+// F-82: a file that becomes shorter while it is read is said at once, because reading it again does not help.
+func TestAFileThatBecomesShorterWhileItIsReadIsCorrupt(t *testing.T) {
+	for host, name := range kinds {
+		t.Run(host, func(t *testing.T) {
+			end := at(t, host, name)
+			w := writing(t)
+			to := target(t, w, end)
+			body := strings.Repeat("layer", 100_000)
+			layer := put(t, to, "application/vnd.oci.image.layer.v1.tar", body)
+			config := put(t, to, "application/vnd.oci.image.config.v1+json", "{}")
+			document(t, to, parsed(t, fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`, oci.TypeManifest, raw(t, config), raw(t, layer))))
+			if err := commit(t, w); err != nil {
+				t.Fatal(err)
+			}
+			d, err := opened(t, end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from, _, err := d.Blob(t.Context(), layer, 0, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer from.Close()
+			file := end.Dir
+			if host == ref.Directory {
+				file = filepath.Join(end.Dir, layer.Digest.Encoded())
+			}
+			if err := os.Truncate(file, 1000); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, from); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "the file became shorter while it was read") {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }

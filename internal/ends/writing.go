@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 
@@ -39,6 +40,11 @@ func (w *Writing) Open(ctx context.Context, repo ref.Repo) (Target, error) {
 	if !ok {
 		if err := w.oneStream(end); err != nil {
 			return Target{}, err
+		}
+		for other := range w.open {
+			if Same(end, other) {
+				return Target{}, Twice(end, other)
+			}
 		}
 		var err error
 		if g, err = begin(ctx, w.Reading, w.Output, end); err != nil {
@@ -103,7 +109,10 @@ func (w *Writing) Commit(ctx context.Context, wanted func(end ref.Repo) bool) []
 		if wanted(end) {
 			c.Err = g.commit(ctx)
 		}
-		if c.Err != nil || !wanted(end) {
+		switch {
+		case fault.Is(c.Err, fault.Refused): // the next run would be refused, too
+			os.RemoveAll(g.part)
+		case c.Err != nil, !wanted(end):
 			c.Kept = g.keep()
 		}
 		c.Err = cmp.Or(c.Err, g.release())

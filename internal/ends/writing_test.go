@@ -250,7 +250,7 @@ func TestADirectoryHoldsOneImageAndIsReplacedByAnother(t *testing.T) {
 	to := target(t, w, end)
 	image(t, to, "three")
 	image(t, to, "four")
-	if err := commit(t, w); !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "it holds one image, and 2 were put") {
+	if err := commit(t, w); !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "it holds one image, and there are 2") {
 		t.Errorf("%v", err)
 	}
 	d, err := opened(t, end)
@@ -347,7 +347,7 @@ func TestAnEndThatIsSomethingElseStaysAsItIs(t *testing.T) {
 		"a text":                       {ref.Repo{Host: ref.Archive, Dir: text}, fault.Invalid, "name another one, or remove it"},
 		"a text for docker":            {docker(text), fault.Invalid, "name another one, or remove it"},
 		"a directory of texts":         {ref.Repo{Host: ref.Directory, Dir: dir}, fault.Invalid, "name another one, or remove it"},
-		"a directory for an archive":   {ref.Repo{Host: ref.Archive, Dir: dir}, fault.Invalid, "name another one, or remove it"},
+		"a directory for an archive":   {ref.Repo{Host: ref.Archive, Dir: dir}, fault.Invalid, "name the file of the archive; oci:DIR and dir:DIR name directories"},
 		"a directory that there isn't": {ref.Repo{Host: ref.Archive, Dir: filepath.Join(dir, "none", "x.tar")}, fault.NotFound, "make the directory " + filepath.Join(dir, "none")},
 		"a stream that there isn't":    {docker(ref.Stream), fault.Invalid, "name a file"},
 	} {
@@ -552,5 +552,78 @@ func TestSkopeoReadsWhatIsWrittenAndWritesWhatIsRead(t *testing.T) {
 		if got.Config.Digest != doc.Config.Digest {
 			t.Errorf("%s: config %s, want %s", host, got.Config.Digest, doc.Config.Digest)
 		}
+	}
+}
+
+// F-81: what stays is what a next run can use. A refusal would come again, so nothing of it stays.
+func TestARefusalThatComesAgainLeavesNothing(t *testing.T) {
+	end := at(t, ref.Directory, "x")
+	w := writing(t)
+	to := target(t, w, end)
+	image(t, to, "one")
+	image(t, to, "two")
+	if got := w.Commit(t.Context(), all); !fault.Is(got[0].Err, fault.Refused) || got[0].Kept != "" {
+		t.Errorf("%+v", got)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(end.Dir)); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestALinkToNowhereStaysALinkAndItsTargetIsWritten(t *testing.T) {
+	for host, name := range kinds {
+		t.Run(host, func(t *testing.T) {
+			dir := t.TempDir()
+			file, link := filepath.Join(dir, "real"+name), filepath.Join(dir, name)
+			if err := os.Symlink("via", link); err != nil {
+				t.Skip(err)
+			}
+			if err := os.Symlink(file, filepath.Join(dir, "via")); err != nil {
+				t.Fatal(err)
+			}
+			end := ref.Repo{Host: host, Dir: link}
+			w := writing(t)
+			doc := image(t, target(t, w, end), "one")
+			if err := commit(t, w); err != nil {
+				t.Fatal(err)
+			}
+			if to, err := os.Readlink(link); err != nil || to != "via" {
+				t.Errorf("the link is %q, %v", to, err)
+			}
+			d, err := opened(t, ref.Repo{Host: host, Dir: file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := whole(t, d, ""); got.Digest != doc.Digest {
+				t.Errorf("%s", got.Digest)
+			}
+		})
+	}
+}
+
+func TestOneFileIsNotWrittenAsTwoEnds(t *testing.T) {
+	one := at(t, ref.Archive, "x.tar")
+	w := writing(t)
+	target(t, w, one)
+	other := ref.Repo{Host: ref.DockerArchive, Dir: filepath.Dir(one.Dir) + "/./y/../x.tar"}
+	if _, err := w.Open(t.Context(), other); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "it is the same file or directory as "+one.String()) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestADirectoryHoldsAnImageThatHasSeveralNames(t *testing.T) {
+	end := at(t, ref.Directory, "x")
+	w := writing(t)
+	to := target(t, w, end)
+	doc := image(t, to, "one", "v1", "stable")
+	if err := commit(t, w); err != nil {
+		t.Fatal(err)
+	}
+	d, err := opened(t, end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := whole(t, d, ""); got.Digest != doc.Digest {
+		t.Errorf("%s", got.Digest)
 	}
 }

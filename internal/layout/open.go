@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -75,7 +76,11 @@ func (d *Dir) open() error {
 	if err != nil {
 		return d.failed("open layout", d.whole(), err)
 	}
-	if info, err := os.Stat(whole); err == nil && !info.IsDir() {
+	info, err := os.Stat(whole)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fault.Misuse("open layout", d.whole(), "not a directory", "check the path, a part of which is a file")
+	case err == nil && !info.IsDir():
 		return fault.Misuse("open layout", d.whole(), "this is a file, and a layout is a directory", "name a directory")
 	}
 	if d.mode == Write {

@@ -57,13 +57,19 @@ func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadC
 	if n < 0 || n > b.Size-at {
 		n = b.Size - at
 	}
-	part := io.NewSectionReader(f, at, n)
+	part, left := io.NewSectionReader(f, at, n), n
 	read := func(p []byte) (int, error) {
 		if err := canceled(ctx, op, name); err != nil {
 			return 0, err
 		}
 		n, err := part.Read(p)
-		if err != nil && err != io.EOF {
+		left -= int64(n)
+		switch {
+		case err == io.EOF && left > 0:
+			err = &fault.Fault{Kind: fault.Corrupt, Op: op, Name: name,
+				Err:  fmt.Errorf("the file became shorter while it was read: %d bytes are missing", left),
+				Hint: "wait until the file is complete, and run the same again"}
+		case err != nil && err != io.EOF:
 			err = d.failed(op, name, err)
 		}
 		return n, err

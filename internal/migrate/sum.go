@@ -163,7 +163,7 @@ func (s *summing) done(rep report.Repository) {
 		if step.Healed {
 			s.sum.Healed++
 		}
-		if step.State == report.Unchanged && !step.Proven {
+		if step.State == report.Unchanged && !step.Proven && !step.To.IsLayout() { // nothing is noted about those on disk
 			s.sum.Unproven++
 		}
 		if step.Retags() {

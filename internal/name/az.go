@@ -92,6 +92,9 @@ func (r *Reader) azRegistry(name string) (string, error) {
 	if host, known := r.known(rest); known {
 		return host, r.pin(host, scheme)
 	}
+	if err := r.foreign(rest); err != nil {
+		return "", err
+	}
 	if ref.LooksLikeHost(rest) {
 		host, err := ref.Host(rest)
 		if err != nil {

@@ -21,7 +21,7 @@ type End struct {
 // a slash is a registry, and never a repository of Docker Hub.
 func (r *Reader) End(s string, side fault.Side) (End, error) {
 	e, err := r.end(s, side)
-	return e, fault.On(side, orPath(s, err))
+	return e, fault.On(side, err)
 }
 
 func (r *Reader) end(s string, side fault.Side) (End, error) {
@@ -30,6 +30,11 @@ func (r *Reader) end(s string, side fault.Side) (End, error) {
 	}
 	if err := ref.NoLogin(s); err != nil {
 		return End{}, err
+	}
+	if scheme, rest := cutScheme(s); scheme == "" {
+		if err := r.foreign(rest); err != nil {
+			return End{}, err
+		}
 	}
 	host, prefix, whole, err := r.Registry(s)
 	if err != nil {

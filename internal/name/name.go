@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -71,6 +72,9 @@ func (r *Reader) Host(name string) (string, error) {
 	if known {
 		return host, r.pin(host, scheme)
 	}
+	if err := r.foreign(rest); err != nil {
+		return "", err
+	}
 	host, err := ref.Host(rest)
 	switch {
 	case err != nil:
@@ -85,24 +89,7 @@ func (r *Reader) Host(name string) (string, error) {
 // name of a configured registry, and "http://" or "https://" may precede a host. The error is Invalid.
 func (r *Reader) Parse(s string, side fault.Side) (ref.Name, error) {
 	n, err := r.parse(s, side)
-	return n, fault.On(side, orPath(s, err))
-}
-
-// orPath returns err, or the error that says how to name a file or a directory if s looks like the path of one.
-func orPath(s string, err error) error {
-	begins := func(p string) bool { return strings.HasPrefix(s, p) }
-	ends := func(p string) bool { return strings.HasSuffix(strings.TrimSuffix(s, "/"), p) }
-	path := slices.ContainsFunc([]string{"./", "../", "/", "~/"}, begins)
-	file := slices.ContainsFunc([]string{".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.bz2"}, ends)
-	switch {
-	case err == nil || !path && !file || s == "/":
-		return err
-	case file:
-		return fault.Misuse("parse name", s, "this looks like a file, and names no registry",
-			"write oci-archive:"+s+" or docker-archive:"+s)
-	}
-	return fault.Misuse("parse name", s, "this looks like a path, and names no registry",
-		"write oci:"+s+" for an image layout, dir:"+s+" for a directory of skopeo, or oci-archive:"+s+" for a file")
+	return n, fault.On(side, err)
 }
 
 func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
@@ -110,6 +97,11 @@ func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
 		return ref.Name{}, err
 	}
 	scheme, rest := cutScheme(s)
+	if scheme == "" {
+		if err := r.foreign(rest); err != nil {
+			return ref.Name{}, err
+		}
+	}
 	first, path, slash := strings.Cut(rest, "/")
 	host, known := r.known(first)
 	switch {
@@ -169,6 +161,35 @@ func (r *Reader) parseWord(scheme, rest string, side fault.Side) (ref.Name, erro
 		return ref.Name{}, r.stranger(rest, word, r.similar(word, "/REPOSITORY"), hint+", or "+n.String()+" for Docker Hub")
 	}
 	return n, nil
+}
+
+// foreign returns the error of a name that begins with a transport of another tool, or with a mistyped one; nil if it
+// does not.
+func (r *Reader) foreign(s string) error {
+	word, rest, ok := strings.Cut(s, ":")
+	if _, known := r.known(word); known || ref.IsLayout(s) {
+		return nil
+	}
+	if err := ref.Foreign(s); err != nil || !ok || isHost(word) || isNumbered(s) || strings.Contains(word, "/") {
+		return err
+	}
+	if port, _, _ := strings.Cut(rest, "/"); isNumbered("x:" + port) {
+		return nil
+	}
+	var meant []string
+	for _, transport := range []string{ref.Layout, ref.Archive, ref.DockerArchive, ref.Directory} {
+		if near := strings.TrimSuffix(transport, ":"); isMistyped(word, near) {
+			meant = append(meant, shell.Quote(transport+strings.TrimPrefix(rest, "//")))
+		}
+	}
+	if len(meant) == 0 {
+		return nil
+	}
+	hint := "write " + strings.Join(meant, " or ")
+	if n, err := ref.Parse(s); err == nil {
+		hint += ", or " + n.String() + " for Docker Hub"
+	}
+	return fault.Misuse("parse name", s, "dray has no transport "+word+":", hint)
 }
 
 // Registry parses names such as "HOST", "HOST/" and "HOST/PREFIX/". ok is false if s is a name of

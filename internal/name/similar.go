@@ -50,6 +50,17 @@ func mistyped(want string, have []string) []string {
 	})
 }
 
+// isMistyped reports whether word is a typing error of a transport, which is not the word itself. Only one letter of a
+// short one may be wrong, because other short words are repositories.
+func isMistyped(word, transport string) bool {
+	word = strings.ToLower(strings.ReplaceAll(word, "_", "-"))
+	edits := levenshtein.Distance(word, transport, nil)
+	if len(transport) < 5 {
+		return edits == 1 && len(word) >= len(transport)
+	}
+	return edits < 3
+}
+
 // WithPrefixes returns names and the prefixes that they have, each once.
 func WithPrefixes(names []string) []string {
 	all := map[string]bool{}

@@ -3,6 +3,8 @@
 //
 // Files, in the order in which they use each other:
 //
+//	fits.go        what cannot be written to ends on disk together
+//	named.go       the name of the only image of an end on disk
 //	session.go     state that a plan and its application share: open repositories, logins
 //	sharing.go     which repositories of a registry hold which blobs
 //	verdicts.go    what a gate said about images

@@ -16,6 +16,9 @@ import (
 // checkTargets finds what prevents the steps from moving names: locked tags, and backup names that
 // already hold something else. It also finds sparse indexes whose images the target does not have.
 func (p *Draft) checkTargets(ctx context.Context) error {
+	if err := p.session.Fit(ctx, p.Steps); err != nil {
+		return err
+	}
 	if err := trim.FillSparse(ctx, p.session, p.Steps); err != nil {
 		return err
 	}
@@ -23,9 +26,6 @@ func (p *Draft) checkTargets(ctx context.Context) error {
 	parts.Add(p.Steps)
 	p.Notes = append(p.Notes, parts.Notes()...)
 	if err := p.checkLocks(ctx); err != nil {
-		return err
-	}
-	if err := p.checkEnds(ctx); err != nil {
 		return err
 	}
 	names := p.Backup.Name(p.Steps)
@@ -37,20 +37,6 @@ func (p *Draft) checkTargets(ctx context.Context) error {
 		plan.SeeBackups(p.Verb, p.Steps, held)
 	}
 	return err
-}
-
-// checkEnds checks that the archives and directories to which the steps move something can be written.
-func (p *Draft) checkEnds(ctx context.Context) error {
-	seen := map[ref.Repo]bool{}
-	for _, s := range p.Steps {
-		if end := s.To.Repo.In(""); s.Moves() && end.IsMade() && !seen[end] {
-			seen[end] = true
-			if err := p.session.Base.Ends.Ready(ctx, end); err != nil {
-				return fault.On(fault.Target, err)
-			}
-		}
-	}
-	return nil
 }
 
 // backupTaken returns the error for a backup name that now holds something else.

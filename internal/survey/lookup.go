@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
-	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
@@ -18,65 +16,6 @@ import (
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
-
-// Named returns n with the name of the image that it stands for, if n is an end on disk with a single image that has a
-// single name: a name that goes into an archive comes out of it again. Otherwise it returns n. Documents that refer to
-// the image do not count.
-func Named(ctx context.Context, s *place.Session, n ref.Name) (ref.Name, error) {
-	if !n.IsLayout() || !n.HasTags() || n.Tag != "" || n.Digest != "" {
-		return n, nil
-	}
-	at, err := s.OnDisk(ctx, n.Repo)
-	if err != nil {
-		return n, fault.On(fault.Source, err)
-	}
-	only, err := at.Resolve(ctx, "")
-	if err != nil {
-		return n, nil //nolint:nilerr // the survey says so
-	}
-	names, err := at.Images()
-	if err != nil {
-		return n, fault.On(fault.Source, err)
-	}
-	names = slices.DeleteFunc(names, func(of ref.Name) bool {
-		at, err := s.OnDisk(ctx, of.Repo)
-		if err != nil {
-			return true
-		}
-		is, err := at.Resolve(ctx, of.Tag)
-		return err != nil || is.Digest != only.Digest || n.Path != "" && n.Path != of.Path
-	})
-	if len(names) != 1 || names[0].Tag == "" {
-		return n, nil
-	}
-	return names[0], nil
-}
-
-// NamedRequest is Named for the source of an import.
-func NamedRequest(ctx context.Context, s *place.Session, req name.Request) (name.Request, error) {
-	if len(req.Tags) > 0 || len(req.Map.Pairs) > 0 {
-		return req, nil
-	}
-	var err error
-	req.Source, err = namedText(ctx, s, req.Source)
-	return req, err
-}
-
-// namedText is Named for the text of a name.
-func namedText(ctx context.Context, s *place.Session, text string) (string, error) {
-	if !ref.IsLayout(text) {
-		return text, nil
-	}
-	n, err := ref.Parse(text)
-	if err != nil {
-		return text, nil //nolint:nilerr // whoever reads the whole request says so
-	}
-	named, err := Named(ctx, s, n)
-	if named == n || err != nil {
-		return text, err
-	}
-	return named.String(), nil
-}
 
 // Source resolves n at the source with one HEAD request.
 func Source(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, error) {

@@ -18,8 +18,18 @@ import (
 )
 
 // Import plans an import: one HEAD for the source, and one for each target.
-func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
+func Import(ctx context.Context, s *place.Session, names *name.Reader, req name.Request, r Rules) (*Draft, error) {
 	p := r.draft(s)
+	if len(req.Tags) == 0 && len(req.Map.Pairs) == 0 && req.SourceRegistry == "" {
+		var err error
+		if req.Source, err = s.NamedText(ctx, req.Source); err != nil {
+			return nil, err
+		}
+	}
+	n, err := names.Import(req, name.AsAz)
+	if err != nil {
+		return nil, err
+	}
 	if err := CheckRules(r); err != nil {
 		return nil, err
 	}
@@ -48,7 +58,12 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r 
 	}
 	wants := make([]want, len(l.Entries))
 	for i, e := range l.Entries {
-		n, err := entry(ctx, s, names, e, l.Target)
+		var n name.Named
+		source, err := s.NamedText(ctx, e.Source)
+		if err == nil {
+			e.Source = source
+			n, err = names.Entry(e, l.Target)
+		}
 		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
 		if err != nil {
 			asked := fault.WithoutLogins(strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")))
@@ -75,7 +90,7 @@ func Copy(
 	if which == plan.AllTags || which == plan.Sharing {
 		return p, p.tagsOf(ctx, source, targets, which, r.Map)
 	}
-	source, err := Named(ctx, s, name.WithLatest(source))
+	source, err := s.Named(ctx, name.WithLatest(source))
 	if err != nil {
 		return nil, err
 	}
@@ -131,15 +146,6 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 		Targets:   func(ref.Name) []ref.Name { return targets },
 	})
 	return p, err
-}
-
-// entry reads the names of an entry.
-func entry(ctx context.Context, s *place.Session, names *name.Reader, e plan.Entry, target string) (name.Named, error) {
-	var err error
-	if e.Source, err = namedText(ctx, s, e.Source); err != nil {
-		return name.Named{}, err
-	}
-	return names.Entry(e, target)
 }
 
 func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {

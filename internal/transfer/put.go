@@ -107,9 +107,9 @@ func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo,
 	case fault.Is(err, fault.Corrupt) && fault.SideOf(err) == fault.Target:
 		return err // the target says that it damaged what it got
 	case fault.Is(err, fault.Corrupt):
-		where := "check the storage of the source registry"
+		where := "storage of the source registry"
 		if m.task.From.Repo().IsLayout() {
-			where = "make the source again, or copy its file or directory again"
+			where = "disk and whether the file changed meanwhile"
 		}
 		return &fault.Fault{
 			Kind: fault.Corrupt,
@@ -117,7 +117,7 @@ func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo,
 			Op:   "read blob",
 			Name: m.task.From.Repo().At(string(b.Digest)).String(),
 			Err:  err,
-			Hint: where + "; the target did not keep the bytes",
+			Hint: "check the " + where + "; the target did not keep the bytes",
 		}
 	case err != nil:
 		return fault.On(fault.Target, err)

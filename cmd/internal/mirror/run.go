@@ -53,7 +53,7 @@ type Result struct {
 // Target is the result for one registry to which a rule writes. In a dry run, Done counts the steps that
 // a real run would carry out.
 type Target struct {
-	Host      string    `json:"host"`
+	Host      string    `json:"host"`     // or an end on disk, such as "oci:DIR"
 	Missing   int       `json:"missing"`  // tags that did not exist
 	Retagged  int       `json:"retagged"` // tags that had another digest
 	Done      int       `json:"done"`
@@ -210,10 +210,14 @@ func (r *run) seeAll(steps []dray.StepReport, took time.Duration) error {
 
 // see counts the steps of one repository and passes them to tell.
 func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) error {
-	t := r.targets[to.Host]
+	host := to.Host
+	if to.IsLayout() {
+		host = to.In("").String()
+	}
+	t := r.targets[host]
 	if t == nil {
-		t = &Target{Host: to.Host}
-		r.targets[to.Host] = t
+		t = &Target{Host: host}
+		r.targets[host] = t
 	}
 	for _, s := range steps {
 		drifts := s.Retags() || s.Replaces == "" && s.Digest() != "" && s.State != dray.Unchanged
