@@ -31,7 +31,7 @@ type TagRequest struct {
 func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Prepared, error) {
 	r := survey.Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		image, err := names.Tag(req.Image)
+		image, err := names.Tag(req.Image, req.Tags, req.Map)
 		if err != nil {
 			return nil, err
 		}
