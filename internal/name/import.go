@@ -134,7 +134,8 @@ func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	renames := len(m.Pairs) > 0 || len(m.Rename) > 0
 	switch {
 	case !image.HasTags():
-		return fault.On(fault.Target, fault.Misuse("tag", image.String(), "a directory of dir: holds one image, without a name",
+		return fault.On(fault.Target, fault.Misuse("tag", image.String(),
+			"a directory of dir: holds one image, without a name",
 			"copy it to a name with a tag: "+shell.Dray("copy", image.String(), "oci-archive:FILE:TAG")))
 	case renames && len(tags) > 0:
 		return fault.Misuse("tag", image.String(), "new tags and a map were given together",
