@@ -5,7 +5,6 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
@@ -32,7 +31,7 @@ type TagRequest struct {
 func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Prepared, error) {
 	r := survey.Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
-		image, err := names.Parse(req.Image, fault.Target)
+		image, err := names.Tag(req.Image, req.Tags, req.Map)
 		if err != nil {
 			return nil, err
 		}

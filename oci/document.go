@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,20 +34,23 @@ func (d Document) IsIndex() bool {
 }
 
 // Lacks returns the error for a child that the document parent of repo lists, and that repo does not
-// have: somebody removed it, or never pushed it.
-func Lacks(repo ref.Repo, parent Digest, child Descriptor) error {
+// have: somebody removed it, or never pushed it. If err, the error of reading the child, has a hint, that counts.
+func Lacks(repo ref.Repo, parent Digest, child Descriptor, err error) error {
 	what, where := string(child.Digest), "registry"
+	hint := "push the image again with everything that it lists, or name a child that is there by its digest"
 	if p := PlatformString(child.Platform); p != "" {
 		what += " (" + p + ")"
 	}
 	if repo.IsLayout() {
-		where = "layout"
+		where = map[string]string{ref.Layout: "layout", ref.Directory: "directory"}[repo.Host]
+		where = cmp.Or(where, "archive")
+		hint = "copy or save the image again with everything that it lists, or name a child that is there by its digest"
 	}
 	return &fault.Fault{
 		Kind: fault.NotFound,
 		Op:   "read manifest",
 		Name: repo.At(string(parent)).String(),
-		Hint: "push the image again with everything that it lists, or name a child that is there by its digest",
+		Hint: cmp.Or(fault.HintOf(err), hint),
 		Err:  fmt.Errorf("it lists %s, which the %s does not have", what, where),
 	}
 }

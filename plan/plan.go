@@ -208,7 +208,7 @@ func decide(from, to ref.Name, want oci.Descriptor, trim Trim, have oci.Digest, 
 		s.Action = Skip
 	case have != "" && have != s.Digest() && ow == Refuse:
 		s.Action = Conflict
-	case from.Repo == to.Repo:
+	case from.Repo.Same(to.Repo):
 		s.Action = Retag
 	case have != "":
 		s.Action = Replace

@@ -224,6 +224,11 @@ func (s Selection) Loose(repository string, all []oci.Listed) (kept []oci.Listed
 	return sv.left, sv.Explain
 }
 
+// ChoosesTags reports whether a rule chooses among tags by what they are called, or by how many there are.
+func (s Selection) ChoosesTags() bool {
+	return len(s.IncludeTags)+len(s.ExcludeTags) > 0 || s.Versions.String() != "" || s.Running != nil || s.Latest > 0
+}
+
 func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Listed] {
 	sv := newSieve(repository, once(tags), func(t oci.Listed) string { return t.Tag })
 	sv.include(s.IncludeTags)

@@ -37,6 +37,13 @@ func (r Repo) IsMade() bool { return r.IsLayout() && r.Host != Layout }
 // HasTags reports whether images in r can have tags. A directory of skopeo holds one image, without a name.
 func (r Repo) HasTags() bool { return r.Host != Directory }
 
+// Same reports whether r and other are the same repository. The standard input and the standard output have one
+// name, and are not the same.
+func (r Repo) Same(other Repo) bool { return r == other && !r.isStream() }
+
+// isStream reports whether r is an archive that comes or goes through a pipe.
+func (r Repo) isStream() bool { return r.IsMade() && r.Dir == Stream }
+
 // In returns the repository path in the same end on disk as r; "" is the one whose names are tags.
 func (r Repo) In(path string) Repo { return Repo{Host: r.Host, Dir: r.Dir, Path: path} }
 
@@ -295,10 +302,13 @@ func parseOnDisk(whole string) (Name, error) {
 	if dir == "" || strings.ContainsRune(dir, 0) {
 		return Name{}, noPath(whole, transport)
 	}
-	dir = filepath.Clean(dir)
-	if dir == Stream && fileOf(transport) == "DIR" {
+	given := strings.TrimSuffix(dir, "/")
+	switch dir = filepath.Clean(dir); {
+	case dir == Stream && fileOf(transport) == "DIR":
 		return Name{}, invalid(whole, "the standard input and output hold no directory",
 			"write "+Archive+Stream+" for a pipe")
+	case dir == Stream && given != Stream:
+		return Name{}, invalid(whole, Stream+" is a pipe, so a file cannot have this name", "rename the file")
 	}
 	if i := strings.LastIndexByte(dir, '@'); i >= 0 && !strings.ContainsAny(dir[i:], `/\`) {
 		return Name{}, invalid(whole, "a digest follows @, so a name on disk cannot end in one with @", "rename "+dir)
@@ -331,7 +341,7 @@ func parseOnDisk(whole string) (Name, error) {
 }
 
 func noPath(whole, transport string) error {
-	if transport == Archive || transport == DockerArchive {
+	if fileOf(transport) == "FILE" {
 		return invalid(whole, "no file", "write "+transport+"FILE[:TAG|@DIGEST], or "+transport+Stream+" for a pipe")
 	}
 	if transport == Directory {

@@ -31,6 +31,7 @@ type Image struct {
 // an index.
 type Variant struct {
 	Platform  string     `json:"platform,omitempty"` // "linux/arm64/v8"; "" if it names none
+	Missing   bool       `json:"missing,omitempty"`  // an end on disk lacks some or all of its content
 	Digest    oci.Digest `json:"digest"`
 	MediaType string     `json:"mediaType"`
 	// Size is the bytes of the config and the layers. For an index, it is those of all images below

@@ -86,7 +86,7 @@ func questions(ctx context.Context, s *place.Session, verb string, steps []plan.
 		if step.Action == plan.Skip {
 			there[image{step.From.Repo, step.Origin()}] = true
 		}
-		if !step.Moves() || verb == "tag" && step.From.Repo == step.To.Repo {
+		if !step.Moves() || verb == "tag" && step.From.Repo.Same(step.To.Repo) {
 			continue
 		}
 		q := of(step)

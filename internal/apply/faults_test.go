@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -193,5 +195,33 @@ func TestF79AnIndexThatIsRefusedLeavesTheTagAsItWas(t *testing.T) {
 	}
 	if got := testbed.CraneDigest(t, y.Dst, "app", "v1"); got != before.Digest() {
 		t.Errorf("the tag is %s, was %s", got, before.Digest())
+	}
+}
+
+// The hint is about the file, and not about a registry.
+func TestDamageInAnEndOnDiskIsThatOfTheFile(t *testing.T) {
+	y := yard.New(t)
+	testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})
+	dir := filepath.Join(t.TempDir(), "l")
+	name := "oci:" + dir + ":v1"
+	if _, err := y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{name}}); err != nil {
+		t.Fatal(err)
+	}
+	img, err := y.Inspect(t.Context(), dray.LookRequest{Name: name}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := filepath.Join(dir, "blobs", "sha256", img.Platforms[0].Layers[0].Digest.Encoded())
+	raw, err := os.ReadFile(layer)
+	if err == nil {
+		raw[0] ^= 1
+		err = os.WriteFile(layer, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = y.Copy(dray.CopyRequest{Source: name, Targets: []string{"dst/app:v1"}})
+	if !fault.Is(err, fault.Corrupt) || !strings.HasPrefix(fault.HintOf(err), "check the disk") {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
 	}
 }

@@ -35,7 +35,7 @@ type company struct {
 func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci.Document) *company {
 	away := false
 	for _, e := range t.to {
-		away = away || e.repo != t.from
+		away = away || !e.repo.Same(t.from)
 	}
 	if !away || t.part == namesOnly || !t.finder.Choice().Travel() {
 		return nil
@@ -67,7 +67,7 @@ func (c *company) wait() {
 // before returns the transfer.End.Before of one end: it sends the referrers of the image. If the target
 // refuses one before the image is there, it is sent once more after that.
 func (c *company) before(e *end, at place.Repository) func(context.Context) (again bool, err error) {
-	if c == nil || e.repo == c.task.from {
+	if c == nil || e.repo.Same(c.task.from) {
 		return nil
 	}
 	s := &sending{company: c, end: e, at: at}

@@ -45,7 +45,7 @@ func (r *Run) unchanged() []*task {
 	known := map[way]*task{}
 	var tasks []*task
 	for i, s := range r.Plan.Steps {
-		if r.Reports[i].State != report.Unchanged || s.From.Repo == s.To.Repo {
+		if r.Reports[i].State != report.Unchanged || s.From.Repo.Same(s.To.Repo) {
 			continue
 		}
 		w := way{s.From.Repo, s.To.Repo, s.Digest(), r.finderOf(s)}

@@ -3,6 +3,7 @@ package archive
 import (
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -42,8 +43,18 @@ func (a *Archive) Open(name string) (File, error) {
 	return File{io.NewSectionReader(a.file, s.at, s.size)}, nil
 }
 
-// Names returns the names of all files, sorted. A link is not a file.
-func (a *Archive) Names() []string { return slices.Sorted(maps.Keys(a.files)) }
+// Names returns the names of all files, sorted. A link counts as a file.
+func (a *Archive) Names() []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		for _, all := range []iter.Seq[string]{maps.Keys(a.files), maps.Keys(a.links)} {
+			for name := range all {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	})
+}
 
 // follow returns the name that name leads to.
 func (a *Archive) follow(name string) string {

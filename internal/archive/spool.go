@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/drayage/dray/fault"
 )
 
 // An archive that grows more than maxRatio times when it is decompressed, and beyond minSuspect
@@ -79,7 +82,11 @@ func (a *Archive) decompress(from io.Reader, head []byte) (io.ReadCloser, error)
 func (a *Archive) spool(ctx context.Context, plain io.Reader, in *counter) error {
 	f, err := os.CreateTemp("", "dray-*.tar")
 	if err != nil {
-		return a.failed("make temporary file", err)
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			err = at.Err
+		}
+		op := "make temporary file in " + os.TempDir()
+		return a.faultOf(fault.KindOf(a.failed(op, err)), op, err, "set TMPDIR to a directory that can be written")
 	}
 	if a.file != nil {
 		defer a.file.Close() // plain reads it until then

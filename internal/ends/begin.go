@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/archive"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/gofrs/flock"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -19,20 +19,16 @@ import (
 
 // begin opens the stage of an end. What an earlier run left in it is used again, except its index.
 func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*stage, error) {
-	g := &stage{end: end, reading: r, output: output, before: map[oci.Digest]bool{}}
+	g := &stage{end: end, reading: r, output: output, before: &tree{}}
 	if end.Dir == ref.Stream {
 		if output == nil {
 			return nil, noStream("open archive", end, "standard output")
 		}
-		part, err := os.MkdirTemp("", "dray-*")
-		if err != nil {
-			return nil, failed("make temporary directory", end.String(), err)
+		if err := g.borrow(); err != nil {
+			return nil, err
 		}
-		g.part = part
 	} else if how := archive.Unwritten(end.Dir); how != "" && end.Host != ref.Directory {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open archive", Name: end.String(),
-			Err:  errors.New("dray does not write archives that are compressed by " + how),
-			Hint: "name it .tar.zst, .tar.gz or .tar"}
+		return nil, unwritten(end, how)
 	} else if err := g.occupy(ctx); err != nil {
 		return nil, err
 	}
@@ -45,23 +41,76 @@ func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*st
 
 // occupy opens what the end holds, and locks the stage.
 func (g *stage) occupy(ctx context.Context) error {
-	g.path = follow(g.end.Dir)
-	empty, err := isEmpty(g.path)
+	var err error
+	if g.path, err = placeOf(g.end); err != nil {
+		return failed("open "+g.end.Host, g.end.String(), err)
+	}
+	empty, err := isEmpty(g.end.Host, g.path)
 	if err != nil {
 		return failed("open "+g.end.Host, g.end.String(), err)
+	}
+	if err := irregular(g.end); err != nil {
+		return err
 	}
 	g.part = g.path + partSuffix
 	if err := g.acquire(); err != nil {
 		return err
 	}
-	if empty {
-		return nil
+	if !empty {
+		g.over, err = g.reading.Files(ctx, g.end)
+		if err = Occupied(g.end, err); err == nil {
+			err = g.mayChange()
+		}
 	}
-	if g.over, err = g.reading.Files(ctx, g.end); err != nil {
+	if err == nil && g.end.Host == ref.Directory {
+		err = g.tryDirectory()
+	}
+	if err != nil {
 		g.keep()
-		return cmp.Or(Occupied(g.end, err), g.release())
+		return cmp.Or(err, g.release())
 	}
 	return nil
+}
+
+// Ready returns the error of a run that would write an end, as far as it can be known without writing anything: it
+// holds something else, or its directory does not exist or cannot be written.
+func (r *Reading) Ready(ctx context.Context, end ref.Repo) error {
+	if end.Dir == ref.Stream {
+		return nil
+	}
+	g := &stage{end: end, reading: r}
+	op := "open " + end.Host
+	var err error
+	if g.path, err = placeOf(end); err != nil {
+		return failed(op, end.String(), err)
+	}
+	if how := archive.Unwritten(end.Dir); how != "" && end.Host != ref.Directory {
+		return unwritten(end, how)
+	}
+	beside := filepath.Dir(g.path)
+	if _, err := os.Stat(beside); errors.Is(err, fs.ErrNotExist) {
+		return noDirectory(end, beside, err)
+	}
+	if err := mayWrite(beside); err != nil {
+		return failed(op, end.String(), err)
+	}
+	if empty, err := isEmpty(end.Host, g.path); err != nil || empty {
+		return failed(op, end.String(), err)
+	}
+	if _, err = r.Files(ctx, end); err != nil {
+		return Occupied(end, err)
+	}
+	return g.mayChange()
+}
+
+// placeOf returns the file or directory that an end names, with links resolved. Its last part is a name: the stage is
+// beside it.
+func placeOf(end ref.Repo) (string, error) {
+	path := follow(end.Dir)
+	if base := filepath.Base(path); base == "." || base == ".." {
+		return filepath.Abs(path)
+	}
+	return path, nil
 }
 
 // maxLinks is how many links may follow one another.
@@ -99,27 +148,31 @@ func Same(x, y ref.Repo) bool {
 // IsEmpty reports whether an end on disk holds nothing yet: it does not exist, or it is an empty file or
 // directory, or the standard output.
 func IsEmpty(end ref.Repo) bool {
-	if end.Dir == ref.Stream && end.Host != ref.Layout && end.Host != ref.Directory {
+	if end.Dir == ref.Stream {
 		return true
 	}
-	empty, err := isEmpty(filepath.Clean(end.Dir))
+	empty, err := isEmpty(end.Host, filepath.Clean(end.Dir))
 	return err == nil && empty
 }
 
-// isEmpty reports whether nothing is at path: no file, an empty file as mktemp makes it, or an empty
-// directory.
-func isEmpty(path string) (bool, error) {
+// isEmpty reports whether nothing is at path: no file, an empty file as mktemp makes it, or an empty directory for an
+// end that is one. A directory of skopeo is begun by its version, and has no image before its manifest is there.
+func isEmpty(host, path string) (bool, error) {
 	info, err := os.Stat(path)
+	archive := host == ref.Archive || host == ref.DockerArchive
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return true, nil
-	case err != nil:
+	case err != nil || archive == info.IsDir():
 		return false, err
-	case !info.IsDir():
+	case archive:
 		return info.Size() == 0 && info.Mode().IsRegular(), nil
 	}
 	entries, err := os.ReadDir(path)
-	return len(entries) == 0, err
+	has := func(name string) bool {
+		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })
+	}
+	return len(entries) == 0 || host == ref.Directory && has(versionFile) && !has(rootFile), err
 }
 
 // acquire makes the directory of the stage and locks it. Another process may remove the directory at
@@ -127,11 +180,10 @@ func isEmpty(path string) (bool, error) {
 func (g *stage) acquire() error {
 	const op = "make directory"
 	for range 10 {
-		if err := os.Mkdir(g.part, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // as a layout
+		if err := os.Mkdir(g.part, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			f := failed(op, g.part, err)
 			if fault.Is(f, fault.NotFound) {
-				return &fault.Fault{Kind: fault.NotFound, Op: "open " + g.end.Host, Name: g.end.String(), Err: err,
-					Hint: "make the directory " + filepath.Dir(g.path)}
+				return noDirectory(g.end, filepath.Dir(g.path), err)
 			}
 			return f
 		}
@@ -180,9 +232,7 @@ func (g *stage) prepare() error {
 		if err != nil {
 			return err
 		}
-		for _, e := range t.index.Manifests {
-			g.before[e.Digest] = true
-		}
+		g.before = t
 		if index, _, err = readAll(g.over, v1.ImageIndexFile, maxIndex); err != nil {
 			return failed("read "+v1.ImageIndexFile, g.end.String(), err)
 		}

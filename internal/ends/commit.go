@@ -2,12 +2,14 @@ package ends
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,6 +17,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/archive"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -25,7 +28,9 @@ func (g *stage) commit(ctx context.Context) error {
 		return failed("open directory", g.part, err)
 	}
 	files := stacked{inRoot{root}, g.over}
-	err = g.make(ctx, files)
+	if err = g.dropReferrers(ctx, files); err == nil {
+		err = g.make(ctx, files)
+	}
 	_ = root.Close() // nothing was written through it
 	if err != nil {
 		return err
@@ -39,7 +44,7 @@ func (g *stage) commit(ctx context.Context) error {
 }
 
 // make makes the end: a file or a directory that will be renamed, or all of the standard output.
-func (g *stage) make(ctx context.Context, files layout.Files) error {
+func (g *stage) make(ctx context.Context, files stacked) error {
 	t, err := collect(g.end.String(), files)
 	if err != nil {
 		return err
@@ -51,7 +56,7 @@ func (g *stage) make(ctx context.Context, files layout.Files) error {
 	if err != nil {
 		return err
 	}
-	entries := entriesOf(heads, t, files)
+	entries := g.entries(heads, t, files)
 	if g.path == "" {
 		return g.writeFailed(ctx, archive.Write(ctx, g.output, archive.None, entries))
 	}
@@ -59,7 +64,12 @@ func (g *stage) make(ctx context.Context, files layout.Files) error {
 	if err != nil {
 		return failed("write archive", g.end.String(), err)
 	}
-	err = archive.Write(ctx, f, archive.CompressionOf(g.path), entries)
+	if before, statErr := os.Stat(g.path); statErr == nil {
+		err = resemble(f, before)
+	}
+	if err == nil {
+		err = archive.Write(ctx, f, archive.CompressionOf(g.path), entries)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -80,18 +90,76 @@ func (g *stage) writeFailed(ctx context.Context, err error) error {
 	return failed("write archive", g.end.String(), err)
 }
 
-// heads returns the files that come first in an archive.
+// dropReferrers takes the documents without a name out of the index of the stage that refer to an image that was
+// replaced or removed. So do those that refer to them.
+func (g *stage) dropReferrers(ctx context.Context, files layout.Files) error {
+	for g.over != nil {
+		t, err := collect(g.end.String(), files)
+		if err != nil {
+			return err
+		}
+		dropped := g.widows(t)
+		if len(dropped) == 0 {
+			return nil
+		}
+		at, err := g.layouts.Stage(g.end, g.layoutDir(), g.over)
+		if err != nil {
+			return err
+		}
+		for _, d := range dropped {
+			err = cmp.Or(err, at.Delete(ctx, string(d)))
+		}
+		if err = cmp.Or(err, at.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// widows returns the entries of the index without a name whose subject was in the end before, and is not any more.
+func (g *stage) widows(t *tree) []oci.Digest {
+	named := map[oci.Digest]bool{}
+	for _, e := range t.index.Manifests {
+		named[e.Digest] = named[e.Digest] || e.Annotations[v1.AnnotationRefName] != "" || e.Annotations[containerName] != ""
+	}
+	var all []oci.Digest
+	for _, e := range t.index.Manifests {
+		subject := t.docs[e.Digest].Subject
+		if subject == nil || named[e.Digest] {
+			continue
+		}
+		_, before := g.before.docs[subject.Digest]
+		if _, now := t.docs[subject.Digest]; before && !now {
+			all = append(all, e.Digest)
+		}
+	}
+	return all
+}
+
+// heads returns the files that come first in an archive. A layout that docker load reads, too, stays so.
 func (g *stage) heads(t *tree, files layout.Files) ([]head, error) {
 	if g.end.Host == ref.DockerArchive {
 		return t.docker(g.end.String())
 	}
 	index, _, err := readAll(files, v1.ImageIndexFile, maxIndex)
-	return []head{{v1.ImageLayoutFile, []byte(layoutHeader)}, {v1.ImageIndexFile, index}},
-		failed("read "+v1.ImageIndexFile, g.end.String(), err)
+	if err != nil {
+		return nil, failed("read "+v1.ImageIndexFile, g.end.String(), err)
+	}
+	heads := []head{{v1.ImageLayoutFile, []byte(layoutHeader)}, {v1.ImageIndexFile, index}}
+	if !slices.Contains(g.reading.others(g.end), tagsFile) {
+		return heads, nil
+	}
+	both, err := t.docker(g.end.String())
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Refused, Op: "write archive", Name: g.end.String(), Err: err,
+			Hint: "name another file; docker load reads this one, because it has a " + tagsFile}
+	}
+	return append(heads, both[len(both)-1]), nil
 }
 
-// entriesOf returns the entries of an archive: the heads, the documents, and then the blobs.
-func entriesOf(heads []head, t *tree, files layout.Files) iter.Seq[archive.Entry] {
+// entries returns the entries of an archive: the heads, the documents, the blobs, and then the other files that the
+// archive has.
+func (g *stage) entries(heads []head, t *tree, files stacked) iter.Seq[archive.Entry] {
 	return func(yield func(archive.Entry) bool) {
 		for _, h := range heads {
 			open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(h.raw)), nil }
@@ -100,8 +168,21 @@ func entriesOf(heads []head, t *tree, files layout.Files) iter.Seq[archive.Entry
 			}
 		}
 		for _, d := range t.order {
-			open := func() (io.ReadCloser, error) { return reader(files, blobName(d.Digest)) }
+			open := func() (io.ReadCloser, error) { return g.verified(files, d) }
 			if !yield(archive.Entry{Name: blobName(d.Digest), Size: d.Size, Open: open}) {
+				return
+			}
+		}
+		for _, name := range g.reading.others(g.end) {
+			if name == tagsFile {
+				continue // one of the heads
+			}
+			size, open := int64(-1), func() (io.ReadCloser, error) { return reader(g.over, name) }
+			if f, err := g.over.Open(name); err == nil {
+				size = f.Size()
+				f.Close()
+			}
+			if !yield(archive.Entry{Name: name, Size: size, Open: open}) {
 				return
 			}
 		}
@@ -114,18 +195,10 @@ func (g *stage) replace() error {
 	if err := g.reading.forget(g.end); err != nil { // Windows renames over no open file
 		return err
 	}
-	older := filepath.Join(g.part, olderName)
-	moved := false
-	if info, err := os.Stat(g.path); err == nil && info.IsDir() {
-		if err := os.Rename(g.path, older); err != nil {
-			return failed(op, g.end.String(), err)
-		}
-		moved = true
+	if info, err := os.Stat(g.path); err == nil && info.IsDir() && g.end.Host == ref.Directory {
+		return failed(op, g.end.String(), g.join())
 	}
 	if err := os.Rename(g.packed(), g.path); err != nil {
-		if moved {
-			err = errors.Join(err, os.Rename(older, g.path))
-		}
 		return failed(op, g.end.String(), err)
 	}
 	return failed(op, g.end.String(), syncDirectory(filepath.Dir(g.path)))

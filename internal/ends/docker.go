@@ -19,27 +19,29 @@ import (
 // readDocker shows an archive of docker as a layout. Docker from version 25 on writes a layout into
 // the archive: then its index counts, and its content is taken unchanged. For an image that the index
 // does not have, the manifest is made.
-func readDocker(ctx context.Context, name string, a *archive.Archive) (*view, error) {
+//
+// others are the files that are neither part of that layout nor written by docker.
+func readDocker(ctx context.Context, name string, a *archive.Archive) (v *view, rest []string, err error) {
 	d := &inDocker{name: name, files: inArchive{a}, sums: map[string]oci.Digest{}}
 	d.view = newView(d.files)
 	images, err := d.images()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := d.readLayout(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, image := range images {
 		root, err := d.root(ctx, image)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		d.enter(root, image.RepoTags)
 	}
 	d.index.SchemaVersion, d.index.MediaType = 2, oci.TypeIndex
 	d.view.made[v1.ImageLayoutFile] = []byte(layoutHeader)
 	d.view.made[v1.ImageIndexFile], err = json.Marshal(d.index)
-	return d.view, err
+	return d.view, others(a, d.view), err
 }
 
 // images reads manifest.json.
@@ -98,6 +100,9 @@ func (d *inDocker) readLayout() error {
 func (d *inDocker) root(ctx context.Context, image saved) (oci.Descriptor, error) {
 	config, err := d.sum(ctx, image.Config)
 	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	if err := d.compareName(image.Config, config); err != nil {
 		return oci.Descriptor{}, err
 	}
 	is := func(doc oci.Document) bool { return doc.Config != nil && doc.Config.Digest == config }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -46,6 +47,16 @@ func failed(op, name string, err error) error {
 	return f
 }
 
+// noTemp returns the error of a directory below TMPDIR that cannot be made.
+func noTemp(end ref.Repo, err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	}
+	op := "make directory in " + os.TempDir()
+	return &fault.Fault{Kind: fault.KindOf(failed(op, "", err)), Op: op, Name: end.String(), Err: err,
+		Hint: "set TMPDIR to a directory that can be written"}
+}
+
 // manyPlatforms returns the error of an index for docker load.
 func manyPlatforms(name string, platforms []string) error {
 	slices.Sort(platforms)
@@ -58,18 +69,55 @@ func manyPlatforms(name string, platforms []string) error {
 		"choose one with --platform, or write oci-archive:FILE")
 }
 
-// Occupied returns the error of an end that is to be written and holds something else, which err describes.
+// Occupied returns the error of an end that is to be written. If err says that it holds something else, the error is
+// Invalid, as it is for a layout. Other errors stay as they are.
 func Occupied(end ref.Repo, err error) error {
+	if !fault.Is(err, fault.Refused) || end.Dir == ref.Stream {
+		return err
+	}
+	if err := irregular(end); err != nil {
+		return err
+	}
 	what := map[string]string{
 		ref.Archive:       "archive of an OCI image layout",
 		ref.DockerArchive: "archive of docker",
 		ref.Directory:     "directory of an image",
 	}[end.Host]
-	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Err != nil {
-		err = f.Err // the end is named already
+	if known, ok := errors.AsType[*fault.Fault](err); ok && known.Err != nil {
+		err = known.Err // the name is said once
 	}
-	return &fault.Fault{Kind: fault.Conflict, Op: "open " + end.Host, Name: end.String(),
+	return &fault.Fault{Kind: fault.Invalid, Op: "open", Name: end.String(),
 		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: "name another one, or remove it"}
+}
+
+// irregular returns the error of an end that is to be written and is a device or a pipe.
+func irregular(end ref.Repo) error {
+	info, err := os.Stat(end.Dir)
+	if err != nil || info.Mode().IsRegular() || info.IsDir() {
+		return nil //nolint:nilerr // there is nothing yet, or whoever opens it says what is wrong
+	}
+	f := &fault.Fault{Kind: fault.Invalid, Op: "open " + end.Host, Name: end.String(),
+		Err: errors.New("it is not a regular file"), Hint: "write - for the standard output, or name a file"}
+	if end.Host == ref.Directory {
+		f.Hint = "name a directory"
+	}
+	return f
+}
+
+// unwritten returns the error of an archive whose name promises a compression that dray does not write.
+func unwritten(end ref.Repo, how string) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "open archive", Name: end.String(),
+		Err:  errors.New("dray does not write archives that are compressed by " + how),
+		Hint: "name it .tar.zst, .tar.gz or .tar"}
+}
+
+// noDirectory returns the error of an end whose directory does not exist.
+func noDirectory(end ref.Repo, dir string, err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	}
+	return &fault.Fault{Kind: fault.NotFound, Op: "open " + end.Host, Name: end.String(), Err: err,
+		Hint: "make the directory " + dir}
 }
 
 // Twice returns the error of two ends that are to be written to one file or directory.

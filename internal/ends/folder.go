@@ -2,18 +2,24 @@ package ends
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
 // folder makes a directory of skopeo in the stage.
-func (g *stage) folder(ctx context.Context, t *tree, files layout.Files) error {
+func (g *stage) folder(ctx context.Context, t *tree, files stacked) error {
 	root, err := g.onlyImage(t)
 	if err != nil {
 		return err
@@ -49,13 +55,13 @@ func (g *stage) onlyImage(t *tree) (oci.Digest, error) {
 	var found []oci.Digest
 	for _, e := range t.index.Manifests {
 		doc, ok := t.docs[e.Digest]
-		if ok && !g.before[e.Digest] && doc.Subject == nil {
+		if ok && !g.held(e.Digest) && doc.Subject == nil {
 			found = append(found, e.Digest)
 		}
 	}
 	for _, e := range t.index.Manifests { // only something about the image is new
 		doc, ok := t.docs[e.Digest]
-		if ok && len(found) == 0 && g.before[e.Digest] && doc.Subject == nil {
+		if ok && len(found) == 0 && g.held(e.Digest) && doc.Subject == nil {
 			found = append(found, e.Digest)
 		}
 	}
@@ -65,6 +71,11 @@ func (g *stage) onlyImage(t *tree) (oci.Digest, error) {
 		return found[0], nil
 	}
 	return "", OneImage(g.end, len(found))
+}
+
+// held reports whether the end had an entry for d in its index.
+func (g *stage) held(d oci.Digest) bool {
+	return slices.ContainsFunc(g.before.index.Manifests, func(e oci.Descriptor) bool { return e.Digest == d })
 }
 
 // around returns the content below root, and below the entries of the index that refer to it.
@@ -98,9 +109,9 @@ func (g *stage) write(ctx context.Context, name string, raw []byte) error {
 }
 
 // copy copies a blob into the directory.
-func (g *stage) copy(ctx context.Context, files layout.Files, d oci.Descriptor) error {
+func (g *stage) copy(ctx context.Context, files stacked, d oci.Descriptor) error {
 	return g.file(ctx, d.Digest.Encoded(), func(f *os.File) error {
-		from, err := reader(files, blobName(d.Digest))
+		from, err := g.verified(files, d)
 		if err != nil {
 			return err
 		}
@@ -128,3 +139,98 @@ func (g *stage) file(ctx context.Context, name string, fill func(*os.File) error
 	}
 	return failed(op, g.end.String(), err)
 }
+
+// join gives the files of the directory that was made their places in the one that exists, which may hold files of
+// others. The version comes first, which marks the directory, and the manifest last: until then the directory holds the
+// image that it held. Then join removes the files that only that image had. It removes and replaces nothing else.
+func (g *stage) join() error {
+	made, err := os.ReadDir(g.packed())
+	if err != nil {
+		return err
+	}
+	order := map[string]int{versionFile: -1, rootFile: 1}
+	slices.SortStableFunc(made, func(a, b fs.DirEntry) int { return order[a.Name()] - order[b.Name()] })
+	old := map[string]bool{}
+	for _, d := range g.before.order {
+		old[d.Digest.Encoded()], old[d.Digest.Encoded()+rootSuffix] = true, true
+	}
+	for _, e := range made {
+		if e.Name() == rootFile { // what it names must be durable before it
+			if err := syncDirectory(g.path); err != nil {
+				return err
+			}
+		}
+		if err := os.Rename(filepath.Join(g.packed(), e.Name()), filepath.Join(g.path, e.Name())); err != nil {
+			return err
+		}
+		delete(old, e.Name())
+	}
+	if err := syncDirectory(g.path); err != nil {
+		return err
+	}
+	for name := range old {
+		if err := os.Remove(filepath.Join(g.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayChange returns an error if what the end holds would become wrong: a bundle has a list of its files, and skopeo
+// keeps signatures of an image beside it, which are not those of another image.
+func (g *stage) mayChange() error {
+	why, hint := "", "name another one, or remove it"
+	if g.end.Host == ref.Directory {
+		names, err := os.ReadDir(g.path)
+		if err != nil {
+			return failed("open "+g.end.Host, g.end.String(), err)
+		}
+		for _, e := range names {
+			if strings.HasPrefix(e.Name(), "signature-") || strings.Contains(e.Name(), ".signature-") {
+				why = "it has the file " + e.Name() + ", a signature of the image that it holds"
+				hint = "name another directory, or remove the signatures first"
+			}
+		}
+	}
+	for _, name := range g.reading.others(g.end) {
+		if strings.HasPrefix(name, bundleDir) {
+			why = "it is a bundle, whose list says what is in it"
+			hint = "name another file; to make a bundle again, see " + shell.Dray("bundle", "create", "--help")
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: "open " + g.end.Host, Name: g.end.String(),
+		Err: errors.New(why), Hint: hint}
+}
+
+// bundleDir is where a bundle has its lists.
+const bundleDir = "dray/"
+
+// tryDirectory checks that files can be moved from the stage into the directory, before any content is read: the stage
+// is beside it, and may be on another disk.
+func (g *stage) tryDirectory() error {
+	if info, err := os.Stat(g.path); err != nil || !info.IsDir() {
+		return nil //nolint:nilerr // the directory is made beside the stage
+	}
+	name := tryName + rand.Text()
+	from, to := filepath.Join(g.part, name), filepath.Join(g.path, name)
+	err := os.WriteFile(from, nil, 0o600)
+	if err == nil {
+		err = os.Rename(from, to)
+	}
+	if err == nil {
+		err = os.Remove(to)
+	}
+	if err == nil {
+		return nil
+	}
+	f := failed("open "+g.end.Host, g.end.String(), err)
+	return &fault.Fault{Kind: fault.KindOf(f), Op: "open " + g.end.Host, Name: g.end.String(),
+		Err:  fmt.Errorf("no file can be moved into it from %s: %w", g.part, err),
+		Hint: "name a directory that can be written"}
+}
+
+// tryName begins the name of a file that tryDirectory makes.
+const tryName = ".dray-try-"

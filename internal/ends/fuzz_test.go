@@ -49,7 +49,7 @@ func read(t *testing.T, end ref.Repo) {
 		return
 	}
 	defer d.Close()
-	names, _, err := d.Images()
+	names, err := d.Images()
 	known(err)
 	names = append(names, end.Tagged(""))
 	for _, n := range names {

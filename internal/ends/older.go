@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -14,6 +16,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/archive"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -74,10 +77,22 @@ func (d *inDocker) compare(image saved, m v1.Manifest) error {
 	for i, l := range m.Layers {
 		if want := config.RootFS.DiffIDs[i]; l.MediaType == v1.MediaTypeImageLayer && l.Digest != want {
 			return &fault.Fault{Kind: fault.Corrupt, Op: "read archive", Name: d.name,
-				Err: fmt.Errorf("%.150q has the digest %s, and the config says %s", image.Layers[i], l.Digest, want)}
+				Err:  fmt.Errorf("%.150q has the digest %s, and the config says %s", image.Layers[i], l.Digest, want),
+				Hint: "save the image again, or copy the file again"}
 		}
 	}
 	return nil
+}
+
+// compareName compares the digest of a config with the one in its name. Most tools name it so: HEX.json or sha256:HEX.
+func (d *inDocker) compareName(name string, got oci.Digest) error {
+	want := "sha256:" + strings.TrimSuffix(strings.TrimPrefix(path.Base(name), "sha256:"), ".json")
+	if ref.Digest(want) != nil || string(got) == want || got.Algorithm() != digest.SHA256 {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Corrupt, Op: "read archive", Name: d.name,
+		Err:  fmt.Errorf("the config %.150q has the digest %s", name, got),
+		Hint: "save the image again, or copy the file again"}
 }
 
 // look returns the size of a file of the archive, and the media type that it has as a layer.
@@ -136,4 +151,32 @@ func (d *inDocker) sum(ctx context.Context, name string) (oci.Digest, error) {
 	d.sums[name] = dgst
 	d.view.at[blobName(dgst)] = name
 	return dgst, nil
+}
+
+// others returns the names of the files of an archive that belong neither to the layout in it nor to docker. v is
+// the view of an archive of docker; nil means that it is none, and then the list of docker is a file of its own.
+func others(a *archive.Archive, v *view) []string {
+	known := map[string]bool{v1.ImageLayoutFile: true, v1.ImageIndexFile: true, "repositories": true}
+	if v != nil {
+		known[tagsFile] = true
+		for _, name := range v.at {
+			known[name] = true
+		}
+	}
+	return slices.DeleteFunc(a.Names(), func(name string) bool {
+		return known[name] || strings.HasPrefix(name, v1.ImageBlobsDir+"/") || isOlder(name)
+	})
+}
+
+// isOlder reports whether docker 1.10 to 24 writes a file of this name: a config, or a layer with what belonged to it
+// before docker had configs.
+func isOlder(name string) bool {
+	of, file, below := strings.Cut(name, "/")
+	switch {
+	case !below:
+		of = strings.TrimSuffix(strings.TrimSuffix(of, ".json"), ".tar")
+	case file != "json" && file != "VERSION" && file != "layer.tar":
+		return false
+	}
+	return ref.Digest("sha256:"+of) == nil
 }

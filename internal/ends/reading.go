@@ -80,9 +80,9 @@ func (r *Reading) read(ctx context.Context, end ref.Repo) (*reading, error) {
 	}
 	at.close, at.files = a.Close, inArchive{a}
 	if end.Host == ref.DockerArchive {
-		at.files, err = readDocker(ctx, end.String(), a)
+		at.files, at.others, err = readDocker(ctx, end.String(), a)
 	} else {
-		err = isLayout(end, a)
+		err, at.others = isLayout(end, a), others(a, nil)
 	}
 	if err != nil {
 		_ = a.Close() // err is what the caller needs to know
@@ -103,6 +103,17 @@ func isLayout(end ref.Repo, a *archive.Archive) error {
 	}
 	return refused("open archive", end.String(), "it is no OCI image layout, because it has no file "+v1.ImageLayoutFile,
 		"pack the files of the layout, and not the directory that they are in")
+}
+
+// others returns the names of the files of an end that is open, as far as they are no part of a layout and of no
+// image.
+func (r *Reading) others(end ref.Repo) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at, ok := r.open[end]; ok {
+		return at.others
+	}
+	return nil
 }
 
 func noStream(op string, end ref.Repo, what string) error {

@@ -80,6 +80,8 @@ type reading struct {
 	path  string      // the file that changes with the end; "" for a stream
 	info  fs.FileInfo // of path when it was opened
 	close func() error
+
+	others []string // files that are no part of a layout, and of no image
 }
 
 // isCurrent reports whether the file is the one that was opened.
@@ -100,6 +102,15 @@ func (s stacked) Open(name string) (layout.File, error) {
 		return s.lower.Open(name)
 	}
 	return f, err
+}
+
+// has reports whether upper has a file.
+func (s stacked) has(name string) bool {
+	f, err := s.upper.Open(name)
+	if err == nil {
+		f.Close()
+	}
+	return err == nil
 }
 
 // head is a file before the content of an archive.

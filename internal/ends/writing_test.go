@@ -344,10 +344,10 @@ func TestAnEndThatIsSomethingElseStaysAsItIs(t *testing.T) {
 		kind fault.Kind
 		hint string
 	}{
-		"a text":                       {ref.Repo{Host: ref.Archive, Dir: text}, fault.Conflict, "name another one, or remove it"},
-		"a text for docker":            {docker(text), fault.Conflict, "name another one, or remove it"},
-		"a directory of texts":         {ref.Repo{Host: ref.Directory, Dir: dir}, fault.Conflict, "name another one, or remove it"},
-		"a directory for an archive":   {ref.Repo{Host: ref.Archive, Dir: dir}, fault.Conflict, "name another one, or remove it"},
+		"a text":                       {ref.Repo{Host: ref.Archive, Dir: text}, fault.Invalid, "name another one, or remove it"},
+		"a text for docker":            {docker(text), fault.Invalid, "name another one, or remove it"},
+		"a directory of texts":         {ref.Repo{Host: ref.Directory, Dir: dir}, fault.Invalid, "name another one, or remove it"},
+		"a directory for an archive":   {ref.Repo{Host: ref.Archive, Dir: dir}, fault.Invalid, "name the file of the archive; oci:DIR and dir:DIR name directories"},
 		"a directory that there isn't": {ref.Repo{Host: ref.Archive, Dir: filepath.Join(dir, "none", "x.tar")}, fault.NotFound, "make the directory " + filepath.Join(dir, "none")},
 		"a stream that there isn't":    {docker(ref.Stream), fault.Invalid, "name a file"},
 	} {

@@ -244,7 +244,7 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 			seen[d.Digest] = true
 			doc, err := i.document(ctx, s, from, d.Digest)
 			if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
-				err = oci.Lacks(i.from, parent, d)
+				err = oci.Lacks(i.from, parent, d, err)
 			}
 			if err != nil {
 				return nil, fault.On(fault.Source, err)

@@ -102,7 +102,8 @@ func (t *Tags) Saw(repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept 
 	t.listed, t.selected = t.listed+len(tags), t.selected+len(kept)
 }
 
-// Part records that only the newest tags of a source were listed.
+// Part records that the tags of a source that were listed are not all that it has: only the newest were listed, or it
+// has images without a tag.
 func (t *Tags) Part() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

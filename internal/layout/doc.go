@@ -15,6 +15,7 @@
 //	open.go            opens or creates a layout
 //	write.go           puts blobs and documents
 //	change.go          changes index.json, many changes at once
+//	partial.go         documents and blobs, and which platforms of an image are there
 //	find.go            finds documents by the names of their entries
 //	referrers.go       what refers to a document
 //	read.go            reads blobs and documents

@@ -36,16 +36,6 @@ func (d *Dir) Resolve(ctx context.Context, reference string) (oci.Descriptor, er
 	return want, nil
 }
 
-// Document reads a manifest or an index by any reference that Resolve accepts. It verifies the
-// bytes. If the document does not contain its media type, the one from index.json counts.
-func (d *Dir) Document(ctx context.Context, reference string) (oci.Document, error) {
-	want, err := d.locate(ctx, "read manifest", reference)
-	if err != nil {
-		return oci.Document{}, err
-	}
-	return d.document("read manifest", reference, want)
-}
-
 // locate finds the descriptor for reference. For a digest, the size and the media type stay
 // empty.
 func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor, error) {

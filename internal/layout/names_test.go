@@ -61,9 +61,9 @@ func TestTwoRepositoriesOfOneLayoutHaveTheSameTag(t *testing.T) {
 	if got := tagsOf(t, two); !slices.Equal(got, []string{"v1"}) {
 		t.Errorf("tags of the other: %q", got)
 	}
-	images, other, err := plain.Images()
-	if want := fmt.Sprintf("[oci:%[1]s:v1 oci:%[1]s:%[2]s:v1 oci:%[1]s:%[2]s:v2 oci:%[1]s:%[3]s:v1]", dir, nginx, redis); fmt.Sprint(images) != want || other != 0 || err != nil {
-		t.Errorf("%v %d %v; want %s", images, other, err, want)
+	images, err := plain.Images()
+	if want := fmt.Sprintf("[oci:%[1]s:v1 oci:%[1]s:%[2]s:v1 oci:%[1]s:%[2]s:v2 oci:%[1]s:%[3]s:v1]", dir, nginx, redis); fmt.Sprint(images) != want || err != nil {
+		t.Errorf("%v %v; want %s", images, err, want)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestTwoProcessesOnOneLayoutLoseNothing(t *testing.T) {
 		}
 	}
 	d := open(t, dir, layout.Read)
-	images, _, err := d.Images()
+	images, err := d.Images()
 	if err != nil || len(images) != len(want) {
 		t.Errorf("%d names, %v; want %d", len(images), err, len(want))
 	}
@@ -315,5 +315,35 @@ func TestALayoutHoldsTenThousandImages(t *testing.T) {
 		if list, err := reader.Referrers(t.Context(), got); err != nil || len(list) != 0 {
 			t.Fatalf("%s: %v %v", tag, list, err)
 		}
+	}
+}
+
+func TestImagesWithoutANameAreThoseThatNothingElseLists(t *testing.T) {
+	d := open(t, t.TempDir(), layout.Write)
+	put(t, d, "{}")
+	lone, named := artifact(t, "lone"), artifact(t, "named")
+	putDocument(t, d, lone)
+	putDocument(t, d, named, "v1")
+	about := func(subject oci.Document) oci.Document {
+		text := strings.Replace(string(artifact(t, "about "+string(subject.Digest)).Raw), "{", fmt.Sprintf(`{"subject":{"mediaType":%q,"digest":%q,"size":%d},`,
+			subject.MediaType, subject.Digest, subject.Size), 1)
+		doc, err := oci.Parse(oci.Descriptor{}, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		putDocument(t, d, doc)
+		return doc
+	}
+	about(about(lone))
+	about(named)
+	for range 2 {
+		got, err := d.Nameless(t.Context())
+		if err != nil || len(got) != 1 || got[0].Digest != lone.Digest {
+			t.Errorf("%v %v; want %s", got, err, lone.Digest)
+		}
+	}
+	putDocument(t, d, lone, "v2")
+	if got, err := d.Nameless(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("%v %v", got, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 
@@ -35,82 +34,21 @@ func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 	return nil
 }
 
-// Images returns the names of all images in the layout, sorted. other is the number of entries whose name is neither a
-// tag nor a whole reference. Only their digests find them.
-func (d *Dir) Images() (names []ref.Name, other int, err error) {
+// Images returns the names of all images in the layout, sorted. Nameless returns the images without one.
+func (d *Dir) Images() ([]ref.Name, error) {
 	x, err := d.readIndex()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
+	var names []ref.Name
 	for _, e := range x.entries {
-		switch {
-		case len(e.labels) > 0:
+		if len(e.labels) > 0 {
 			names = append(names, d.repo.In(e.labels[0].path).Tagged(e.labels[0].tag))
-		case e.isNamed():
-			other++
 		}
 	}
 	slices.SortFunc(names, ref.Name.Compare)
-	return slices.Compact(names), other, nil
+	return slices.Compact(names), nil
 }
-
-// Blob reads n bytes of b, beginning at byte at. It can seek, so from is always at. If the size
-// of the file differs from the size of b, the error is Corrupt. Blob does not verify the bytes.
-// When ctx ends, reading the body fails.
-func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
-	const op = "read blob"
-	name := d.name(string(b.Digest))
-	if err := canceled(ctx, op, name); err != nil {
-		return nil, 0, err
-	}
-	path, err := blobPath(b.Digest)
-	if err != nil {
-		return nil, 0, err
-	}
-	f, err := d.openFile(path)
-	if err != nil {
-		return nil, 0, d.failed(op, name, err)
-	}
-	switch {
-	case f.Size() != b.Size:
-		err = d.corrupt(op, b, f.Size())
-	case at < 0 || at > b.Size:
-		err = &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: fmt.Errorf("byte %d of %d", at, b.Size)}
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	if n < 0 || n > b.Size-at {
-		n = b.Size - at
-	}
-	part, left := io.NewSectionReader(f, at, n), n
-	read := func(p []byte) (int, error) {
-		if err := canceled(ctx, op, name); err != nil {
-			return 0, err
-		}
-		n, err := part.Read(p)
-		left -= int64(n)
-		switch {
-		case err == io.EOF && left > 0:
-			err = &fault.Fault{Kind: fault.Corrupt, Op: op, Name: name,
-				Err:  fmt.Errorf("the file became shorter while it was read: %d bytes are missing", left),
-				Hint: "wait until the file is complete, and run the same again"}
-		case err != nil && err != io.EOF:
-			err = d.failed(op, name, err)
-		}
-		return n, err
-	}
-	return body{read, f}, at, nil
-}
-
-// body reads a part of a file.
-type body struct {
-	read func([]byte) (int, error)
-	io.Closer
-}
-
-func (b body) Read(p []byte) (int, error) { return b.read(p) }
 
 // document reads and verifies the document that want describes.
 func (d *Dir) document(op, reference string, want oci.Descriptor) (oci.Document, error) {

@@ -95,6 +95,45 @@ func (d *Dir) images(ctx context.Context, x *index) ([]entry, error) {
 	}), nil
 }
 
+// Nameless lists the images that have no name in the layout, neither a tag nor a whole reference: only their digests
+// find them. Documents that refer to an image, and those that an index lists, do not count.
+func (d *Dir) Nameless(ctx context.Context) ([]oci.Descriptor, error) {
+	x, err := d.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	images, err := d.images(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	known := map[oci.Digest]bool{}
+	d.linking.Lock()
+	defer d.linking.Unlock()
+	for _, e := range x.entries {
+		known[oci.Digest(e.Digest)] = known[oci.Digest(e.Digest)] || len(e.labels) > 0
+		top, err := e.descriptor()
+		if err != nil {
+			return nil, err
+		}
+		err = d.walk(ctx, top, map[oci.Digest]bool{}, func(l *linked) {
+			for _, c := range l.below {
+				known[c.Digest] = true
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var all []oci.Descriptor
+	for _, e := range images {
+		if top, err := e.descriptor(); err == nil && !known[top.Digest] {
+			known[top.Digest] = true
+			all = append(all, top)
+		}
+	}
+	return all, nil
+}
+
 // fallback returns the digest that a fallback tag stands for, or "" for any other tag.
 func fallback(tag string) oci.Digest {
 	algorithm, hex, _ := strings.Cut(tag, "-")

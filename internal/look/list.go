@@ -43,6 +43,10 @@ func List(
 		return err
 	}
 	defer s.Release()
+	if whole := nearest.Whole(ctx, s, name.Repo, name.Tag, ""); name.Path == "" && len(whole) > 0 {
+		return fault.Misuse("list", name.String(), name.Tag+" is a part of the name of a repository",
+			"write the whole name: "+shell.Dray("ls", whole[0].Repo.String()))
+	}
 	if name.Tag != "" || name.Digest != "" {
 		return fault.Misuse("list", name.String(), "this names one image, not a repository",
 			"leave the tag off, or see the digest: "+shell.Dray("digest", name.String()))
@@ -59,7 +63,7 @@ func listLayout(ctx context.Context, s *place.Session, repo ref.Repo, visit func
 	if err != nil {
 		return err
 	}
-	images, _, err := d.Images()
+	images, err := d.Images()
 	if err != nil {
 		return err
 	}
@@ -74,6 +78,21 @@ func listLayout(ctx context.Context, s *place.Session, repo ref.Repo, visit func
 			return err
 		}
 		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return listNameless(ctx, d, visit)
+}
+
+// listNameless calls visit with each image of a layout that only its digest finds.
+func listNameless(ctx context.Context, d place.OnDisk, visit func(report.Entry) error) error {
+	nameless, err := d.Nameless(ctx)
+	if err != nil {
+		return err
+	}
+	for _, image := range nameless {
+		n := d.Repo().At(string(image.Digest))
+		if err := visit(report.Entry{Repository: n.Repo, Name: n.String(), Digest: image.Digest}); err != nil {
 			return err
 		}
 	}

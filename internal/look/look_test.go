@@ -2,6 +2,8 @@ package look_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 )
 
 // F-59
@@ -38,6 +41,67 @@ func TestAChildThatIsMissingIsNamedWithItsPlatform(t *testing.T) {
 	}
 	if n := y.Dst.Count("PUT", ""); n != 0 {
 		t.Errorf("%d PUT requests at the target", n)
+	}
+}
+
+// F-225: docker with the store of containerd saves an index whole, and the content of the platforms that it has.
+func TestF225AnImageOfWhichOnlySomePlatformsAreOnDiskIsShownAndSaysWhich(t *testing.T) {
+	y := yard.New(t)
+	testbed.Index(t, y.Src, "app", "v1", 3)
+	dir := filepath.Join(t.TempDir(), "l")
+	name := "oci:" + dir + ":v1"
+	if _, err := y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{name}}); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := y.Inspect(t.Context(), dray.LookRequest{Name: name}, nil)
+	if err != nil || len(whole.Platforms) != 3 {
+		t.Fatalf("%+v %v", whole, err)
+	}
+	lose := func(d oci.Digest) {
+		if err := os.Remove(filepath.Join(dir, "blobs", "sha256", d.Encoded())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose(whole.Platforms[1].Digest)
+	lose(whole.Platforms[2].Config)
+	got, err := y.Inspect(t.Context(), dray.LookRequest{Name: name}, nil)
+	if err != nil || len(got.Platforms) != 3 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	for i, p := range got.Platforms {
+		if p.Platform != whole.Platforms[i].Platform || p.Missing != (i > 0) {
+			t.Errorf("%+v", p)
+		}
+	}
+	there := whole.Platforms[0].Platform
+	hint := "use --platform " + there + ", the only one that is there; with --sparse, the index stays as it is"
+	for _, to := range []string{"dst/app:v1", "oci-archive:" + filepath.Join(t.TempDir(), "x.tar")} {
+		_, err = y.Copy(dray.CopyRequest{Source: name, Targets: []string{to}})
+		if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != hint {
+			t.Errorf("%s: %v (hint: %s)", to, err, fault.HintOf(err))
+		}
+	}
+	one, err := oci.ParsePlatform(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []plan.Form{plan.Sparse, plan.Trimmed} {
+		only := plan.Platforms{Only: []oci.Platform{one}, Form: form}
+		if _, err := y.Copy(dray.CopyRequest{Source: name, Targets: []string{"dst/part:v" + string(form)}, Platforms: only}); err != nil {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+	// If a manifest is there and its content is not, the hint is the same.
+	put, err := y.Manifest(t.Context(), dray.LookRequest{Name: "src/app@" + string(whole.Platforms[1].Digest)}, nil)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "blobs", "sha256", put.Digest.Encoded()), put.Raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = y.Copy(dray.CopyRequest{Source: name, Targets: []string{"dst/other:v1"}})
+	if !fault.Is(err, fault.NotFound) || !strings.Contains(fault.HintOf(err), "which are there") {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
 	}
 }
 

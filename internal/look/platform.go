@@ -29,7 +29,7 @@ func document(
 	}
 	got, err := at.Document(ctx, string(child.Digest))
 	if fault.Is(err, fault.NotFound) {
-		err = oci.Lacks(at.Repo(), doc.Digest, child)
+		err = oci.Lacks(at.Repo(), doc.Digest, child, err)
 	}
 	return got, err
 }

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -58,8 +59,11 @@ func (t *tree) read(ctx context.Context) error {
 			child := below[i]
 			level[i], err = t.at.Document(ctx, string(child.Digest))
 			switch {
+			case fault.Is(err, fault.NotFound) && t.at.Repo().IsLayout():
+				t.lack(child.Descriptor)
+				return nil
 			case fault.Is(err, fault.NotFound):
-				return oci.Lacks(t.at.Repo(), child.parent, child.Descriptor)
+				return oci.Lacks(t.at.Repo(), child.parent, child.Descriptor, err)
 			case err != nil:
 				return err
 			}
@@ -77,9 +81,23 @@ func (t *tree) over(format string, limit int) error {
 	return &fault.Fault{Kind: fault.TooLarge, Op: "inspect", Name: name, Err: fmt.Errorf(format, limit)}
 }
 
+// lack adds a child that is not there. docker saves an index whole, with the content of some platforms.
+func (t *tree) lack(d oci.Descriptor) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.found[d.Digest] = report.Variant{Digest: d.Digest, MediaType: d.MediaType, Missing: true}
+}
+
 // add adds a document.
 func (t *tree) add(ctx context.Context, doc oci.Document) error {
 	v, err := variant(ctx, t.at, doc)
+	if t.at.Repo().IsLayout() {
+		lacks, lookErr := t.at.Missing(ctx, doc.Blobs)
+		if v.Missing = len(lacks) > 0; v.Missing && fault.Is(err, fault.NotFound) {
+			err = nil // the config is one of them
+		}
+		err = cmp.Or(err, lookErr)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.docs[doc.Digest], t.found[doc.Digest] = doc, v

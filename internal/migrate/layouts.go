@@ -136,7 +136,7 @@ func (r *transferring) eachRepository(
 	if err != nil {
 		return err
 	}
-	images, other, err := d.Images()
+	images, err := d.Images()
 	if err != nil {
 		return err
 	}
@@ -145,6 +145,14 @@ func (r *transferring) eachRepository(
 		paths = append(paths, n.Path)
 	}
 	paths = slices.Compact(paths)
+	nameless, err := d.Nameless(ctx)
+	if err != nil {
+		return err
+	}
+	if len(paths) == 0 && len(nameless) > 0 {
+		return fault.Misuse("transfer", whole.String(), "its images have no names, so they name no repository",
+			"leave off the slash at the end, and name a repository as the target")
+	}
 	if len(paths) == 1 && paths[0] == "" {
 		return fault.Misuse("transfer", whole.String(), "the names of its images are tags, which name no repository",
 			"leave off the slash at the end, and name a repository as the target")
@@ -160,8 +168,8 @@ func (r *transferring) eachRepository(
 			return err
 		}
 	}
-	if other > 0 {
-		r.report.notef("the images in %s whose names are neither tags nor whole references are left out: %d", whole, other)
+	if n := len(nameless); n > 0 {
+		r.report.notef("the images in %s that have no name, or none that a repository can have, are left out: %d", whole, n)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -118,6 +119,43 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 		targets = append(targets, n)
 	}
 	return source, targets, nil
+}
+
+// Tag parses the name of an image that gets more tags, and checks these.
+func (r *Reader) Tag(image string, tags []string, m plan.TagMap) (ref.Name, error) {
+	n, err := r.Parse(image, fault.Target)
+	if err != nil {
+		return n, err
+	}
+	return n, checkNewTags(n, tags, m)
+}
+
+func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
+	renames := len(m.Pairs) > 0 || len(m.Rename) > 0
+	switch {
+	case !image.HasTags():
+		return fault.On(fault.Target, fault.Misuse("tag", image.String(),
+			"a directory of dir: holds one image, without a name",
+			"copy it to a name with a tag: "+shell.Dray("copy", image.String(), "oci-archive:FILE:TAG")))
+	case renames && len(tags) > 0:
+		return fault.Misuse("tag", image.String(), "new tags and a map were given together",
+			"leave the new tags out, the map names them")
+	case renames && (image.Tag != "" || image.Digest != ""):
+		return fault.Misuse("tag", image.String(), "a map applies to a repository, but this names one image",
+			"leave the tag off")
+	case !renames && len(tags) == 0:
+		return fault.Misuse("tag", image.String(), "no new tag", "name at least one new tag")
+	}
+	for _, tag := range tags {
+		if strings.ContainsAny(tag, "/:@") {
+			return fault.Misuse("tag", image.String(), strconv.Quote(tag)+" is not a tag",
+				"copy the image to another repository: "+shell.Dray("copy", image.String(), tag))
+		}
+		if err := ref.Tag(tag); err != nil {
+			return err
+		}
+	}
+	return m.Check()
 }
 
 // sameName makes the source's own path and tag the target.

@@ -36,6 +36,9 @@ func Hint(ctx context.Context, s *place.Session, n ref.Name, err error) error {
 }
 
 func similar(ctx context.Context, s *place.Session, n ref.Name) string {
+	if whole := Whole(ctx, s, n.Repo, n.Path, n.Tag); len(whole) > 0 {
+		return "write the whole name: " + whole[0].String()
+	}
 	if n.Tag == "" && n.Digest == "" {
 		return Repositories(ctx, s, n.Repo, "")
 	}
@@ -50,6 +53,22 @@ func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 		return cmp.Or(Repositories(ctx, s, n.Repo, ""), "check the spelling of the repository")
 	}
 	return ""
+}
+
+// Whole returns the names of the images in the end of repo whose repository is path with a host before it, and whose
+// tag is tag; "" means any. It returns none for a registry.
+func Whole(ctx context.Context, s *place.Session, repo ref.Repo, path, tag string) []ref.Name {
+	if !repo.IsLayout() || path == "" {
+		return nil
+	}
+	at, err := s.OnDisk(ctx, repo.In(""))
+	if err != nil {
+		return nil
+	}
+	names, _ := at.Images() // an error is that of the name, too
+	return slices.DeleteFunc(names, func(n ref.Name) bool {
+		return !strings.HasSuffix(n.Path, "/"+path) || tag != "" && n.Tag != tag
+	})
 }
 
 // firstTags returns the tags that a single request lists.

@@ -2,6 +2,7 @@ package place
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ends"
@@ -11,8 +12,25 @@ import (
 )
 
 // Fit returns an error if the steps of a plan together cannot be done to ends on disk: if several images go to a
-// directory that holds one, or if two names of ends mean one file. Nothing was written then.
-func Fit(steps []plan.Step) error {
+// directory that holds one, if two names of ends mean one file, or if an archive or a directory cannot be written.
+// Nothing was written then.
+func (s *Session) Fit(ctx context.Context, steps []plan.Step) error {
+	if err := fit(steps); err != nil {
+		return err
+	}
+	seen := map[ref.Repo]bool{}
+	for _, step := range steps {
+		if end := step.To.In(""); step.Moves() && end.IsMade() && !seen[end] {
+			seen[end] = true
+			if err := s.Base.Ends.Ready(ctx, end); err != nil {
+				return fault.On(fault.Target, err)
+			}
+		}
+	}
+	return nil
+}
+
+func fit(steps []plan.Step) error {
 	images := map[ref.Repo]map[oci.Digest]bool{}
 	for _, s := range steps {
 		end := s.To.In("")

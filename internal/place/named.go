@@ -23,7 +23,7 @@ func (s *Session) Named(ctx context.Context, n ref.Name) (ref.Name, error) {
 	if err != nil {
 		return n, nil //nolint:nilerr // the survey says so
 	}
-	names, _, err := at.Images()
+	names, err := at.Images()
 	if err != nil {
 		return n, fault.On(fault.Source, err)
 	}

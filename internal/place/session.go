@@ -77,7 +77,9 @@ type OnDisk interface {
 	Deleter
 	io.Closer
 	// Images returns the names of all images in the layout; see [layout.Dir].
-	Images() (names []ref.Name, other int, err error)
+	Images() ([]ref.Name, error)
+	// Nameless lists the images that only their digests find; see [layout.Dir].
+	Nameless(ctx context.Context) ([]oci.Descriptor, error)
 }
 
 // Begin opens a session. If a login is nil, the session asks the credential chain. If obs is nil,
@@ -185,7 +187,7 @@ func (s *Session) Target(ctx context.Context, repo ref.Repo, mode layout.Mode) (
 		err = fault.Misuse("open layout", repo.String(), "the directory is not empty and is no image layout",
 			"name a new or an empty directory, or an image layout")
 	}
-	if mode == layout.Read && repo.IsMade() && (fault.Is(err, fault.Refused) || fault.Is(err, fault.Corrupt)) {
+	if mode == layout.Read && repo.IsMade() && !s.Looks {
 		err = ends.Occupied(repo, err)
 	}
 	return p, fault.On(fault.Target, err)

@@ -69,7 +69,7 @@ func checkTarget(names *name.Reader, s string, source ref.Name) (ref.Name, error
 	if target.Digest != "" {
 		return ref.Name{}, name.DigestTarget(s)
 	}
-	if target.Tag == "" {
+	if target.Tag == "" && target.HasTags() {
 		target.Tag = source.Tag
 	}
 	return target, nil

@@ -119,7 +119,7 @@ func (c *checker) content(ctx context.Context, at place.Repository) ([]oci.Descr
 
 // failLacking reports that the manifest in lists blobs that are not there.
 func (c *checker) failLacking(in oci.Descriptor, lacks []oci.Descriptor) {
-	err := oci.Lacks(c.name.Repo, in.Digest, lacks[0])
+	err := oci.Lacks(c.name.Repo, in.Digest, lacks[0], nil)
 	text := "manifest " + string(in.Digest)
 	if p := oci.PlatformString(in.Platform); p != "" {
 		text += " (" + p + ")"
@@ -141,7 +141,7 @@ func (w *content) walk(ctx context.Context, root oci.Descriptor) {
 		w.err = place.Each(ctx, place.Lookups, place.IndexesOf(level), func(ctx context.Context, i int) error {
 			doc, err := w.at.Document(ctx, string(level[i].Digest))
 			if parent := parents[level[i].Digest]; parent != "" && fault.Is(err, fault.NotFound) {
-				err = oci.Lacks(w.at.Repo(), parent, level[i])
+				err = oci.Lacks(w.at.Repo(), parent, level[i], err)
 			}
 			docs[i] = doc
 			return err

@@ -19,10 +19,17 @@ func (c *checker) target(ctx context.Context) {
 		return
 	}
 	if c.name.IsLayout() {
-		text := "the layout exists"
-		if place.Absent(c.name.Repo) {
-			text = "the layout does not exist yet: it will be created"
-		} else if _, err := c.session.Target(ctx, c.name.Repo, layout.Read); err != nil {
+		text, err, absent := "it exists", error(nil), place.Absent(c.name.Repo)
+		if absent {
+			text = "it does not exist yet: it will be created"
+		}
+		switch {
+		case c.name.IsMade():
+			err = c.session.Base.Ends.Ready(ctx, c.name.In(""))
+		case !absent:
+			_, err = c.session.Target(ctx, c.name.Repo, layout.Read)
+		}
+		if err != nil {
 			c.fail("reached", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 			return
 		}

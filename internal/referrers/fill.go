@@ -46,7 +46,7 @@ func (f *Finder) fill(ctx context.Context, p plan.Plan) {
 		f.Knows(s.From.Repo, s.From.Tag, s.Root())
 		own[s.To.Repo.Tagged(s.From.Tag)] = s.From.Tag == s.To.Tag
 		w := way{s.From.Repo, s.To.Repo, s.Digest()}
-		if s.Moves() && s.From.Repo != s.To.Repo && !seen[w] && p.ReferrersOf(s).Equal(f.choice) {
+		if s.Moves() && !s.From.Repo.Same(s.To.Repo) && !seen[w] && p.ReferrersOf(s).Equal(f.choice) {
 			seen[w] = true
 			at = append(at, i)
 		}

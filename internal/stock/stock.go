@@ -115,7 +115,7 @@ func (l *listing) repositories(ctx context.Context, s *place.Session, use remote
 	if err != nil {
 		return nil, err
 	}
-	images, _, err := d.Images()
+	images, err := d.Images()
 	for _, n := range images {
 		if n.Path != "" { // a name that is only a tag is in no repository
 			all[n.Path] = whole.In(n.Path)

@@ -16,7 +16,7 @@ import (
 // checkTargets finds what prevents the steps from moving names: locked tags, and backup names that
 // already hold something else. It also finds sparse indexes whose images the target does not have.
 func (p *Draft) checkTargets(ctx context.Context) error {
-	if err := place.Fit(p.Steps); err != nil {
+	if err := p.session.Fit(ctx, p.Steps); err != nil {
 		return err
 	}
 	if err := trim.FillSparse(ctx, p.session, p.Steps); err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -113,11 +112,8 @@ func Copy(
 	return p, p.planOne(ctx, source, targets)
 }
 
-// Tag plans additional tags for an image, in the image's own repository.
+// Tag plans additional tags for an image, in the image's own repository. name.Reader.Tag has read the names.
 func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r Rules) (*Draft, error) {
-	if err := checkNewTags(image, tags, r.Map); err != nil {
-		return nil, err
-	}
 	p := r.draft(s)
 	if renames(r.Map) {
 		s.Aim(image.Repo, image.Repo)
@@ -147,29 +143,6 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 		Targets:   func(ref.Name) []ref.Name { return targets },
 	})
 	return p, err
-}
-
-func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
-	switch {
-	case renames(m) && len(tags) > 0:
-		return fault.Misuse("tag", image.String(), "new tags and a map were given together",
-			"leave the new tags out, the map names them")
-	case renames(m) && (image.Tag != "" || image.Digest != ""):
-		return fault.Misuse("tag", image.String(), "a map applies to a repository, but this names one image",
-			"leave the tag off")
-	case !renames(m) && len(tags) == 0:
-		return fault.Misuse("tag", image.String(), "no new tag", "name at least one new tag")
-	}
-	for _, tag := range tags {
-		if strings.ContainsAny(tag, "/:@") {
-			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag),
-				"copy the image to another repository: "+shell.Dray("copy", image.String(), tag))
-		}
-		if err := ref.Tag(tag); err != nil {
-			return err
-		}
-	}
-	return m.Check()
 }
 
 func isUntagged(n ref.Name) bool { return n.Tag == "" }

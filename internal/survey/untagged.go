@@ -44,7 +44,29 @@ func (k *Landing) addByDigest(ctx context.Context, src, dst plan.Inventory, lost
 
 // copiesByDigest reports whether anything may be copied by digest.
 func (k *Landing) copiesByDigest() bool {
-	return k.Selection.Untagged || len(k.InUse.Images) > 0
+	return k.Selection.Untagged || len(k.InUse.Images) > 0 || slices.ContainsFunc(k.Of.From, k.takesNameless)
+}
+
+// takesNameless reports whether the images without a name in from are copied: all that are in an end on disk, unless
+// the request chooses by tags or by what is in use.
+func (k *Landing) takesNameless(from ref.Repo) bool {
+	chooses := k.Selection.ChoosesTags() || len(k.InUse.Images) > 0
+	return from.IsLayout() && from.Path == "" && (k.Selection.Untagged || !chooses)
+}
+
+// findNameless adds the images without a name to l.
+func (k *Landing) findNameless(ctx context.Context, from ref.Repo, l *byDigest) error {
+	at, err := k.Into.Session.OnDisk(ctx, from)
+	if err != nil {
+		return err
+	}
+	all, err := at.Nameless(ctx)
+	for _, d := range all {
+		l.manifests = append(l.manifests, oci.Listed{Descriptor: d})
+		k.idle.Part()
+	}
+	l.manifests, _ = k.Selection.Loose(cmp.Or(from.Path, from.Dir), l.manifests)
+	return err
 }
 
 func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inventory) (*byDigest, error) {
@@ -69,7 +91,10 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 			return nil, err
 		}
 	}
-	if !k.Selection.Untagged {
+	if k.takesNameless(from) {
+		return l, k.findNameless(ctx, from, l)
+	}
+	if !k.Selection.Untagged || from.IsLayout() {
 		return l, nil
 	}
 	told, err := false, error(nil)

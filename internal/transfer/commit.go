@@ -13,7 +13,7 @@ import (
 // commit puts the documents by digest, the deepest first. It puts the root last, with its tags,
 // so that a reader never sees a tag whose content is not there.
 func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oci.Accepted, error) {
-	if m.target.Repo() != m.task.From.Repo() {
+	if !m.target.Repo().Same(m.task.From.Repo()) {
 		for _, level := range slices.Backward(found.levels[1:]) {
 			err := each(ctx, in[oci.Document](e.requests), level, func(ctx context.Context, _ int, doc oci.Document) error {
 				_, err := e.putDocument(ctx, m, found, doc)
@@ -115,7 +115,7 @@ func (e *Engine) putNow(
 			accepted.Failed[tag] = refusesSparse(m.target.Repo(), doc.Digest, cause)
 		}
 	}
-	if fault.Is(err, fault.NotFound) && m.target.Repo() != m.task.From.Repo() && ctx.Err() == nil {
+	if fault.Is(err, fault.NotFound) && !m.target.Repo().Same(m.task.From.Repo()) && ctx.Err() == nil {
 		if err := m.repair(ctx, found, doc); err != nil {
 			return oci.Accepted{}, err
 		}

@@ -65,7 +65,7 @@ func (e *Engine) copyTo(
 		if err := end.Target.Keeps(tree.documents(), tree.blobs); err != nil {
 			return err
 		}
-		if t.From.Repo() == end.Target.Repo() {
+		if t.From.Repo().Same(end.Target.Repo()) {
 			return nil // the repository already holds all content of an image that it serves; only its tags change
 		}
 		lack, err := e.missing(ctx, m, tree.blobs)

@@ -61,7 +61,7 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 }
 
 func onlyRenames(t Task) bool {
-	return !slices.ContainsFunc(t.To, func(end End) bool { return end.Target.Repo() != t.From.Repo() })
+	return !slices.ContainsFunc(t.To, func(end End) bool { return !end.Target.Repo().Same(t.From.Repo()) })
 }
 
 // read reads the documents of a level. parents has the document that lists each of them, except for
@@ -75,7 +75,7 @@ func (e *Engine) read(
 	err := each(ctx, in[oci.Descriptor](e.requests), level, func(_ context.Context, i int, d oci.Descriptor) (err error) {
 		docs[i], err = readDocument(ctx, t, d)
 		if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
-			return oci.Lacks(t.From.Repo(), parent, d)
+			return oci.Lacks(t.From.Repo(), parent, d, err)
 		}
 		return err
 	})

@@ -44,4 +44,7 @@ func TestAnArchiveGoesThroughAPipeAndNothingElseIsInIt(t *testing.T) {
 			t.Errorf("%s: exit %d, %q\n%s", transport, code, out.String(), said.String())
 		}
 	}
+	if out, said, code := dray(strings.NewReader(""), app.Terminal{Width: 80}, "bundle", "have", r.Host+"/"); code != 2 || out.Len() > 0 {
+		t.Errorf("bundle have: exit %d, %q\n%s", code, out.String(), said.String())
+	}
 }

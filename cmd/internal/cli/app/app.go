@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/ref"
 )
 
 // IO holds everything that a command gets from its process. Tests replace it.
@@ -48,7 +49,7 @@ type App struct {
 	IO     IO
 	Args   []string
 
-	yielded bool // the standard output is left to an archive
+	yielded ref.Repo // the archive that the standard output is left to, or the zero value
 }
 
 // New begins a run of the command line.

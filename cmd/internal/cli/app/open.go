@@ -34,7 +34,7 @@ func (a *App) Open() (*dray.Dray, error) {
 	}
 	c.Requests = a.Console.Relay.Request
 	c.Input = a.IO.In
-	if a.yielded {
+	if a.yielded != (ref.Repo{}) {
 		c.Output = a.IO.Out
 	}
 	a.warnOfProxies()
@@ -43,23 +43,35 @@ func (a *App) Open() (*dray.Dray, error) {
 
 // Yield leaves the standard output to an archive, if one of the targets is named "-": what a command prints goes to
 // the standard error then. Without Yield, no archive is written there, because it would mix with what is printed. The
-// error is [fault.Invalid] if the standard output is a terminal.
+// error is [fault.Invalid] if the standard output is a terminal, and for a second archive.
 func (a *App) Yield(targets ...string) error {
 	for _, s := range targets {
 		n, err := ref.Parse(strings.TrimSuffix(s, "/")) // with the slash, all repositories of the archive
 		if err != nil || !n.IsMade() || n.Dir != ref.Stream {
 			continue
 		}
-		if a.IO.Terminal.Width != 0 {
+		if err := a.NoTerminal("write archive", s); err != nil {
+			return fault.On(fault.Target, err)
+		}
+		if to := n.In(""); a.yielded != (ref.Repo{}) && a.yielded != to {
 			return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "write archive", Name: s,
-				Err:  errors.New("the standard output is a terminal"),
-				Hint: "connect it to a program with |, or to a file with >"}
+				Err:  fmt.Errorf("the standard output takes one archive, and that is %s", a.yielded),
+				Hint: "name a file"}
 		}
 		// If the reader of a pipe ends early, writing fails and dray removes its temporary files. It would die otherwise.
 		signal.Ignore(syscall.SIGPIPE)
-		a.Out, a.yielded = a.IO.Err, true
+		a.Out, a.yielded = a.IO.Err, n.In("")
 	}
 	return nil
+}
+
+// NoTerminal returns an error if the standard output is a terminal, for a command that writes bytes that are no text.
+func (a *App) NoTerminal(op, name string) error {
+	if a.IO.Terminal.Width == 0 {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: errors.New("the standard output is a terminal"),
+		Hint: "connect it to a program with |, or to a file with >"}
 }
 
 // warnOfProxies says that ALL_PROXY does not count. curl takes it as the proxy of every request; other clients

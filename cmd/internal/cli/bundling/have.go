@@ -34,6 +34,11 @@ func newHave(a *app.App) *cobra.Command {
 }
 
 func runHave(a *app.App, cmd *cobra.Command, target string) error {
+	if a.Format == out.Text {
+		if err := a.NoTerminal("write list", target); err != nil {
+			return err
+		}
+	}
 	login, err := a.SourceLogin(cmd.Context())
 	if err != nil {
 		return err

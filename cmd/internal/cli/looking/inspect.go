@@ -125,7 +125,7 @@ func describe(a *app.App, m dray.Image) error {
 			platform = "index"
 		}
 		indent := strings.Repeat("  ", depth)
-		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\t%s\n", indent, platform, v.Digest, out.Size(v.Size), layers(v), created(v))
+		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\t%s\n", indent, platform, v.Digest, size(v), layers(v), created(v))
 		if !verbose {
 			return nil
 		}
@@ -156,6 +156,14 @@ func eachVariant(list []dray.Variant, visit func(v dray.Variant, depth int) erro
 		return nil
 	}
 	return walk(list, 0)
+}
+
+// size returns the size of an image, or that some or all of its content is missing.
+func size(v dray.Variant) string {
+	if v.Missing {
+		return "missing"
+	}
+	return out.Size(v.Size)
 }
 
 func isIndex(v dray.Variant) bool {

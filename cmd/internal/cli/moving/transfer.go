@@ -149,7 +149,7 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 	}
 	if f.dryRun {
 		noteUnwritten(a, f.failedTo)
-	} else if err := a.Yield(req.Target); err != nil {
+	} else if err := a.Yield(append([]string{req.Target}, req.Also...)...); err != nil {
 		return err
 	}
 	return run.Stream(a, cmd, run.Streaming{
