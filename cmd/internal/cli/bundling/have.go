@@ -34,7 +34,7 @@ func newHave(a *app.App) *cobra.Command {
 }
 
 func runHave(a *app.App, cmd *cobra.Command, target string) error {
-	if a.Format == out.Text {
+	if a.Format == out.FormatText {
 		if err := a.NoTerminal("write list", target); err != nil {
 			return err
 		}
