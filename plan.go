@@ -71,7 +71,7 @@ func (d *Dray) FindReferrers(ctx context.Context, p *Prepared) error {
 		return nil
 	}
 	defer p.session.Release()
-	referrers.New(p.session, p.Plan.Referrers).Fill(ctx, p.Steps)
+	referrers.New(p.session, p.Plan.Referrers).Fill(ctx, p.Steps, p.Plan.Overwrite)
 	return context.Cause(ctx)
 }
 

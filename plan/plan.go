@@ -103,6 +103,7 @@ type Step struct {
 	Trim      Trim       `json:"trim,omitzero"`       // what of the image is copied; the zero value means all
 	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
+	Own       Own        `json:"own,omitempty"`       // of a digest tag that is a Skip: the target keeps what it has
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
 	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken or Refused
 
@@ -232,6 +233,9 @@ func (s Step) Describe() string {
 		}
 		return fmt.Sprintf("%-8s  %s  %s", s.Action, what, s.Problem.Message)
 	}
+	if s.Own == OwnOther {
+		return fmt.Sprintf("%-8s  %s  %s  (the source has %s)", "keep", s.To, s.Replaces, s.Digest())
+	}
 	line := fmt.Sprintf("%-8s  %s -> %s  ", s.Action, s.From.Repo.Tagged(s.From.Tag), s.To)
 	if s.Replaces != "" && s.Replaces != s.Digest() {
 		line += string(s.Replaces) + " -> "
@@ -248,15 +252,29 @@ func (s Step) Describe() string {
 	return line
 }
 
+// Brings returns how many of the Referrers are copied. The target keeps its own of the others.
+func (s Step) Brings() int {
+	n := 0
+	for _, r := range s.Referrers {
+		if r.Own != OwnOther {
+			n++
+		}
+	}
+	return n
+}
+
 // Lines returns Describe, and a line for each of the Referrers.
 func (s Step) Lines() []string {
 	lines := []string{s.Describe()}
 	for _, r := range s.Referrers {
-		name := s.From.Repo.At(string(r.Digest)).String()
+		name, does := s.From.Repo.At(string(r.Digest)).String(), "  with"
 		if r.Tag != "" {
 			name = s.From.Repo.Tagged(r.Tag).String()
 		}
-		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-8s  %s  %s", "  with", name, r.ArtifactType), " "))
+		if r.Own == OwnOther {
+			name, does = s.To.Repo.Tagged(r.Tag).String(), "  keep"
+		}
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-8s  %s  %s", does, name, r.ArtifactType), " "))
 	}
 	return lines
 }

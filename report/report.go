@@ -59,6 +59,9 @@ type Step struct {
 	// Referrers says what became of what refers to the image. It counts once for each target repository, at
 	// its first step.
 	Referrers Referrers `json:"referred,omitzero"`
+	// Arrived means that the image is at the target, although the step failed: what refers to it is required,
+	// and is not there.
+	Arrived bool `json:"arrived,omitempty"`
 	// Healed means that the name was up to date, but content was missing and was sent.
 	Healed bool `json:"healed,omitempty"`
 

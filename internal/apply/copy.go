@@ -39,6 +39,10 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		Sparse:    t.trim.Form == plan.Sparse && t.part != namesOnly,
 	}
 	for _, e := range t.to {
+		if err := with.cannotTake(e); err != nil {
+			r.fail(e, err)
+			continue
+		}
 		at, err := r.session.Target(ctx, e.repo, layout.Write)
 		if err != nil {
 			r.settle(e, transfer.Outcome{Err: err})
@@ -113,6 +117,7 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 		case err == nil && set[tag] && lost == nil:
 			r.End(i, report.Done, nil)
 		case err == nil && set[tag]:
+			r.Reports[i].Arrived = true
 			r.End(i, report.Failed, lost)
 		case err == nil && out.Err == nil:
 			r.End(i, report.Failed, &fault.Fault{

@@ -66,7 +66,7 @@ var may = map[string]string{
 	"internal/crew":                    "internal/place plan ref",
 	"internal/trim":                    "fault internal/layout internal/ledger internal/place internal/transfer oci plan ref",
 	"internal/nearest":                 "fault internal/name internal/place internal/remote oci ref",
-	"internal/referrers":               "event fault internal/place internal/trim oci plan ref",
+	"internal/referrers":               "event fault internal/layout internal/place internal/transfer internal/trim oci plan ref",
 	"internal/idle":                    "internal/name oci plan ref",
 	"internal/survey":                  "event fault internal/idle internal/layout internal/ledger internal/name internal/nearest internal/place internal/referrers internal/remote internal/trim oci plan ref",
 	"internal/admit":                   "fault gate internal/place oci plan ref",

@@ -22,6 +22,18 @@ func (w Words) Replace(verb string) string {
 	return w.one(flag, "overwrite: update", "mode: Force")
 }
 
+// Rewrite calls the way to replace what a target has with verb, whatever it is.
+func (w Words) Rewrite(verb string) string {
+	flag := "dray copy --overwrite always"
+	switch verb {
+	case "copy":
+		flag = "--overwrite always"
+	case "transfer":
+		flag = "--force"
+	}
+	return w.one(flag, "overwrite: always", flag)
+}
+
 // Backup calls the part that names the backup of a tag.
 func (w Words) Backup() string { return w.one("--backup", "backup", "backup") }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -304,6 +305,9 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 		return err
 	}
 	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
+	if err == nil {
+		err = referrers.KeepOwn(ctx, p.session, p.Steps, p.Overwrite)
+	}
 	if err = cmp.Or(err, p.checkTargets(ctx)); err == nil {
 		p.addGone(list.gone, to)
 		for _, n := range slices.SortedFunc(maps.Keys(lost), ref.Name.Compare) {

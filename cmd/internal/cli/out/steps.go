@@ -66,6 +66,12 @@ func (NoSteps) Flush() error { return nil }
 // End does nothing.
 func (NoSteps) End(dray.TransferReport, error) error { return nil }
 
+// shown reports whether a dry run shows a step: it does something, or leaves something as it is that differs, or
+// what refers to its image is copied.
+func shown(s plan.Step) bool {
+	return s.Action != plan.Skip || s.Works() || s.Own == plan.OwnOther || len(s.Referrers) > 0
+}
+
 // lineStream is the format text: a line for each tag that was copied, or each step that would be done.
 type lineStream struct {
 	w      io.Writer
@@ -75,7 +81,7 @@ type lineStream struct {
 func (l lineStream) Step(s dray.StepReport) error {
 	line := ""
 	switch {
-	case l.dryRun && (s.Action != plan.Skip || s.Works()):
+	case l.dryRun && shown(s.Step):
 		line = strings.Join(s.Lines(), "\n")
 	case !l.dryRun && s.State == dray.Done:
 		line = WithDigest(TargetName(s.Step), string(s.Digest()))
@@ -120,7 +126,7 @@ func (r *rowStream) Step(s dray.StepReport) error {
 		return err
 	}
 	switch {
-	case r.dryRun && (s.Action != plan.Skip || s.Works()):
+	case r.dryRun && shown(s.Step):
 		from := s.From.Repo.Tagged(s.From.Tag).String()
 		return r.row(string(s.Action), from, TargetName(s.Step), string(s.Digest()), string(s.Replaces))
 	case !r.dryRun && s.State == dray.Done:

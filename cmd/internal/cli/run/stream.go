@@ -88,6 +88,7 @@ type teller struct {
 	good         int // steps that are done or up to date, or would be
 	done         int
 	failed       int
+	arrived      int // failed steps whose image is there
 	states       map[dray.State]int
 	code         int // the exit code that all failures share; ExitFailed if they differ
 }
@@ -134,6 +135,9 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 		}
 		if s.Err != nil {
 			t.failure(told, s)
+		}
+		if s.Arrived {
+			t.arrived++
 		}
 		if s.State != dray.Done && s.State != dray.Unchanged {
 			if err := t.list.add(s); err != nil {
@@ -248,7 +252,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		t.app.Warnf("%s", t.summary(sum, took))
 	}
 	switch {
-	case t.failed > 0 && (t.good > 0 || sum.Referrers.Refused > 0): // the image of a refused referrer arrived
+	case t.failed > 0 && (t.good > 0 || t.arrived > 0):
 		return out.Ended(out.ExitPartly)
 	case t.failed > 0:
 		return out.Ended(t.code)
@@ -297,9 +301,6 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to write again")
 		count(sum.Actions[plan.Skip], "up to date")
 		count(sum.Locked, "to lock")
-		if n := sum.Referrers.Planned; n > 0 {
-			parts = append(parts, out.Plural(n, "referrer")+" with them")
-		}
 		count(t.failed, "not possible")
 	} else {
 		done := out.Plural(sum.States[dray.Done], "tag")
