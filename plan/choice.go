@@ -232,12 +232,18 @@ func ParsePlatforms(words ...string) (Platforms, error) {
 	return p, err
 }
 
-// Or returns p, or standard if p says nothing.
+// Or returns p, with the platforms of standard if p names none and does not ask for all of them.
 func (p Platforms) Or(standard Platforms) Platforms {
-	if p.All() && p.Form == Trimmed && p.Lacks == Required {
-		return standard
+	if !p.All() || p.Form == Whole || standard.All() && (p.Form != Trimmed || p.Lacks != Required) {
+		return p
 	}
-	return p
+	if p.Form == Sparse {
+		standard.Form = Sparse
+	}
+	if p.Lacks == Optional {
+		standard.Lacks = Optional
+	}
+	return standard
 }
 
 // All reports whether all platforms are copied.
@@ -256,9 +262,9 @@ func (p Platforms) Check() error {
 	case p.Lacks != Required && p.Lacks != Optional:
 		return bad(fmt.Sprintf("unknown rule for platforms that are missing %q", p.Lacks))
 	case p.All() && p.Form == Sparse:
-		return bad("an index is sparse only if some of its platforms are copied, and all are asked for")
+		return bad("an index is sparse only if some of its platforms are copied, and none is named")
 	case p.All() && p.Lacks == Optional:
-		return bad("platforms can be optional only if they are named, and all are asked for")
+		return bad("platforms can be optional only if they are named, and none is named")
 	}
 	return nil
 }

@@ -160,6 +160,7 @@ type Plan struct {
 	Referrers Referrers // what travels with the images
 	Platforms Platforms // what of the images is copied; used again for steps that are planned again
 	Notes     []string  // what a person should know before the plan is applied
+	LeftOut   int       // names without a step, since their images are for other platforms; not written to a file
 	Steps     []Step
 }
 

@@ -17,7 +17,9 @@ type Report struct {
 	// Pulls is by registry host, for registries that count pulls: docker.io.
 	Pulls map[string]Pulls `json:"pulls,omitempty"`
 	Notes []string         `json:"notes,omitempty"` // what a person should know
-	Took  time.Duration    `json:"tookNanoseconds"`
+	// LeftOut counts names without a step, since their images are for other platforms, which is accepted.
+	LeftOut int           `json:"leftOut,omitempty"`
+	Took    time.Duration `json:"tookNanoseconds"`
 }
 
 // State says how a step ended:

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -39,7 +40,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		Sparse:    t.trim.Form == plan.Sparse && t.part != namesOnly,
 	}
 	for _, e := range t.to {
-		if err := with.cannotTake(e); err != nil {
+		if err := cmp.Or(r.refusesSparse(t, e), with.cannotTake(e)); err != nil {
 			r.fail(e, err)
 			continue
 		}
@@ -85,6 +86,16 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		r.settle(ends[i], out)
 	}
 	return late
+}
+
+// refusesSparse returns the error of an end that holds only whole images, if it would get a sparse index.
+func (r *Run) refusesSparse(t *task, e *end) error {
+	if t.trim.Form != plan.Sparse || !e.repo.IsMade() {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: e.repo.String(),
+		Err:  errors.New("an archive or a directory holds whole images only, and a sparse index lacks some"),
+		Hint: "leave out --sparse, then the index is trimmed"}
 }
 
 // tags returns the tags of an end: first those that stay on their image, then those that move from

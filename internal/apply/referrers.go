@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/drayage/dray/event"
@@ -54,9 +56,33 @@ func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci
 func (c *company) find(ctx context.Context, part oci.Document) {
 	if part.Raw != nil {
 		c.found, c.err = c.run.finder.OfPart(ctx, c.from, part)
+		if c.err == nil && c.task.trim.Digest != "" && c.run.Plan.Referrers.Mode == plan.ReferrersRequire {
+			c.err = c.noteLeft(ctx)
+		}
 	} else {
 		c.found, c.err = c.run.finder.Of(ctx, c.from, c.task.root)
 	}
+}
+
+// noteLeft notes what refers to the whole index of which the target gets a trimmed one: it stays behind.
+func (c *company) noteLeft(ctx context.Context) error {
+	left, err := c.run.finder.Direct(ctx, c.from, oci.Descriptor{Digest: c.task.of, MediaType: c.task.root.MediaType})
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	types := map[string]bool{}
+	for _, r := range left {
+		what := r.ArtifactType
+		if r.Tag != "" {
+			what = r.Tag
+		}
+		types[cmp.Or(what, string(r.Digest))] = true
+	}
+	c.run.session.Observe(event.Event{Kind: event.Noted, Host: c.task.from.Host, Digest: string(c.task.of), Count: 1,
+		Text: fmt.Sprintf("what refers to the whole index %s stays behind (%d), because the target gets only %s: %s",
+			c.task.from.At(string(c.task.of)), len(left), c.task.trim.Platforms,
+			strings.Join(slices.Sorted(maps.Keys(types)), ", "))})
+	return nil
 }
 
 // wait waits until the look has ended.

@@ -23,12 +23,14 @@ type Finder struct {
 	lists         map[ref.Repo]*listing
 	announcements map[ref.Repo]int
 	told          map[ref.Name]oci.Descriptor // digest tags
+	left          map[asking][]string         // the types of what refers to a document and is not chosen
 }
 
 // New returns a Finder of what choice takes.
 func New(s *place.Session, choice plan.Referrers) *Finder {
 	return &Finder{session: s, choice: choice, answers: map[asking]*answer{}, lists: map[ref.Repo]*listing{},
-		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}}
+		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{},
+		left: map[asking][]string{}}
 }
 
 // Source opens a repository to be searched.

@@ -61,6 +61,9 @@ func (f *Finder) of(
 			return nil, err
 		}
 		if level = next; len(level) == 0 {
+			if len(w.levels) == 0 {
+				f.noneChosen(from, root.Digest, w.seen)
+			}
 			slices.Reverse(w.levels)
 			return w.levels, nil
 		}

@@ -39,7 +39,7 @@ func (r Rules) draft(s *place.Session) *Draft {
 		Referrers: r.Referrers, Platforms: r.Platforms,
 	}
 	return &Draft{
-		Plan: p, session: s, trimmer: trim.New(r.Platforms), skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
+		Plan: p, session: s, trimmer: trim.For(r.Platforms, r.Overwrite, r.Referrers), skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
 	}
 }
 
@@ -59,6 +59,7 @@ func (p *Draft) trim(
 ) (trims plan.Trims, lost map[ref.Name]error, err error) {
 	a, err := p.trimmer.Images(ctx, p.session, src, dst, targets)
 	p.Notes = append(p.Notes, a.Notes...)
+	p.LeftOut += a.Left
 	return a.Trims, a.Lost, err
 }
 

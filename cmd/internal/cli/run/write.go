@@ -260,6 +260,8 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	switch {
 	case len(r.Steps) == 0 && r.Verb == "batch":
 		head = "nothing to do, the list is empty"
+	case len(r.Steps) == 0 && r.LeftOut > 0:
+		head = "nothing copied"
 	case len(r.Steps) == 0:
 		head = "nothing to do, there are no tags"
 	case arrived > 0:
@@ -273,6 +275,9 @@ func summary(past string, r dray.Report, took time.Duration) string {
 		head += fmt.Sprintf(", %d unchanged", unchanged)
 	}
 	head = strings.Join(append([]string{head}, out.Left(out.StatesOf(r.Steps))...), ", ")
+	if r.LeftOut > 0 {
+		head += fmt.Sprintf(", left out %d", r.LeftOut)
+	}
 	sep := ": "
 	if done+arrived == 0 {
 		sep = ", "
