@@ -18,6 +18,9 @@ func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s
 // Works reports whether there is something to do: the step Moves, or locks a name that is up to date.
 func (s Step) Works() bool { return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip }
 
+// Attached reports whether To is a digest tag, such as that of a signature, which belongs to an image.
+func (s Step) Attached() bool { return oci.IsDigestTag(s.To.Tag) }
+
 // Impossible reports whether the step cannot be done, whatever the target has: it is [Broken] or [Refused].
 // Its Problem says why.
 func (s Step) Impossible() bool { return s.Action == Broken || s.Action == Refused }

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
@@ -127,6 +128,9 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 		switch {
 		case err == nil && set[tag] && lost == nil:
 			r.End(i, report.Done, nil)
+			if oci.IsDigestTag(tag) {
+				r.Reports[i].Referrers.Copied++
+			}
 		case err == nil && set[tag]:
 			r.Reports[i].Arrived = true
 			r.End(i, report.Failed, lost)

@@ -66,6 +66,25 @@ func (f *Finder) Fill(ctx context.Context, steps []plan.Step, overwrite plan.Ove
 		}
 		return nil
 	})
+	onceEach(steps)
+}
+
+// onceEach keeps each referrer at the first step that it travels with: several images may have the same.
+func onceEach(steps []plan.Step) {
+	type way struct {
+		from, to ref.Repo
+		key      key
+	}
+	seen := map[way]bool{}
+	for i := range steps {
+		s := &steps[i]
+		s.Referrers = slices.DeleteFunc(s.Referrers, func(r plan.Referrer) bool {
+			w := way{s.From.Repo, s.To.Repo, key{r.Digest, r.Tag}}
+			was := seen[w]
+			seen[w] = true
+			return was
+		})
+	}
 }
 
 // travels reports whether referrers travel with the image of a step.

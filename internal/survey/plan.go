@@ -182,7 +182,7 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 		return nil, err
 	}
 	err = at.List(ctx, func(l oci.Listed) error {
-		if m.Rename.Apply(l.Tag) != l.Tag {
+		if m.Rename.Apply(l.Tag) != l.Tag && !oci.IsDigestTag(l.Tag) {
 			tags = append(tags, l.Tag)
 		}
 		return nil

@@ -25,8 +25,12 @@ type reportJSON struct {
 
 // printReport prints the targets that are done or up to date; as JSON it prints the whole report.
 func printReport(a *app.App, r dray.Report, err error) error {
+	own := out.Tags(r.Steps)
 	good := func(each func(name string, s dray.StepReport) error) error {
 		for _, s := range r.Steps {
+			if !own(s) {
+				continue
+			}
 			if s.State != dray.Done && s.State != dray.Unchanged && !s.Arrived {
 				continue
 			}
@@ -217,8 +221,9 @@ func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted b
 			a.Fail(named{prefix, err})
 		}
 	}
+	repeats := out.Repeats(r.Steps)
 	for _, s := range r.Steps {
-		if s.Err == nil {
+		if s.Err == nil || repeats(s) {
 			continue
 		}
 		prefix := ""
@@ -246,6 +251,10 @@ func changes(r dray.Report) []string {
 
 // summary returns the last line of a run, such as "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
 func summary(past string, r dray.Report, took time.Duration) string {
+	all, own, repeats := r, out.Tags(r.Steps), out.Repeats(r.Steps)
+	r.Steps = slices.DeleteFunc(slices.Clone(r.Steps), func(s dray.StepReport) bool {
+		return !own(s) && s.Err == nil || repeats(s)
+	})
 	done, unchanged, failed := r.Count(dray.Done), r.Count(dray.Unchanged), r.Count(dray.Failed)
 	arrived := 0
 	for _, s := range r.Steps {
@@ -282,7 +291,7 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	if done+arrived == 0 {
 		sep = ", "
 	}
-	tail := slices.Concat(out.Blobs(r), out.Referrers(r.Referrers()),
+	tail := slices.Concat(out.Blobs(all), out.Referrers(all.Referrers()),
 		[]string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	return head + sep + strings.Join(tail, ", ")
 }
