@@ -258,13 +258,7 @@ func (s Step) Describe() string {
 
 // Brings returns how many of the Referrers are copied. The target keeps its own of the others.
 func (s Step) Brings() int {
-	n := 0
-	for _, r := range s.Referrers {
-		if r.Own != OwnOther {
-			n++
-		}
-	}
-	return n
+	return len(slices.DeleteFunc(slices.Clone(s.Referrers), func(r Referrer) bool { return r.Own == OwnOther }))
 }
 
 // Lines returns Describe, and a line for each of the Referrers.

@@ -12,6 +12,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/natural"
 	"github.com/drayage/dray/oci"
 )
 
@@ -204,9 +205,9 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 		s.latest(sv)
 	}
 	if left := images(sv.left); left < s.MinTags && sv.err == nil {
+		all := images(once(tags))
 		sv.err = &fault.Fault{Kind: fault.Refused, Op: "select tags", Name: repository,
-			Err: fmt.Errorf("%d of %d tags are left, but at least %d are required", left, images(once(tags)),
-				s.MinTags),
+			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, all, s.MinTags),
 			Hint: "use --explain to see which rule dropped each tag"}
 	}
 	return sv.left, sv.Explain, sv.err
@@ -286,13 +287,8 @@ func (s Selection) isNewOrOf(tags []oci.Listed) func(oci.Listed) (bool, string, 
 }
 
 // images counts the tags that are no digest tags.
-func images(tags []oci.Listed) (n int) {
-	for _, t := range tags {
-		if !oci.IsDigestTag(t.Tag) {
-			n++
-		}
-	}
-	return n
+func images(tags []oci.Listed) int {
+	return len(slices.DeleteFunc(slices.Clone(tags), func(t oci.Listed) bool { return oci.IsDigestTag(t.Tag) }))
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -354,7 +350,7 @@ func places(order Order, tags []oci.Listed, versions map[string]*semver.Version)
 		case ByVersion:
 			c = versions[b.Tag].Compare(versions[a.Tag])
 		}
-		return cmp.Or(c, natural(b.Tag, a.Tag))
+		return cmp.Or(c, natural.Compare(b.Tag, a.Tag))
 	})
 	place := make(map[string]int, len(ordered))
 	for i, t := range ordered {

@@ -318,7 +318,8 @@ func (r *Run) setsTag(
 ) (there bool, err error) {
 	name := e.repo.Tagged(doc.Tag)
 	if !e.repo.HasTags() {
-		return false, &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: "put tag", Name: name.String(), Err: errNoTags}
+		return false, &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: "put tag", Name: name.String(),
+			Err: errNoTags}
 	}
 	have, err := at.Resolve(ctx, doc.Tag)
 	switch {
@@ -389,8 +390,9 @@ func (c *company) cannotTake(e *end) error {
 	<-c.done
 	for _, r := range slices.Concat(c.found...) {
 		if r.Tag != "" {
-			return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: c.run.Plan.Verb, Name: report.LostOf(r, e.repo).Name(),
-				Err: errNoTags, Hint: "use --referrers=true to leave it behind, or copy to a layout: oci:DIRECTORY"}
+			return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: c.run.Plan.Verb,
+				Name: report.LostOf(r, e.repo).Name(), Err: errNoTags,
+				Hint: "use --referrers=true to leave it behind, or copy to a layout: oci:DIRECTORY"}
 		}
 	}
 	return nil

@@ -30,14 +30,14 @@ func newPicky(t *testing.T) *picky {
 	t.Helper()
 	with := testbed.Options{Referrers: testbed.WithReferrers}
 	p := &picky{}
-	real := testbed.NewSloppy(with)
+	behind := testbed.NewSloppy(with)
 	target := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		last := oci.Digest(filepath.Base(q.URL.Path))
 		if q.Method == http.MethodPut && !p.repaired.Load() && (last == p.sbom.Root.Digest || last == p.signed.Root.Digest) {
 			testbed.Refuse(w, http.StatusBadRequest, "MANIFEST_INVALID", "a subject is not supported")
 			return
 		}
-		real.ServeHTTP(w, q)
+		behind.ServeHTTP(w, q)
 	})
 	src := testbed.Sloppy(t, with)
 	p.image = testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})

@@ -67,5 +67,6 @@ func (r *Run) refusedOnce(s plan.Step) error {
 	case !r.session.Base.Refusals.Of(s.To.Repo)[s.Digest()]:
 		return nil
 	}
-	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: s.To.String(), Err: err, Hint: hint}
+	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: s.To.String(),
+		Err: err, Hint: hint}
 }

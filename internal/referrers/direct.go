@@ -134,8 +134,8 @@ func (f *Finder) noneChosen(from place.Repository, root oci.Digest, seen map[oci
 			from.Repo().At(string(root)), strings.Join(slices.Sorted(maps.Keys(types)), ", "))})
 }
 
-// chosen returns those of all that the choice of the Finder takes. They refer to d. To know what a document says, it reads
-// the document, which is needed anyway if it is chosen.
+// chosen returns those of all that the choice of the Finder takes. They refer to d. To know what a document says,
+// it reads the document, which is needed anyway if it is chosen.
 func (f *Finder) chosen(
 	ctx context.Context, from place.Repository, d oci.Descriptor, all []plan.Referrer,
 ) ([]plan.Referrer, error) {

@@ -21,7 +21,8 @@ func KeepOwn(ctx context.Context, s *place.Session, steps []plan.Step, overwrite
 	for i, step := range steps {
 		belongs, list := oci.TaggedFor(step.To.Tag)
 		always := overwrite == plan.Always || step.Overwrite == plan.Always
-		if replaces := step.Action == plan.Replace || step.Action == plan.Conflict; replaces && belongs != "" && !list && !always {
+		replaces := step.Action == plan.Replace || step.Action == plan.Conflict
+		if replaces && belongs != "" && !list && !always {
 			at = append(at, i)
 		}
 	}

@@ -147,5 +147,5 @@ func (w *walk) children(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor
 
 func (w *walk) tooLarge(d oci.Descriptor, cause error) error {
 	return &fault.Fault{Kind: fault.TooLarge, Op: "list referrers of", Name: w.from.Repo().At(string(d.Digest)).String(),
-		Err: cause, Hint: "leave referrers out with --referrers=false, or choose some with --referrer-type"}
+		Err: cause, Hint: "choose some with --referrer-type"}
 }

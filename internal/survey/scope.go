@@ -39,7 +39,8 @@ func (r Rules) draft(s *place.Session) *Draft {
 		Referrers: r.Referrers, Platforms: r.Platforms,
 	}
 	return &Draft{
-		Plan: p, session: s, trimmer: trim.For(r.Platforms, r.Overwrite, r.Referrers), skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
+		Plan: p, session: s, trimmer: trim.For(r.Platforms, r.Overwrite, r.Referrers), skipBroken: r.SkipBroken,
+		stray: map[ref.Name]bool{},
 	}
 }
 

@@ -71,8 +71,8 @@ func (r *recalled) of(repo ref.Repo, d oci.Digest) (part, bool) {
 	return p, true
 }
 
-// learn adds what was found out about one image, unless only a target says it. An image that has none of the platforms is looked at again in
-// each run.
+// learn adds what was found out about one image, unless only a target says it. An image that has none of the
+// platforms is looked at again in each run.
 func (r *recalled) learn(repo ref.Repo, d oci.Digest, p part) {
 	if _, known := r.before[repo][d]; known || p.none || p.believed || r.news[repo] == nil {
 		return

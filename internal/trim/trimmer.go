@@ -140,7 +140,8 @@ func leaveSigned(src plan.Inventory, trims plan.Trims) (notes []string) {
 	case n == 1:
 		notes = append(notes, "1 digest tag of a whole index stays behind, because the target gets a trimmed one")
 	case n > 1:
-		notes = append(notes, fmt.Sprintf("%d digest tags of whole indexes stay behind, because the target gets trimmed ones", n))
+		notes = append(notes, fmt.Sprintf(
+			"%d digest tags of whole indexes stay behind, because the target gets trimmed ones", n))
 	}
 	return notes
 }

@@ -77,6 +77,7 @@ func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
 	for _, s := range steps {
 		if s.Problem != nil {
 			ended[route{s.From, s.To}] = s
+			ended[route{s.From.Repo.Tagged(s.From.Tag), s.To}] = s // a gate refuses an image that was resolved
 		}
 	}
 	return ended

@@ -51,7 +51,8 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	began := time.Now()
 	s := a.NewStory()
 	defer s.End()
-	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut(), states: map[dray.State]int{}, attached: map[dray.State]int{},
+	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut(),
+		states: map[dray.State]int{}, attached: map[dray.State]int{},
 		attachedTo: map[plan.Action]int{}}
 	if w.DryRun {
 		t.out = a.NewPlanOut(w.head())
