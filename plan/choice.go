@@ -114,26 +114,26 @@ type Referrer struct {
 	MediaType    string            `json:"mediaType,omitempty"`
 	ArtifactType string            `json:"artifactType,omitempty"`
 	Size         int64             `json:"size"`
-	Tag          string            `json:"tag,omitempty"` // the digest tag that points to it, such as "sha256-….sig"; else ""
-	Own          Own               `json:"own,omitempty"` // what the target has under Tag already
+	Tag          string            `json:"tag,omitempty"`   // the digest tag that points to it, such as "sha256-….sig"; else ""
+	Keeps        Keeps             `json:"keeps,omitempty"` // what the target has under Tag already
 	Annotations  map[string]string `json:"annotations,omitempty"`
 }
 
-// Own says that a target keeps what it has under a digest tag, although it is not what the source has. A digest tag
+// Keeps says that a target keeps what it has under a digest tag, although it is not what the source has. A digest tag
 // holds a list of signatures, and the target may have some of its own:
-//   - [OwnAll]: the target has all that the source has, and more.
-//   - [OwnOther]: the target lacks some of what the source has, and has some that the source lacks.
+//   - [KeepsAll]: the target has all that the source has, and more.
+//   - [KeepsOther]: the target lacks some of what the source has, and has some that the source lacks.
 //
 // It is "" if the digest tag is free or has only what the source has, too.
-type Own string
+type Keeps string
 
-// The values of Own.
+// The values of Keeps.
 const (
-	OwnAll   Own = "all"   // Nothing is missing.
-	OwnOther Own = "other" // What the source has does not arrive, so that nothing of the target is lost.
+	KeepsAll   Keeps = "all"   // Nothing is missing.
+	KeepsOther Keeps = "other" // What the source has does not arrive, so that nothing of the target is lost.
 )
 
-func (o Own) known() bool { return o == "" || o == OwnAll || o == OwnOther }
+func (o Keeps) known() bool { return o == "" || o == KeepsAll || o == KeepsOther }
 
 // Descriptor returns the descriptor of the document.
 func (r Referrer) Descriptor() oci.Descriptor {
@@ -150,8 +150,8 @@ func (r Referrer) check() error {
 	if r.Size < 0 || r.Size > oci.MaxDocument {
 		return fmt.Errorf("the size %d of referrer %s is out of range", r.Size, r.Digest)
 	}
-	if !r.Own.known() {
-		return fmt.Errorf("unknown value %q of own of referrer %s", r.Own, r.Digest)
+	if !r.Keeps.known() {
+		return fmt.Errorf("unknown value %q of keeps of referrer %s", r.Keeps, r.Digest)
 	}
 	if r.Tag != "" {
 		return ref.Tag(r.Tag)

@@ -216,8 +216,8 @@ func (p *Plan) readStep(line []byte) error {
 	if s.Size < 0 || s.Size > oci.MaxDocument {
 		return fmt.Errorf("size %d is out of range", s.Size)
 	}
-	if !s.Own.known() || s.Own != "" && (s.Action != Skip || s.Replaces == "" || s.To.Tag == "") {
-		return fmt.Errorf("a step that keeps %q needs the action skip and a tag that is there", s.Own)
+	if !s.Keeps.known() || s.Keeps != "" && (s.Action != Skip || s.Replaces == "" || s.To.Tag == "") {
+		return fmt.Errorf("a step that keeps %q needs the action skip and a tag that is there", s.Keeps)
 	}
 	if err := s.Trim.check(); err != nil {
 		return err

@@ -106,7 +106,7 @@ type Step struct {
 	Trim      Trim       `json:"trim,omitzero"`       // what of the image is copied; the zero value means all
 	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
-	Own       Own        `json:"own,omitempty"`       // of a digest tag that is a Skip: the target keeps what it has
+	Keeps     Keeps      `json:"keeps,omitempty"`     // of a digest tag that is a Skip: the target keeps what it has
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
 	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken or Refused
 
@@ -237,7 +237,7 @@ func (s Step) Describe() string {
 		}
 		return fmt.Sprintf("%-8s  %s  %s", s.Action, what, s.Problem.Message)
 	}
-	if s.Own == OwnOther {
+	if s.Keeps == KeepsOther {
 		return fmt.Sprintf("%-8s  %s  %s  (the source has %s)", "keep", s.To, s.Replaces, s.Digest())
 	}
 	line := fmt.Sprintf("%-8s  %s -> %s  ", s.Action, s.From.Repo.Tagged(s.From.Tag), s.To)
@@ -258,7 +258,7 @@ func (s Step) Describe() string {
 
 // Brings returns how many of the Referrers are copied. The target keeps its own of the others.
 func (s Step) Brings() int {
-	return len(slices.DeleteFunc(slices.Clone(s.Referrers), func(r Referrer) bool { return r.Own == OwnOther }))
+	return len(slices.DeleteFunc(slices.Clone(s.Referrers), func(r Referrer) bool { return r.Keeps == KeepsOther }))
 }
 
 // Lines returns Describe, and a line for each of the Referrers.
@@ -269,7 +269,7 @@ func (s Step) Lines() []string {
 		if r.Tag != "" {
 			name = s.From.Repo.Tagged(r.Tag).String()
 		}
-		if r.Own == OwnOther {
+		if r.Keeps == KeepsOther {
 			name, does = s.To.Repo.Tagged(r.Tag).String(), "  keep"
 		}
 		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-8s  %s  %s", does, name, r.ArtifactType), " "))

@@ -218,7 +218,7 @@ func TestAPlanNamesTheDigestTagsThatATargetKeeps(t *testing.T) {
 	if err != nil || strings.Contains(got, "done") || sum.Referrers.Kept != 1 {
 		t.Errorf("%s %v %+v", got, err, sum)
 	}
-	if text := string(y.Written(req)); !strings.Contains(text, `"own":"other"`) {
+	if text := string(y.Written(req)); !strings.Contains(text, `"keeps":"other"`) {
 		t.Errorf("%s", text)
 	}
 }

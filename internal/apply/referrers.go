@@ -336,9 +336,9 @@ func (r *Run) setsTag(
 		switch {
 		case err != nil:
 			return false, err
-		case own == plan.OwnAll:
+		case own == plan.KeepsAll:
 			return true, nil
-		case own == plan.OwnOther:
+		case own == plan.KeepsOther:
 			return false, keepsOwn(r.Plan.Verb, name, have.Digest, doc.Digest, r.words.Rewrite(r.Plan.Verb))
 		case overwrite == plan.Refuse:
 			return false, keepsOwn(r.Plan.Verb, name, have.Digest, doc.Digest, r.words.Replace(r.Plan.Verb))

@@ -15,11 +15,11 @@ import (
 func (r *Run) Settled(i int, s plan.Step) {
 	switch s.Action {
 	case plan.Skip:
-		if s.Own == plan.OwnOther {
+		if s.Keeps == plan.KeepsOther {
 			r.keeps(i, s)
 		}
 		if err := r.refusedOnce(s); err != nil {
-			r.Reports[i].Arrived = s.Own == ""
+			r.Reports[i].Arrived = s.Keeps == ""
 			r.End(i, report.Failed, err)
 			return
 		}
@@ -62,7 +62,7 @@ func (r *Run) refusedOnce(s plan.Step) error {
 	err := errOnce
 	hint := "use --referrers=sync to try again, or --referrers=true to accept that"
 	switch {
-	case s.Own == plan.OwnOther:
+	case s.Keeps == plan.KeepsOther:
 		err, hint = errKept, "to replace what the target has, use "+r.words.Rewrite(r.Plan.Verb)
 	case !r.session.Base.Refusals.Of(s.To.Repo)[s.Digest()]:
 		return nil

@@ -294,9 +294,9 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 func (v *verifying) accept(into *survey.Surveyed, steps []plan.Step) []plan.Step {
 	for i, s := range steps {
 		switch {
-		case s.Own != plan.OwnOther:
+		case s.Keeps != plan.KeepsOther:
 		case v.req.Referrers.Mode == plan.ReferrersRequire:
-			steps[i].Action, steps[i].Own = plan.Replace, ""
+			steps[i].Action, steps[i].Keeps = plan.Replace, ""
 		default:
 			into.Notes = append(into.Notes, prove.KeepsOwn(s.To, s.Replaces, s.Digest()))
 		}

@@ -171,11 +171,11 @@ func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
 	}
 	for i, r := range want {
 		is := standing[i]
-		if is.Own == plan.OwnOther && p.Referrers.Mode != plan.ReferrersRequire {
+		if is.Keeps == plan.KeepsOther && p.Referrers.Mode != plan.ReferrersRequire {
 			p.Note("%s", KeepsOwn(p.at.Repo().Tagged(r.Tag), is.Has, r.Digest))
 			continue
 		}
-		if is.Own == plan.OwnAll {
+		if is.Keeps == plan.KeepsAll {
 			continue // what the target has is not that document
 		}
 		d.referrers = append(d.referrers, r)

@@ -60,7 +60,7 @@ func (f *Finder) Fill(ctx context.Context, steps []plan.Step, overwrite plan.Ove
 			}
 			r.Annotations = nil // they may be long, and the plan does not need them
 			if cmp.Or(s.Overwrite, overwrite) == plan.Always {
-				r.Own = ""
+				r.Keeps = ""
 			}
 			s.Referrers = append(s.Referrers, r)
 		}
@@ -89,7 +89,7 @@ func onceEach(steps []plan.Step) {
 
 // travels reports whether referrers travel with the image of a step.
 func (f *Finder) travels(s plan.Step) bool {
-	moves := s.Moves() || s.Action == plan.Skip && s.Own == "" && f.choice.Mode == plan.ReferrersSync
+	moves := s.Moves() || s.Action == plan.Skip && s.Keeps == "" && f.choice.Mode == plan.ReferrersSync
 	return moves && s.From.Repo != s.To.Repo
 }
 
@@ -139,7 +139,7 @@ func (f *Finder) lacking(
 		}
 		for k, i := range of[subject] {
 			drop[i] = standing[k].There
-			all[i].Own = standing[k].Own
+			all[i].Keeps = standing[k].Keeps
 		}
 		return nil
 	})

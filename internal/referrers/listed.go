@@ -13,7 +13,7 @@ import (
 // Standing says how a referrer stands at a target.
 type Standing struct {
 	There bool       // the target lists it, or has all of it under its digest tag
-	Own   plan.Own   // what the target keeps under the digest tag
+	Keeps plan.Keeps // what the target keeps under the digest tag
 	Has   oci.Digest // what the digest tag points to; "" if it is not there
 }
 
@@ -61,5 +61,5 @@ func (f *Finder) tagged(ctx context.Context, from, at place.Repository, r plan.R
 	if fault.Is(err, fault.NotFound) && fault.SideOf(err) == fault.Source {
 		return Standing{}, nil // whoever copies it says that it is gone
 	}
-	return Standing{There: own == plan.OwnAll, Own: own, Has: have.Digest}, err
+	return Standing{There: own == plan.KeepsAll, Keeps: own, Has: have.Digest}, err
 }

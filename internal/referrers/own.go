@@ -45,7 +45,7 @@ func KeepOwn(ctx context.Context, s *place.Session, steps []plan.Step, overwrite
 		case err != nil:
 			step.Action, step.Problem = plan.Broken, plan.ProblemOf(err)
 		case own != "":
-			step.Action, step.Own = plan.Skip, own
+			step.Action, step.Keeps = plan.Skip, own
 		}
 		return nil
 	})
@@ -56,7 +56,7 @@ func KeepOwn(ctx context.Context, s *place.Session, steps []plan.Step, overwrite
 // document that has none is replaced by no other.
 func OwnOf(
 	ctx context.Context, docs *transfer.Documents, from, at place.Repository, want, have oci.Digest,
-) (plan.Own, error) {
+) (plan.Keeps, error) {
 	theirs, err := docs.Read(ctx, from, want)
 	if err != nil {
 		return "", fault.On(fault.Source, err)
@@ -71,11 +71,11 @@ func OwnOf(
 	a, b := entries(theirs), entries(own)
 	switch {
 	case within(a, b):
-		return plan.OwnAll, nil
+		return plan.KeepsAll, nil
 	case within(b, a):
 		return "", nil
 	}
-	return plan.OwnOther, nil
+	return plan.KeepsOther, nil
 }
 
 // IsRefusal reports whether err says that a target will not take a document, however often it is sent.

@@ -88,7 +88,7 @@ func Repeats(steps []dray.StepReport) func(dray.StepReport) bool {
 // shown reports whether a dry run shows a step: it does something, or leaves something as it is that differs, or
 // what refers to its image is copied.
 func shown(s plan.Step) bool {
-	return s.Action != plan.Skip || s.Works() || s.Own == plan.OwnOther || len(s.Referrers) > 0
+	return s.Action != plan.Skip || s.Works() || s.Keeps == plan.KeepsOther || len(s.Referrers) > 0
 }
 
 // lineStream is the format text: a line for each tag that was copied, or each step that would be done.
