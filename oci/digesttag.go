@@ -30,6 +30,13 @@ func FallbackTag(d Digest) string {
 	return algorithm[:min(len(algorithm), 32)] + "-" + sum[:min(len(sum), 64)]
 }
 
+// IsDigestTag reports whether tag is a digest tag, such as that of a signature. It belongs to an image, and is no
+// version of it.
+func IsDigestTag(tag string) bool {
+	belongs, list := TaggedFor(tag)
+	return belongs != "" && !list
+}
+
 // TaggedFor returns the document that a digest tag or a fallback tag belongs to, and "" for any other tag. fallback
 // says which of both it is.
 func TaggedFor(tag string) (d Digest, fallback bool) {

@@ -120,9 +120,26 @@ type Referrer struct {
 	MediaType    string            `json:"mediaType,omitempty"`
 	ArtifactType string            `json:"artifactType,omitempty"`
 	Size         int64             `json:"size"`
-	Tag          string            `json:"tag,omitempty"` // the digest tag that points to it, such as "sha256-….sig"; else ""
+	Tag          string            `json:"tag,omitempty"`   // the digest tag that points to it, such as "sha256-….sig"; else ""
+	Keeps        Keeps             `json:"keeps,omitempty"` // what the target has under Tag already
 	Annotations  map[string]string `json:"annotations,omitempty"`
 }
+
+// Keeps says that a target keeps what it has under a digest tag, although it is not what the source has. A digest tag
+// holds a list of signatures, and the target may have some of its own:
+//   - [KeepsAll]: the target has all that the source has, and more.
+//   - [KeepsOther]: the target lacks some of what the source has, and has some that the source lacks.
+//
+// It is "" if the digest tag is free or has only what the source has, too.
+type Keeps string
+
+// The values of Keeps.
+const (
+	KeepsAll   Keeps = "all"   // Nothing is missing.
+	KeepsOther Keeps = "other" // What the source has does not arrive, so that nothing of the target is lost.
+)
+
+func (o Keeps) known() bool { return o == "" || o == KeepsAll || o == KeepsOther }
 
 // Descriptor returns the descriptor of the document.
 func (r Referrer) Descriptor() oci.Descriptor {
@@ -138,6 +155,9 @@ func (r Referrer) check() error {
 	}
 	if r.Size < 0 || r.Size > oci.MaxDocument {
 		return fmt.Errorf("the size %d of referrer %s is out of range", r.Size, r.Digest)
+	}
+	if !r.Keeps.known() {
+		return fmt.Errorf("unknown value %q of keeps of referrer %s", r.Keeps, r.Digest)
 	}
 	if r.Tag != "" {
 		return ref.Tag(r.Tag)
@@ -233,12 +253,18 @@ func ParsePlatforms(words ...string) (Platforms, error) {
 	return p, err
 }
 
-// Or returns p, or standard if p says nothing.
+// Or returns p, with the platforms of standard if p names none and does not ask for all of them.
 func (p Platforms) Or(standard Platforms) Platforms {
-	if p.Default() {
-		return standard
+	if !p.All() || p.Form == Whole || standard.All() && (p.Form != Trimmed || p.Lacks != Required) {
+		return p
 	}
-	return p
+	if p.Form == Sparse {
+		standard.Form = Sparse
+	}
+	if p.Lacks == Optional {
+		standard.Lacks = Optional
+	}
+	return standard
 }
 
 // Default reports whether p says nothing.
@@ -260,9 +286,9 @@ func (p Platforms) Check() error {
 	case p.Lacks != Required && p.Lacks != Optional:
 		return bad(fmt.Sprintf("unknown rule for platforms that are missing %q", p.Lacks))
 	case p.All() && p.Form == Sparse:
-		return bad("an index is sparse only if some of its platforms are copied, and all are asked for")
+		return bad("an index is sparse only if some of its platforms are copied, and none is named")
 	case p.All() && p.Lacks == Optional:
-		return bad("platforms can be optional only if they are named, and all are asked for")
+		return bad("platforms can be optional only if they are named, and none is named")
 	}
 	return nil
 }

@@ -216,6 +216,9 @@ func (p *Plan) readStep(line []byte) error {
 	if s.Size < 0 || s.Size > oci.MaxDocument {
 		return fmt.Errorf("size %d is out of range", s.Size)
 	}
+	if !s.Keeps.known() || s.Keeps != "" && (s.Action != Skip || s.Replaces == "" || s.To.Tag == "") {
+		return fmt.Errorf("a step that keeps %q needs the action skip and a tag that is there", s.Keeps)
+	}
 	if err := cmp.Or(s.Trim.check(), s.Own.Check()); err != nil {
 		return err
 	}

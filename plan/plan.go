@@ -18,6 +18,9 @@ func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s
 // Works reports whether there is something to do: the step Moves, or locks a name that is up to date.
 func (s Step) Works() bool { return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip }
 
+// Attached reports whether To is a digest tag, such as that of a signature, which belongs to an image.
+func (s Step) Attached() bool { return oci.IsDigestTag(s.To.Tag) }
+
 // Impossible reports whether the step cannot be done, whatever the target has: it is [Broken] or [Refused].
 // Its Problem says why.
 func (s Step) Impossible() bool { return s.Action == Broken || s.Action == Refused }
@@ -104,6 +107,7 @@ type Step struct {
 	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
 	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
 	Own       Own        `json:"own,omitzero"`        // what was asked for this image alone
+	Keeps     Keeps      `json:"keeps,omitempty"`     // of a digest tag that is a Skip: the target keeps what it has
 	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
 	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken or Refused
 
@@ -160,6 +164,7 @@ type Plan struct {
 	Referrers Referrers // what travels with the images
 	Platforms Platforms // what of the images is copied; used again for steps that are planned again
 	Notes     []string  // what a person should know before the plan is applied
+	LeftOut   int       // names without a step, since their images are for other platforms; not written to a file
 	Steps     []Step
 }
 
@@ -233,6 +238,9 @@ func (s Step) Describe() string {
 		}
 		return fmt.Sprintf("%-8s  %s  %s", s.Action, what, s.Problem.Message)
 	}
+	if s.Keeps == KeepsOther {
+		return fmt.Sprintf("%-8s  %s  %s  (the source has %s)", "keep", s.To, s.Replaces, s.Digest())
+	}
 	line := fmt.Sprintf("%-8s  %s -> %s  ", s.Action, s.From.Repo.Tagged(s.From.Tag), s.To)
 	if s.Replaces != "" && s.Replaces != s.Digest() {
 		line += string(s.Replaces) + " -> "
@@ -249,15 +257,23 @@ func (s Step) Describe() string {
 	return line
 }
 
+// Brings returns how many of the Referrers are copied. The target keeps its own of the others.
+func (s Step) Brings() int {
+	return len(slices.DeleteFunc(slices.Clone(s.Referrers), func(r Referrer) bool { return r.Keeps == KeepsOther }))
+}
+
 // Lines returns Describe, and a line for each of the Referrers.
 func (s Step) Lines() []string {
 	lines := []string{s.Describe()}
 	for _, r := range s.Referrers {
-		name := s.From.Repo.At(string(r.Digest)).String()
+		name, does := s.From.Repo.At(string(r.Digest)).String(), "  with"
 		if r.Tag != "" {
 			name = s.From.Repo.Tagged(r.Tag).String()
 		}
-		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-8s  %s  %s", "  with", name, r.ArtifactType), " "))
+		if r.Keeps == KeepsOther {
+			name, does = s.To.Repo.Tagged(r.Tag).String(), "  keep"
+		}
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-8s  %s  %s", does, name, r.ArtifactType), " "))
 	}
 	return lines
 }

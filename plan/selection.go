@@ -12,6 +12,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/natural"
 	"github.com/drayage/dray/oci"
 )
 
@@ -198,14 +199,15 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 	}
 	sv := s.byName(repository, tags)
 	if !s.Since.IsZero() {
-		sv.stage("newer-than", s.isNew)
+		sv.stage("newer-than", s.isNewOrOf(sv.left))
 	}
 	if s.Latest > 0 && sv.err == nil {
 		s.latest(sv)
 	}
-	if left := len(sv.left); left < s.MinTags && sv.err == nil {
+	if left := images(sv.left); left < s.MinTags && sv.err == nil {
+		all := images(once(tags))
 		sv.err = &fault.Fault{Kind: fault.Refused, Op: "select tags", Name: repository,
-			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, sv.Total, s.MinTags),
+			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, all, s.MinTags),
 			Hint: "find out which rule drops each tag, or lower the minimum"}
 	}
 	return sv.left, sv.Explain, sv.err
@@ -273,6 +275,27 @@ func (s Selection) isNew(t oci.Listed) (bool, string, error) {
 	return !at.Before(s.Since), fmt.Sprintf("newer-than %s: set %s", date(s.Since), date(at)), nil
 }
 
+// isNewOrOf is isNew, but a digest tag is new only together with the image that it belongs to, one of tags.
+func (s Selection) isNewOrOf(tags []oci.Listed) func(oci.Listed) (bool, string, error) {
+	fresh := map[oci.Digest]bool{}
+	for _, t := range tags {
+		if is, _, _ := s.isNew(t); is && !oci.IsDigestTag(t.Tag) {
+			fresh[t.Descriptor.Digest] = true
+		}
+	}
+	return func(t oci.Listed) (bool, string, error) {
+		if of, _ := oci.TaggedFor(t.Tag); oci.IsDigestTag(t.Tag) && !fresh[of] {
+			return false, "newer-than: it belongs to an image that is not selected, or travels with it", nil
+		}
+		return s.isNew(t)
+	}
+}
+
+// images counts the tags that are no digest tags.
+func images(tags []oci.Listed) int {
+	return len(slices.DeleteFunc(slices.Clone(tags), func(t oci.Listed) bool { return oci.IsDigestTag(t.Tag) }))
+}
+
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // latest keeps the first s.Latest tags in the order.
@@ -294,6 +317,9 @@ func (s Selection) latest(sv *sieve[oci.Listed]) {
 	place := places(order, sv.left, versions)
 	sv.stage("latest", func(t oci.Listed) (bool, string, error) {
 		n, ok := place[t.Tag]
+		if !ok && oci.IsDigestTag(t.Tag) {
+			return false, fmt.Sprintf("latest %d: it belongs to an image, and travels with it", s.Latest), nil
+		}
 		if !ok {
 			return false, fmt.Sprintf("latest %d by %s: not a version", s.Latest, order), nil
 		}
@@ -312,11 +338,12 @@ func versionsOf(tags []oci.Listed) map[string]*semver.Version {
 	return out
 }
 
-// places numbers the tags from the latest one, which is 1. ByVersion, a tag that is not a version has none.
+// places numbers the tags from the latest one, which is 1. A digest tag has none and, ByVersion, a tag that is not a
+// version.
 func places(order Order, tags []oci.Listed, versions map[string]*semver.Version) map[string]int {
 	ordered := make([]*oci.Listed, 0, len(tags))
 	for i := range tags {
-		if order != ByVersion || versions[tags[i].Tag] != nil {
+		if (order != ByVersion || versions[tags[i].Tag] != nil) && !oci.IsDigestTag(tags[i].Tag) {
 			ordered = append(ordered, &tags[i])
 		}
 	}
@@ -328,7 +355,7 @@ func places(order Order, tags []oci.Listed, versions map[string]*semver.Version)
 		case ByVersion:
 			c = versions[b.Tag].Compare(versions[a.Tag])
 		}
-		return cmp.Or(c, natural(b.Tag, a.Tag))
+		return cmp.Or(c, natural.Compare(b.Tag, a.Tag))
 	})
 	place := make(map[string]int, len(ordered))
 	for i, t := range ordered {

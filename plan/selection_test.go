@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/natural"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -285,7 +286,7 @@ func ExampleSelection_Tags() {
 
 func TestNaturalOrderIsAnOrder(t *testing.T) {
 	want := []string{"", "1", "1a", "2", "10", "b", "b1", "b9", "b010", "b10", "b10a", "v1.9", "v1.10"}
-	if got := slices.SortedFunc(slices.Values(shuffled(rand.New(rand.NewPCG(1, 1)), want)), natural); !slices.Equal(got, want) {
+	if got := slices.SortedFunc(slices.Values(shuffled(rand.New(rand.NewPCG(1, 1)), want)), natural.Compare); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 	r := rand.New(rand.NewPCG(4, 3))
@@ -298,10 +299,10 @@ func TestNaturalOrderIsAnOrder(t *testing.T) {
 	}
 	for range 20000 {
 		a, b, c := random(), random(), random()
-		if natural(a, b) != -natural(b, a) || (natural(a, b) == 0) != (a == b) {
+		if natural.Compare(a, b) != -natural.Compare(b, a) || (natural.Compare(a, b) == 0) != (a == b) {
 			t.Fatalf("%q and %q", a, b)
 		}
-		if natural(a, b) < 0 && natural(b, c) < 0 && natural(a, c) >= 0 {
+		if natural.Compare(a, b) < 0 && natural.Compare(b, c) < 0 && natural.Compare(a, c) >= 0 {
 			t.Fatalf("%q, %q, %q", a, b, c)
 		}
 	}

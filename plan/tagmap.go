@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -39,7 +40,8 @@ func (m TagMap) Keys() []string {
 	return keys
 }
 
-// Targets returns the target tags of tag, each once. It does not check that a renamed tag is a valid tag.
+// Targets returns the target tags of tag, each once. Rename does not apply to a digest tag, which would belong to no
+// image under another name. Targets does not check that a renamed tag is a valid tag.
 func (m TagMap) Targets(tag string) []string {
 	var to []string
 	for _, p := range m.Pairs {
@@ -49,6 +51,9 @@ func (m TagMap) Targets(tag string) []string {
 	}
 	if to != nil {
 		return to
+	}
+	if oci.IsDigestTag(tag) {
+		return []string{tag}
 	}
 	return []string{m.Rename.Apply(tag)}
 }

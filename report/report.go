@@ -17,7 +17,9 @@ type Report struct {
 	// Pulls is by registry host, for registries that count pulls: docker.io.
 	Pulls map[string]Pulls `json:"pulls,omitempty"`
 	Notes []string         `json:"notes,omitempty"` // what a person should know
-	Took  time.Duration    `json:"tookNanoseconds"`
+	// LeftOut counts names without a step, since their images are for other platforms, which is accepted.
+	LeftOut int           `json:"leftOut,omitempty"`
+	Took    time.Duration `json:"tookNanoseconds"`
 }
 
 // State says how a step ended:
@@ -59,6 +61,9 @@ type Step struct {
 	// Referrers says what became of what refers to the image. It counts once for each target repository, at
 	// its first step.
 	Referrers Referrers `json:"referred,omitzero"`
+	// Arrived means that the image is at the target, although the step failed: what refers to it is required,
+	// and is not there.
+	Arrived bool `json:"arrived,omitempty"`
 	// Healed means that the name was up to date, but content was missing and was sent.
 	Healed bool `json:"healed,omitempty"`
 

@@ -52,6 +52,7 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 		Verb:    w.Plan.Verb,
 		Steps:   r.Reports,
 		Notes:   w.Plan.Notes,
+		LeftOut: w.Plan.LeftOut,
 		Traffic: r.session.Traffic.Exchanged(),
 		Pulls:   r.session.Traffic.Pulls(r.session.Base),
 		Took:    time.Since(start),

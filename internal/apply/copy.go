@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
@@ -39,6 +41,10 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		Sparse:    t.trim.Form == plan.Sparse && t.part != namesOnly,
 	}
 	for _, e := range t.to {
+		if err := cmp.Or(r.refusesSparse(t, e), with.cannotTake(e)); err != nil {
+			r.fail(e, err)
+			continue
+		}
 		at, err := r.session.Target(ctx, e.repo, layout.Write)
 		if err != nil {
 			r.settle(e, transfer.Outcome{Err: err})
@@ -83,6 +89,16 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	return late
 }
 
+// refusesSparse returns the error of an end that holds only whole images, if it would get a sparse index.
+func (r *Run) refusesSparse(t *task, e *end) error {
+	if t.trim.Form != plan.Sparse || !e.repo.IsMade() {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: e.repo.String(),
+		Err:  errors.New("an archive or a directory holds whole images only, and a sparse index lacks some"),
+		Hint: "leave out --sparse, then the index is trimmed"}
+}
+
 // tags returns the tags of an end: first those that stay on their image, then those that move from
 // release to release and are set last.
 func (r *Run) tags(e *end) (stay, move []string) {
@@ -112,7 +128,11 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 		switch {
 		case err == nil && set[tag] && lost == nil:
 			r.End(i, report.Done, nil)
+			if oci.IsDigestTag(tag) {
+				r.Reports[i].Referrers.Copied++
+			}
 		case err == nil && set[tag]:
+			r.Reports[i].Arrived = true
 			r.End(i, report.Failed, lost)
 		case err == nil && out.Err == nil:
 			r.End(i, report.Failed, &fault.Fault{

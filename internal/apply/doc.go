@@ -5,6 +5,7 @@
 //	apply.go   checks a plan, applies it and makes the report
 //	work.go    the order of the work: content before names with plan.All, moving tags last
 //	pulls.go   rounds of tasks, and the wait for a pull limit
+//	settled.go steps that require no work
 //	copy.go    one task: an image and all names that it gets
 //	sync.go what refers to images that are up to date
 //	referrers.go what refers to the image of a task, sent before its names are set

@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -52,9 +56,33 @@ func (r *Run) look(ctx context.Context, t *task, from place.Repository, part oci
 func (c *company) find(ctx context.Context, part oci.Document) {
 	if part.Raw != nil {
 		c.found, c.err = c.task.finder.OfPart(ctx, c.from, part)
+		if c.err == nil && c.task.trim.Digest != "" && c.task.finder.Choice().Mode == plan.ReferrersRequire {
+			c.err = c.noteLeft(ctx)
+		}
 	} else {
 		c.found, c.err = c.task.finder.Of(ctx, c.from, c.task.root)
 	}
+}
+
+// noteLeft notes what refers to the whole index of which the target gets a trimmed one: it stays behind.
+func (c *company) noteLeft(ctx context.Context) error {
+	left, err := c.task.finder.Direct(ctx, c.from, oci.Descriptor{Digest: c.task.of, MediaType: c.task.root.MediaType})
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	types := map[string]bool{}
+	for _, r := range left {
+		what := r.ArtifactType
+		if r.Tag != "" {
+			what = r.Tag
+		}
+		types[cmp.Or(what, string(r.Digest))] = true
+	}
+	c.run.session.Observe(event.Event{Kind: event.Noted, Host: c.task.from.Host, Digest: string(c.task.of), Count: 1,
+		Text: fmt.Sprintf("what refers to the whole index %s stays behind (%d), because the target gets only %s: %s",
+			c.task.from.At(string(c.task.of)), len(left), c.task.trim.Platforms,
+			strings.Join(slices.Sorted(maps.Keys(types)), ", "))})
+	return nil
 }
 
 // wait waits until the look has ended.
@@ -125,8 +153,8 @@ func (s *sending) send(ctx context.Context) error {
 				s.sum.Present++
 			case err == nil && way == oci.Sent:
 				s.sum.Copied++
-			case isRefusal(err):
-				s.lost[i] = append(s.lost[i], report.LostReferrer{Referrer: r, To: s.end.repo, Why: err.Error()})
+			case referrers.IsRefusal(err):
+				s.lost[i] = append(s.lost[i], s.lostTo(r, err))
 			case err != nil:
 				return err
 			}
@@ -139,14 +167,25 @@ func (s *sending) send(ctx context.Context) error {
 	return nil
 }
 
-// refused reports whether the target refused something, which is then all that is left.
+// lostTo returns the entry of the report for a referrer that the end did not take.
+func (s *sending) lostTo(r plan.Referrer, err error) report.LostReferrer {
+	l := report.LostOf(r, s.end.repo)
+	l.Why, l.Hint = err.Error(), fault.HintOf(err)
+	if keeps := (*keeping)(nil); errors.As(err, &keeps) {
+		l.Has, l.Why = keeps.has, keeps.Err.Error()
+	}
+	return l
+}
+
+// refused reports whether the target refused something, which is then all that is left. A digest tag that it keeps
+// is no reason to try again.
 func (s *sending) refused() bool {
 	some := false
 	for i, level := range s.lost {
 		s.left[i] = nil
 		for _, l := range level {
 			s.left[i] = append(s.left[i], l.Referrer)
-			some = true
+			some = some || l.Has == ""
 		}
 	}
 	return some
@@ -162,15 +201,24 @@ func (s *sending) record() {
 	var refused, taken []oci.Digest
 	lost := map[oci.Digest]bool{}
 	for _, level := range s.lost {
-		s.sum.Refused += len(level)
 		s.sum.Lost = append(s.sum.Lost, level...)
 		for _, l := range level {
+			if l.Has != "" {
+				s.sum.Kept++
+				continue
+			}
+			s.sum.Refused++
 			lost[l.Digest] = true
 			refused = append(refused, l.Digest)
 		}
 	}
+	root := s.task.root.Digest
+	if len(refused) > 0 {
+		lost[root] = true
+		refused = append(refused, root) // an image is remembered with what was refused of it
+	}
 	known := s.run.session.Base.Refusals.Of(s.end.repo)
-	for _, r := range slices.Concat(s.found...) {
+	for _, r := range append(slices.Concat(s.found...), plan.Referrer{Digest: root}) {
 		if known[r.Digest] && !lost[r.Digest] {
 			taken = append(taken, r.Digest)
 		}
@@ -180,18 +228,6 @@ func (s *sending) record() {
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
 	s.run.Reports[s.end.steps[0]].Referrers.Add(s.sum)
-}
-
-// isRefusal reports whether a target will not take a document, however often it is sent.
-func isRefusal(err error) bool {
-	if fault.SideOf(err) != fault.Target {
-		return false
-	}
-	switch fault.KindOf(err) {
-	case fault.Refused, fault.Denied, fault.Conflict, fault.Invalid, fault.TooLarge, fault.NotFound:
-		return true
-	}
-	return false
 }
 
 // ownStep reports whether the plan itself sets the digest tag of r.
@@ -244,7 +280,7 @@ func (r *Run) sendReferrer(
 		Turn:   r.session.Shared.Turn(at),
 	}
 	if doc.Tag != "" {
-		there, err := r.setsTag(ctx, e, at, doc)
+		there, err := r.setsTag(ctx, c, e, at, doc)
 		if there || err != nil {
 			return oci.Present, err
 		}
@@ -269,13 +305,23 @@ func (r *Run) sendReferrer(
 	return oci.Sent, err
 }
 
-// setsTag looks at the digest tag that doc gets. there says that it points to doc already. The error is a
+// keeping is the error of a digest tag that keeps what it has at the target.
+type keeping struct {
+	*fault.Fault
+	has oci.Digest
+}
+
+func (k *keeping) Unwrap() error { return k.Fault }
+
+// setsTag looks at the digest tag that doc gets. there says that it has all that doc has already. The error is a
 // Conflict if it must not be moved, and Refused if the end holds no tags.
-func (r *Run) setsTag(ctx context.Context, e *end, at place.Repository, doc plan.Referrer) (there bool, err error) {
+func (r *Run) setsTag(
+	ctx context.Context, c *company, e *end, at place.Repository, doc plan.Referrer,
+) (there bool, err error) {
+	name := e.repo.Tagged(doc.Tag)
 	if !e.repo.HasTags() {
-		return false, &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: "put tag",
-			Name: e.repo.Tagged(doc.Tag).String(),
-			Err:  errors.New("a directory of dir: holds no digest tags")}
+		return false, &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: "put tag", Name: name.String(),
+			Err: errNoTags}
 	}
 	have, err := at.Resolve(ctx, doc.Tag)
 	switch {
@@ -285,12 +331,33 @@ func (r *Run) setsTag(ctx context.Context, e *end, at place.Repository, doc plan
 		return false, fault.On(fault.Target, err)
 	case have.Digest == doc.Digest:
 		return true, nil
-	case r.overwrite(r.Plan.Steps[e.steps[0]]) == plan.Refuse:
-		return false, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag",
-			Name: e.repo.Tagged(doc.Tag).String(),
-			Err:  fmt.Errorf("the digest tag exists with another digest: it is %s, the source is %s", have.Digest, doc.Digest)}
 	}
+	overwrite := r.overwrite(r.Plan.Steps[e.steps[0]])
+	if overwrite != plan.Always {
+		own, err := referrers.OwnOf(ctx, r.session.Documents, c.from, at, doc.Digest, have.Digest)
+		switch {
+		case err != nil:
+			return false, err
+		case own == plan.KeepsAll:
+			return true, nil
+		case own == plan.KeepsOther:
+			return false, keepsOwn(r.Plan.Verb, name, have.Digest, doc.Digest, r.words.Rewrite(r.Plan.Verb))
+		case overwrite == plan.Refuse:
+			return false, keepsOwn(r.Plan.Verb, name, have.Digest, doc.Digest, r.words.Replace(r.Plan.Verb))
+		}
+	}
+	r.session.Observe(event.Event{Kind: event.Noted, Host: name.Host, Name: name.String(), Digest: string(doc.Digest),
+		Count: 1, Text: fmt.Sprintf("the digest tag %s moves: %s -> %s", name, have.Digest, doc.Digest)})
 	return false, nil
+}
+
+var errNoTags = errors.New("a directory of dir: holds no digest tags")
+
+// keepsOwn returns the error of a digest tag that the target keeps as it is.
+func keepsOwn(verb string, name ref.Name, has, want oci.Digest, replace string) error {
+	return &keeping{has: has, Fault: &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: name.String(),
+		Err:  fmt.Errorf("it is %s, the source is %s", has, want),
+		Hint: "to replace it, use " + replace}}
 }
 
 // digestTag returns the step of a digest tag, for the guard.
@@ -301,18 +368,35 @@ func (r *Run) digestTag(c *company, e *end, doc plan.Referrer) plan.Step {
 		Overwrite: r.overwrite(r.Plan.Steps[e.steps[0]])}
 }
 
-// errLost is the cause of the failure of a step whose referrers the target refused.
-var errLost = errors.New("the target refused what refers to the image, and the image itself arrived")
+// errLost is the cause of the failure of a step that requires what refers to its image.
+var errLost = errors.New("what refers to the image is required and is not all there; the image itself arrived")
 
-// lacking returns the error of a step that requires its referrers, if the target refused some.
+// lacking returns the error of a step that requires what refers to its image, if the target lacks some of it.
 func (r *Run) lacking(e *end) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	got := r.Reports[e.steps[0]].Referrers
-	if r.Plan.ReferrersOf(r.Plan.Steps[e.steps[0]]).Mode != plan.ReferrersRequire || got.Refused == 0 {
+	if r.Plan.ReferrersOf(r.Plan.Steps[e.steps[0]]).Mode != plan.ReferrersRequire ||
+		!r.Reports[e.steps[0]].Referrers.Missing() {
 		return nil
 	}
-	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: got.Lost[0].String(), Err: errLost,
-		Hint: "use " + r.words.AnyReferrers() + " to accept that, or " + r.words.SomeReferrers() +
-			" to choose what the target takes"}
+	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Err: errLost,
+		Name: r.Plan.Steps[e.steps[0]].To.String(), Hint: "use " + r.words.AnyReferrers() + " to accept that, or " +
+			r.words.SomeReferrers() + " to choose what the target takes"}
+}
+
+// cannotTake returns the error of an end that requires what refers to its image, if it is known without a request
+// that the end cannot take it. It waits for the look.
+func (c *company) cannotTake(e *end) error {
+	if c == nil || e.repo.HasTags() || c.task.finder.Choice().Mode != plan.ReferrersRequire {
+		return nil
+	}
+	<-c.done
+	for _, r := range slices.Concat(c.found...) {
+		if r.Tag != "" {
+			return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: c.run.Plan.Verb,
+				Name: report.LostOf(r, e.repo).Name(), Err: errNoTags,
+				Hint: "use " + c.run.words.AnyReferrers() + " to leave it behind, or copy to a layout: oci:DIRECTORY"}
+		}
+	}
+	return nil
 }

@@ -285,22 +285,6 @@ func unlistable(t *testing.T, code int) {
 	}
 }
 
-func TestADigestTagThatHoldsOtherContentStaysUnlessTagsMayMove(t *testing.T) {
-	y := signedYard(t)
-	img := testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})
-	tag := digestTagged(t, y.Src, "app", img.Root.Digest, ".sig")
-	other := testbed.Random(t, y.Dst, "app", tag, testbed.RandomOptions{Seed: 9})
-	rep := y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}, Overwrite: plan.Refuse}))
-	if got := rep.Steps[0].Referrers; got.Refused != 1 || !strings.Contains(got.Lost[0].String(), other.Digest()) {
-		t.Errorf("%+v", got)
-	}
-	if got := testbed.CraneDigest(t, y.Dst, "app", tag); got != other.Digest() {
-		t.Errorf("the digest tag moved to %s", got)
-	}
-	y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v2"}}))
-	testbed.Same(t, y.Src, y.Dst, "app", tag, "app", tag)
-}
-
 func TestADigestTagOfThePlanIsCopiedOnceAndBeforeItsImage(t *testing.T) {
 	y := signedYard(t)
 	img := testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{})

@@ -78,25 +78,6 @@ func (r *Run) Admit(ctx context.Context) error {
 	return err
 }
 
-// Settled records the result of a step that requires no work.
-func (r *Run) Settled(i int, s plan.Step) {
-	switch s.Action {
-	case plan.Skip:
-		r.End(i, report.Unchanged, nil)
-	case plan.Conflict:
-		r.End(i, report.Failed, conflict(r.Plan.Verb, s, r.words))
-	case plan.Broken, plan.Refused:
-		r.End(i, report.Failed, s.Problem.Err())
-	}
-}
-
-func conflict(verb string, s plan.Step, words name.Words) error {
-	hint := "use " + words.Replace(verb) + " to replace it"
-	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
-		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s",
-			s.Replaces, s.Trim.Told(s.Origin()))}
-}
-
 // overwrite returns the overwrite rule that applies to s.
 func (r *Run) overwrite(s plan.Step) plan.Overwrite { return cmp.Or(s.Overwrite, r.Plan.Overwrite) }
 

@@ -26,9 +26,7 @@ func (r *Run) syncReferrers(ctx context.Context, images int) {
 			defer end()
 		}
 		if err := r.syncOne(ctx, t); err != nil && ctx.Err() == nil {
-			for _, i := range t.to[0].steps {
-				r.End(i, report.Failed, err)
-			}
+			r.fail(t.to[0], err)
 		}
 		return nil
 	})
@@ -86,7 +84,7 @@ func (r *Run) syncOne(ctx context.Context, t *task) error {
 		return err
 	}
 	s.record()
-	return r.lacking(s.end)
+	return nil
 }
 
 // compare asks the target what it has of what was found. The rest is left to be sent.
@@ -105,11 +103,11 @@ func (s *sending) compare(ctx context.Context) error {
 	err := place.Each(ctx, sends, subjects, func(ctx context.Context, subject oci.Digest) error {
 		d := known[subject]
 		d.Digest = subject
-		listed, err := referrers.Listed(ctx, s.at, d, of[subject])
+		standing, err := s.task.finder.Listed(ctx, s.from, s.at, d, of[subject])
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for i, r := range of[subject] {
-			there[sent{s.end.repo, r.Digest, r.Tag}] = err == nil && listed[i]
+			there[sent{s.end.repo, r.Digest, r.Tag}] = err == nil && standing[i].There
 		}
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
 )
 
 // task is one image and all steps that copy it to some repository.
@@ -50,6 +51,13 @@ func (t *task) add(repo ref.Repo, step int) {
 		}
 	}
 	t.to = append(t.to, &end{repo: repo, steps: []int{step}})
+}
+
+// fail ends all steps of an end with an error.
+func (r *Run) fail(e *end, err error) {
+	for _, i := range e.steps {
+		r.End(i, report.Failed, err)
+	}
 }
 
 // proof says how much evidence is required that the targets of t have a blob. If an image that is

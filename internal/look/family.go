@@ -33,6 +33,9 @@ func Tree(
 	}
 	// A loop does not end the walk, but a choice would: all of it travels, and all of it is shown.
 	levels, err := referrers.New(s, plan.Referrers{}).Of(ctx, at, root)
+	if fault.Is(err, fault.TooLarge) {
+		err = &fault.Fault{Kind: fault.TooLarge, Err: err, Hint: "name one of the documents below it by its digest"}
+	}
 	if err != nil {
 		return report.Tree{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
@@ -158,5 +159,10 @@ func planAgain(
 	if step.To.Tag == "" {
 		there = dst[step.To.Repo.At(string(a.Trims.Becomes(now)))].Digest
 	}
-	return step.Anew(now, there, overwrite, a.Trims)
+	anew, err := step.Anew(now, there, overwrite, a.Trims)
+	one := []plan.Step{anew}
+	if err == nil {
+		err = referrers.KeepOwn(ctx, s, one, overwrite)
+	}
+	return one[0], err
 }

@@ -18,7 +18,7 @@ func (r *transferring) heal(ctx context.Context, from []ref.Repo, work *apply.Ru
 	at := map[ref.Repo][]int{}
 	var repos []ref.Repo
 	for i, s := range work.Plan.Steps {
-		if work.Reports[i].State != report.Unchanged {
+		if work.Reports[i].State != report.Unchanged || s.Keeps != "" {
 			continue
 		}
 		if at[s.To.Repo] == nil {

@@ -32,6 +32,7 @@ func (r *transferring) rememberApplied(repo ref.Repo, steps []report.Step) {
 		s := &steps[i]
 		switch d := s.Digest(); {
 		case s.Trim.Form == plan.Sparse: // the digest is that of the whole index
+		case s.Keeps != "": // the target has something else
 		case s.State == report.Failed && s.Lacks:
 			broken = append(broken, d)
 		case s.State == report.Done, s.State == report.Unchanged && s.Proven:

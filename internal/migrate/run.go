@@ -111,7 +111,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		Overwrite:   req.Overwrite,
 		Backup:      req.Backup,
 		Referrers:   req.Referrers,
-		Trimmer:     trim.New(req.Platforms),
+		Trimmer:     trim.For(req.Platforms, req.Overwrite, req.Referrers),
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,

@@ -155,9 +155,9 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surv
 
 // find adds to the steps of a plan that is only shown what travels with their images.
 func (r *transferring) find(ctx context.Context, s *place.Session, steps []plan.Step) {
-	referrers.Fill(ctx, s, plan.Plan{Referrers: r.req.Referrers, Steps: steps})
+	referrers.Fill(ctx, s, plan.Plan{Referrers: r.req.Referrers, Overwrite: r.req.Overwrite, Steps: steps})
 	for _, step := range steps {
-		r.report.found(len(step.Referrers))
+		r.report.found(step.Brings())
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/prove"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
@@ -38,6 +39,7 @@ func (v *verifying) rememberVerified(got compared) {
 		}
 		switch {
 		case e.Trim.Form == plan.Sparse: // the digest is that of the whole index
+		case prove.HasOwn(e):
 		case e.Match == report.Same && !known[e.Source]:
 			proven = append(proven, e.Source)
 		case e.Match == report.Incomplete, e.Match == report.Corrupted:
@@ -281,7 +283,11 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 		if err != nil {
 			return nil, err
 		}
-		return k.Merge(src, dst, lost)
+		steps, err := k.Merge(src, dst, lost)
+		if err == nil {
+			err = referrers.KeepOwn(ctx, k.Into.Session, steps, plan.Update)
+		}
+		return v.accept(k.Into, steps), err
 	}
 	from, to := v.image.from, v.image.to
 	src, err := survey.Source(ctx, k.Into.Session, from)
@@ -307,6 +313,21 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 	}
 	k.Into.Notes = append(k.Into.Notes, a.Notes...)
 	return plan.Make(src, dst, plan.Rules{Overwrite: plan.Update, Trims: a.Trims, Targets: of})
+}
+
+// accept notes the digest tags that the target keeps with other content. If what refers to images is required, they
+// differ.
+func (v *verifying) accept(into *survey.Surveyed, steps []plan.Step) []plan.Step {
+	for i, s := range steps {
+		switch {
+		case s.Keeps != plan.KeepsOther:
+		case v.req.Referrers.Mode == plan.ReferrersRequire:
+			steps[i].Action, steps[i].Keeps = plan.Replace, ""
+		default:
+			into.Notes = append(into.Notes, prove.KeepsOwn(s.To, s.Replaces, s.Digest()))
+		}
+	}
+	return steps
 }
 
 // take adds the result of one repository to the receipt and reports it.

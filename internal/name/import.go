@@ -89,8 +89,9 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 				"use "+r.Words.image()+" for a name with a tag")
 		}
 		if len(n.Tags) > 0 {
-			return n, fault.Misuse("parse name", repository, "a manifest-only copy copies one image, not several tags",
-				"use "+r.Words.image()+" to name the repositories")
+			return n, fault.Misuse("parse name", repository,
+				"a copy by digest alone takes one image, and several tags are asked for",
+				"use "+r.Words.image()+" to name the repository, and the tags keep their names")
 		}
 		n.Targets = append(n.Targets, to)
 	}

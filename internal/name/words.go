@@ -22,6 +22,18 @@ func (w Words) Replace(verb string) string {
 	return w.one(flag, "overwrite: update", "mode: Force")
 }
 
+// Rewrite calls the way to replace what a target has with verb, whatever it is.
+func (w Words) Rewrite(verb string) string {
+	flag := "dray copy --overwrite always"
+	switch verb {
+	case "copy":
+		flag = "--overwrite always"
+	case "transfer":
+		flag = "--force"
+	}
+	return w.one(flag, "overwrite: always", flag)
+}
+
 // Backup calls the part that names the backup of a tag.
 func (w Words) Backup() string { return w.one("--backup", "backup", "backup") }
 
@@ -65,6 +77,11 @@ func (w Words) NoReferrers() string {
 // AnyReferrers calls the way to accept that a target refuses what refers to an image.
 func (w Words) AnyReferrers() string {
 	return w.one("--referrers=true", "referrers.mode: true", "referrers in the server's configuration")
+}
+
+// SyncReferrers calls the way to send what refers to an image that is up to date.
+func (w Words) SyncReferrers() string {
+	return w.one("--referrers=sync", "referrers.mode: sync", "referrers in the server's configuration")
 }
 
 // SomeReferrers calls the way to choose what travels with an image.

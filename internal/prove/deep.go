@@ -21,7 +21,7 @@ import (
 
 // checkBelow checks all content below the names that point to the same digest at both sides.
 func (v *Prover) checkBelow(
-	ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison,
+	ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison, lost map[oci.Digest]bool,
 ) (*deepCheck, error) {
 	at, err := s.Target(ctx, repo, layout.Read)
 	if err != nil {
@@ -32,15 +32,13 @@ func (v *Prover) checkBelow(
 		at:     at,
 		back:   transfer.NewBack(at),
 		seek:   referrers.New(s, v.Referrers),
+		lost:   lost,
 		docs:   map[oci.Digest]*checkedDocument{},
 		blobs:  map[oci.Digest]*checkedBlob{},
 	}
-	if v.Referrers.Mode != plan.ReferrersRequire {
-		p.lost = v.Base.Refusals.Of(repo)
-	}
 	var level []*checkedDocument
 	for _, e := range entries {
-		if e.Match != report.Same {
+		if e.Match != report.Same || HasOwn(e) {
 			continue
 		}
 		from, err := s.Source(ctx, e.From.Repo)
@@ -115,7 +113,12 @@ func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error
 		}
 		doc, err = d.atSource(ctx)
 		if fault.Is(err, fault.NotFound) && d.what != "manifest" {
-			p.Note("missing at the target, and at the source too: %s", p.at.Repo().At(string(d.desc.Digest)))
+			d.gone = true
+			if d.what == "referrer" {
+				p.seek.Gone(d.from, plan.Referrer{Digest: d.desc.Digest})
+			} else {
+				p.Note("missing at the target, and at the source too: %s", p.at.Repo().At(string(d.desc.Digest)))
+			}
 			return nil
 		}
 		if err != nil {
@@ -164,44 +167,89 @@ func (d *checkedDocument) atSource(ctx context.Context) (oci.Document, error) {
 	return d.from.Document(ctx, string(d.desc.Digest))
 }
 
-// referrers asks the source what refers to d and, if there is anything, looks for it at the target too. What
-// the target refuses is not looked for.
+// referrers asks the source what refers to d and, if there is anything, looks for it at the target too.
 func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
-	want, err := p.seek.Direct(ctx, d.from, d.desc)
+	all, err := p.seek.Direct(ctx, d.from, d.desc)
 	if err != nil {
 		return fault.On(fault.Source, err)
 	}
-	want = slices.DeleteFunc(slices.Clone(want), p.refused)
-	if len(want) == 0 {
-		return nil
+	want, err := p.wanted(ctx, d.from, all, map[oci.Digest]bool{})
+	if err != nil || len(want) == 0 {
+		return fault.On(fault.Source, err)
 	}
-	d.referrers = want
-	listed, err := referrers.Listed(ctx, p.at, d.desc, want)
+	standing, err := p.seek.Listed(ctx, d.from, p.at, d.desc, want)
 	if err != nil {
-		return fault.On(fault.Target, err)
+		return err
 	}
 	for i, r := range want {
-		if !listed[i] && r.Tag != "" {
-			d.lacks = append(d.lacks, report.Lack{What: "referrer", Digest: r.Digest, Size: r.Size, Why: "untagged"})
-		} else if !listed[i] {
-			d.lacks = append(d.lacks, report.Lack{What: "referrer", Digest: r.Digest, Size: r.Size, Why: "unlisted"})
+		is := standing[i]
+		if is.Keeps == plan.KeepsOther && p.Referrers.Mode != plan.ReferrersRequire {
+			p.Note("%s", KeepsOwn(p.at.Repo().Tagged(r.Tag), is.Has, r.Digest))
+			continue
+		}
+		if is.Keeps == plan.KeepsAll {
+			continue // what the target has is not that document
+		}
+		d.referrers = append(d.referrers, r)
+		why := "unlisted"
+		if r.Tag != "" {
+			why = "untagged"
+		}
+		if !is.There {
+			d.astray = append(d.astray, report.Lack{What: "referrer", Digest: r.Digest, Size: r.Size, Why: why})
 		}
 	}
 	return nil
 }
 
-// refused reports whether the target refuses r, and notes it. If all referrers are required, it refuses none.
+// wanted returns those of all that the target should have. What it refused is noted, and so is what refers to
+// that.
+func (p *deepCheck) wanted(
+	ctx context.Context, from place.Repository, all []plan.Referrer, seen map[oci.Digest]bool,
+) (want []plan.Referrer, err error) {
+	for _, r := range all {
+		if !p.refused(r) {
+			want = append(want, r)
+			continue
+		}
+		if seen[r.Digest] {
+			continue
+		}
+		seen[r.Digest] = true
+		more, err := p.seek.Direct(ctx, from, r.Descriptor())
+		if err != nil {
+			return nil, err
+		}
+		if more, err = p.wanted(ctx, from, more, seen); err != nil {
+			return nil, err
+		}
+		want = append(want, more...)
+	}
+	return want, nil
+}
+
+// refused reports whether the target refused r, and notes it.
 func (p *deepCheck) refused(r plan.Referrer) bool {
-	name := report.LostReferrer{Referrer: r, To: p.at.Repo()}.Name()
+	name := report.LostOf(r, p.at.Repo()).Name()
 	switch {
+	case p.lost[r.Digest] && p.Heal:
+		p.Note("not at the target, which refuses it: %s", name)
 	case p.lost[r.Digest]:
-		p.Note("not at the target, which refused it when it was copied: %s", name)
+		p.Note("not at the target, which refused it when it was copied: %s (to try again, use --heal)", name)
 	case r.Tag != "" && !p.at.Repo().HasTags() && p.Referrers.Mode != plan.ReferrersRequire:
 		p.Note("not at the target, which holds no digest tags: %s", name)
 	default:
 		return false
 	}
 	return true
+}
+
+// refused returns the referrers that a target refused in an earlier run. If all are required, it may refuse none.
+func (v *Prover) refused(repo ref.Repo) map[oci.Digest]bool {
+	if v.Referrers.Mode == plan.ReferrersRequire {
+		return nil
+	}
+	return v.Base.Refusals.Of(repo)
 }
 
 // checkBlobs asks the target for each blob once, and reads the blob if Depth is Rehash and it is in
@@ -257,7 +305,7 @@ func sampled(d oci.Digest, of100 int) bool {
 
 // settle writes what was found below a name into its entry.
 func (p *deepCheck) settle(e *report.Comparison) {
-	if e.Match != report.Same {
+	if e.Match != report.Same || HasOwn(*e) {
 		return
 	}
 	seen := map[oci.Digest]bool{}
@@ -279,6 +327,12 @@ func (p *deepCheck) gather(e *report.Comparison, digest oci.Digest, seen map[oci
 	}
 	seen[digest] = true
 	e.Lacks = append(e.Lacks, d.lacks...)
+	for _, l := range d.astray {
+		// What is not there cannot be listed either, and is missing once.
+		if of := p.docs[l.Digest]; of == nil || !of.gone && len(of.lacks) == 0 {
+			e.Lacks = append(e.Lacks, l)
+		}
+	}
 	e.Err = cmp.Or(e.Err, d.err)
 	for _, b := range d.blobs {
 		got := p.blobs[b.Digest]

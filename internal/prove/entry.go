@@ -1,7 +1,11 @@
 package prove
 
 import (
+	"fmt"
+
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -28,4 +32,13 @@ func EntryOf(s plan.Step) report.Comparison {
 		e.Match = report.Absent
 	}
 	return e
+}
+
+// HasOwn reports whether the target of e keeps what it has under a digest tag. What the source has is not there
+// then, and nothing can be checked below the name.
+func HasOwn(e report.Comparison) bool { return e.Match == report.Same && e.Target != e.Source }
+
+// KeepsOwn returns the note about a digest tag that a target keeps.
+func KeepsOwn(name ref.Name, has, want oci.Digest) string {
+	return fmt.Sprintf("the target keeps its own content under a digest tag: %s is %s, the source is %s", name, has, want)
 }

@@ -5,11 +5,11 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -19,14 +19,14 @@ import (
 
 // heal repairs the names of one repository, and checks them again.
 func (v *Prover) heal(ctx context.Context, p *deepCheck, got *Looking) {
-	broken := map[oci.Digest]error{}
+	tried := map[oci.Digest]*repaired{}
 	var roots []*report.Comparison
 	for i, e := range got.Entries {
 		if e.Match != report.Incomplete && e.Match != report.Corrupted {
 			continue
 		}
-		if _, twice := broken[e.Source]; !twice {
-			broken[e.Source] = nil
+		if tried[e.Source] == nil {
+			tried[e.Source] = &repaired{}
 			roots = append(roots, &got.Entries[i])
 		}
 	}
@@ -38,30 +38,68 @@ func (v *Prover) heal(ctx context.Context, p *deepCheck, got *Looking) {
 		s.Aim(from, got.To)
 	}
 	defer s.Release()
-	var mu sync.Mutex
 	_ = place.Each(ctx, v.Base.InFlight(), roots, func(ctx context.Context, e *report.Comparison) error {
 		end, ok := v.Turn(ctx)
 		if !ok {
 			return nil
 		}
 		defer end()
-		err := v.repair(ctx, s, p, *e)
-		mu.Lock()
-		defer mu.Unlock()
-		broken[e.Source] = err
+		v.repair(ctx, s, p, *e, tried[e.Source])
 		return nil
 	})
 	made := func(ref.Repo) bool { return true }
 	if err := s.Commit(ctx, made)[got.To.In("")]; err != nil {
-		for digest := range broken {
-			broken[digest] = cmp.Or(broken[digest], err)
+		for _, r := range tried {
+			r.err = cmp.Or(r.err, err)
 		}
 	}
-	v.checkAgain(ctx, got, broken)
+	v.checkAgain(ctx, got, tried)
 }
 
-// repair sends what is missing below one name: first the image, then each referrer with its content.
-func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e report.Comparison) error {
+// repaired is what became of the repair of one image.
+type repaired struct {
+	again bool  // the target refused once more what it refused before
+	err   error // why it is not complete
+}
+
+// healed reports whether something that was lacking is there now. What the target refuses is not.
+func (r *repaired) healed(lacks []report.Lack, refused map[oci.Digest]bool) bool {
+	return slices.ContainsFunc(lacks, func(l report.Lack) bool {
+		switch l.What {
+		case "referrer":
+			return !refused[l.Digest]
+		case "config", "layer":
+			return !r.again // they may be those of what was refused
+		}
+		return true
+	})
+}
+
+// repair sends what is missing below one name: first the image, then each referrer with its content. What the
+// target refused before may be refused again.
+func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e report.Comparison, r *repaired) {
+	before := v.refused(e.To.Repo)
+	var taken []oci.Digest
+	r.err = v.sendRoots(ctx, s, p, e, func(m repairRoot, err error) error {
+		switch {
+		case err == nil:
+			taken = append(taken, m.root.Digest)
+		case before[m.root.Digest] && referrers.IsRefusal(err):
+			r.again = true
+			return nil
+		}
+		return err
+	})
+	taken = slices.DeleteFunc(taken, func(d oci.Digest) bool { return !before[d] || r.again && d == e.Source })
+	if len(taken) > 0 {
+		_ = v.Base.Refusals.Note(e.To.Repo, nil, taken) // if this fails, the next run tries again
+	}
+}
+
+// sendRoots puts the image and its referrers, and calls ended with the result of each.
+func (v *Prover) sendRoots(
+	ctx context.Context, s *place.Session, p *deepCheck, e report.Comparison, ended func(repairRoot, error) error,
+) error {
 	from, err := s.Source(ctx, e.From.Repo)
 	if err != nil {
 		return err
@@ -92,7 +130,7 @@ func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e r
 		out := v.Base.Engine.Copy(ctx, task)[0]
 		v.Moved(out.Blobs)
 		task.Document, task.Sparse = oci.Document{}, false // the others are referrers
-		if err := cmp.Or(out.Err, out.Accepted.Failed[strings.Join(m.tags, "")]); err != nil {
+		if err := ended(m, cmp.Or(out.Err, out.Accepted.Failed[strings.Join(m.tags, "")])); err != nil {
 			return err
 		}
 	}
@@ -133,11 +171,11 @@ func (p *deepCheck) appendReferrers(digest oci.Digest, seen map[oci.Digest]bool,
 	seen[digest] = true
 	for _, r := range d.referrers {
 		at := p.docs[r.Digest]
-		if at == nil || at.err != nil {
+		if at == nil || at.err != nil || at.gone {
 			continue
 		}
 		m := repairRoot{root: at.desc, puts: transfer.Lacking}
-		if slices.ContainsFunc(d.lacks, func(l report.Lack) bool { return l.Digest == r.Digest && l.What == "referrer" }) {
+		if slices.ContainsFunc(d.astray, func(l report.Lack) bool { return l.Digest == r.Digest }) {
 			m.puts = transfer.Every
 			if r.Tag != "" {
 				m.tags = []string{r.Tag}
@@ -154,21 +192,21 @@ func (p *deepCheck) appendReferrers(digest oci.Digest, seen map[oci.Digest]bool,
 }
 
 // checkAgain checks what was repaired, in a new session that remembers nothing of the first check.
-func (v *Prover) checkAgain(ctx context.Context, got *Looking, broken map[oci.Digest]error) {
+func (v *Prover) checkAgain(ctx context.Context, got *Looking, tried map[oci.Digest]*repaired) {
 	s := v.Begin()
 	s.Looks = true
 	defer s.Release()
 	var again []report.Comparison
 	var places []int
 	for i, e := range got.Entries {
-		if err, tried := broken[e.Source]; tried && (e.Match == report.Incomplete || e.Match == report.Corrupted) {
-			got.Entries[i].Err = err
+		if r := tried[e.Source]; r != nil && (e.Match == report.Incomplete || e.Match == report.Corrupted) {
+			got.Entries[i].Err = r.err
 			e.Match, e.Lacks = report.Same, nil
 			again = append(again, e)
 			places = append(places, i)
 		}
 	}
-	p, err := v.checkBelow(ctx, s, got.To, again)
+	p, err := v.checkBelow(ctx, s, got.To, again, v.refused(got.To))
 	for k, i := range places {
 		e := &got.Entries[i]
 		if err != nil {
@@ -177,7 +215,7 @@ func (v *Prover) checkAgain(ctx context.Context, got *Looking, broken map[oci.Di
 		}
 		p.settle(&again[k])
 		if again[k].Match == report.Same {
-			again[k].Healed = true
+			again[k].Healed = tried[e.Source].healed(e.Lacks, v.refused(got.To))
 		} else {
 			again[k].Err = cmp.Or(e.Err, again[k].Err)
 		}

@@ -48,7 +48,7 @@ type deepCheck struct {
 	*Prover
 	at   place.Repository
 	seek *referrers.Finder
-	lost map[oci.Digest]bool // referrers that the target refused in an earlier run
+	lost map[oci.Digest]bool // referrers that the target refused in an earlier run; nil to look for them, too
 	back *transfer.Back
 
 	mu     sync.Mutex
@@ -88,6 +88,8 @@ type checkedDocument struct {
 	config    oci.Digest
 	referrers []plan.Referrer
 	lacks     []report.Lack
+	astray    []report.Lack // referrers that the target does not list, or not under their digest tag
+	gone      bool          // neither side has the document
 	err       error
 }
 

@@ -1,8 +1,13 @@
 package referrers
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -73,7 +78,7 @@ func (f *Finder) ask(ctx context.Context, from place.Repository, d oci.Descripto
 	if all = append(all, tagged...); !f.choice.Selects() {
 		return all, nil
 	}
-	return f.chosen(ctx, from, all)
+	return f.chosen(ctx, from, d, all)
 }
 
 // Unread reports whether the source does not say what refers to d or, if d was the root of a walk, to one of the
@@ -114,9 +119,42 @@ func (f *Finder) Gone(from place.Repository, r plan.Referrer) {
 		Text: "the source lists a referrer that it does not have: " + from.Repo().At(string(r.Digest)).String()})
 }
 
-// chosen returns those of all that the choice of the Finder takes. To know what a document says, it reads
-// the document, which is needed anyway if it is chosen.
-func (f *Finder) chosen(ctx context.Context, from place.Repository, all []plan.Referrer) ([]plan.Referrer, error) {
+// leave remembers the type of a document that is not chosen.
+func (f *Finder) leave(of asking, artifactType string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left[of] = append(f.left[of], cmp.Or(artifactType, "no type"))
+}
+
+// noneChosen notes that documents refer to an image, of which the documents are seen, and that none of them is
+// chosen.
+func (f *Finder) noneChosen(from place.Repository, root oci.Digest, seen map[oci.Digest]bool) {
+	f.mu.Lock()
+	n, types := 0, map[string]bool{}
+	for d := range seen {
+		for _, t := range f.left[asking{from.Repo(), d}] {
+			n++
+			types[t] = true
+		}
+	}
+	f.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	one := "1 document refers"
+	if n > 1 {
+		one = fmt.Sprintf("%d documents refer", n)
+	}
+	f.session.Observe(event.Event{Kind: event.Noted, Host: from.Repo().Host, Digest: string(root), Count: 1,
+		Text: fmt.Sprintf("%s to %s, and none of them is chosen by its type or annotation; the types are %s", one,
+			from.Repo().At(string(root)), strings.Join(slices.Sorted(maps.Keys(types)), ", "))})
+}
+
+// chosen returns those of all that the choice of the Finder takes. They refer to d. To know what a document says,
+// it reads the document, which is needed anyway if it is chosen.
+func (f *Finder) chosen(
+	ctx context.Context, from place.Repository, d oci.Descriptor, all []plan.Referrer,
+) ([]plan.Referrer, error) {
 	keep := make([]bool, len(all))
 	err := place.Each(ctx, place.Lookups, place.IndexesOf(all), func(ctx context.Context, i int) error {
 		doc, err := f.session.Documents.Read(ctx, from, all[i].Digest)
@@ -128,7 +166,9 @@ func (f *Finder) chosen(ctx context.Context, from place.Repository, all []plan.R
 			return err
 		}
 		says := doc.AsReferrer()
-		keep[i] = f.choice.Chooses(doc.TypesAsReferrer(), says.Annotations)
+		if keep[i] = f.choice.Chooses(doc.TypesAsReferrer(), says.Annotations); !keep[i] {
+			f.leave(asking{from.Repo(), d.Digest}, says.ArtifactType)
+		}
 		all[i].MediaType, all[i].Size = says.MediaType, says.Size
 		all[i].ArtifactType, all[i].Annotations = says.ArtifactType, says.Annotations
 		return nil

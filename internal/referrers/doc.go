@@ -7,6 +7,7 @@
 //	fill.go   what refers to the images of a plan
 //	lists.go  tags that list what refers to an image, which are not copied as tags
 //	listed.go whether a target has what refers to a document
+//	own.go    what a target keeps under a digest tag
 //	walk.go   everything that refers to an image, level by level
 //	direct.go what refers to one document
 //	tags.go   digest tags, from a listing or asked for one by one

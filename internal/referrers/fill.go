@@ -1,10 +1,13 @@
 package referrers
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -12,7 +15,8 @@ import (
 )
 
 // Fill finds the referrers of the images that the steps of p copy, and sets Step.Referrers of the first step of
-// each image at each target. A step whose referrers cannot be found becomes Broken, as it would fail.
+// each image at each target. With [plan.ReferrersSync], it also finds what the target lacks of those of images that are
+// up to date. A step whose referrers cannot be found becomes Broken, as it would fail.
 func Fill(ctx context.Context, s *place.Session, p plan.Plan) {
 	for _, choice := range Choices(p) {
 		if choice.Travel() {
@@ -46,7 +50,7 @@ func (f *Finder) fill(ctx context.Context, p plan.Plan) {
 		f.Knows(s.From.Repo, s.From.Tag, s.Root())
 		own[s.To.Repo.Tagged(s.From.Tag)] = s.From.Tag == s.To.Tag
 		w := way{s.From.Repo, s.To.Repo, s.Digest()}
-		if s.Moves() && !s.From.Repo.Same(s.To.Repo) && !seen[w] && p.ReferrersOf(s).Equal(f.choice) {
+		if f.travels(s) && !seen[w] && p.ReferrersOf(s).Equal(f.choice) {
 			seen[w] = true
 			at = append(at, i)
 		}
@@ -61,28 +65,109 @@ func (f *Finder) fill(ctx context.Context, p plan.Plan) {
 	// The error only says that the context ended.
 	_ = place.Each(ctx, place.Lookups, at, func(ctx context.Context, i int) error {
 		s := &steps[i]
-		from, err := f.session.Source(ctx, s.From.Repo)
-		var levels [][]plan.Referrer
-		if err == nil {
-			levels, err = f.OfTrimmed(ctx, from, s.Root(), s.Origin(), s.Trim)
-		}
+		found, err := f.with(ctx, s)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
 			s.Action, s.Problem = plan.Broken, plan.ProblemOf(f.Unknown(err))
 		}
-		for _, level := range levels {
-			for _, r := range level {
-				if r.Tag != "" && own[s.To.Repo.Tagged(r.Tag)] {
-					continue // a step of its own copies it
-				}
-				r.Annotations = nil // they may be long, and the plan does not need them
-				s.Referrers = append(s.Referrers, r)
+		for _, r := range found {
+			if r.Tag != "" && own[s.To.Repo.Tagged(r.Tag)] {
+				continue // a step of its own copies it
 			}
+			r.Annotations = nil // they may be long, and the plan does not need them
+			if cmp.Or(s.Overwrite, p.Overwrite) == plan.Always {
+				r.Keeps = ""
+			}
+			s.Referrers = append(s.Referrers, r)
 		}
 		return nil
 	})
+	onceEach(steps)
+}
+
+// onceEach keeps each referrer at the first step that it travels with: several images may have the same.
+func onceEach(steps []plan.Step) {
+	type way struct {
+		from, to ref.Repo
+		key      key
+	}
+	seen := map[way]bool{}
+	for i := range steps {
+		s := &steps[i]
+		s.Referrers = slices.DeleteFunc(s.Referrers, func(r plan.Referrer) bool {
+			w := way{s.From.Repo, s.To.Repo, key{r.Digest, r.Tag}}
+			was := seen[w]
+			seen[w] = true
+			return was
+		})
+	}
+}
+
+// travels reports whether referrers travel with the image of a step.
+func (f *Finder) travels(s plan.Step) bool {
+	moves := s.Moves() || s.Action == plan.Skip && s.Keeps == "" && f.choice.Mode == plan.ReferrersSync
+	return moves && !s.From.Repo.Same(s.To.Repo)
+}
+
+// with returns what travels with the image of a step. The target is asked for digest tags, and if the image is up to
+// date, for all of it.
+func (f *Finder) with(ctx context.Context, s *plan.Step) ([]plan.Referrer, error) {
+	from, err := f.session.Source(ctx, s.From.Repo)
+	if err != nil {
+		return nil, err
+	}
+	levels, err := f.OfTrimmed(ctx, from, s.Root(), s.Origin(), s.Trim)
+	all := slices.Concat(levels...)
+	if err != nil || len(all) == 0 || place.Absent(s.To.Repo) {
+		return all, err
+	}
+	at, err := f.session.Target(ctx, s.To.Repo, layout.Read)
+	if fault.Is(err, fault.NotFound) {
+		return all, nil // an end on disk that does not exist yet
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.lacking(ctx, s, from, at, all)
+}
+
+// lacking returns those of all that a target does not have. If the image of the step moves, it is asked for digest
+// tags only.
+func (f *Finder) lacking(
+	ctx context.Context, s *plan.Step, from, at place.Repository, all []plan.Referrer,
+) ([]plan.Referrer, error) {
+	drop := make([]bool, len(all))
+	of := map[oci.Digest][]int{} // by the document that they refer to
+	for i, r := range all {
+		if !s.Moves() || r.Tag != "" {
+			of[r.Subject] = append(of[r.Subject], i)
+		}
+	}
+	subjects := slices.Collect(maps.Keys(of))
+	err := place.Each(ctx, place.Lookups, subjects, func(ctx context.Context, subject oci.Digest) error {
+		var want []plan.Referrer
+		for _, i := range of[subject] {
+			want = append(want, all[i])
+		}
+		standing, err := f.Listed(ctx, from, at, oci.Descriptor{Digest: subject, MediaType: s.MediaType}, want)
+		if err != nil {
+			return err
+		}
+		for k, i := range of[subject] {
+			drop[i] = standing[k].There
+			all[i].Keeps = standing[k].Keeps
+		}
+		return nil
+	})
+	var left []plan.Referrer
+	for i, r := range all {
+		if !drop[i] {
+			left = append(left, r)
+		}
+	}
+	return left, err
 }
 
 // Unknown adds to an error of a source that cannot say what refers to an image what to do about it.

@@ -22,12 +22,14 @@ type Finder struct {
 	announcements map[ref.Repo]int
 	told          map[ref.Name]oci.Descriptor // digest tags
 	unread        map[asking]bool             // documents of which a source does not say what refers to them
+	left          map[asking][]string         // the types of what refers to a document and is not chosen
 }
 
 // New returns a Finder of what choice takes.
 func New(s *place.Session, choice plan.Referrers) *Finder {
 	return &Finder{session: s, choice: choice, answers: map[asking]*answer{}, lists: map[ref.Repo]*listing{},
-		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}, unread: map[asking]bool{}}
+		announcements: map[ref.Repo]int{}, told: map[ref.Name]oci.Descriptor{}, unread: map[asking]bool{},
+		left: map[asking][]string{}}
 }
 
 // Choice returns what f finds.

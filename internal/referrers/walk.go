@@ -111,6 +111,9 @@ func (w *walk) all(ctx context.Context, root oci.Descriptor) ([][]plan.Referrer,
 			return nil, err
 		}
 		if level = next; len(level) == 0 {
+			if len(w.levels) == 0 {
+				w.noneChosen(w.from, root.Digest, w.seen)
+			}
 			slices.Reverse(w.levels)
 			return w.levels, nil
 		}
@@ -188,6 +191,5 @@ func (w *walk) children(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor
 
 func (w *walk) tooLarge(d oci.Descriptor, cause error) error {
 	return &fault.Fault{Kind: fault.TooLarge, Op: "list referrers of", Name: w.from.Repo().At(string(d.Digest)).String(),
-		Err: cause, Hint: "leave referrers out with " + w.session.Base.Words.NoReferrers() + ", or choose some with " +
-			w.session.Base.Words.SomeReferrers()}
+		Err: cause, Hint: "choose some with " + w.session.Base.Words.SomeReferrers()}
 }

@@ -46,6 +46,9 @@ func (k *Landing) Plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := referrers.KeepOwn(ctx, k.Into.Session, steps, k.Overwrite); err != nil {
+		return err
+	}
 	p := &Draft{Plan: plan.Plan{Verb: "transfer", Backup: k.Backup, Steps: steps}, session: k.Into.Session}
 	if err := p.checkTargets(ctx); err != nil {
 		return err

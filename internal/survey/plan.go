@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -173,7 +174,7 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 		return nil, err
 	}
 	err = at.List(ctx, func(l oci.Listed) error {
-		if m.Rename.Apply(l.Tag) != l.Tag {
+		if m.Rename.Apply(l.Tag) != l.Tag && !oci.IsDigestTag(l.Tag) {
 			tags = append(tags, l.Tag)
 		}
 		return nil
@@ -296,6 +297,9 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 		return err
 	}
 	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
+	if err == nil {
+		err = referrers.KeepOwn(ctx, p.session, p.Steps, p.Overwrite)
+	}
 	if err = cmp.Or(err, p.checkTargets(ctx)); err == nil {
 		p.addGone(list.gone, to)
 		for _, n := range slices.SortedFunc(maps.Keys(lost), ref.Name.Compare) {

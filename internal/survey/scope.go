@@ -56,8 +56,9 @@ type Draft struct {
 func (p *Draft) trim(
 	ctx context.Context, of plan.Platforms, src, dst plan.Inventory, targets func(ref.Name) []ref.Name,
 ) (trims plan.Trims, lost map[ref.Name]error, err error) {
-	a, err := trim.New(of).Images(ctx, p.session, src, dst, targets)
+	a, err := trim.For(of, p.Plan.Overwrite, p.Plan.Referrers).Images(ctx, p.session, src, dst, targets)
 	p.Notes = append(p.Notes, a.Notes...)
+	p.LeftOut += a.Left
 	return a.Trims, a.Lost, err
 }
 

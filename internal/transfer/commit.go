@@ -138,7 +138,7 @@ func refusesSparse(repo ref.Repo, d oci.Digest, err error) error {
 		Kind: fault.Refused,
 		Op:   "put sparse index",
 		Name: repo.At(string(d)).String(),
-		Hint: "this registry accepts an index only with all of its images: leave out sparse, then the index is trimmed",
+		Hint: "the target accepts an index only with all of its images: leave out sparse, then the index is trimmed",
 		Err:  err,
 	}
 }

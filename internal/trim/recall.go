@@ -17,6 +17,8 @@ type part struct {
 	lacks []oci.Platform // what was asked for, and it does not have
 	has   []oci.Platform // what it is for; only what was read in this run has it
 	none  bool           // it is for other platforms only, and may be left out
+
+	believed bool // a target says so
 }
 
 func (p *part) lack(lacks []oci.Platform) {
@@ -69,10 +71,10 @@ func (r *recalled) of(repo ref.Repo, d oci.Digest) (part, bool) {
 	return p, true
 }
 
-// learn adds what was found out about one image. An image that has none of the platforms is looked at again in
-// each run.
+// learn adds what was found out about one image, unless only a target says it. An image that has none of the
+// platforms is looked at again in each run.
 func (r *recalled) learn(repo ref.Repo, d oci.Digest, p part) {
-	if _, known := r.before[repo][d]; known || p.none || r.news[repo] == nil {
+	if _, known := r.before[repo][d]; known || p.none || p.believed || r.news[repo] == nil {
 		return
 	}
 	found := without(r.asked, p.lacks)

@@ -40,6 +40,15 @@ func Proving(p plan.Platforms) *Trimmer {
 	return t
 }
 
+// For returns the Trimmer of a run. One that trusts no target, or that reads every image at the source, proves what it
+// says.
+func For(p plan.Platforms, overwrite plan.Overwrite, referrers plan.Referrers) *Trimmer {
+	if overwrite == plan.Always || referrers.Mode == plan.ReferrersSync {
+		return Proving(p)
+	}
+	return New(p)
+}
+
 // Trims reports whether not all platforms are copied.
 func (t *Trimmer) Trims() bool { return !t.want.All() }
 
@@ -48,6 +57,7 @@ type Answer struct {
 	Trims plan.Trims
 	Lost  map[ref.Name]error // images that are not copied, because they lack a platform or cannot be read
 	Notes []string           // name the images that are left out: they have none of the platforms, which are optional
+	Left  int                // how many names are left out
 }
 
 // Images finds out what of the images in src is copied, and takes those out of src that are not. dst says what
@@ -108,11 +118,32 @@ func (t *Trimmer) Images(
 	for _, n := range none {
 		delete(src, n)
 	}
-	a.Notes = t.leftOut(none)
+	a.Left = len(none)
+	a.Notes = append(t.leftOut(none), leaveSigned(src, a.Trims)...)
 	if err != nil {
 		return a, err
 	}
 	return a, loose(ctx, s, src, dst, a.Trims, targets)
+}
+
+// leaveSigned takes the digest tags out of src that belong to an index of which the target gets a trimmed one: they
+// are about another digest.
+func leaveSigned(src plan.Inventory, trims plan.Trims) (notes []string) {
+	n := 0
+	for name := range src {
+		if subject, list := oci.TaggedFor(name.Tag); subject != "" && !list && trims[subject].Digest != "" {
+			delete(src, name)
+			n++
+		}
+	}
+	switch {
+	case n == 1:
+		notes = append(notes, "1 digest tag of a whole index stays behind, because the target gets a trimmed one")
+	case n > 1:
+		notes = append(notes, fmt.Sprintf(
+			"%d digest tags of whole indexes stay behind, because the target gets trimmed ones", n))
+	}
+	return notes
 }
 
 // loose looks at the targets for the trimmed images that get no tag there.
@@ -247,7 +278,7 @@ func (t *Trimmer) atTargets(
 			}
 			asked := oci.PlatformsString(t.want.Only)
 			if from, to := oci.TrimmedFrom(doc); from == d && to == asked {
-				return part{trim: plan.Trim{Digest: doc.Digest, Size: doc.Size, Platforms: to}}, true
+				return part{trim: plan.Trim{Digest: doc.Digest, Size: doc.Size, Platforms: to}, believed: true}, true
 			}
 		}
 	}

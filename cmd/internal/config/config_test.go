@@ -401,21 +401,23 @@ func FuzzParse(f *testing.F) {
 
 func TestAMistakeInAGateIsNamedWithItsLine(t *testing.T) {
 	for file, want := range map[string]string{
-		"gates:\n  a:\n    min-age: 7d\ngate: b\n":                     `:4: invalid: no gate has the name "b"`,
-		"gates:\n  a: {}\n":                                            `:2: invalid: "a" admits every image`,
-		"gates:\n  A:\n    min-age: 7d\n":                              `:2: invalid: not a valid name of a gate: "A"`,
-		"gates:\n  a:\n    min-age: soon\n":                            `:3: invalid: not an age: "soon"`,
-		"gates:\n  a:\n    platforms: linux\n":                         `:3: invalid: not a platform: "linux"`,
-		"gates:\n  a:\n    allow: 're:('\n":                            `:3: invalid: read pattern "re:(": `,
-		"gates:\n  a:\n    allow: '[x'\n":                              `:3: invalid: read pattern "[x": a [ has no ]`,
-		"gates:\n  a:\n    signature: {}\n":                            `:3: invalid: a signature is one of key, keyless and notation`,
-		"gates: {a: {signature: {keyless: {identity: x}}}}":            `:1: invalid: keyless requires either issuer or issuer-regexp`,
-		"gates: {a: {signature: {keyless: {issuer: x, roots: y}}}}":    `:1: invalid: keyless requires either identity or identity-regexp`,
-		"gates: {a: {signature: {keyless: {identity: x, issuer: y}}}}": `:1: invalid: keyless has no roots`,
-		"gates: {a: {signature: {keyless: {identity-regexp: '('}}}}":   `:1: invalid: not a regular expression: "("`,
-		"gates: {a: {signature: {notation: {policy: x}}}}":             `:1: invalid: notation has no store`,
-		"gates: {a: {signature: {notation: {store: x}}}}":              `:1: invalid: notation has no policy`,
-		"gates: {a: {max-size: big}}":                                  `:1: invalid: max-size`,
+		"gates:\n  a:\n    min-age: 7d\ngate: b\n":          `:4: invalid: no gate has the name "b"`,
+		"gates:\n  a: {}\n":                                 `:2: invalid: "a" admits every image`,
+		"gates:\n  A:\n    min-age: 7d\n":                   `:2: invalid: not a valid name of a gate: "A"`,
+		"gates:\n  a:\n    min-age: soon\n":                 `:3: invalid: not an age: "soon"`,
+		"gates:\n  a:\n    platforms: linux\n":              `:3: invalid: not a platform: "linux"`,
+		"gates:\n  a:\n    allow: 're:('\n":                 `:3: invalid: read pattern "re:(": `,
+		"gates:\n  a:\n    allow: '[x'\n":                   `:3: invalid: read pattern "[x": a [ has no ]`,
+		"gates:\n  a:\n    signature: {}\n":                 `:3: invalid: a signature is one of key, keyless and notation`,
+		"gates: {a: {signature: {keyless: {identity: x}}}}": `:1: invalid: keyless requires either issuer or issuer-regexp`,
+		"gates: {a: {signature: {keyless: {identity: i, identity-regexp: i, issuer: x, roots: y}}}}": `:1: invalid: keyless has both identity and identity-regexp`,
+		"gates: {a: {signature: {keyless: {identity: i, issuer: x, issuer-regexp: x, roots: y}}}}":   `:1: invalid: keyless has both issuer and issuer-regexp`,
+		"gates: {a: {signature: {keyless: {issuer: x, roots: y}}}}":                                  `:1: invalid: keyless requires either identity or identity-regexp`,
+		"gates: {a: {signature: {keyless: {identity: x, issuer: y}}}}":                               `:1: invalid: keyless has no roots`,
+		"gates: {a: {signature: {keyless: {identity-regexp: '('}}}}":                                 `:1: invalid: not a regular expression: "("`,
+		"gates: {a: {signature: {notation: {policy: x}}}}":                                           `:1: invalid: notation has no store`,
+		"gates: {a: {signature: {notation: {store: x}}}}":                                            `:1: invalid: notation has no policy`,
+		"gates: {a: {max-size: big}}":                                                                `:1: invalid: max-size`,
 	} {
 		path := write(t, t.TempDir(), file)
 		_, err := Loader{}.Load(path)

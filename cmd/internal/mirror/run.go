@@ -34,15 +34,19 @@ const maxFailures = 100
 
 // Result is the result of one run of a rule. Its JSON form is stored and printed.
 type Result struct {
-	Rule    string                  `json:"rule"`
-	Outcome Outcome                 `json:"outcome"`
-	DryRun  bool                    `json:"dryRun,omitempty"`
-	Began   time.Time               `json:"began"`
-	Took    time.Duration           `json:"tookNanoseconds"`
-	Targets []Target                `json:"targets,omitempty"` // one for each registry, sorted by host
-	Drift   int                     `json:"drift"`             // tags that were missing or had another digest when the run began
-	Left    int                     `json:"left"`              // steps that failed; in a dry run also the tags of Drift
-	Blobs   oci.Blobs               `json:"blobs,omitzero"`
+	Rule    string        `json:"rule"`
+	Outcome Outcome       `json:"outcome"`
+	DryRun  bool          `json:"dryRun,omitempty"`
+	Began   time.Time     `json:"began"`
+	Took    time.Duration `json:"tookNanoseconds"`
+	Targets []Target      `json:"targets,omitempty"` // one for each registry, sorted by host
+	Drift   int           `json:"drift"`             // tags that were missing or had another digest when the run began
+	Left    int           `json:"left"`              // steps that failed; in a dry run also the tags of Drift
+	Blobs   oci.Blobs     `json:"blobs,omitzero"`
+
+	// Referrers says what became of what refers to the images. It names at most 100 that did not arrive.
+	Referrers dray.ReferrerReport `json:"referred,omitzero"`
+
 	Traffic map[string]dray.Traffic `json:"traffic,omitempty"` // by registry host
 	Notes   []string                `json:"notes,omitempty"`
 	Error   *plan.Problem           `json:"error,omitempty"` // the error that ended the run, or that of the first failed step
@@ -131,6 +135,7 @@ func (r *run) transfer(ctx context.Context, req dray.TransferRequest) error {
 	}
 	r.sum.Notes = append(r.sum.Notes, sum.Notes...)
 	r.sum.Blobs = sum.Blobs
+	r.refer(sum.Referrers)
 	r.exchanged(sum.Traffic)
 	if err != nil && sum.Err == err { //nolint:errorlint // the very same value: see has counted it as the error of a step
 		return nil
@@ -145,11 +150,18 @@ func (r *run) batch(ctx context.Context, req dray.BatchRequest) error {
 	}
 	r.sum.Notes = append(r.sum.Notes, p.Notes...)
 	if r.mode == DryRun {
+		if err := r.dray.FindReferrers(ctx, p); err != nil {
+			return err
+		}
+		for _, s := range p.Steps {
+			r.sum.Referrers.Planned += s.Brings()
+		}
 		r.exchanged(p.Traffic())
 		return r.seeAll(planned(p.Steps), 0)
 	}
 	report, err := r.dray.Apply(ctx, p, r.watch)
 	r.exchanged(report.Traffic)
+	r.refer(report.Referrers())
 	for _, s := range report.Steps {
 		r.sum.Blobs.Sent += s.Blobs.Sent
 		r.sum.Blobs.Mounted += s.Blobs.Mounted
@@ -163,6 +175,12 @@ func (r *run) batch(ctx context.Context, req dray.BatchRequest) error {
 		return nil // seeAll has already counted it as the error of a step
 	}
 	return err
+}
+
+// refer adds what became of referrers.
+func (r *run) refer(all dray.ReferrerReport) {
+	all.Lost = all.Lost[:min(len(all.Lost), maxFailures-len(r.sum.Referrers.Lost))]
+	r.sum.Referrers.Add(all)
 }
 
 // planned returns the steps of a plan as steps of a report. A step that cannot be carried out is Failed.

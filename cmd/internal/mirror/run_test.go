@@ -279,3 +279,23 @@ func TestAMirrorBringsWhatWasSignedLater(t *testing.T) {
 		}
 	}
 }
+
+// A dry run counts what a run brings, for repositories and for images that are named.
+func TestADryRunOfARuleCountsReferrersAsTheRunDoes(t *testing.T) {
+	for _, source := range []string{"source: src/team/\ntarget: dst/mirror/", "images: [src/team/app:v1]\ntarget: dst"} {
+		y := newYard(t, nil)
+		img := testbed.Random(t, y.src, "team/app", "v1", testbed.RandomOptions{})
+		rule := y.rule("name: x\nevery: 6h\n" + source)
+		y.run(rule, Write)
+		testbed.Artifact(t, y.src, "team/app", "", img.Root)
+		if r, _ := y.run(rule, DryRun); r.Err() != nil || r.Referrers.Planned != 1 || r.Referrers.Copied != 0 {
+			t.Errorf("%s: %v %+v", source, r.Err(), r.Referrers)
+		}
+		if r, _ := y.run(rule, Write); r.Err() != nil || r.Referrers.Copied != 1 {
+			t.Errorf("%s: %v %+v", source, r.Err(), r.Referrers)
+		}
+		if r, _ := y.run(rule, DryRun); r.Err() != nil || r.Referrers.Planned != 0 {
+			t.Errorf("%s: %v %+v", source, r.Err(), r.Referrers)
+		}
+	}
+}

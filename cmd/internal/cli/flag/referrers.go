@@ -33,9 +33,18 @@ func (f *Referrers) AddTo(flags *pflag.FlagSet) {
 	})
 }
 
+// bare is the value of --referrers if it is given without one.
+const bare = referrerMode(plan.ReferrersMoving)
+
 // Read returns the choice that the flags make.
 func (f *Referrers) Read(cmd *cobra.Command) (plan.Referrers, error) {
 	r := plan.Referrers{Mode: plan.ReferrerMode(f.mode), Types: f.types}
+	for _, arg := range cmd.Flags().Args() {
+		if word := referrerMode(""); f.mode == bare && arg != "true" && word.Set(arg) == nil {
+			return r, UsageError(cmd, fmt.Errorf("--referrers %s: the value of this flag follows an equals sign", arg),
+				"write --referrers="+arg)
+		}
+	}
 	for _, text := range f.annotations {
 		name, value, whole := strings.Cut(text, "=")
 		if !whole || name == "" {
@@ -60,6 +69,9 @@ func (m *referrerMode) Type() string { return "true|false|sync|require" }
 
 // Set reads the value of the flag.
 func (m *referrerMode) Set(s string) error {
+	if s == "" {
+		return fmt.Errorf("it is empty, and not one of %s", m.Type())
+	}
 	if err := (*plan.ReferrerMode)(m).UnmarshalText([]byte(s)); err != nil {
 		return fmt.Errorf("not one of %s", m.Type())
 	}

@@ -64,7 +64,8 @@ func NewVerify(a *app.App) *cobra.Command {
 				"the same ones each time; sample means 10%")
 		set.Lookup("rehash").NoOptDefVal = "all"
 		set.BoolVar(&f.heal, "heal", false,
-			"send the content that --deep or --rehash finds missing or damaged, then look again; set no tag")
+			"send the content that --deep or --rehash finds missing or damaged, then look again; set no tag but those "+
+				"of signatures, such as sha256-HEX.sig")
 	})
 	flag.Group(flags, "What to write down", func(set *pflag.FlagSet) {
 		set.StringVar(&f.receipt, "receipt", "", "write the receipt, a JSON object, to `FILE`")

@@ -3,6 +3,7 @@ package mirroring
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +64,9 @@ func ruleLines(r mirror.Result) []string {
 	for _, n := range r.Notes {
 		lines = append(lines, r.Rule+": note: "+n)
 	}
+	for _, l := range out.LostReferrers(r.Referrers) {
+		lines = append(lines, r.Rule+": "+l)
+	}
 	told := 0
 	for _, t := range r.Targets {
 		for _, f := range t.Failures {
@@ -80,8 +84,8 @@ func ruleLines(r mirror.Result) []string {
 	for _, t := range r.Targets {
 		lines = append(lines, r.Rule+": "+targetLine(t, r.DryRun))
 	}
-	tail := []string{out.Requests(dray.Report{Traffic: r.Traffic}), out.Seconds(r.Took)}
-	tail = append(out.Blobs(dray.Report{Steps: []dray.StepReport{{Blobs: r.Blobs}}}), tail...)
+	tail := slices.Concat(out.Blobs(dray.Report{Steps: []dray.StepReport{{Blobs: r.Blobs}}}), out.Referrers(r.Referrers),
+		[]string{out.Requests(dray.Report{Traffic: r.Traffic}), out.Seconds(r.Took)})
 	head := fmt.Sprintf("%s: %s", r.Rule, r.Outcome)
 	if r.Outcome != mirror.Skipped {
 		head += fmt.Sprintf(", drift %d, left %d: %s", r.Drift, r.Left, strings.Join(tail, ", "))

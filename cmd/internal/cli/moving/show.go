@@ -28,6 +28,7 @@ type planSummary struct {
 	Actions      map[plan.Action]int `json:"actions"`
 	Retagged     int                 `json:"retagged"`
 	Locked       int                 `json:"locked,omitempty"` // names that get locks
+	Referrers    int                 `json:"referrers,omitempty"`
 	Retags       []dray.Retag        `json:"retags,omitempty"`
 	Problems     []string            `json:"problems,omitempty"` // of conflicts and of steps that could not be planned
 	Notes        []string            `json:"notes,omitempty"`
@@ -106,6 +107,7 @@ func summarize(in io.Reader) (planSummary, error) {
 func (p *planSummary) add(s plan.Step) {
 	p.Steps++
 	p.Actions[s.Action]++
+	p.Referrers += s.Brings()
 	if s.Locks != (oci.Locks{}) {
 		p.Locked++
 	}
@@ -141,6 +143,9 @@ func (p planSummary) String() string {
 	}
 	if p.Locked > 0 {
 		fmt.Fprintf(&b, "to lock: %d\n", p.Locked)
+	}
+	if p.Referrers > 0 {
+		fmt.Fprintf(&b, "referrers to copy: %d\n", p.Referrers)
 	}
 	if n := p.Actions[plan.Conflict] + p.Actions[plan.Broken] + p.Actions[plan.Refused]; n > 0 {
 		fmt.Fprintf(&b, "not possible: %d\n", n)

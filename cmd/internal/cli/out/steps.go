@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -66,6 +67,30 @@ func (NoSteps) Flush() error { return nil }
 // End does nothing.
 func (NoSteps) End(dray.TransferReport, error) error { return nil }
 
+// Tags returns a function that reports whether a step of steps is of a tag of its own. A digest tag, such as that
+// of a signature, belongs to an image, unless nothing else is copied.
+func Tags(steps []dray.StepReport) func(dray.StepReport) bool {
+	alone := !slices.ContainsFunc(steps, func(s dray.StepReport) bool { return !s.Attached() })
+	return func(s dray.StepReport) bool { return alone || !s.Attached() }
+}
+
+// Repeats returns a function that reports whether a step of steps is of a digest tag and failed as its image did.
+func Repeats(steps []dray.StepReport) func(dray.StepReport) bool {
+	said := map[string]bool{}
+	for _, s := range steps {
+		if s.Err != nil && !s.Attached() {
+			said[s.Err.Error()] = true
+		}
+	}
+	return func(s dray.StepReport) bool { return s.Err != nil && s.Attached() && said[s.Err.Error()] }
+}
+
+// shown reports whether a dry run shows a step: it does something, or leaves something as it is that differs, or
+// what refers to its image is copied.
+func shown(s plan.Step) bool {
+	return s.Action != plan.Skip || s.Works() || s.Keeps == plan.KeepsOther || len(s.Referrers) > 0
+}
+
 // lineStream is the format text: a line for each tag that was copied, or each step that would be done.
 type lineStream struct {
 	w      io.Writer
@@ -75,7 +100,7 @@ type lineStream struct {
 func (l lineStream) Step(s dray.StepReport) error {
 	line := ""
 	switch {
-	case l.dryRun && (s.Action != plan.Skip || s.Works()):
+	case l.dryRun && shown(s.Step):
 		line = strings.Join(s.Lines(), "\n")
 	case !l.dryRun && s.State == dray.Done:
 		line = WithDigest(TargetName(s.Step), string(s.Digest()))
@@ -120,7 +145,7 @@ func (r *rowStream) Step(s dray.StepReport) error {
 		return err
 	}
 	switch {
-	case r.dryRun && (s.Action != plan.Skip || s.Works()):
+	case r.dryRun && shown(s.Step):
 		from := s.From.Repo.Tagged(s.From.Tag).String()
 		return r.row(string(s.Action), from, TargetName(s.Step), string(s.Digest()), string(s.Replaces))
 	case !r.dryRun && s.State == dray.Done:

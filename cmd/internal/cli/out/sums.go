@@ -111,6 +111,9 @@ func Blobs(r dray.Report) []string {
 // Referrers says what became of what refers to the images, such as "3 referrers copied, 1 refused by its target".
 func Referrers(r dray.ReferrerReport) []string {
 	var parts []string
+	if r.Planned > 0 {
+		parts = append(parts, Plural(r.Planned, "referrer")+" to copy")
+	}
 	if r.Copied > 0 {
 		parts = append(parts, Plural(r.Copied, "referrer")+" copied")
 	}
@@ -120,18 +123,30 @@ func Referrers(r dray.ReferrerReport) []string {
 	if r.Unread > 0 {
 		parts = append(parts, "referrers of "+Plural(r.Unread, "image")+" not read, which the source does not list")
 	}
+	if r.Kept > 0 {
+		parts = append(parts, Plural(r.Kept, "digest tag")+" kept as the target has it")
+	}
 	return parts
 }
 
-// LostReferrers returns a line for each of the first referrers that a target refused.
+// LostReferrers returns a line for each of the first referrers that a target refused, or digest tags that it keeps.
 func LostReferrers(r dray.ReferrerReport) []string {
 	const most = 20
 	var lines []string
+	told := map[string]bool{} // many may have the same hint
 	for _, l := range r.Lost[:min(len(r.Lost), most)] {
-		lines = append(lines, "not copied, because the target refuses it: "+l.String())
+		line := "not copied, because the target refuses it: " + l.String()
+		if l.Has != "" {
+			line = "not copied, because the target has its own and keeps it: " + l.String()
+		}
+		if l.Hint != "" && !told[l.Hint] {
+			told[l.Hint] = true
+			line += " (hint: " + l.Hint + ")"
+		}
+		lines = append(lines, line)
 	}
-	if more := r.Refused - len(lines); more > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more referrers that the target refuses", more))
+	if more := r.Refused + r.Kept - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more referrers that the target does not take", more))
 	}
 	return lines
 }

@@ -51,7 +51,9 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	began := time.Now()
 	s := a.NewStory()
 	defer s.End()
-	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut(), states: map[dray.State]int{}}
+	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut(),
+		states: map[dray.State]int{}, attached: map[dray.State]int{},
+		attachedTo: map[plan.Action]int{}}
 	if w.DryRun {
 		t.out = a.NewPlanOut(w.head())
 	}
@@ -89,8 +91,11 @@ type teller struct {
 	good         int // steps that are done or up to date, or would be
 	done         int
 	failed       int
+	arrived      int // failed steps whose image is there
 	states       map[dray.State]int
-	code         int // the exit code that all failures share; ExitFailed if they differ
+	attached     map[dray.State]int  // steps of digest tags that are no tags of their own
+	attachedTo   map[plan.Action]int // the same, in a plan
+	code         int                 // the exit code that all failures share; ExitFailed if they differ
 }
 
 // begin takes what a plan says before its steps.
@@ -109,23 +114,42 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 	if t.over {
 		return out.ErrOver
 	}
-	told := map[string]bool{}
-	for _, s := range p.Steps {
-		switch s.Action {
-		case plan.Conflict:
-			t.failure(told, dray.StepReport{Step: s, Err: conflict(t.Verb, s, "use --overwrite update to replace it")})
-		case plan.Broken, plan.Refused:
-			t.failure(told, dray.StepReport{Step: s, Err: s.Problem.Err()})
+	told, steps := map[string]bool{}, t.asReports(p.Steps)
+	own, repeats := out.Tags(steps), out.Repeats(steps)
+	for _, s := range steps {
+		switch {
+		case repeats(s):
+		case s.Err != nil:
+			t.failure(told, s)
+		case !own(s):
+			t.attachedTo[s.Action]++
+			t.good++
 		default:
 			t.good++
 		}
-		if err := t.out.Step(dray.StepReport{Step: s}); err != nil {
+		s.Err = nil
+		if err := t.out.Step(s); err != nil {
 			return err
 		}
 	}
 	t.repositories++
 	t.story.Far(out.Repositories(t.repositories) + " planned")
 	return t.out.Flush()
+}
+
+// asReports returns the steps of a plan, each with the reason why it cannot be done.
+func (t *teller) asReports(steps []plan.Step) []dray.StepReport {
+	all := make([]dray.StepReport, len(steps))
+	for i, s := range steps {
+		all[i].Step = s
+		switch s.Action {
+		case plan.Conflict:
+			all[i].Err = conflict(t.Verb, s, "use --overwrite update to replace it")
+		case plan.Broken, plan.Refused:
+			all[i].Err = s.Problem.Err()
+		}
+	}
+	return all
 }
 
 // finished prints the results of one repository.
@@ -136,7 +160,15 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 		return out.ErrOver
 	}
 	told, states, retagged := map[string]bool{}, map[dray.State]int{}, 0
+	own, repeats := out.Tags(r.Steps), out.Repeats(r.Steps)
 	for _, s := range r.Steps {
+		if !own(s) && s.Err == nil || repeats(s) { // it is counted with what refers to images
+			t.attached[s.State]++
+			if err := t.attach(s); err != nil {
+				return err
+			}
+			continue
+		}
 		states[s.State]++
 		t.states[s.State]++
 		t.sparse.add(s)
@@ -145,6 +177,9 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 		}
 		if s.Err != nil {
 			t.failure(told, s)
+		}
+		if s.Arrived {
+			t.arrived++
 		}
 		if s.State != dray.Done && s.State != dray.Unchanged {
 			if err := t.list.add(s); err != nil {
@@ -163,6 +198,19 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 		t.story.Say(repositoryLine(r, states, retagged))
 	}
 	return t.out.Flush()
+}
+
+// attach writes a step of a digest tag, as far as it is no tag of its own: in JSON, and if it is to be done again.
+func (t *teller) attach(s dray.StepReport) error {
+	if s.State != dray.Done && s.State != dray.Unchanged {
+		if err := t.list.add(s); err != nil {
+			return err
+		}
+	}
+	if t.app.Format == out.FormatJSON {
+		return t.out.Step(s)
+	}
+	return nil
 }
 
 // repositoryLine returns a line such as "HOST/REPO: 3 done (1 re-tagged), 47 unchanged, 1 failed, 2.1 s".
@@ -259,7 +307,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		t.app.Warnf("%s%s", t.summary(sum, took), t.sparse.tail(t.app))
 	}
 	switch {
-	case t.failed > 0 && (t.good > 0 || sum.Referrers.Refused > 0): // the image of a refused referrer arrived
+	case t.failed > 0 && (t.good > 0 || t.arrived > 0):
 		return out.Ended(out.ExitPartly)
 	case t.failed > 0:
 		return out.Ended(t.code)
@@ -269,6 +317,15 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		return out.Ended(out.ExitPartly)
 	}
 	return nil
+}
+
+// without returns how many steps ended in each state, without those that are counted with what refers to images.
+func (t *teller) without(all map[dray.State]int) map[dray.State]int {
+	own := map[dray.State]int{}
+	for state, n := range all {
+		own[state] = n - t.attached[state]
+	}
+	return own
 }
 
 // retags prints the tags that had another digest before.
@@ -292,6 +349,9 @@ func (t *teller) retags(sum dray.TransferReport) {
 // summary returns the last line.
 func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic, Pulls: sum.Pulls}
+	if t.DryRun {
+		sum.Referrers.Planned += t.attachedTo[plan.Copy]
+	}
 	tail := slices.Concat(out.Blobs(r), out.Referrers(sum.Referrers),
 		[]string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	parts := []string{}
@@ -303,23 +363,20 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 	var head string
 	if t.DryRun {
 		head = "planned " + out.Repositories(sum.Repositories)
-		count(sum.Actions[plan.Copy], "to copy")
+		count(sum.Actions[plan.Copy]-t.attachedTo[plan.Copy], "to copy")
 		count(sum.Retagged, "to re-tag")
 		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to write again")
-		count(sum.Actions[plan.Skip], "up to date")
+		count(sum.Actions[plan.Skip]-t.attachedTo[plan.Skip], "up to date")
 		count(sum.Locked, "to lock")
-		if n := sum.Referrers.Planned; n > 0 {
-			parts = append(parts, out.Plural(n, "referrer")+" with them")
-		}
 		count(t.failed, "not possible")
 	} else {
-		done := out.Plural(sum.States[dray.Done], "tag")
+		done := out.Plural(t.without(sum.States)[dray.Done], "tag")
 		head = fmt.Sprintf("%s %s in %s", t.Past, done, out.Repositories(sum.Repositories))
 		count(sum.Retagged, "re-tagged")
-		count(sum.States[dray.Unchanged], "unchanged")
+		count(t.without(sum.States)[dray.Unchanged], "unchanged")
 		count(sum.Healed, "healed")
 		count(sum.Locked, "locked")
-		parts = append(parts, out.Left(sum.States)...)
+		parts = append(parts, out.Left(t.without(sum.States))...)
 	}
 	count(sum.Untagged, "without a tag")
 	if sum.InUse != nil {

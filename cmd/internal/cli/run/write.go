@@ -25,9 +25,13 @@ type reportJSON struct {
 
 // printReport prints the targets that are done or up to date; as JSON it prints the whole report.
 func printReport(a *app.App, r dray.Report, err error) error {
+	own := out.Tags(r.Steps)
 	good := func(each func(name string, s dray.StepReport) error) error {
 		for _, s := range r.Steps {
-			if s.State != dray.Done && s.State != dray.Unchanged {
+			if !own(s) {
+				continue
+			}
+			if s.State != dray.Done && s.State != dray.Unchanged && !s.Arrived {
 				continue
 			}
 			if err := each(out.TargetName(s.Step), s); err != nil {
@@ -197,7 +201,7 @@ func showReport(
 	switch {
 	case len(failures) == 0:
 		return nil
-	case r.Referrers().Refused > 0: // the image of such a step arrived
+	case slices.ContainsFunc(r.Steps, func(s dray.StepReport) bool { return s.Arrived }):
 		return out.Ended(out.ExitPartly)
 	case slices.ContainsFunc(p.Steps, refused):
 		// If the plan is to be done whole or not at all, nothing was done, even if a target is up to date.
@@ -221,8 +225,9 @@ func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted b
 			a.Fail(named{prefix, err})
 		}
 	}
+	repeats := out.Repeats(r.Steps)
 	for _, s := range r.Steps {
-		if s.Err == nil {
+		if s.Err == nil || repeats(s) {
 			continue
 		}
 		prefix := ""
@@ -250,42 +255,64 @@ func changes(r dray.Report) []string {
 
 // summary returns the last line of a run, such as "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
 func summary(past string, r dray.Report, took time.Duration) string {
+	all, own, repeats := r, out.Tags(r.Steps), out.Repeats(r.Steps)
+	r.Steps = slices.DeleteFunc(slices.Clone(r.Steps), func(s dray.StepReport) bool {
+		return !own(s) && s.Err == nil || repeats(s)
+	})
 	done, unchanged, failed := r.Count(dray.Done), r.Count(dray.Unchanged), r.Count(dray.Failed)
-	if done == 0 && failed > 0 {
+	arrived := 0
+	for _, s := range r.Steps {
+		if s.Arrived {
+			arrived++
+		}
+	}
+	if done == 0 && failed > arrived {
 		return strings.Join(out.Pulls(r), ", ")
 	}
-	head, with := past+" "+names(r, dray.Done), r.Referrers()
+	isDone := func(s dray.StepReport) bool { return s.State == dray.Done || s.Arrived }
+	isUnchanged := func(s dray.StepReport) bool { return s.State == dray.Unchanged }
+	head, with := past+" "+names(r, isDone), all.Referrers()
 	switch {
 	case len(r.Steps) == 0 && r.Verb == "batch":
 		head = "nothing to do, the list is empty"
+	case len(r.Steps) == 0 && r.LeftOut > 0:
+		head = "nothing copied"
 	case len(r.Steps) == 0:
 		head = "nothing to do, there are no tags"
+	case arrived > 0:
+		head += fmt.Sprintf(", %d without all that refers to it", arrived)
+		if unchanged > 0 {
+			head += fmt.Sprintf(", %d unchanged", unchanged)
+		}
 	case done == 0 && with.Copied > 0:
-		head = "copied " + out.Plural(with.Copied, "referrer") + ", up to date: " + names(r, dray.Unchanged)
+		head = "copied " + out.Plural(with.Copied, "referrer") + ", up to date: " + names(r, isUnchanged)
 		with.Copied = 0
 	case done == 0 && with.Refused+with.Unread > 0:
-		head = "up to date: " + names(r, dray.Unchanged)
+		head = "up to date: " + names(r, isUnchanged)
 	case done == 0:
-		head = "nothing to do, up to date: " + names(r, dray.Unchanged)
+		head = "nothing to do, up to date: " + names(r, isUnchanged)
 	case unchanged > 0:
 		head += fmt.Sprintf(", %d unchanged", unchanged)
 	}
 	head = strings.Join(append([]string{head}, out.Left(out.StatesOf(r.Steps))...), ", ")
+	if r.LeftOut > 0 {
+		head += fmt.Sprintf(", left out %d", r.LeftOut)
+	}
 	sep := ": "
-	if done == 0 {
+	if done+arrived == 0 {
 		sep = ", "
 	}
-	tail := slices.Concat(out.Blobs(r), out.Referrers(with),
+	tail := slices.Concat(out.Blobs(all), out.Referrers(with),
 		[]string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
 	return head + sep + strings.Join(tail, ", ")
 }
 
-// names counts the steps that ended in state, as tags and digests.
-func names(r dray.Report, state dray.State) string {
+// names counts the steps that are chosen, as tags and digests.
+func names(r dray.Report, chosen func(dray.StepReport) bool) string {
 	tags, digests := 0, 0
 	for _, s := range r.Steps {
 		switch {
-		case s.State != state:
+		case !chosen(s):
 		case s.To.Tag == "":
 			digests++
 		default:

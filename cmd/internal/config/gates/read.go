@@ -98,6 +98,10 @@ func (t Tools) keyless(n *yaml.Node, k *Keyless) error {
 	switch {
 	case err != nil:
 		return err
+	case k.Identity != "" && k.IdentityRegexp != "":
+		return t.Bad(n, "keyless has both identity and identity-regexp", "keep one of them")
+	case k.Issuer != "" && k.IssuerRegexp != "":
+		return t.Bad(n, "keyless has both issuer and issuer-regexp", "keep one of them")
 	case (k.Identity == "") == (k.IdentityRegexp == ""):
 		return t.Bad(n, "keyless requires either identity or identity-regexp", "say who signs")
 	case (k.Issuer == "") == (k.IssuerRegexp == ""):

@@ -1,0 +1,72 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/report"
+)
+
+// Settled records the result of a step that requires no work.
+func (r *Run) Settled(i int, s plan.Step) {
+	switch s.Action {
+	case plan.Skip:
+		if s.Keeps == plan.KeepsOther {
+			r.keeps(i, s)
+		}
+		if err := r.refusedOnce(s); err != nil {
+			r.Reports[i].Arrived = s.Keeps == ""
+			r.End(i, report.Failed, err)
+			return
+		}
+		r.End(i, report.Unchanged, nil)
+	case plan.Conflict:
+		r.End(i, report.Failed, conflict(r.Plan.Verb, s, r.words))
+	case plan.Broken, plan.Refused:
+		r.End(i, report.Failed, s.Problem.Err())
+	}
+}
+
+// keeps records that the target keeps what it has under the digest tag of a step.
+func (r *Run) keeps(i int, s plan.Step) {
+	l := report.LostOf(plan.Referrer{Digest: s.Digest(), MediaType: s.MediaType, Size: s.Size, Tag: s.To.Tag}, s.To.Repo)
+	l.Subject, _ = oci.TaggedFor(s.To.Tag)
+	l.Has = s.Replaces
+	l.Why = fmt.Sprintf("it is %s, the source is %s", s.Replaces, s.Digest())
+	l.Hint = "to replace it, use " + r.words.Rewrite(r.Plan.Verb)
+	r.Reports[i].Referrers.Add(report.Referrers{Kept: 1, Lost: []report.LostReferrer{l}})
+}
+
+func conflict(verb string, s plan.Step, words name.Words) error {
+	hint := "use " + words.Replace(verb) + " to replace it"
+	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Trim.Told(s.Origin()))}
+}
+
+// Causes of the failure of a step that is up to date and requires what refers to its image.
+var (
+	errOnce = errors.New("what refers to the image is required, and the target refused some of it in an earlier run")
+	errKept = errors.New("what refers to images is required, and the target keeps other content under this digest tag")
+)
+
+// refusedOnce returns the error of a step that is up to date and requires what refers to its image, if the target
+// is known to have refused some of it, or keeps something else under its digest tag. It sends no request.
+func (r *Run) refusedOnce(s plan.Step) error {
+	if r.Plan.ReferrersOf(s).Mode != plan.ReferrersRequire {
+		return nil
+	}
+	err := errOnce
+	hint := "use " + r.words.SyncReferrers() + " to try again, or " + r.words.AnyReferrers() + " to accept that"
+	switch {
+	case s.Keeps == plan.KeepsOther:
+		err, hint = errKept, "to replace what the target has, use "+r.words.Rewrite(r.Plan.Verb)
+	case !r.session.Base.Refusals.Of(s.To.Repo)[s.Digest()]:
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: s.To.String(),
+		Err: err, Hint: hint}
+}
