@@ -136,7 +136,7 @@ func TestAnImageAndItsChildrenTogetherHaveAtMost10000Referrers(t *testing.T) {
 		switch found := len(slices.Concat(levels...)); {
 		case n == 5000 && (err != nil || found != 10_000):
 			t.Errorf("%d: %v", found, err)
-		case n > 5000 && (!fault.Is(err, fault.TooLarge) || !strings.Contains(fault.HintOf(err), "--referrers=false")):
+		case n > 5000 && (!fault.Is(err, fault.TooLarge) || fault.HintOf(err) != "choose some with --referrer-type"):
 			t.Errorf("%d: %v", found, err)
 		}
 	}
