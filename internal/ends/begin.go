@@ -36,7 +36,7 @@ func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*st
 	} else if err := g.occupy(ctx); err != nil {
 		return nil, err
 	}
-	if err := g.prepare(); err != nil {
+	if err := g.prepare(ctx); err != nil {
 		g.keep()
 		return nil, cmp.Or(err, g.release())
 	}
@@ -166,13 +166,16 @@ func (g *stage) holdsLock(name string) bool {
 }
 
 // prepare makes the layout of the stage, with the index of what the end holds.
-func (g *stage) prepare() error {
+func (g *stage) prepare(ctx context.Context) error {
 	const op = "make directory"
 	if err := os.RemoveAll(g.packed()); err != nil {
 		return failed(op, g.part, err)
 	}
 	if err := os.MkdirAll(g.layoutDir(), 0o755); err != nil { //nolint:gosec // as a layout
 		return failed(op, g.part, err)
+	}
+	if err := g.checkArrived(ctx); err != nil {
+		return err
 	}
 	index := []byte(emptyIndex)
 	if g.over != nil {
