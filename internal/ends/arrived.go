@@ -53,7 +53,7 @@ func verifyFile(ctx context.Context, path string, dgst oci.Digest) error {
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(info.Size()+1, 256<<10))
 	for {
 		n, err := f.Read(buf)
 		if ctx.Err() != nil {

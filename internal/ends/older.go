@@ -120,7 +120,7 @@ func (d *inDocker) sum(ctx context.Context, name string) (oci.Digest, error) {
 	}
 	defer f.Close()
 	hash := digest.Canonical.Hash()
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(f.Size(), 256<<10))
 	for at := int64(0); at < f.Size(); {
 		if ctx.Err() != nil {
 			return "", &fault.Fault{Kind: fault.Canceled, Op: "read archive", Name: d.name, Err: context.Cause(ctx)}
