@@ -13,8 +13,7 @@
 // Files, in the order of the walk:
 //
 //	writing.go       the ends that one run writes
-//	begin.go         opens the stage of an end
-//	arrived.go       verifies what an earlier run left in a stage
+//	begin.go         opens the stage of an end, and verifies what an earlier run left in it
 //	commit.go        makes the end from its stage
 //	tagged.go        manifest.json of an archive of docker
 //	folder.go        writes a directory of skopeo

@@ -157,8 +157,8 @@ func (d *Dir) replace(target string, raw []byte) error {
 }
 
 // file creates target with the content that fill writes. The content goes into a temporary file,
-// which is synced to disk before it is renamed, unless the layout is a draft. If anything fails, target is unchanged and the
-// temporary file is removed. Temporary files are next to index.json. So they cannot be mistaken
+// which is synced to disk before it is renamed, unless the layout is a draft. If anything fails, target
+// is unchanged and the temporary file is removed. Temporary files are next to index.json. So they cannot be mistaken
 // for blobs, and sweep does not have to list all blobs.
 func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
 	if err := d.makeParent(op, name, target); err != nil {

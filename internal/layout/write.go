@@ -86,7 +86,7 @@ func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.
 	return oci.Arrival{Way: oci.Sent, Sent: b.Size}, nil
 }
 
-// fill copies b from from into f and verifies it. It returns an error of from unchanged.
+// fill copies b into f and verifies it. It returns an error of from unchanged.
 func (d *Dir) fill(ctx context.Context, f *os.File, v *oci.Verifier, from io.Reader, b oci.Descriptor) error {
 	name := d.name(string(b.Digest))
 	buf := make([]byte, min(max(b.Size, 0)+1, 256<<10)) // of thousands of blobs, most are small
