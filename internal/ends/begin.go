@@ -207,7 +207,7 @@ func (g *stage) checkArrived(ctx context.Context) error {
 	if err != nil {
 		return failed(op, g.part, err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // at most files were removed through it
 	err = fs.WalkDir(root.FS(), v1.ImageBlobsDir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
