@@ -78,7 +78,8 @@ type Name struct {
 }
 
 // String returns the canonical form: "HOST/PATH[:TAG][@DIGEST]" or "oci:DIR[:PATH][:TAG][@DIGEST]". A path of
-// one component that no tag follows ends in a colon, because it would be read as a tag otherwise.
+// one component that no tag follows ends in a colon, because it would be read as a tag otherwise. A tag in an end that
+// has no tags is left out, as it is there.
 func (n Name) String() string {
 	s := n.Host + "/" + n.Path
 	if n.IsLayout() {
@@ -87,7 +88,7 @@ func (n Name) String() string {
 			s += ":" + n.Path
 		}
 	}
-	if n.Tag != "" || n.IsLayout() && n.Path != "" && !strings.Contains(n.Path, "/") {
+	if n.Tag != "" && n.HasTags() || n.IsLayout() && n.Path != "" && !strings.Contains(n.Path, "/") {
 		s += ":" + n.Tag
 	}
 	if n.Digest != "" {

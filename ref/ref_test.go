@@ -275,3 +275,17 @@ func TestANameInAFileBeginsWithItsHost(t *testing.T) {
 		}
 	}
 }
+
+// A directory of skopeo holds one image without a name, whatever tags the image had.
+func TestANameInADirectoryOfSkopeoIsReadAgain(t *testing.T) {
+	for _, n := range []Name{
+		{Repo: Repo{Host: Directory, Dir: "x"}, Tag: "v1"},
+		{Repo: Repo{Host: Directory, Dir: "x"}, Tag: "v1", Digest: "sha256:" + hex64},
+		{Repo: Repo{Host: Directory, Dir: "x"}},
+	} {
+		again, err := Parse(n.String())
+		if err != nil || again.Repo != n.Repo || again.Digest != n.Digest || again.Tag != "" {
+			t.Errorf("%+v is written as %s: %+v, %v", n, n, again, err)
+		}
+	}
+}

@@ -64,8 +64,9 @@ func Write(ctx context.Context, w io.Writer, how Compression, entries iter.Seq[E
 		return err
 	}
 	t := tar.NewWriter(to)
+	buf := make([]byte, 256<<10)
 	for e := range entries {
-		if err := write(ctx, t, e); err != nil {
+		if err := write(ctx, t, e, buf); err != nil {
 			return err
 		}
 	}
@@ -90,7 +91,8 @@ type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }
 
-func write(ctx context.Context, t *tar.Writer, e Entry) error {
+// write writes an entry, through buf.
+func write(ctx context.Context, t *tar.Writer, e Entry, buf []byte) error {
 	from, err := e.Open()
 	if err != nil {
 		return err
@@ -107,7 +109,7 @@ func write(ctx context.Context, t *tar.Writer, e Entry) error {
 		return err
 	}
 	// Without the method ReadFrom of t, which would read the file in pieces of its own choice.
-	_, err = io.CopyBuffer(struct{ io.Writer }{t}, &until{ctx, from}, make([]byte, 256<<10))
+	_, err = io.CopyBuffer(struct{ io.Writer }{t}, &until{ctx, from}, buf)
 	return err
 }
 

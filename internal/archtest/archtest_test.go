@@ -53,10 +53,11 @@ var may = map[string]string{
 	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/subject": "event fault internal/remote/ask internal/remote/limit internal/remote/push internal/remote/read internal/remote/wire oci ref",
 
-	"internal/archive":  "fault",
-	"internal/layout":   "event fault oci ref",
-	"internal/ends":     "fault internal/archive internal/layout oci ref",
-	"internal/registry": "fault oci ref",
+	"internal/archive":     "fault",
+	"internal/layout":      "event fault oci ref",
+	"internal/ends":        "fault internal/archive internal/layout oci ref",
+	"internal/ends/fuzzed": "", // fuzz tests
+	"internal/registry":    "fault oci ref",
 
 	"internal/name":                    "event fault plan ref",
 	"internal/foreign":                 "fault internal/remote internal/transfer oci",

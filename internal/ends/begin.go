@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -32,7 +33,7 @@ func begin(ctx context.Context, r *Reading, output io.Writer, end ref.Repo) (*st
 	} else if err := g.occupy(ctx); err != nil {
 		return nil, err
 	}
-	if err := g.prepare(); err != nil {
+	if err := g.prepare(ctx); err != nil {
 		g.keep()
 		return nil, cmp.Or(err, g.release())
 	}
@@ -218,13 +219,16 @@ func (g *stage) holdsLock(name string) bool {
 }
 
 // prepare makes the layout of the stage, with the index of what the end holds.
-func (g *stage) prepare() error {
+func (g *stage) prepare(ctx context.Context) error {
 	const op = "make directory"
 	if err := os.RemoveAll(g.packed()); err != nil {
 		return failed(op, g.part, err)
 	}
 	if err := os.MkdirAll(g.layoutDir(), 0o755); err != nil { //nolint:gosec // as a layout
 		return failed(op, g.part, err)
+	}
+	if err := g.checkArrived(ctx); err != nil {
+		return err
 	}
 	index := []byte(emptyIndex)
 	if g.over != nil {
@@ -243,4 +247,66 @@ func (g *stage) prepare() error {
 		}
 	}
 	return nil
+}
+
+// checkArrived verifies what an earlier run left in the stage, and removes what is damaged. The layout of a stage is a
+// draft: a blob has its name before its bytes are on disk, and the machine may have stopped in between.
+func (g *stage) checkArrived(ctx context.Context) error {
+	const op = "read directory"
+	root, err := os.OpenRoot(g.layoutDir())
+	if err != nil {
+		return failed(op, g.part, err)
+	}
+	defer func() { _ = root.Close() }() // at most files were removed through it
+	err = fs.WalkDir(root.FS(), v1.ImageBlobsDir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		dgst := oci.Digest(path.Base(path.Dir(name)) + ":" + d.Name())
+		err = verifyFile(ctx, root, name, dgst)
+		if fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Refused) {
+			return root.Remove(name)
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return &fault.Fault{Kind: fault.Canceled, Op: op, Name: g.part, Err: context.Cause(ctx)}
+	}
+	return failed(op, g.part, err)
+}
+
+// verifyFile compares a file with its digest. The error is Corrupt if they differ, and Refused if dgst is no digest.
+func verifyFile(ctx context.Context, root *os.Root, name string, dgst oci.Digest) error {
+	f, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	v, err := oci.NewVerifier(oci.Descriptor{Digest: dgst, Size: info.Size()})
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, min(info.Size()+1, 256<<10))
+	for {
+		n, err := f.Read(buf)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if _, err := v.Write(buf[:n]); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) {
+			return v.Verify()
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

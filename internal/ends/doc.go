@@ -7,12 +7,13 @@
 //
 // For writing, the content goes into a layout beside the end, the stage. Commit makes the end from
 // the stage, under a temporary name, and renames it: the end appears whole or not at all. If a run
-// ends before, the stage stays, and the next run for the same end goes on with it.
+// ends before, the stage stays, and the next run for the same end verifies it and goes on with it. A
+// stage is not synced to disk: only what was made from it is.
 //
 // Files, in the order of the walk:
 //
 //	writing.go       the ends that one run writes
-//	begin.go         opens the stage of an end
+//	begin.go         opens the stage of an end, and verifies what an earlier run left in it
 //	commit.go        makes the end from its stage
 //	tagged.go        manifest.json of an archive of docker
 //	folder.go        writes a directory of skopeo

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	specs "github.com/opencontainers/image-spec/specs-go"
@@ -30,6 +33,9 @@ func (d *inDocker) make(ctx context.Context, image saved, config oci.Digest) (oc
 		return oci.Descriptor{}, err
 	}
 	m.Config = oci.Descriptor{MediaType: v1.MediaTypeImageConfig, Digest: config, Size: size}
+	if err := d.sumAll(ctx, image.Layers); err != nil {
+		return oci.Descriptor{}, err
+	}
 	for _, layer := range image.Layers {
 		dgst, err := d.sum(ctx, layer)
 		if err != nil {
@@ -120,22 +126,70 @@ func (d *inDocker) look(name string) (size int64, mediaType string, err error) {
 // is read once. A file that has its digest as its name in a layout is not read: whoever copies it
 // verifies it.
 func (d *inDocker) sum(ctx context.Context, name string) (oci.Digest, error) {
+	if dgst, known := d.known(name); known {
+		return dgst, nil
+	}
+	dgst, err := d.read(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	d.sums[name] = dgst
+	d.view.at[blobName(dgst)] = name
+	return dgst, nil
+}
+
+// sumAll does what sum does, for several files at once: as many as there are processors.
+func (d *inDocker) sumAll(ctx context.Context, names []string) error {
+	var unknown []string
+	seen := map[string]bool{}
+	for _, name := range names {
+		if _, known := d.known(name); !known && !seen[name] {
+			unknown = append(unknown, name)
+		}
+		seen[name] = true
+	}
+	sums, errs := make([]oci.Digest, len(unknown)), make([]error, len(unknown))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(unknown)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(unknown); i = int(next.Add(1)) - 1 {
+				sums[i], errs[i] = d.read(ctx, unknown[i])
+			}
+		})
+	}
+	wg.Wait()
+	for i, name := range unknown {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		d.sums[name] = sums[i]
+		d.view.at[blobName(sums[i])] = name
+	}
+	return nil
+}
+
+// known returns the digest of a file that sum does not have to read.
+func (d *inDocker) known(name string) (oci.Digest, bool) {
 	if rest, ok := strings.CutPrefix(name, v1.ImageBlobsDir+"/"); ok {
 		algorithm, hex, _ := strings.Cut(rest, "/")
 		if dgst := algorithm + ":" + hex; ref.Digest(dgst) == nil {
-			return oci.Digest(dgst), nil
+			return oci.Digest(dgst), true
 		}
 	}
-	if dgst, known := d.sums[name]; known {
-		return dgst, nil
-	}
+	dgst, ok := d.sums[name]
+	return dgst, ok
+}
+
+// read computes the digest of a file of the archive. It may be called by several goroutines at once.
+func (d *inDocker) read(ctx context.Context, name string) (oci.Digest, error) {
 	f, err := d.files.Open(name)
 	if err != nil {
 		return "", d.fault(name, err)
 	}
 	defer f.Close()
 	hash := digest.Canonical.Hash()
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(f.Size(), 256<<10))
 	for at := int64(0); at < f.Size(); {
 		if ctx.Err() != nil {
 			return "", &fault.Fault{Kind: fault.Canceled, Op: "read archive", Name: d.name, Err: context.Cause(ctx)}
@@ -147,10 +201,7 @@ func (d *inDocker) sum(ctx context.Context, name string) (oci.Digest, error) {
 		hash.Write(buf[:n])
 		at += int64(n)
 	}
-	dgst := oci.Digest(fmt.Sprintf("%s:%x", digest.Canonical, hash.Sum(nil)))
-	d.sums[name] = dgst
-	d.view.at[blobName(dgst)] = name
-	return dgst, nil
+	return oci.Digest(fmt.Sprintf("%s:%x", digest.Canonical, hash.Sum(nil))), nil
 }
 
 // others returns the names of the files of an archive that belong neither to the layout in it nor to docker. v is

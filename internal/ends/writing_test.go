@@ -296,6 +296,34 @@ func TestF81WhatArrivedStaysForTheNextRun(t *testing.T) {
 	}
 }
 
+// F-81: a stage is not synced to disk, so the machine may have lost bytes of it when it stopped.
+func TestF81WhatArrivedIsReadAgainIfTheDiskLostIt(t *testing.T) {
+	end := at(t, ref.Archive, "x.tar")
+	w := writing(t)
+	image(t, target(t, w, end), "one")
+	if got := w.Commit(t.Context(), func(ref.Repo) bool { return false }); len(got) != 1 || got[0].Kept == "" {
+		t.Fatalf("%+v", got)
+	}
+	layer := layerOf("one")
+	blobs := filepath.Join(end.Dir+".dray-part", "layout", "blobs", "sha256")
+	if err := os.WriteFile(filepath.Join(blobs, oci.Sum(layer).Encoded()), make([]byte, len(layer)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(blobs, "no digest"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w = writing(t)
+	image(t, target(t, w, end), "one", "v1")
+	if err := commit(t, w); err != nil {
+		t.Fatal(err)
+	}
+	d, err := opened(t, end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole(t, d, "v1")
+}
+
 func TestARunThatBroughtNothingLeavesNothing(t *testing.T) {
 	end := at(t, ref.Archive, "x.tar")
 	w := writing(t)

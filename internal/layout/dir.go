@@ -19,6 +19,7 @@ type Mode int
 const (
 	Read  Mode = iota // the layout must exist; nothing is written, not even a lock
 	Write             // the layout is created if it does not exist
+	Draft             // as Write, but nothing is synced to disk: the machine may lose it when it stops
 )
 
 // Names of dray's own files in a layout. The specification allows additional files.
@@ -40,7 +41,7 @@ const (
 )
 
 // Dir is one repository of an image layout. It is a transfer.Source and, if it was opened with
-// Write, a transfer.Target. Its methods are safe for concurrent use. Several processes may write to
+// Write or Draft, a transfer.Target. Its methods are safe for concurrent use. Several processes may write to
 // the same layout at once without losing a tag.
 //
 // All repositories of a layout share its content. A document or blob that one of them has, all have.

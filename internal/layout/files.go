@@ -157,8 +157,8 @@ func (d *Dir) replace(target string, raw []byte) error {
 }
 
 // file creates target with the content that fill writes. The content goes into a temporary file,
-// which is synced to disk before it is renamed. If anything fails, target is unchanged and the
-// temporary file is removed. Temporary files are next to index.json. So they cannot be mistaken
+// which is synced to disk before it is renamed, unless the layout is a draft. If anything fails, target
+// is unchanged and the temporary file is removed. Temporary files are next to index.json. So they cannot be mistaken
 // for blobs, and sweep does not have to list all blobs.
 func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
 	if err := d.makeParent(op, name, target); err != nil {
@@ -170,7 +170,7 @@ func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
 		return d.failed(op, name, err)
 	}
 	err = fill(f)
-	if err == nil {
+	if err == nil && d.mode != Draft {
 		if err = f.Sync(); err != nil {
 			err = d.failed(op, name, err)
 		}
@@ -187,10 +187,18 @@ func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
 		d.root.Remove(temp)
 		return err
 	}
-	if err := syncDir(d.root, path.Dir(target)); err != nil {
+	if err := d.sync(path.Dir(target)); err != nil {
 		return d.failed(op, name, err)
 	}
 	return nil
+}
+
+// sync makes the renames in a directory durable, if the layout is no draft.
+func (d *Dir) sync(dir string) error {
+	if d.mode == Draft {
+		return nil
+	}
+	return syncDir(d.root, dir)
 }
 
 // makeParent creates the directory for the blobs of one digest algorithm.
@@ -205,14 +213,14 @@ func (d *Dir) makeParent(op, name, target string) error {
 	if err := d.root.MkdirAll(dir, 0o755); err != nil {
 		return d.failed(op, name, err)
 	}
-	if err := errors.Join(syncDir(d.root, path.Dir(dir)), syncDir(d.root, ".")); err != nil {
+	if err := errors.Join(d.sync(path.Dir(dir)), d.sync(".")); err != nil {
 		return d.failed(op, name, err)
 	}
 	return nil
 }
 
 func (d *Dir) mayWrite(ctx context.Context, op, name string) error {
-	if d.mode != Write {
+	if d.mode == Read {
 		return &fault.Fault{Kind: fault.Denied, Op: op, Name: name, Err: errors.New("the layout was opened for reading only")}
 	}
 	return canceled(ctx, op, name)

@@ -24,7 +24,7 @@ import (
 // With Read, the directory must hold a layout of version 1; otherwise the error is NotFound. With
 // Write, an absent or empty directory becomes an empty layout. Write also removes temporary files
 // that a writer left more than a day ago. A directory that holds anything else is a Conflict and
-// stays unchanged.
+// stays unchanged. Draft is like Write, for content that is verified or thrown away after the machine stopped.
 func Open(repo ref.Repo, mode Mode) (*Dir, error) { return new(Layouts).Open(repo, mode) }
 
 // Open is like the function Open. It shares the directory with the other repositories that are open.
@@ -33,9 +33,10 @@ func (l *Layouts) Open(repo ref.Repo, mode Mode) (*Dir, error) {
 }
 
 // Stage opens a repository for writing, of the layout in the directory dir over the files of over, which may be nil:
-// what dir lacks is read from over, and what is written goes into dir.
+// what dir lacks is read from over, and what is written goes into dir. It is a Draft: after the machine stopped, blobs
+// in dir may be damaged.
 func (l *Layouts) Stage(repo ref.Repo, dir string, over Files) (*Dir, error) {
-	return l.share(repo, dir, over, Write)
+	return l.share(repo, dir, over, Draft)
 }
 
 // Over opens a repository of the layout whose files are in over, for reading.
@@ -83,7 +84,7 @@ func (d *Dir) open() error {
 	case err == nil && !info.IsDir():
 		return fault.Misuse("open layout", d.whole(), "this is a file, and a layout is a directory", "name a directory")
 	}
-	if d.mode == Write {
+	if d.mode != Read {
 		if err := os.MkdirAll(whole, 0o755); err != nil { //nolint:gosec // other users read layouts, too
 			return d.failed("make layout", d.whole(), err)
 		}
@@ -101,7 +102,7 @@ func (d *Dir) open() error {
 	case err != nil:
 		return d.failed("open layout", d.whole(), err)
 	}
-	if d.mode == Write {
+	if d.mode != Read {
 		err = d.prepare()
 	}
 	if err == nil {

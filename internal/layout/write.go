@@ -78,7 +78,7 @@ func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.
 	if err != nil {
 		return oci.Arrival{}, err
 	}
-	err = d.file(op, name, target, func(f *os.File) error { return d.fill(ctx, f, v, from, name) })
+	err = d.file(op, name, target, func(f *os.File) error { return d.fill(ctx, f, v, from, b) })
 	if err != nil {
 		return oci.Arrival{}, err
 	}
@@ -86,9 +86,10 @@ func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.
 	return oci.Arrival{Way: oci.Sent, Sent: b.Size}, nil
 }
 
-// fill copies from into f and verifies it. It returns an error of from unchanged.
-func (d *Dir) fill(ctx context.Context, f *os.File, v *oci.Verifier, from io.Reader, name string) error {
-	buf := make([]byte, 256<<10)
+// fill copies b into f and verifies it. It returns an error of from unchanged.
+func (d *Dir) fill(ctx context.Context, f *os.File, v *oci.Verifier, from io.Reader, b oci.Descriptor) error {
+	name := d.name(string(b.Digest))
+	buf := make([]byte, min(max(b.Size, 0)+1, 256<<10)) // of thousands of blobs, most are small
 	for {
 		n, readErr := from.Read(buf)
 		if err := canceled(ctx, "put blob", name); err != nil {

@@ -190,6 +190,18 @@ func TestOneConnectionIsEnoughWhereTheSourceIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+func TestAFileIsReadFromItsBeginningToItsEndHoweverSlowTheDiskIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, host := range []string{ref.Layout, ref.Archive, ref.DockerArchive, ref.Directory} {
+			src := &line{Memory: conform.New(ref.Repo{Host: host, Dir: "x"}), rate: 16 * mib}
+			out, _ := bring(t, transfer.New(transfer.Options{}), src, repo("b.io", "y"), large(src.Memory, 64*mib))
+			if out.Err != nil || len(src.asked) != 1 || src.most > 2 {
+				t.Errorf("%s: %v; the layer was requested as %v (at, n)", host, out.Err, src.asked)
+			}
+		}
+	})
+}
+
 // slowly is a target that reads at most rate bytes/s.
 type slowly struct {
 	*conform.Memory

@@ -114,6 +114,9 @@ func (d *Download) Tell(k event.Kind) {
 // widthFor returns over how many connections to begin to read w from byte at on. 0 means that the
 // number is not known and has to be measured.
 func (f *Fetcher) widthFor(w Want, at int64) int {
+	if w.From.Repo().IsLayout() { // a disk is not faster when a file is read in several places
+		return 1
+	}
 	if w.Blob.Size-at < worthWide || f.Room.size < partSize || f.Places.full() {
 		return 1
 	}

@@ -1,4 +1,6 @@
-package ends_test
+// Package fuzzed reads ends that are damaged in any way. It is apart from the other tests of ends, because a fuzzer is
+// built from all that the tests of its package need, and these need all of dray.
+package fuzzed
 
 import (
 	"bytes"
