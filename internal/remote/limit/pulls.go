@@ -152,7 +152,8 @@ func (p *Pulls) Heed(r Reply) (spent bool) {
 	limit, window, told := quota(r.Header.Get("Ratelimit-Limit"))
 	left, _, counted := quota(r.Header.Get("Ratelimit-Remaining"))
 	if told && counted {
-		if !p.began.IsZero() && r.Method == http.MethodGet && left > p.left && left <= p.left+Abreast {
+		trusted := r.Method == http.MethodHead && !p.until.IsZero() // it was sent alone, to look
+		if !p.began.IsZero() && !trusted && left > p.left && left <= p.left+Abreast {
 			left = p.left // concurrent requests may be answered in any order
 		}
 		p.limit, p.left, p.window = limit, left, window
