@@ -80,7 +80,7 @@ var may = map[string]string{
 	"internal/outfile":                 "",
 	"internal/stock":                   "credential event fault internal/have internal/layout internal/name internal/place internal/referrers internal/remote oci plan ref report",
 	"internal/bundle":                  "credential event fault gate internal/apply internal/have internal/layout internal/ledger internal/migrate internal/name internal/outfile internal/place internal/survey internal/volume oci plan ref report",
-	"internal/probe":                   "credential event fault internal/layout internal/lock internal/name internal/nearest internal/place internal/remote internal/survey oci ref report",
+	"internal/probe":                   "credential event fault internal/admit internal/layout internal/lock internal/name internal/nearest internal/place internal/remote internal/survey oci plan ref report",
 	"internal/look":                    "credential event fault internal/layout internal/name internal/nearest internal/place internal/referrers internal/remote internal/survey internal/trim oci plan ref report",
 	".":                                "credential event fault gate internal/admit internal/apply internal/bundle internal/ends internal/estimate internal/foreign internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/referrers internal/remote internal/stock internal/survey internal/transfer oci plan ref report",
 	"cmd/internal/config":              "cmd/internal/config/gates cmd/internal/config/textfile cmd/internal/schedule credential fault plan ref",
