@@ -163,9 +163,6 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 		{"referrers", func(n *yaml.Node) error { return p.referrers(n, &out.Own.Referrers) }},
 		{"platforms", func(n *yaml.Node) error { return p.platforms(n, &out.Own.Platforms) }},
 		{"gate", one(&out.Own.Gates, p.text)},
-		{"include-foreign", func(n *yaml.Node) error {
-			return p.bad(n, "foreign layers are copied for all images of a list, or for none", "use --include-foreign")
-		}},
 	})
 	switch {
 	case err != nil:

@@ -75,7 +75,6 @@ func TestAListThatIsWrongIsRefusedWithItsLine(t *testing.T) {
 		{"- source: a\n- target: b", `list:2: invalid: the image has no source`},
 		{"- source: a\n  target: b\n  targets: [c]", `list:2: invalid: target and targets cannot be combined`},
 		{"- source: a\n  force: true\n  overwrite: always", `list:2: invalid: force and overwrite cannot be combined`},
-		{"- source: a\n  include-foreign: true", `list:2: invalid: foreign layers are copied for all images of a list, or for none`},
 		{"- source: a\n  overwrite: ever", `list:2: invalid: unknown overwrite "ever"`},
 		{"- source: a b", `list:1: invalid: a name must not contain spaces: "a b"`},
 		{"- nginx web", `list:1: invalid: a name must not contain spaces: "nginx web"`},
