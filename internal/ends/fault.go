@@ -68,13 +68,13 @@ func Occupied(end ref.Repo, err error) error {
 	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Err != nil {
 		err = f.Err // the end is named already
 	}
-	return &fault.Fault{Kind: fault.Conflict, Op: "open " + end.Host, Name: end.String(),
+	return &fault.Fault{Kind: fault.Conflict, Op: "open", Name: end.String(),
 		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: "name another one, or remove it"}
 }
 
 // Twice returns the error of two ends that are to be written to one file or directory.
 func Twice(one, other ref.Repo) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "open " + one.Host, Name: one.In("").String(),
+	return &fault.Fault{Kind: fault.Invalid, Op: "open", Name: one.In("").String(),
 		Err:  fmt.Errorf("it is the same file or directory as %s", other.In("")),
 		Hint: "name the same end in the same way, or another one"}
 }

@@ -104,7 +104,7 @@ func (f *family) read(ctx context.Context, level []oci.Descriptor) error {
 func (f *family) choose(choice plan.Referrers) {
 	seen := map[oci.Digest]bool{}
 	var leads func(d oci.Digest) bool
-	leads = func(d oci.Digest) (any bool) {
+	leads = func(d oci.Digest) bool {
 		if seen[d] {
 			return false
 		}

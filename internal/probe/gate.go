@@ -22,7 +22,8 @@ func (c *checker) gate(ctx context.Context, to *checker) {
 	from := c.name
 	from.Digest = string(c.found.Digest)
 	steps := []plan.Step{{
-		Action: plan.Copy, From: from, To: to.name, MediaType: c.found.MediaType, Size: c.found.Size, Replaces: to.found.Digest,
+		Action: plan.Copy, From: from, To: to.name, MediaType: c.found.MediaType, Size: c.found.Size,
+		Replaces: to.found.Digest,
 	}}
 	switch err := admit.Steps(ctx, c.session, "copy", steps); {
 	case err != nil: // the caller gave up

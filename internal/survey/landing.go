@@ -10,8 +10,8 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
-	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/lock"
+	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/remote"

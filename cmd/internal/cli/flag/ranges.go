@@ -88,8 +88,7 @@ func unreadable(bad *pflag.InvalidValueError) (hint string, why error) {
 	f := bad.GetFlag()
 	s, numeric := spanOf(f)
 	text := bad.Unwrap().Error()
-	var said *fault.Fault
-	if errors.As(bad, &said) { // the flag and its value stand before the cause
+	if said, ok := errors.AsType[*fault.Fault](bad); ok { // the flag and its value stand before the cause
 		text, hint = said.Err.Error(), said.Hint
 	}
 	switch typ := f.Value.Type(); {

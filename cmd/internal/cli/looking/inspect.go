@@ -87,7 +87,8 @@ func printImage(a *app.App, m dray.Image) error {
 		Header: []string{"PLATFORM", "DIGEST", "SIZE", "LAYERS", "CREATED"},
 		Rows: func(row func(...string) error) error {
 			return eachVariant(m.Platforms, func(v dray.Variant, _ int) error {
-				return row(cmp.Or(v.Annotations[oci.AnnotationRole], v.Platform), string(v.Digest), strconv.FormatInt(v.Size, 10), layers(v), created(v))
+				platform := cmp.Or(v.Annotations[oci.AnnotationRole], v.Platform)
+				return row(platform, string(v.Digest), strconv.FormatInt(v.Size, 10), layers(v), created(v))
 			})
 		},
 	})
