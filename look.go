@@ -15,10 +15,14 @@ type LookRequest struct {
 	Name  string            // an image, a repository, "HOST/PREFIX/" or a host, as each method says
 	Login *credential.Login // nil means Config.Logins
 
-	// Platform is the image to look at in an index, for Digest, Manifest, ImageConfig and Inspect. The zero
+	// Platform is the image to look at in an index, for Digest, Manifest, ImageConfig, Inspect and Tree. The zero
 	// value means the index itself. The error is [fault.NotFound] if the index has no image for it; it lists
 	// the platforms that there are.
 	Platform oci.Platform
+
+	// Types are the artifact types of the referrers that Tree shows, with those that lead to one. cosign's own are the
+	// media types of its layers. None means all referrers.
+	Types []string
 }
 
 // Digest returns the descriptor of an image, with one HEAD request, or with one GET request for a Platform.

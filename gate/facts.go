@@ -116,7 +116,7 @@ func (i *Image) createdOf(ctx context.Context, doc oci.Document) (time.Time, err
 func isAttestation(docs []oci.Document, d oci.Digest) bool {
 	for _, doc := range docs {
 		for _, child := range doc.Documents {
-			if child.Digest == d && child.Annotations["vnd.docker.reference.type"] == "attestation-manifest" {
+			if child.Digest == d && child.Annotations[oci.AnnotationRole] == "attestation-manifest" {
 				return true
 			}
 		}

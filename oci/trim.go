@@ -22,6 +22,10 @@ const (
 // are about.
 const annotationOf = "vnd.docker.reference.digest"
 
+// AnnotationRole is the annotation by which BuildKit says what a child of an index is that is no image, such as
+// "attestation-manifest".
+const AnnotationRole = "vnd.docker.reference.type"
+
 // Subset is a part of an image that is for some platforms.
 type Subset struct {
 	Document            // the document for this part; it is the whole one if nothing was left out

@@ -96,7 +96,7 @@ func irregular(end ref.Repo) error {
 	if err != nil || info.Mode().IsRegular() || info.IsDir() {
 		return nil //nolint:nilerr // there is nothing yet, or whoever opens it says what is wrong
 	}
-	f := &fault.Fault{Kind: fault.Invalid, Op: "open " + end.Host, Name: end.String(),
+	f := &fault.Fault{Kind: fault.Invalid, Op: "open", Name: end.String(),
 		Err: errors.New("it is not a regular file"), Hint: "write - for the standard output, or name a file"}
 	if end.Host == ref.Directory {
 		f.Hint = "name a directory"
@@ -116,13 +116,13 @@ func noDirectory(end ref.Repo, dir string, err error) error {
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		err = at.Err
 	}
-	return &fault.Fault{Kind: fault.NotFound, Op: "open " + end.Host, Name: end.String(), Err: err,
+	return &fault.Fault{Kind: fault.NotFound, Op: "open", Name: end.String(), Err: err,
 		Hint: "make the directory " + dir}
 }
 
 // Twice returns the error of two ends that are to be written to one file or directory.
 func Twice(one, other ref.Repo) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "open " + one.Host, Name: one.In("").String(),
+	return &fault.Fault{Kind: fault.Invalid, Op: "open", Name: one.In("").String(),
 		Err:  fmt.Errorf("it is the same file or directory as %s", other.In("")),
 		Hint: "name the same end in the same way, or another one"}
 }

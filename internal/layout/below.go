@@ -25,7 +25,7 @@ func Is(dir string) bool {
 // be read is an error; it never counts as empty.
 func Below(ctx context.Context, root string, visit func(path string) error) error {
 	const op = "list layouts below"
-	name := ref.Layout + root + string(filepath.Separator)
+	name := ref.Layout + filepath.Clean(root) + string(filepath.Separator)
 	var stop error
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -51,7 +51,8 @@ func Below(ctx context.Context, root string, visit func(path string) error) erro
 	case ctx.Err() != nil:
 		return canceled(ctx, op, name)
 	case errors.Is(err, fs.ErrNotExist):
-		return &fault.Fault{Kind: fault.NotFound, Op: op, Name: name, Err: err}
+		return &fault.Fault{Kind: fault.NotFound, Op: op, Name: name, Err: errors.New("there is no such directory"),
+			Hint: "check the path"}
 	case errors.Is(err, fs.ErrPermission):
 		return &fault.Fault{Kind: fault.Denied, Op: op, Name: name, Err: err}
 	}

@@ -4,21 +4,21 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
-	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
 
-// Tree reads an image, its children, and everything that refers to one of them.
+// Tree reads an image, its children, and everything that refers to one of them. If req names types, only referrers of
+// one of them are in the tree, and those that lead to one.
 func Tree(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (report.Tree, error) {
@@ -27,9 +27,9 @@ func Tree(
 		return report.Tree{}, err
 	}
 	defer s.Release()
-	root, err := at.Resolve(ctx, survey.Reference(name))
+	root, err := resolve(ctx, s, at, name, req.Platform)
 	if err != nil {
-		return report.Tree{}, nearest.Hint(ctx, s, name, err)
+		return report.Tree{}, err
 	}
 	// A loop does not end the walk, but a choice would: all of it travels, and all of it is shown.
 	levels, err := referrers.New(s, plan.Referrers{}).Of(ctx, at, root)
@@ -50,8 +50,12 @@ func Tree(
 	if err := f.read(ctx, members); err != nil {
 		return report.Tree{}, err
 	}
-	tree := report.Tree{Name: name, Node: f.node(root, map[oci.Digest]bool{})}
-	f.count(&tree)
+	if len(req.Types) > 0 {
+		f.choose(plan.Referrers{Types: req.Types})
+	}
+	shown := map[oci.Digest]bool{}
+	tree := report.Tree{Name: name, Node: f.node(root, shown)}
+	f.count(&tree, shown)
 	return tree, nil
 }
 
@@ -97,6 +101,37 @@ func (f *family) read(ctx context.Context, level []oci.Descriptor) error {
 		level = next
 	}
 	return nil
+}
+
+// choose leaves out the referrers that choice does not take, unless one that it takes refers to them.
+func (f *family) choose(choice plan.Referrers) {
+	seen := map[oci.Digest]bool{}
+	var leads func(d oci.Digest) bool
+	leads = func(d oci.Digest) bool {
+		if seen[d] {
+			return false
+		}
+		seen[d] = true
+		defer delete(seen, d)
+		doc := f.docs[d]
+		if doc.Digest != "" && choice.Chooses(doc.TypesAsReferrer(), nil) {
+			return true
+		}
+		leadsOn := func(r plan.Referrer) bool { return leads(r.Digest) }
+		return slices.ContainsFunc(f.about[d], leadsOn) ||
+			slices.ContainsFunc(doc.Documents, func(c oci.Descriptor) bool {
+				return slices.ContainsFunc(f.about[c.Digest], leadsOn)
+			})
+	}
+	chosen := map[oci.Digest][]plan.Referrer{}
+	for d, all := range f.about {
+		for _, r := range all {
+			if leads(r.Digest) {
+				chosen[d] = append(chosen[d], r)
+			}
+		}
+	}
+	f.about = chosen
 }
 
 // node returns the tree below d. shown holds the documents that were shown before: what is below them is
@@ -154,10 +189,11 @@ func firstLayer(doc oci.Document) string {
 	return ""
 }
 
-// count adds up what the tree has.
-func (f *family) count(t *report.Tree) {
+// count adds up what the tree has. shown holds its documents.
+func (f *family) count(t *report.Tree, shown map[oci.Digest]bool) {
 	blobs := map[oci.Digest]bool{}
-	for _, doc := range f.docs {
+	for d := range shown {
+		doc := f.docs[d]
 		t.Total += doc.Size
 		for _, b := range doc.Blobs {
 			if !blobs[b.Digest] {
@@ -166,7 +202,7 @@ func (f *family) count(t *report.Tree) {
 			}
 		}
 	}
-	for _, all := range f.about {
-		t.Count += len(all)
+	for d := range shown {
+		t.Count += len(f.about[d])
 	}
 }

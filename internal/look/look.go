@@ -10,9 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
-	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -23,6 +21,7 @@ type Request struct {
 	Name     string
 	Login    *credential.Login
 	Platform oci.Platform // the image to look at in an index; zero means the index
+	Types    []string     // of the referrers that Tree shows; none means all
 }
 
 // Digest resolves an image. It sends one HEAD request, or one GET request if it looks for a platform.
@@ -34,15 +33,7 @@ func Digest(
 		return oci.Descriptor{}, err
 	}
 	defer s.Release()
-	if oci.NamesPlatform(&req.Platform) {
-		doc, err := at.Document(ctx, survey.Reference(name))
-		if err != nil {
-			return oci.Descriptor{}, nearest.Hint(ctx, s, name, err)
-		}
-		return chosen(ctx, at, name, doc, req.Platform)
-	}
-	desc, err := at.Resolve(ctx, survey.Reference(name))
-	return desc, nearest.Hint(ctx, s, name, err)
+	return resolve(ctx, s, at, name, req.Platform)
 }
 
 // Manifest reads the manifest or index of an image. It sends one GET request, or two if it looks for a platform.
@@ -86,12 +77,12 @@ func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oc
 	for _, child := range index.Documents {
 		if p := oci.PlatformString(child.Platform); p != "" && p != "unknown/unknown" {
 			images = append(images, string(child.Digest))
-			choice = append(choice, p+" is "+string(child.Digest))
+			choice = append(choice, p)
 		}
 	}
 	if len(images) != 1 {
 		cause := fmt.Sprintf("it is an index with %d platforms: %s", len(images), strings.Join(choice, ", "))
-		return oci.Document{}, fault.Misuse("read image config", name.String(), cause, "ask for one of them by digest")
+		return oci.Document{}, fault.Misuse("read image config", name.String(), cause, "name one of them with --platform")
 	}
 	return at.Document(ctx, images[0])
 }

@@ -15,6 +15,21 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// resolve returns the descriptor of what n points to or, if p is not zero, that of the image in it that is for p.
+func resolve(
+	ctx context.Context, s *place.Session, at place.Repository, n ref.Name, p oci.Platform,
+) (oci.Descriptor, error) {
+	if !oci.NamesPlatform(&p) {
+		desc, err := at.Resolve(ctx, survey.Reference(n))
+		return desc, nearest.Hint(ctx, s, n, err)
+	}
+	doc, err := at.Document(ctx, survey.Reference(n))
+	if err != nil {
+		return oci.Descriptor{}, nearest.Hint(ctx, s, n, err)
+	}
+	return chosen(ctx, at, n, doc, p)
+}
+
 // document reads the document that n points to or, if p is not zero, that of the image in it that is for p.
 func document(
 	ctx context.Context, s *place.Session, at place.Repository, n ref.Name, p oci.Platform,

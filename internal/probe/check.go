@@ -48,10 +48,13 @@ func Check(
 	}
 	from.source(ctx)
 	wg.Wait()
-	rep := report.Check{Sides: []report.Side{from.report()}}
+	var rep report.Check
 	if to != nil {
 		to.compareTags(ctx, from)
-		rep.Sides = append(rep.Sides, to.report())
+		from.gate(ctx, to)
+		rep.Sides = []report.Side{from.report(), to.report()}
+	} else {
+		rep.Sides = []report.Side{from.report()}
 	}
 	if ctx.Err() != nil {
 		return rep, &fault.Fault{Kind: fault.Canceled, Op: "check", Err: context.Cause(ctx)}

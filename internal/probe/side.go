@@ -42,7 +42,7 @@ const anyDigest oci.Digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe
 // findingOrder is the order of the findings in a report.
 var findingOrder = []string{
 	"reached", "login", "token", "pull", "push", "tag", "lock", "content", "quota", "ranges", "mount",
-	"resume", "referrers",
+	"resume", "referrers", "gate",
 }
 
 func (c *checker) report() report.Side {

@@ -5,9 +5,9 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/lock"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/report"
 )
@@ -108,6 +108,6 @@ func (c *checker) compareTags(ctx context.Context, from *checker) {
 	c.note("tag", report.OK, "it has digest "+string(c.found.Digest)+": copy replaces it, import requires --force", "")
 	why, err := c.repo.Locked(ctx, c.name.Tag)
 	if err == nil && why != "" {
-		c.fail("lock", fault.Conflict, why, survey.LockedHint)
+		c.fail("lock", fault.Conflict, why, lock.Hint)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/lock"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
@@ -25,7 +26,7 @@ func (p *Draft) checkTargets(ctx context.Context) error {
 	var parts trim.Count
 	parts.Add(p.Steps)
 	p.Notes = append(p.Notes, parts.Notes()...)
-	if err := p.checkLocks(ctx); err != nil {
+	if err := lock.Check(ctx, p.session, p.Verb, p.Steps); err != nil {
 		return err
 	}
 	names := p.Backup.Name(p.Steps)

@@ -12,7 +12,6 @@
 //	resolve.go      digests of tags, if the listing has none
 //	backup.go       the tags that keep what is overwritten
 //	recheck.go      the names of a plan file, looked up once more before it is applied
-//	locks.go        tags that the registry does not allow to move
 //	lists.go        many names, looked up in listings
 //	tags.go         all tags of a repository
 //	lookup.go       one name, looked up with a HEAD or a GET request

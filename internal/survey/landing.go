@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/lock"
 	"github.com/drayage/dray/internal/nearest"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
@@ -54,7 +55,10 @@ func (k *Landing) Plan(ctx context.Context) error {
 		return err
 	}
 	k.Into.Steps = p.Steps
-	return k.findLocks(ctx)
+	if !k.CopyLocks {
+		return nil
+	}
+	return lock.Find(ctx, k.Into.Session, k.Of, k.Into.Steps)
 }
 
 // Survey finds out what is to be copied, and what the target has under these names. lost holds the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,13 +228,16 @@ func (t *told) tell(received int64, status int, err error) {
 	})
 }
 
-// bare returns the text of a URL with the names of its query parameters but without their values.
+// bare returns the text of a URL with the names of its query parameters but without their values, which may be secret.
+// The size of a page is none.
 func bare(u *url.URL) string {
 	s := u.Scheme + "://" + u.Host + u.EscapedPath()
 	var keys []string
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		key, _, _ := strings.Cut(pair, "=")
-		if key != "" {
+		key, value, _ := strings.Cut(pair, "=")
+		if n, err := strconv.ParseUint(value, 10, 32); key == "n" && err == nil {
+			keys = append(keys, fmt.Sprintf("n=%d", n))
+		} else if key != "" {
 			keys = append(keys, key+"=")
 		}
 	}

@@ -1,8 +1,11 @@
 package flag
 
 import (
+	"strings"
+
 	"github.com/spf13/pflag"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -72,6 +75,9 @@ func (o *one) Type() string { return "string" }
 func (o *one) String() string { return oci.PlatformString((*oci.Platform)(o)) }
 
 func (o *one) Set(s string) error {
+	if s == oci.AllPlatforms || strings.Contains(s, ",") {
+		return fault.Misuse("read platform", s, "it is not one platform", "name one, such as linux/arm64")
+	}
 	p, err := oci.ParsePlatform(s)
 	*o = one(p)
 	return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drayage/dray/fault"
 	"github.com/spf13/pflag"
 )
 
@@ -87,6 +88,9 @@ func unreadable(bad *pflag.InvalidValueError) (hint string, why error) {
 	f := bad.GetFlag()
 	s, numeric := spanOf(f)
 	text := bad.Unwrap().Error()
+	if said, ok := errors.AsType[*fault.Fault](bad); ok { // the flag and its value stand before the cause
+		text, hint = said.Err.Error(), said.Hint
+	}
 	switch typ := f.Value.Type(); {
 	case errors.Is(bad.Unwrap(), strconv.ErrRange):
 		text = "out of range"

@@ -20,14 +20,15 @@ func NewCheck(a *app.App) *cobra.Command {
 		Long: "Find out whether SOURCE can be read and, if TARGET is given, copied there. dray checks whether and " +
 			"how the registry can be reached, which login is used and where it comes from, and what the login may " +
 			"do. It also checks whether the tag exists or which similar tags do, whether the tag is locked, how " +
-			"much of the rate limit is left, and what the registry supports. dray prints each problem with its " +
+			"much of the rate limit is left, what the registry supports, and, if TARGET is given, whether the gate of the " +
+			"configuration admits the image. dray prints each problem with its " +
 			"remedy.\n\n" +
 			"This takes a few requests and changes nothing: at TARGET, dray opens an upload and cancels it.\n\n" +
 			"The exit code is 0 if there is no problem, else that of the worst finding:\n\n" +
 			"  1     the tag is locked, or a registry cannot be reached\n" +
 			"  3     not found\n" +
 			"  4     denied\n" +
-			"  8     a certificate is not trusted\n" +
+			"  8     a certificate is not trusted, or a gate refuses the image\n" +
 			"  75    no pulls are left",
 		Example: "  dray check docker.io/library/nginx:1.27\n" +
 			"  dray check ghcr.io/acme/app:v1 prod/acme/app\n" +

@@ -87,7 +87,8 @@ func printImage(a *app.App, m dray.Image) error {
 		Header: []string{"PLATFORM", "DIGEST", "SIZE", "LAYERS", "CREATED"},
 		Rows: func(row func(...string) error) error {
 			return eachVariant(m.Platforms, func(v dray.Variant, _ int) error {
-				return row(v.Platform, string(v.Digest), strconv.FormatInt(v.Size, 10), layers(v), created(v))
+				platform := cmp.Or(v.Annotations[oci.AnnotationRole], v.Platform)
+				return row(platform, string(v.Digest), strconv.FormatInt(v.Size, 10), layers(v), created(v))
 			})
 		},
 	})
@@ -120,7 +121,7 @@ func describe(a *app.App, m dray.Image) error {
 	fmt.Fprintln(w, "PLATFORM\tDIGEST\tSIZE\tLAYERS\tCREATED")
 	verbose := a.Verbose || len(m.Platforms) == 1 && len(m.Platforms[0].Platforms) == 0
 	err := eachVariant(m.Platforms, func(v dray.Variant, depth int) error {
-		platform := out.OneLine(cmp.Or(v.Platform, "-"))
+		platform := out.OneLine(cmp.Or(v.Annotations[oci.AnnotationRole], v.Platform, "-")) // "unknown/unknown" says nothing
 		if isIndex(v) && v.Platform == "" {
 			platform = "index"
 		}

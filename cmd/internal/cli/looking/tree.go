@@ -13,23 +13,30 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/oci"
 )
 
 // NewReferrers makes the command dray referrers.
 func NewReferrers(a *app.App) *cobra.Command {
+	var p oci.Platform
+	var types []string
 	cmd := &cobra.Command{
 		Use:     "referrers IMAGE",
 		Aliases: []string{"tree"},
 		Short:   "Show what belongs to an image: platforms, signatures, attestations, SBOMs",
 		Long: "Show the tree of an image: its children, what refers to the image or to one of them, what refers to that " +
 			"in turn, and cosign's digest tags, with types, sizes and annotations. dray copies all of this with an image by " +
-			"default. It finds it by the referrers API, or by tags where a registry lacks the API.",
+			"default. It finds it by the referrers API, or by tags where a registry lacks the API.\n\n" +
+			"With --platform, the tree begins at the image for that platform; what is about the index stays out. With " +
+			"--referrer-type, the tree has the referrers of that type alone, and those that lead to one.",
 		Example: "  dray referrers prod/app:v1\n" +
+			"  dray referrers prod/app:v1 --platform linux/amd64\n" +
 			"  dray referrers prod/app:v1 -o json | jq -r '.. | .artifactType? // empty'",
 		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		tree, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (dray.Tree, error) {
+			v.req.Platform, v.req.Types = p, types
 			return v.dray.Tree(ctx, v.req, v.tell)
 		})
 		if err != nil {
@@ -39,6 +46,9 @@ func NewReferrers(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	flag.AddPlatformTo(flags, &p)
+	flags.StringArrayVar(&types, "referrer-type", nil,
+		"show only referrers of this artifact `TYPE`, such as application/spdx+json; repeatable (default all)")
 	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
 }
@@ -47,10 +57,11 @@ func printTree(a *app.App, t dray.Tree) error {
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(t) },
 		Text:   func() error { return draw(a.Out, t) },
-		Header: []string{"LEVEL", "WHAT", "DIGEST", "SIZE", "TYPE"},
+		Header: []string{"LEVEL", "WHAT", "DIGEST", "SIZE", "TYPE", "PLATFORM", "TAG"},
 		Rows: func(row func(...string) error) error {
 			return eachNode(t.Node, func(n dray.Node, role string, depth int) error {
-				return row(strconv.Itoa(depth), role, string(n.Digest), strconv.FormatInt(n.Content, 10), typeOf(n))
+				return row(strconv.Itoa(depth), role, string(n.Digest), strconv.FormatInt(n.Content, 10), out.OneLine(typeOf(n)),
+					out.OneLine(n.Platform), out.OneLine(n.Tag))
 			})
 		},
 	})
@@ -110,7 +121,7 @@ func (d drawing) below(n dray.Node, prefix string) {
 			branch, rest = "└── ", "    "
 		}
 		label := typeOf(c)
-		if i < len(n.Children) && c.Platform != "" {
+		if i < len(n.Children) && c.Platform != "" && label == "manifest" {
 			label = c.Platform
 		}
 		fmt.Fprintf(d.w, "%s%s%s  %s\n", prefix, branch, out.OneLine(label), describeNode(c))
@@ -131,7 +142,8 @@ func (d drawing) annotations(n dray.Node, prefix string, more bool) {
 }
 
 // maxShown is how many characters of an annotation are shown: a certificate or a whole signature may be in one.
-const maxShown = 60
+// A digest is shown as a whole.
+const maxShown = len("sha256:") + 64
 
 func shortened(s string) string {
 	letters := []rune(out.OneLine(s))
@@ -156,11 +168,14 @@ func describeNode(n dray.Node) string {
 	return strings.Join(parts, "  ")
 }
 
-// typeOf returns the type by which people know a document: that of an artifact, or "index" or "manifest".
+// typeOf returns the type by which people know a document: that of an artifact, "attestation-manifest" for what
+// BuildKit says about an image beside it, or "index" or "manifest".
 func typeOf(n dray.Node) string {
 	switch {
 	case n.ArtifactType != "":
 		return n.ArtifactType
+	case n.Annotations[oci.AnnotationRole] != "":
+		return n.Annotations[oci.AnnotationRole]
 	case n.MediaType == "":
 		return "?"
 	case len(n.Children) > 0 || strings.Contains(n.MediaType, "index") || strings.Contains(n.MediaType, "list"):

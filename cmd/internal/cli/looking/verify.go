@@ -41,7 +41,8 @@ func NewVerify(a *app.App) *cobra.Command {
 		Short: "Prove that a target has the same images as its source",
 		Long: "Compare the digests that tags point to at the source and at the target. That takes one line of a " +
 			"listing, or one HEAD request, for each tag. SOURCE and TARGET, and the flags that select and rename, are those " +
-			"of dray transfer. SOURCE and TARGET may also be two images, or OCI image layouts (oci:DIR).\n\n" +
+			"of dray transfer. SOURCE and TARGET may also be two images, OCI image layouts (oci:DIR), archives " +
+			"(oci-archive:FILE, docker-archive:FILE) or directories (dir:DIR).\n\n" +
 			"With --deep, dray asks TARGET for all content below each tag, with its size. With --rehash, it also " +
 			"reads this content there and compares its bytes. Tags that only TARGET has are counted, and are not " +
 			"a difference.\n\n" +

@@ -60,8 +60,16 @@ func checkRules(a *app.App, m config.Mirrors) error {
 		return err
 	}
 	defer d.Close()
+	file, err := a.LoadConfig()
+	if err != nil {
+		return err
+	}
 	for _, rule := range m.Rules {
-		if _, err := mirror.Check(d, rule, time.Now(), a.Note); err != nil {
+		_, err := mirror.Check(d, rule, time.Now(), a.Note)
+		if err == nil {
+			_, err = a.NamedGate(file, rule.Gate, "gate "+rule.Gate)
+		}
+		if err != nil {
 			return fmt.Errorf("%s:%d: %s: %w", m.Path, rule.Line, rule.Name, err)
 		}
 	}

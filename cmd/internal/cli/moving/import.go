@@ -59,7 +59,9 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 			"the same as in az acr import.\n\n" +
 			"If a target tag has another digest, that is a conflict and dray copies nothing, unless --force " +
 			"replaces the tag. With --tags, or with --map and a source without a tag, dray imports many tags of a " +
-			"repository, each on its own.",
+			"repository, each on its own.\n\n" +
+			"--source may also be a layout (oci:DIR[:REF]) or an archive (oci-archive:FILE[:REF], " +
+			"docker-archive:FILE[:REF]), where - is stdin.",
 		Example: "  dray import --name prod --source docker.io/library/hello-world:latest \\\n" +
 			"      --image hello-world:latest\n" +
 			"  dray import -n prod --source dev.azurecr.io/app:42 -t app:42 -t app:latest \\\n" +

@@ -57,7 +57,10 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 			"  HOST/PREFIX/       all repositories below a prefix\n" +
 			"  HOST/REPO          one repository\n" +
 			"  oci:DIR            an OCI image layout on disk\n" +
-			"  oci:DIR/           one that holds many repositories\n\n" +
+			"  oci:DIR/           one that holds many repositories\n" +
+			"  oci-archive:FILE   an archive of one repository\n" +
+			"  oci-archive:FILE/  one that holds many repositories\n" +
+			"  docker-archive:FILE  as docker save writes it\n\n" +
 			"Each tag is on its own: a tag that fails does not stop the others. To try again, run the same " +
 			"command; it continues with what is left.\n\n" +
 			"The flags of acr_transfer.py have the same meaning here.",

@@ -157,10 +157,41 @@ func showPlan(a *app.App, p plan.Plan, w Writing) error {
 	for _, err := range failures {
 		a.Fail(err)
 	}
+	if !a.Quiet {
+		a.Warnf("%s", planned(p))
+	}
 	if len(failures) == 0 {
 		return nil
 	}
 	return out.Ended(out.ExitOf(free(p, len(p.Steps)-len(failures)), failures))
+}
+
+// planned returns the last line of --dry-run, such as "planned 3 steps: 2 to copy, 1 up to date".
+func planned(p plan.Plan) string {
+	n := map[plan.Action]int{}
+	with := 0
+	for _, s := range p.Steps {
+		n[s.Action]++
+		with += len(s.Referrers)
+	}
+	var parts []string
+	count := func(n int, word string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+		}
+	}
+	count(n[plan.Copy], "to copy")
+	count(n[plan.Replace]+n[plan.Retag], "to write again")
+	count(n[plan.Skip], "up to date")
+	if with > 0 {
+		parts = append(parts, out.Plural(with, "referrer")+" with them")
+	}
+	count(n[plan.Conflict]+n[plan.Broken]+n[plan.Refused], "not possible")
+	head := "planned " + out.Plural(len(p.Steps), "step")
+	if len(parts) == 0 {
+		return head
+	}
+	return head + ": " + strings.Join(parts, ", ")
 }
 
 // free returns how many of n steps can be done, or were done, although other steps fail: none if the plan is
