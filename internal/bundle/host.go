@@ -23,6 +23,12 @@ const (
 	verbLoad   = "load"
 )
 
+// held is a document in one repository of the bundle.
+type held struct {
+	repo   string
+	digest oci.Digest
+}
+
 // with returns a copy of b in which Host is the registry at.
 func with(b *place.Base, at place.Local) *place.Base {
 	c := *b

@@ -63,6 +63,9 @@ func Load(
 	if err != nil {
 		return l.sum, err
 	}
+	if err := attach(set); err != nil {
+		return l.sum, err
+	}
 	return l.load(ctx, visit)
 }
 
