@@ -107,6 +107,10 @@ func (o output) check(split int64) error {
 		return fault.Misuse("create bundle", o.path, "this is not the name of a new file or directory",
 			"name a file, such as images.tar")
 	}
+	if ext := filepath.Ext(o.path); !o.dir && slices.Contains(compressed, ext) {
+		return fault.Misuse("create bundle", o.path, "the name says that it is compressed, and a bundle is not",
+			"leave "+ext+" off")
+	}
 	if o.dir && split > 0 {
 		return fault.Misuse("create bundle", o.path, "a directory is not split", "name a file, such as images.tar")
 	}
@@ -123,6 +127,9 @@ func (o output) check(split int64) error {
 	}
 	return nil
 }
+
+// compressed are the ends of names of compressed files.
+var compressed = []string{".gz", ".tgz", ".zst", ".tzst", ".bz2", ".tbz2", ".xz", ".txz"}
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)
