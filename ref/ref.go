@@ -74,7 +74,10 @@ type Name struct {
 // one component that no tag follows ends in a colon, because it would be read as a tag otherwise.
 func (n Name) String() string {
 	s := n.Host + "/" + n.Path
-	if n.IsLayout() {
+	switch {
+	case n.Host == Bundle:
+		s = "bundle:" + n.Path
+	case n.IsLayout():
 		s = n.Host + n.Dir
 		if n.Path != "" {
 			s += ":" + n.Path

@@ -12,10 +12,11 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
-// Host is the name of a bundle where a name has a registry. It is never looked up.
-const Host = "the.bundle"
+// Host is the name of a bundle where a name has a registry. It is never looked up, and names do not show it.
+const Host = ref.Bundle
 
 // The verbs of plans and reports.
 const (
