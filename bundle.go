@@ -27,8 +27,9 @@ type BundleRequest struct {
 	Transfer TransferRequest
 
 	// Since are files of lists of what the receiver has, which HaveList or LoadBundle wrote, the latest
-	// last. The bundle has only what is not listed.
+	// last. The bundle has only what is not listed. "-" is read from Stdin.
 	Since []string
+	Stdin io.Reader
 
 	// To is the file of the bundle, such as "images.tar", or a directory if it ends with a slash. It must
 	// not exist.
@@ -67,6 +68,7 @@ func (d *Dray) CreateBundle(
 		SourceLogin: req.Batch.SourceLogin,
 		Gate:        req.Batch.Gate,
 		Since:       req.Since,
+		Stdin:       req.Stdin,
 		To:          req.To,
 		Split:       req.Split,
 		Made:        req.Made,

@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -33,9 +34,10 @@ type CreateRequest struct {
 
 	Transfer migrate.Request // if there is no list
 
-	Since []string // files of lists of what the receiver has
-	To    string   // the file, or the directory if it ends with a slash
-	Split int64    // the maximum bytes of a volume; 0 means one volume
+	Since []string // files of lists of what the receiver has; "-" is Stdin
+	Stdin io.Reader
+	To    string // the file, or the directory if it ends with a slash
+	Split int64  // the maximum bytes of a volume; 0 means one volume
 	Made  time.Time
 }
 
@@ -52,7 +54,7 @@ func Create(
 	if err := to.check(req.Split); err != nil {
 		return report.Transfer{}, err
 	}
-	has, err := readSince(req.Since)
+	has, err := readSince(req.Since, req.Stdin)
 	if err != nil {
 		return report.Transfer{}, err
 	}
@@ -67,7 +69,7 @@ func Create(
 		roots.add(r)
 		return visit(r)
 	})
-	sum.Verb = verbCreate
+	sum.Verb, sum.Unproven = verbCreate, 0 // what the receiver has is proven when it is loaded
 	if err == nil && len(roots.all()) == 0 {
 		err = &fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: "create bundle", Name: req.To,
 			Err:  errors.New("no image was found that it could carry"),
@@ -79,6 +81,7 @@ func Create(
 	}
 	contents, err := s.gather(ctx, roots.all(), req.Made)
 	if err == nil {
+		contents.Receiver = has.Of
 		sum.Bundle, err = s.pack(ctx, to, contents, req.Split, obs)
 	}
 	return sum, err
@@ -123,9 +126,17 @@ func checkTargets(steps []plan.Step) error {
 }
 
 // readSince reads and merges lists of what the receiver has.
-func readSince(paths []string) (*have.List, error) {
+func readSince(paths []string, stdin io.Reader) (*have.List, error) {
 	all := nothing()
 	for _, path := range paths {
+		if path == "-" && stdin != nil {
+			one, err := have.Read(stdin, path)
+			if err != nil {
+				return nil, err
+			}
+			all.Merge(one)
+			continue
+		}
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &fault.Fault{Kind: fault.NotFound, Op: "read list", Name: path, Err: err, Hint: "check the path"}

@@ -96,6 +96,9 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	if err != nil {
 		return l.sum, err
 	}
+	if err := l.rightReceiver(ctx, s); err != nil {
+		return l.sum, err
+	}
 	l.hint()
 	shelf := newShelf(l.set, complete, func(path string) (place.Repository, error) {
 		return s.Target(ctx, l.repo(path), layout.Read)
@@ -103,17 +106,18 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	bundle := l.sum.Bundle
 	l.sum = report.Transfer{Verb: verbLoad}
 	if len(complete) > 0 {
-		c := copies{draft: l.draft(complete), target: l.TargetLogin, gate: l.Gate}
+		c := copies{draft: l.draft(complete), target: l.TargetLogin, gate: l.Gate, names: complete}
 		l.sum, err = copyListed(ctx, l.reading(shelf), l.names, c, l.obs, visit)
 	}
 	l.sum.Bundle = bundle
 	if err == nil {
 		err = l.waitFor(ctx, s, waiting)
 	}
+	l.exchanged(s.Traffic.Exchanged())
 	if err == nil {
 		err = l.prove(ctx, shelf, complete)
 	}
-	if err == nil && len(complete) > 0 {
+	if err == nil && (len(complete) > 0 || len(waiting) == 0) {
 		err = l.writeReceipt(complete)
 	}
 	return l.sum, err
@@ -178,17 +182,7 @@ func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platf
 		Depth: report.Deep, Heal: true, When: l.Now,
 	}, l.obs, func(report.Comparison) error { return nil })
 	l.sum.Healed += receipt.Healed
-	for host, t := range receipt.Traffic {
-		if l.sum.Traffic == nil {
-			l.sum.Traffic = map[string]report.Traffic{}
-		}
-		all := l.sum.Traffic[host]
-		all.Requests += t.Requests
-		all.Retries += t.Retries
-		all.Sent += t.Sent
-		all.Received += t.Received
-		l.sum.Traffic[host] = all
-	}
+	l.exchanged(receipt.Traffic)
 	if err != nil || receipt.Right() {
 		return err
 	}
@@ -200,6 +194,21 @@ func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platf
 		Err: fmt.Errorf("%d of %d names are not complete at the receiver",
 			receipt.Names-receipt.Matches[report.Same], receipt.Names),
 		Hint: "run the same command again; if this stays, list again what the receiver has, and make a bundle from that list"}
+}
+
+// exchanged adds to the traffic of the load.
+func (l *loading) exchanged(traffic map[string]report.Traffic) {
+	for host, t := range traffic {
+		if l.sum.Traffic == nil {
+			l.sum.Traffic = map[string]report.Traffic{}
+		}
+		all := l.sum.Traffic[host]
+		all.Requests += t.Requests
+		all.Retries += t.Retries
+		all.Sent += t.Sent
+		all.Received += t.Received
+		l.sum.Traffic[host] = all
+	}
 }
 
 // writeReceipt writes what the receiver has now, for the next bundle.

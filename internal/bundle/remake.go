@@ -64,7 +64,7 @@ func Remake(
 		return report.Transfer{}, err
 	}
 	defer func() { _ = s.close() }() // what counts was synced when it was put
-	c := copies{source: req.SourceLogin, gate: req.Gate, draft: pinned(all, names)}
+	c := copies{source: req.SourceLogin, gate: req.Gate, names: all.Names, draft: pinned(all, names)}
 	sum, err := copyListed(ctx, into(b, s), names, c, obs, visit)
 	sum.Verb = verbCreate
 	if err != nil {

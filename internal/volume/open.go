@@ -113,6 +113,10 @@ func (v *open) contents() ([]byte, error) {
 
 // openPath opens a file, or all volumes in a directory.
 func openPath(path string) ([]*open, error) {
+	if path == "-" {
+		return nil, misused(path, "a bundle is read more than once, and the standard input only once",
+			"write it to a file, and give that")
+	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

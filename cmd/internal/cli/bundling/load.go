@@ -14,7 +14,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -61,6 +60,10 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 		return flag.UsageError(cmd, errors.New("--backup with --overwrite refuse: no tag is overwritten"),
 			"leave one of them out")
 	}
+	if f.receipt == "-" {
+		return flag.UsageError(cmd, errors.New("--receipt -: the standard output has the names that were loaded"),
+			"name a file")
+	}
 	now := time.Now()
 	files, target := args[:len(args)-1], args[len(args)-1]
 	req := dray.LoadRequest{
@@ -79,7 +82,6 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 	var bundle *dray.Bundle
 	err = run.StreamHere(a, cmd, run.Streaming{
 		Past: "loaded", Verb: "load", Overwrite: req.Overwrite, Backup: req.Backup,
-		Proof: func() string { return shell.Dray("bundle", "verify", files[0]) },
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {

@@ -2,6 +2,7 @@ package bundling
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,8 +37,18 @@ func sayLoaded(a *app.App, b *dray.Bundle) {
 		a.Warnf("wrote %s; for the next bundle, send it back to the sender, for --since", b.Receipt)
 	}
 	if len(b.Waiting) > 0 {
-		a.Warnf("some images wait for volume %s of the bundle; load it, in any order", numbers(b.Waiting))
+		a.Warnf("these wait for volume %s of the bundle: %s; what the others have of them is at the target already",
+			numbers(b.Waiting), firstOf(b.WaitingNames))
 	}
+}
+
+// firstOf returns "a:1, b:1 and c:1", or "a:1, b:1, c:1, d:1, e:1 and 7 more".
+func firstOf(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		names = append(slices.Clone(names[:most]), fmt.Sprintf("%d more", more))
+	}
+	return listed(names)
 }
 
 // numbers returns "2", or "2, 3 and 7".
@@ -46,6 +57,10 @@ func numbers(all []int) string {
 	for _, n := range all {
 		words = append(words, strconv.Itoa(n))
 	}
+	return listed(words)
+}
+
+func listed(words []string) string {
 	if n := len(words) - 1; n > 0 {
 		return strings.Join(words[:n], ", ") + " and " + words[n]
 	}
