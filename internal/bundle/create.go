@@ -19,6 +19,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
@@ -54,18 +55,35 @@ func Create(
 	if err := to.check(req.Split); err != nil {
 		return report.Transfer{}, err
 	}
-	has, err := readSince(req.Since, req.Stdin)
-	if err != nil {
-		return report.Transfer{}, err
-	}
-	elsewhere := func(d oci.Digest) bool { _, there := has.Holder(d); return there }
-	s, err := openStage(to.partial(), has, elsewhere)
+	s, has, err := req.stage(to.partial())
 	if err != nil {
 		return report.Transfer{}, err
 	}
 	defer func() { _ = s.close() }() // what counts was synced when it was put
+	sum, contents, err := req.gathered(ctx, into(b, s), names, s, has, obs, visit)
+	if err == nil {
+		sum.Bundle, err = s.pack(ctx, to, contents, req.Split, obs)
+	}
+	return sum, err
+}
+
+// stage opens a stage in dir, to which the receiver is what its lists say.
+func (req CreateRequest) stage(dir string) (*stage, *have.List, error) {
+	has, err := readSince(req.Since, req.Stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := openStage(dir, has, func(d oci.Digest) bool { _, there := has.Holder(d); return there })
+	return s, has, err
+}
+
+// gathered copies what is requested into the stage, and finds out what of that the bundle has.
+func (req CreateRequest) gathered(
+	ctx context.Context, b *place.Base, names *name.Reader, s *stage, has *have.List, obs event.Observer,
+	visit func(report.Repository) error,
+) (report.Transfer, *volume.Contents, error) {
 	var roots roots
-	sum, err := req.copy(ctx, into(b, s), names, obs, func(r report.Repository) error {
+	sum, err := req.copy(ctx, b, names, obs, func(r report.Repository) error {
 		roots.add(r)
 		return visit(r)
 	})
@@ -77,14 +95,13 @@ func Create(
 	}
 	if err != nil {
 		s.removeEmpty()
-		return sum, err
+		return sum, nil, err
 	}
 	contents, err := s.gather(ctx, roots.all(), req.Made)
 	if err == nil {
 		contents.Receiver = has.Of
-		sum.Bundle, err = s.pack(ctx, to, contents, req.Split, obs)
 	}
-	return sum, err
+	return sum, contents, err
 }
 
 // copy copies what is requested into the stage.

@@ -165,7 +165,7 @@ func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
 // foreign returns the foreign layers of a document that were copied along.
 func (g *gathering) foreign(ctx context.Context, doc oci.Document) (staged []oci.Descriptor, err error) {
 	for _, f := range doc.Foreign {
-		lack, err := g.stage.blobs.Missing(ctx, []oci.Descriptor{f})
+		lack, err := g.stage.lacks(ctx, []oci.Descriptor{f})
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +183,7 @@ func (g *gathering) blobs(ctx context.Context, n volume.Name, blobs []oci.Descri
 			continue
 		}
 		g.listed[b.Digest] = true
-		lack, err := g.stage.blobs.Missing(ctx, []oci.Descriptor{b})
+		lack, err := g.stage.lacks(ctx, []oci.Descriptor{b})
 		if err != nil {
 			return err
 		}

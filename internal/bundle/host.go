@@ -47,7 +47,7 @@ func with(b *place.Base, at place.Local) *place.Base {
 // bundle has the same name.
 func into(b *place.Base, at place.Local) *place.Base {
 	c := with(b, at)
-	c.Proofs, c.Marks, c.Earlier = nil, nil, nil
+	c.Proofs, c.Marks, c.Earlier, c.Sparse = nil, nil, nil, nil
 	return c
 }
 

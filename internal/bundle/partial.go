@@ -164,6 +164,7 @@ func (l *loading) waitFor(ctx context.Context, s *place.Session, names []waiting
 	for _, b := range l.set.Contents.Blobs {
 		volumes[b.Digest], sizes[b.Digest] = b.Volume, b.Size
 	}
+	l.awaits(names)
 	for _, w := range names {
 		all, err := l.set.Needs(w.name.Digest)
 		if err != nil {
@@ -178,15 +179,26 @@ func (l *loading) waitFor(ctx context.Context, s *place.Session, names []waiting
 		if err := l.send(ctx, s, w.name, blobs); err != nil {
 			return err
 		}
-		l.sum.Bundle.WaitingNames = append(l.sum.Bundle.WaitingNames, w.name.String())
+	}
+	return nil
+}
+
+// awaits notes the names that wait, and the volumes that they wait for.
+func (l *loading) awaits(names []waiting) {
+	volumes := map[oci.Digest]int{}
+	for _, b := range l.set.Contents.Blobs {
+		volumes[b.Digest] = b.Volume
+	}
+	rep := l.sum.Bundle
+	for _, w := range names {
+		rep.WaitingNames = append(rep.WaitingNames, w.name.String())
 		for _, d := range w.lack {
-			if n := volumes[d]; !slices.Contains(l.sum.Bundle.Waiting, n) {
-				l.sum.Bundle.Waiting = append(l.sum.Bundle.Waiting, n)
+			if n := volumes[d]; !slices.Contains(rep.Waiting, n) {
+				rep.Waiting = append(rep.Waiting, n)
 			}
 		}
 	}
-	slices.Sort(l.sum.Bundle.Waiting)
-	return nil
+	slices.Sort(rep.Waiting)
 }
 
 // send sends blobs of the bundle to the repository of a name.

@@ -31,6 +31,7 @@ type createFlags struct {
 	split   string
 	only    []string
 	gates   []string // the values of --verify-signature
+	dryRun  bool
 	to      written
 	flag.Ends
 }
@@ -86,6 +87,9 @@ func newCreate(a *app.App) *cobra.Command {
 	f.AddMappingTo(flags)
 	f.Platforms.AddTo(flags, "carry only")
 	flag.Group(flags, flag.Registries, a.Common.AddForeignTo)
+	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.dryRun, "dry-run", false, "print what the bundle would have, and how large its files would be")
+	})
 	flag.AddGateTo(flags, &f.gates)
 	a.Common.AddRegistryTo(flags, flag.AtSource|flag.ReadsBlobs)
 	return cmd
@@ -99,7 +103,19 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 	var bundle *dray.Bundle
 	refused := false // nothing was begun
 	err = run.StreamHere(a, cmd, run.Streaming{
-		Past: "bundled", Verb: "create", Overwrite: plan.Update,
+		Past: "bundled", Verb: "create", Overwrite: plan.Update, DryRun: f.dryRun,
+		Plan: func(
+			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
+		) (dray.TransferReport, error) {
+			f.ExplainTo(s.SayLines, &req.Transfer)
+			req := req
+			if entries != nil {
+				req.Batch.Entries = entries(d)
+			}
+			sum, err := d.PlanBundle(ctx, req, tell, visit)
+			bundle, refused = sum.Bundle, err != nil
+			return sum, err
+		},
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
@@ -113,8 +129,12 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 			return sum, err
 		},
 	})
+	say := sayWritten
+	if f.dryRun {
+		say = sayPlanned
+	}
 	if err == nil && !a.Quiet {
-		sayWritten(a, bundle)
+		say(a, bundle)
 	} else if err != nil && !refused && !a.Quiet {
 		if _, lost := os.Stat(strings.TrimRight(f.to.file, "/\\") + ".partial"); lost == nil {
 			a.Warnf("no bundle is written; what is fetched stays in %s.partial, and the same command continues there",
@@ -195,7 +215,7 @@ func (f *createFlags) check(cmd *cobra.Command) error {
 			"name a file, such as -o images.tar")
 	case len(f.only) > 0:
 		return f.refuse(cmd, "--only: the bundle has the list of what to make again", func(name string) bool {
-			return name == "since" || name == "split" || ofTransfer(cmd, name) ||
+			return name == "since" || name == "dry-run" || name == "split" || ofTransfer(cmd, name) ||
 				slices.Contains([]string{flag.Along, flag.WhichPlatforms}, flag.HeadingOf(cmd.Flags().Lookup(name)))
 		})
 	case f.file != "":

@@ -16,18 +16,35 @@ func sayWritten(a *app.App, b *dray.Bundle) {
 	if b == nil {
 		return
 	}
-	line := fmt.Sprintf("the bundle has %s, %s and %s (%s)", out.Plural(b.Names, "name"),
+	sayContents(a, "the bundle has", b)
+	sayFiles(a, "wrote", b)
+}
+
+// sayPlanned prints what a bundle would have, and its files.
+func sayPlanned(a *app.App, b *dray.Bundle) {
+	if b == nil {
+		return
+	}
+	sayContents(a, "the bundle would have", b)
+	sayFiles(a, "would write", b)
+}
+
+func sayContents(a *app.App, has string, b *dray.Bundle) {
+	line := fmt.Sprintf("%s %s, %s and %s (%s)", has, out.Plural(b.Names, "name"),
 		out.Plural(b.Documents, "manifest"), out.Plural(b.Blobs, "blob"), out.Size(b.Bytes))
 	if b.Absent > 0 {
 		line += fmt.Sprintf(", without %s that the receiver has (%s)", out.Plural(b.Absent, "blob"), out.Size(b.AbsentBytes))
 	}
 	a.Warnf("%s", line)
+}
+
+func sayFiles(a *app.App, wrote string, b *dray.Bundle) {
 	for _, v := range b.Volumes {
 		size := ""
 		if v.Bytes > 0 {
 			size = " (" + out.Size(v.Bytes) + ")"
 		}
-		a.Warnf("wrote %s%s", v.File, size)
+		a.Warnf("%s %s%s", wrote, v.File, size)
 	}
 }
 
@@ -37,7 +54,7 @@ func sayLoaded(a *app.App, b *dray.Bundle) {
 		a.Warnf("wrote %s; for the next bundle, send it back to the sender, for --since", b.Receipt)
 	}
 	if len(b.Waiting) > 0 {
-		a.Warnf("these wait for volume %s of the bundle: %s; what the others have of them is at the target already",
+		a.Warnf("these wait for volume %s of the bundle: %s; load it, in any order",
 			numbers(b.Waiting), firstOf(b.WaitingNames))
 	}
 }
