@@ -51,9 +51,8 @@ type BundleRequest struct {
 // and the same request again continues there.
 //
 // It calls visit as Transfer does. The Host of the names in these reports is ref.Bundle; as text, they are
-// "bundle:PATH:TAG". The Bundle of the result says what was written. The error is that of the first step that failed; no
-// bundle is written
-// then.
+// "bundle:PATH:TAG". The Bundle of the result says what was written. The error is that of the first step that
+// failed; no bundle is written then.
 func (d *Dray) CreateBundle(
 	ctx context.Context, req BundleRequest, obs event.Observer, visit func(RepositoryReport) error,
 ) (TransferReport, error) {
