@@ -27,8 +27,9 @@ type BundleRequest struct {
 	Transfer TransferRequest
 
 	// Since are files of lists of what the receiver has, which HaveList or LoadBundle wrote, the latest
-	// last. The bundle has only what is not listed.
+	// last. The bundle has only what is not listed. "-" is read from Stdin.
 	Since []string
+	Stdin io.Reader
 
 	// To is the file of the bundle, such as "images.tar", or a directory if it ends with a slash. It must
 	// not exist.
@@ -49,9 +50,9 @@ type BundleRequest struct {
 // that when the files are written. If CreateBundle is interrupted, or if an image fails, the directory stays,
 // and the same request again continues there.
 //
-// It calls visit as Transfer does. The names in these reports have the registry "the.bundle". The Bundle of
-// the result says what was written. The error is that of the first step that failed; no bundle is written
-// then.
+// It calls visit as Transfer does. The Host of the names in these reports is ref.Bundle; as text, they are
+// "bundle:PATH:TAG". The Bundle of the result says what was written. The error is that of the first step that
+// failed; no bundle is written then.
 func (d *Dray) CreateBundle(
 	ctx context.Context, req BundleRequest, obs event.Observer, visit func(RepositoryReport) error,
 ) (TransferReport, error) {
@@ -60,6 +61,20 @@ func (d *Dray) CreateBundle(
 			To: req.To, Only: req.Only, SourceLogin: req.Batch.SourceLogin, Gate: req.Batch.Gate,
 		}, obs, visit)
 	}
+	return bundle.Create(ctx, d.base, d.names, d.bundled(req), obs, visit)
+}
+
+// PlanBundle finds out what CreateBundle would do, and calls visit with what each repository of the bundle would get.
+// The Bundle of the result has the exact sizes of the files. It reads all manifests and no layer, and it writes
+// nothing except temporary files. BundleRequest.Only is ignored.
+func (d *Dray) PlanBundle(
+	ctx context.Context, req BundleRequest, obs event.Observer, visit func(RepositoryPlan) error,
+) (TransferReport, error) {
+	return bundle.Plan(ctx, d.base, d.names, d.bundled(req), obs, visit)
+}
+
+// bundled returns the request for what is put into a bundle.
+func (d *Dray) bundled(req BundleRequest) bundle.CreateRequest {
 	req.Transfer.Referrers, req.Transfer.Platforms = d.Choices(req.Transfer.Referrers, req.Transfer.Platforms)
 	create := bundle.CreateRequest{
 		Transfer:    migrate.Request(req.Transfer),
@@ -67,6 +82,7 @@ func (d *Dray) CreateBundle(
 		SourceLogin: req.Batch.SourceLogin,
 		Gate:        req.Batch.Gate,
 		Since:       req.Since,
+		Stdin:       req.Stdin,
 		To:          req.To,
 		Split:       req.Split,
 		Made:        req.Made,
@@ -80,7 +96,7 @@ func (d *Dray) CreateBundle(
 			return d.draftBatch(ctx, s, names, list, plan.Update)
 		}
 	}
-	return bundle.Create(ctx, d.base, d.names, create, obs, visit)
+	return create
 }
 
 // VerifyBundle reads each byte of the files of a bundle, and compares it with what was written. paths are
@@ -123,6 +139,14 @@ func (d *Dray) LoadBundle(
 	return bundle.Load(ctx, d.base, d.names, bundle.LoadRequest(req), obs, visit)
 }
 
+// PlanLoad verifies a bundle as LoadBundle does, and calls visit with what LoadBundle would do in each repository. It
+// writes nothing.
+func (d *Dray) PlanLoad(
+	ctx context.Context, req LoadRequest, obs event.Observer, visit func(RepositoryPlan) error,
+) (TransferReport, error) {
+	return bundle.PlanLoad(ctx, d.base, d.names, bundle.LoadRequest(req), obs, visit)
+}
+
 // HaveRequest asks for a list of what a receiver has.
 type HaveRequest struct {
 	Target string            // "HOST" or "HOST/PREFIX/", as in the LoadRequest
@@ -131,7 +155,7 @@ type HaveRequest struct {
 }
 
 // HaveList lists all tags of a receiver, what refers to them without a tag, and the blobs below all that. It writes
-// the list to w, for BundleRequest.Since. It reads each manifest once. A million blobs take about 40 MB.
+// the list to w, for BundleRequest.Since. It reads each manifest once. A million blobs take 36 MB.
 func (d *Dray) HaveList(ctx context.Context, req HaveRequest, obs event.Observer, w io.Writer) (Have, error) {
 	return stock.List(ctx, d.base, d.names, stock.Request(req), obs, w)
 }

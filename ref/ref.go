@@ -82,7 +82,10 @@ type Name struct {
 // has no tags is left out, as it is there.
 func (n Name) String() string {
 	s := n.Host + "/" + n.Path
-	if n.IsLayout() {
+	switch {
+	case n.Host == Bundle:
+		s = "bundle:" + n.Path
+	case n.IsLayout():
 		s = n.Host + n.Dir
 		if n.Path != "" {
 			s += ":" + n.Path

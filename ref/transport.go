@@ -19,6 +19,10 @@ var transports = []string{Layout, Archive, DockerArchive, Directory}
 // Stream is the Dir of an archive that is the standard input or the standard output.
 const Stream = "-"
 
+// Bundle is the Host of a repository of a bundle. Such a repository is only there while the bundle is made or loaded.
+// Its name is "bundle:PATH", which cannot be parsed.
+const Bundle = "the.bundle"
+
 // CutTransport removes what other tools write before a name at a registry: "docker://", and "oci://" if a host with
 // a dot or a port, or localhost, follows it. Helm and Flux write oci:// so, while "oci:DIR" is a layout.
 func CutTransport(s string) string {

@@ -22,6 +22,8 @@ type Bundle struct {
 
 	// Waiting are the volumes that were not given, and that names still need. Only Dray.LoadBundle sets it.
 	Waiting []int `json:"waiting,omitempty"`
+	// WaitingNames are the names that wait for them, such as "library/nginx:1.27".
+	WaitingNames []string `json:"waitingNames,omitempty"`
 	// Damages are what is not as it was written. Only Dray.VerifyBundle and Dray.LoadBundle set it.
 	Damages []Damage `json:"damages,omitempty"`
 	// Receipt is the file of the receipt. Only Dray.LoadBundle sets it.

@@ -51,7 +51,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Directories and files", "internal/layout internal/ends internal/archive internal/outfile internal/ledger"},
 	{"What is copied, tagged, replaced and removed", "internal/referrers internal/trim internal/nearest internal/lock internal/survey internal/apply internal/prove internal/migrate internal/estimate internal/place internal/foreign internal/look event report"},
 	{"What a gate refuses", "gate internal/admit cmd/internal/gatekeeper cmd/internal/gatekeeper/verifier"},
-	{"Bundles", "internal/bundle internal/stock internal/volume internal/have internal/outfile"},
+	{"Bundles", "internal/bundle internal/shelf internal/stock internal/volume internal/have internal/outfile"},
 	{"dray check", "internal/probe"},
 	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb"},
 	{"Jobs and schedules of a server", "cmd/internal/job cmd/internal/job/live"},

@@ -26,6 +26,7 @@ type copies struct {
 	target *credential.Login
 	proof  oci.Proof
 	gate   gate.Gate
+	names  []volume.Name // what is copied, if a bundle lists it; its referrers are reported as referrers
 }
 
 // groups are names of a bundle, in groups of which the same platforms are copied.
@@ -113,7 +114,11 @@ func copyListed(
 	}
 	draft.Notes = append(notes, draft.Notes...)
 	rep, err := apply.Plan(ctx, b, apply.Work{Plan: &draft.Plan, Proof: c.proof, Session: s}, obs)
+	referrers := withoutReferrers(&rep, c.names)
 	sum := totals(rep)
+	if c.names != nil {
+		sum.Referrers.Copied = referrers
+	}
 	for _, part := range byRepository(rep.Steps) {
 		if err := visit(part); err != nil {
 			return sum, err
@@ -121,6 +126,29 @@ func copyListed(
 	}
 	sum.Err = err
 	return sum, err
+}
+
+// withoutReferrers takes the steps of a report out that copied a referrer, and returns how many did. Steps that failed
+// stay.
+func withoutReferrers(rep *report.Report, names []volume.Name) (copied int) {
+	referrers := map[oci.Digest]bool{}
+	for _, n := range names {
+		if n.Tag == "" && n.Subject != "" {
+			referrers[n.Digest] = true
+		}
+	}
+	rep.Steps = slices.DeleteFunc(rep.Steps, func(s report.Step) bool {
+		subject, _ := oci.TaggedFor(s.To.Tag)
+		refers := subject != "" || s.To.Tag == "" && referrers[s.Digest()]
+		if !refers || s.State != report.Done && s.State != report.Unchanged {
+			return false
+		}
+		if s.State == report.Done {
+			copied++
+		}
+		return true
+	})
+	return copied
 }
 
 // totals adds up the steps of a report.

@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
@@ -33,9 +35,10 @@ type CreateRequest struct {
 
 	Transfer migrate.Request // if there is no list
 
-	Since []string // files of lists of what the receiver has
-	To    string   // the file, or the directory if it ends with a slash
-	Split int64    // the maximum bytes of a volume; 0 means one volume
+	Since []string // files of lists of what the receiver has; "-" is Stdin
+	Stdin io.Reader
+	To    string // the file, or the directory if it ends with a slash
+	Split int64  // the maximum bytes of a volume; 0 means one volume
 	Made  time.Time
 }
 
@@ -52,22 +55,39 @@ func Create(
 	if err := to.check(req.Split); err != nil {
 		return report.Transfer{}, err
 	}
-	has, err := readSince(req.Since)
-	if err != nil {
-		return report.Transfer{}, err
-	}
-	elsewhere := func(d oci.Digest) bool { _, there := has.Holder(d); return there }
-	s, err := openStage(to.partial(), has, elsewhere)
+	s, has, err := req.stage(to.partial())
 	if err != nil {
 		return report.Transfer{}, err
 	}
 	defer func() { _ = s.close() }() // what counts was synced when it was put
+	sum, contents, err := req.gathered(ctx, into(b, s), names, s, has, obs, visit)
+	if err == nil {
+		sum.Bundle, err = s.pack(ctx, to, contents, req.Split, obs)
+	}
+	return sum, err
+}
+
+// stage opens a stage in dir, to which the receiver is what its lists say.
+func (req CreateRequest) stage(dir string) (*stage, *have.List, error) {
+	has, err := readSince(req.Since, req.Stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := openStage(dir, has, func(d oci.Digest) bool { _, there := has.Holder(d); return there })
+	return s, has, err
+}
+
+// gathered copies what is requested into the stage, and finds out what of that the bundle has.
+func (req CreateRequest) gathered(
+	ctx context.Context, b *place.Base, names *name.Reader, s *stage, has *have.List, obs event.Observer,
+	visit func(report.Repository) error,
+) (report.Transfer, *volume.Contents, error) {
 	var roots roots
-	sum, err := req.copy(ctx, into(b, s), names, obs, func(r report.Repository) error {
+	sum, err := req.copy(ctx, b, names, obs, func(r report.Repository) error {
 		roots.add(r)
 		return visit(r)
 	})
-	sum.Verb = verbCreate
+	sum.Verb, sum.Unproven = verbCreate, 0 // what the receiver has is proven when it is loaded
 	if err == nil && len(roots.all()) == 0 {
 		err = &fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: "create bundle", Name: req.To,
 			Err:  errors.New("no image was found that it could carry"),
@@ -75,13 +95,13 @@ func Create(
 	}
 	if err != nil {
 		s.removeEmpty()
-		return sum, err
+		return sum, nil, err
 	}
 	contents, err := s.gather(ctx, roots.all(), req.Made)
 	if err == nil {
-		sum.Bundle, err = s.pack(ctx, to, contents, req.Split, obs)
+		contents.Receiver = has.Of
 	}
-	return sum, err
+	return sum, contents, err
 }
 
 // copy copies what is requested into the stage.
@@ -123,9 +143,17 @@ func checkTargets(steps []plan.Step) error {
 }
 
 // readSince reads and merges lists of what the receiver has.
-func readSince(paths []string) (*have.List, error) {
+func readSince(paths []string, stdin io.Reader) (*have.List, error) {
 	all := nothing()
 	for _, path := range paths {
+		if path == "-" && stdin != nil {
+			one, err := have.Read(stdin, path)
+			if err != nil {
+				return nil, err
+			}
+			all.Merge(one)
+			continue
+		}
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &fault.Fault{Kind: fault.NotFound, Op: "read list", Name: path, Err: err, Hint: "check the path"}

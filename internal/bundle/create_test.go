@@ -46,3 +46,21 @@ func TestAFileInADirectoryThatDoesNotExistIsRefusedBeforeAnythingIsRead(t *testi
 		t.Error(err, w.Src.Requests())
 	}
 }
+
+func TestABundleThatAnotherProcessMakesIsNotBegun(t *testing.T) {
+	w := newWorld(t)
+	w.Tagged("app", "v1")
+	req := dray.BundleRequest{To: w.path("a.tar"), Made: now, Transfer: dray.TransferRequest{Sources: []string{"src"}}}
+	begun := 0
+	_, err := w.CreateBundle(t.Context(), req, nil, func(dray.RepositoryReport) error {
+		begun++
+		_, sum, err := w.create(dray.BundleRequest{To: w.path("a.tar")})
+		if !fault.Is(err, fault.Conflict) || sum.Verb != "" {
+			t.Errorf("the second: %q, %v", sum.Verb, err)
+		}
+		return nil
+	})
+	if err != nil || begun != 1 {
+		t.Error(begun, err)
+	}
+}

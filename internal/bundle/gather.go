@@ -16,19 +16,20 @@ import (
 
 // gathering collects the contents of a bundle.
 type gathering struct {
-	stage *stage
-	out   volume.Contents
-	seen  map[oci.Digest]bool
+	stage  *stage
+	out    volume.Contents
+	listed map[oci.Digest]bool // what out has: all repositories share it
 
-	sparse map[oci.Digest]bool // indexes of which only some images were needed so far
-	named  map[string]bool     // the names with a tag, as their String
+	seen   map[held]bool
+	sparse map[held]bool   // indexes of which only some images were needed so far
+	named  map[string]bool // the names, as their String
 }
 
 // gather finds out what the bundle has: the names that the steps set, except those that the receiver has,
 // their referrers, and everything that these need.
 func (s *stage) gather(ctx context.Context, steps []report.Step, made time.Time) (*volume.Contents, error) {
 	g := &gathering{
-		stage: s, seen: map[oci.Digest]bool{}, sparse: map[oci.Digest]bool{}, named: map[string]bool{},
+		stage: s, listed: map[oci.Digest]bool{}, seen: map[held]bool{}, sparse: map[held]bool{}, named: map[string]bool{},
 	}
 	g.out.Made = made.UTC().Truncate(time.Second)
 	from := map[string]string{} // by path: where referrers come from
@@ -100,9 +101,9 @@ func (g *gathering) referrers(ctx context.Context, path, source string) error {
 func (g *gathering) referring(p put) (names []volume.Name) {
 	carried := func(subject oci.Digest) bool {
 		_, staged := g.stage.doc(p.Repo, subject)
-		return subject != "" && (g.seen[subject] || !staged)
+		return subject != "" && (g.seen[held{p.Repo, subject}] || !staged)
 	}
-	if carried(p.Subject) && !g.seen[p.Digest] {
+	if carried(p.Subject) && !g.seen[held{p.Repo, p.Digest}] {
 		names = append(names, volume.Name{Repo: p.Repo, Digest: p.Digest, Subject: p.Subject})
 	}
 	for _, tag := range g.stage.tagsOf(p) {
@@ -121,19 +122,21 @@ func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
 	for next := []put{root}; len(next) > 0; {
 		p := next[len(next)-1]
 		next = next[:len(next)-1]
+		at := held{n.Repo, p.Digest}
 		partly := n.Sparse() && p.Digest == n.Digest
-		if g.seen[p.Digest] && (partly || !g.sparse[p.Digest]) {
+		if g.seen[at] && (partly || !g.sparse[at]) {
 			continue
 		}
 		doc, err := g.stage.read(ctx, p)
 		if err != nil {
 			return err
 		}
-		if !g.seen[p.Digest] {
+		if !g.listed[p.Digest] {
+			g.listed[p.Digest] = true
 			g.out.Documents = append(g.out.Documents,
 				volume.Document{Digest: doc.Digest, Size: doc.Size, MediaType: doc.MediaType})
 		}
-		g.seen[p.Digest], g.sparse[p.Digest] = true, partly
+		g.seen[at], g.sparse[at] = true, partly
 		if partly {
 			only, err := n.Only()
 			if err != nil {
@@ -162,7 +165,7 @@ func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
 // foreign returns the foreign layers of a document that were copied along.
 func (g *gathering) foreign(ctx context.Context, doc oci.Document) (staged []oci.Descriptor, err error) {
 	for _, f := range doc.Foreign {
-		lack, err := g.stage.blobs.Missing(ctx, []oci.Descriptor{f})
+		lack, err := g.stage.lacks(ctx, []oci.Descriptor{f})
 		if err != nil {
 			return nil, err
 		}
@@ -176,11 +179,11 @@ func (g *gathering) foreign(ctx context.Context, doc oci.Document) (staged []oci
 // blobs adds the blobs of a document.
 func (g *gathering) blobs(ctx context.Context, n volume.Name, blobs []oci.Descriptor) error {
 	for _, b := range blobs {
-		if g.seen[b.Digest] {
+		if g.listed[b.Digest] {
 			continue
 		}
-		g.seen[b.Digest] = true
-		lack, err := g.stage.blobs.Missing(ctx, []oci.Descriptor{b})
+		g.listed[b.Digest] = true
+		lack, err := g.stage.lacks(ctx, []oci.Descriptor{b})
 		if err != nil {
 			return err
 		}

@@ -12,16 +12,23 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
 )
 
-// Host is the name of a bundle where a name has a registry. It is never looked up.
-const Host = "the.bundle"
+// Host is the name of a bundle where a name has a registry. It is never looked up, and names do not show it.
+const Host = ref.Bundle
 
 // The verbs of plans and reports.
 const (
 	verbCreate = "create"
 	verbLoad   = "load"
 )
+
+// held is a document in one repository of the bundle.
+type held struct {
+	repo   string
+	digest oci.Digest
+}
 
 // with returns a copy of b in which Host is the registry at.
 func with(b *place.Base, at place.Local) *place.Base {
@@ -40,7 +47,7 @@ func with(b *place.Base, at place.Local) *place.Base {
 // bundle has the same name.
 func into(b *place.Base, at place.Local) *place.Base {
 	c := with(b, at)
-	c.Proofs, c.Marks, c.Earlier = nil, nil, nil
+	c.Proofs, c.Marks, c.Earlier, c.Sparse = nil, nil, nil, nil
 	return c
 }
 
@@ -101,6 +108,10 @@ func (o output) check(split int64) error {
 		return fault.Misuse("create bundle", o.path, "this is not the name of a new file or directory",
 			"name a file, such as images.tar")
 	}
+	if ext := filepath.Ext(o.path); !o.dir && slices.Contains(compressed, ext) {
+		return fault.Misuse("create bundle", o.path, "the name says that it is compressed, and a bundle is not",
+			"leave "+ext+" off")
+	}
 	if o.dir && split > 0 {
 		return fault.Misuse("create bundle", o.path, "a directory is not split", "name a file, such as images.tar")
 	}
@@ -117,6 +128,9 @@ func (o output) check(split int64) error {
 	}
 	return nil
 }
+
+// compressed are the ends of names of compressed files.
+var compressed = []string{".gz", ".tgz", ".zst", ".tzst", ".bz2", ".tbz2", ".xz", ".txz"}
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)

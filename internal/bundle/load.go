@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/outfile"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/shelf"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
@@ -38,32 +39,46 @@ func Load(
 	ctx context.Context, b *place.Base, names *name.Reader, req LoadRequest, obs event.Observer,
 	visit func(report.Repository) error,
 ) (report.Transfer, error) {
-	to, err := names.End(req.Target, fault.Target)
-	if err != nil {
-		return report.Transfer{}, err
-	}
-	apart, err := checkReceiver(ctx, req.Target, to)
-	if err != nil {
-		return report.Transfer{}, err
-	}
-	set, err := volume.Open(req.Paths...)
-	if err != nil {
-		return report.Transfer{}, err
-	}
-	defer set.Close()
-	l := &loading{LoadRequest: req, base: b, names: names, to: to, apart: apart, set: set, obs: obs}
-	l.Overwrite = cmp.Or(l.Overwrite, plan.Update)
-	l.Receipt = cmp.Or(l.Receipt, filepath.Clean(req.Paths[0])+".receipt")
-	if err := writable(l.Receipt); err != nil {
-		return report.Transfer{}, err
-	}
-	found, err := verified(ctx, set, req.Paths, obs)
-	found.Waiting = nil
-	l.sum.Bundle = &found
+	l, err := open(ctx, b, names, req, obs)
 	if err != nil {
 		return l.sum, err
 	}
+	defer l.set.Close()
 	return l.load(ctx, visit)
+}
+
+// open opens and verifies a bundle that is to be loaded. The set has to be closed if there is no error. If there is
+// one, the loading has what is known about the bundle.
+func open(
+	ctx context.Context, b *place.Base, names *name.Reader, req LoadRequest, obs event.Observer,
+) (*loading, error) {
+	l := &loading{LoadRequest: req, base: b, names: names, obs: obs}
+	var err error
+	if l.to, err = names.End(req.Target, fault.Target); err != nil {
+		return l, err
+	}
+	if l.apart, err = checkReceiver(ctx, req.Target, l.to); err != nil {
+		return l, err
+	}
+	if l.set, err = volume.Open(req.Paths...); err != nil {
+		return l, err
+	}
+	l.Overwrite = cmp.Or(l.Overwrite, plan.Update)
+	l.Receipt = cmp.Or(l.Receipt, filepath.Clean(req.Paths[0])+".receipt")
+	err = writable(l.Receipt)
+	if err == nil {
+		var found report.Bundle
+		found, err = verified(ctx, l.set, req.Paths, obs)
+		found.Waiting = nil
+		l.sum.Bundle = &found
+	}
+	if err == nil {
+		err = attach(l.set)
+	}
+	if err != nil {
+		l.set.Close()
+	}
+	return l, err
 }
 
 // checkReceiver refuses a target that is neither a registry, a prefix in one, nor a layout. apart says that it is a
@@ -93,33 +108,42 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	if err != nil {
 		return l.sum, err
 	}
+	if err := l.rightReceiver(ctx, s); err != nil {
+		return l.sum, err
+	}
 	l.hint()
-	shelf := newShelf(l.set, complete, func(path string) (place.Repository, error) {
-		return s.Target(ctx, l.repo(path), layout.Read)
-	})
+	from := l.shelf(ctx, s, complete)
 	bundle := l.sum.Bundle
 	l.sum = report.Transfer{Verb: verbLoad}
 	if len(complete) > 0 {
-		c := copies{draft: l.draft(complete), target: l.TargetLogin, gate: l.Gate}
-		l.sum, err = copyListed(ctx, l.reading(shelf), l.names, c, l.obs, visit)
+		c := copies{draft: l.draft(complete), target: l.TargetLogin, gate: l.Gate, names: complete}
+		l.sum, err = copyListed(ctx, l.reading(from), l.names, c, l.obs, visit)
 	}
 	l.sum.Bundle = bundle
 	if err == nil {
 		err = l.waitFor(ctx, s, waiting)
 	}
+	l.exchanged(s.Traffic.Exchanged())
 	if err == nil {
-		err = l.prove(ctx, shelf, complete)
+		err = l.prove(ctx, from, complete)
 	}
-	if err == nil && len(complete) > 0 {
+	if err == nil && (len(complete) > 0 || len(waiting) == 0) {
 		err = l.writeReceipt(complete)
 	}
 	return l.sum, err
 }
 
+// shelf returns the bundle with these names. What it leaves out is read from the receiver.
+func (l *loading) shelf(ctx context.Context, s *place.Session, names []volume.Name) *shelf.Shelf {
+	return shelf.New(l.set, names, func(path string) (place.Repository, error) {
+		return s.Target(ctx, l.repo(path), layout.Read)
+	})
+}
+
 // reading returns a copy of the base in which Host is the bundle.
-func (l *loading) reading(shelf *shelf) *place.Base {
-	b := with(l.base, shelf)
-	b.Subject = shelf.subject
+func (l *loading) reading(from *shelf.Shelf) *place.Base {
+	b := with(l.base, from)
+	b.Subject = from.Subject
 	return b
 }
 
@@ -156,12 +180,12 @@ func (l *loading) hint() {
 
 // prove checks that the receiver has everything below the names, and sends what is missing there. What is stored by
 // digest is stored after everything below it was confirmed, and needs no proof.
-func (l *loading) prove(ctx context.Context, shelf *shelf, names []volume.Name) error {
+func (l *loading) prove(ctx context.Context, from *shelf.Shelf, names []volume.Name) error {
 	tagged := slices.DeleteFunc(slices.Clone(names), func(n volume.Name) bool { return n.Tag == "" })
 	all, err := grouped(tagged, inBundle)
 	for _, g := range all {
 		if err == nil {
-			err = l.proveGroup(ctx, l.reading(shelf.listing(g.names)), g.part)
+			err = l.proveGroup(ctx, l.reading(from.Listing(g.names)), g.part)
 		}
 	}
 	return err
@@ -175,17 +199,7 @@ func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platf
 		Depth: report.Deep, Heal: true, When: l.Now,
 	}, l.obs, func(report.Comparison) error { return nil })
 	l.sum.Healed += receipt.Healed
-	for host, t := range receipt.Traffic {
-		if l.sum.Traffic == nil {
-			l.sum.Traffic = map[string]report.Traffic{}
-		}
-		all := l.sum.Traffic[host]
-		all.Requests += t.Requests
-		all.Retries += t.Retries
-		all.Sent += t.Sent
-		all.Received += t.Received
-		l.sum.Traffic[host] = all
-	}
+	l.exchanged(receipt.Traffic)
 	if err != nil || receipt.Right() {
 		return err
 	}
@@ -197,6 +211,21 @@ func (l *loading) proveGroup(ctx context.Context, b *place.Base, part plan.Platf
 		Err: fmt.Errorf("%d of %d names are not complete at the receiver",
 			receipt.Names-receipt.Matches[report.Same], receipt.Names),
 		Hint: "run the same command again; if this stays, list again what the receiver has, and make a bundle from that list"}
+}
+
+// exchanged adds to the traffic of the load.
+func (l *loading) exchanged(traffic map[string]report.Traffic) {
+	for host, t := range traffic {
+		if l.sum.Traffic == nil {
+			l.sum.Traffic = map[string]report.Traffic{}
+		}
+		all := l.sum.Traffic[host]
+		all.Requests += t.Requests
+		all.Retries += t.Retries
+		all.Sent += t.Sent
+		all.Received += t.Received
+		l.sum.Traffic[host] = all
+	}
 }
 
 // writeReceipt writes what the receiver has now, for the next bundle.

@@ -2,18 +2,23 @@ package bundle
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -106,6 +111,35 @@ func (l *loading) divide(ctx context.Context, s *place.Session) (complete []volu
 	return complete, others, nil
 }
 
+// rightReceiver checks that the target has the blobs that the bundle leaves out, if their list was that of another
+// receiver. It may be the same one under another name.
+func (l *loading) rightReceiver(ctx context.Context, s *place.Session) error {
+	listed := l.set.Contents.Receiver
+	if listed == "" || listed == l.to.String() {
+		return nil
+	}
+	absent := map[string][]oci.Descriptor{}
+	for _, b := range l.set.Contents.Absent {
+		absent[b.At] = append(absent[b.At], oci.Descriptor{Digest: b.Digest, Size: b.Size})
+	}
+	lacks := 0
+	for _, path := range slices.Sorted(maps.Keys(absent)) {
+		lack, err := l.missing(ctx, s, volume.Name{Repo: path}, absent[path])
+		if err != nil {
+			return err
+		}
+		lacks += len(lack)
+	}
+	if lacks == 0 {
+		return nil
+	}
+	why := fmt.Sprintf("the bundle is for %s and leaves out what that has, and this target lacks %d of these %d blobs",
+		listed, lacks, len(l.set.Contents.Absent))
+	return &fault.Fault{Kind: fault.NotFound, Side: fault.Target, Op: "load bundle", Name: l.to.String(),
+		Err: errors.New(why), Hint: "load it into " + listed + ", or list what this target has, with " +
+			shell.Dray("bundle", "have", l.to.String()) + ", and make a bundle from that list"}
+}
+
 // missing returns those of blobs that the repository of n lacks at the receiver.
 func (l *loading) missing(
 	ctx context.Context, s *place.Session, n volume.Name, blobs []oci.Descriptor,
@@ -130,6 +164,7 @@ func (l *loading) waitFor(ctx context.Context, s *place.Session, names []waiting
 	for _, b := range l.set.Contents.Blobs {
 		volumes[b.Digest], sizes[b.Digest] = b.Volume, b.Size
 	}
+	l.awaits(names)
 	for _, w := range names {
 		all, err := l.set.Needs(w.name.Digest)
 		if err != nil {
@@ -144,14 +179,26 @@ func (l *loading) waitFor(ctx context.Context, s *place.Session, names []waiting
 		if err := l.send(ctx, s, w.name, blobs); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// awaits notes the names that wait, and the volumes that they wait for.
+func (l *loading) awaits(names []waiting) {
+	volumes := map[oci.Digest]int{}
+	for _, b := range l.set.Contents.Blobs {
+		volumes[b.Digest] = b.Volume
+	}
+	rep := l.sum.Bundle
+	for _, w := range names {
+		rep.WaitingNames = append(rep.WaitingNames, w.name.String())
 		for _, d := range w.lack {
-			if n := volumes[d]; !slices.Contains(l.sum.Bundle.Waiting, n) {
-				l.sum.Bundle.Waiting = append(l.sum.Bundle.Waiting, n)
+			if n := volumes[d]; !slices.Contains(rep.Waiting, n) {
+				rep.Waiting = append(rep.Waiting, n)
 			}
 		}
 	}
-	slices.Sort(l.sum.Bundle.Waiting)
-	return nil
+	slices.Sort(rep.Waiting)
 }
 
 // send sends blobs of the bundle to the repository of a name.
@@ -165,10 +212,24 @@ func (l *loading) send(ctx context.Context, s *place.Session, n volume.Name, blo
 		return err
 	}
 	to := s.Shared.Target(at)
+	var mu sync.Mutex
 	return place.Each(ctx, maxSending, lack, func(ctx context.Context, b oci.Descriptor) error {
-		_, err := to.Put(ctx, b, nil, func(_ context.Context, from int64) (io.ReadCloser, error) {
+		got, err := to.Put(ctx, b, nil, func(_ context.Context, from int64) (io.ReadCloser, error) {
 			return l.set.Blob(b.Digest, from, -1)
 		})
-		return err
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case got.Way == oci.Sent:
+			l.sum.Blobs.Sent++
+			l.sum.Blobs.Bytes += got.Sent
+		case got.Way == oci.Mounted:
+			l.sum.Blobs.Mounted++
+		default:
+			l.sum.Blobs.Present++
+		}
+		return nil
 	})
 }

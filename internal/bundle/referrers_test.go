@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -195,4 +197,93 @@ func TestAGateDecidesAboutTheImagesOfABundleAndNotAboutTheirSignatures(t *testin
 		t.Errorf("%s %v", got, err)
 	}
 	w.Dray = open
+}
+
+// twice puts one signed image into two repositories of the sender, and signs it in both, with a signature of the
+// signature. It returns the signature.
+func twice(w *world) testbed.Image {
+	var signed testbed.Image
+	for _, repo := range []string{"m/aaa", "m/bbb"} {
+		image := testbed.Random(w.T, w.Src, repo, "v1", testbed.RandomOptions{Layers: 2, Size: 50_000, Seed: 3})
+		signed = testbed.Artifact(w.T, w.Src, repo, "", image.Root)
+		testbed.Artifact(w.T, w.Src, repo, "", signed.Root)
+	}
+	return signed
+}
+
+func TestAnImageInTwoRepositoriesIsSignedInBoth(t *testing.T) {
+	w := newWorld(t)
+	twice(w)
+	_, sum := w.must(w.create(dray.BundleRequest{To: w.path("a.tar")}))
+	if sum.Bundle.Names != 2*(1+2) || sum.Bundle.Documents != 1+2 {
+		t.Errorf("%+v", sum.Bundle)
+	}
+	w.must(w.load(w.path("a.tar")))
+	w.proven("src", "dst")
+	list := w.have("have")
+	_, sum = w.must(w.create(dray.BundleRequest{To: w.path("b.tar"), Since: []string{list, w.path("receipt")}}))
+	if sum.Bundle.Names != 0 {
+		t.Errorf("the receiver has it all: %+v", sum.Bundle)
+	}
+}
+
+func TestAnImageInTwoRepositoriesIsSignedInBothAfterItsLastVolume(t *testing.T) {
+	w := newWorld(t)
+	twice(w)
+	_, sum := w.must(w.create(dray.BundleRequest{To: w.path("a.tar"), Split: 70_000}))
+	if len(sum.Bundle.Volumes) < 2 {
+		t.Fatalf("%+v", sum.Bundle)
+	}
+	for _, v := range sum.Bundle.Volumes {
+		w.must(w.load(v.File))
+	}
+	w.proven("src", "dst")
+}
+
+// forgetful makes a bundle in a directory whose list leaves out the referrers of one repository.
+func forgetful(w *world, dir, repo string) {
+	w.T.Helper()
+	w.must(w.create(dray.BundleRequest{To: dir + "/"}))
+	set, err := volume.Open(dir)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer set.Close()
+	c := *set.Contents
+	before := len(c.Names)
+	c.Names = slices.DeleteFunc(slices.Clone(c.Names), func(n volume.Name) bool { return n.Repo == repo && n.Tag == "" })
+	if len(c.Names) == before {
+		w.T.Fatal("the bundle has no referrer of", repo)
+	}
+	a, err := volume.Arrange(c)
+	if err == nil {
+		err = os.RemoveAll(dir + "/dray")
+	}
+	if err == nil {
+		_, err = a.WriteDir(dir)
+	}
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+func TestAListThatLeavesReferrersOutLosesNone(t *testing.T) {
+	w := newWorld(t)
+	twice(w)
+	forgetful(w, w.path("a"), "m/bbb")
+	w.must(w.load(w.path("a")))
+	w.proven("src", "dst")
+}
+
+func TestASecondLoadBringsASignatureThatTheReceiverLost(t *testing.T) {
+	w := newWorld(t)
+	signed := twice(w)
+	forgetful(w, w.path("a"), "m/bbb")
+	w.must(w.load(w.path("a")))
+	got := w.Dst.Direct(t, http.MethodDelete, "/v2/m/bbb/manifests/"+signed.Digest(), nil, nil, nil)
+	if got.StatusCode != http.StatusAccepted {
+		t.Fatal(got.Status)
+	}
+	w.must(w.load(w.path("a")))
+	w.proven("src", "dst")
 }

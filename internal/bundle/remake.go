@@ -64,7 +64,7 @@ func Remake(
 		return report.Transfer{}, err
 	}
 	defer func() { _ = s.close() }() // what counts was synced when it was put
-	c := copies{source: req.SourceLogin, gate: req.Gate, draft: pinned(all)}
+	c := copies{source: req.SourceLogin, gate: req.Gate, names: all.Names, draft: pinned(all, names)}
 	sum, err := copyListed(ctx, into(b, s), names, c, obs, visit)
 	sum.Verb = verbCreate
 	if err != nil {
@@ -74,9 +74,11 @@ func Remake(
 	return sum, err
 }
 
-// pinned plans to copy the names of a bundle by their digests.
-func pinned(c volume.Contents) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
-	return func(ctx context.Context, s *place.Session, names *name.Reader) (*survey.Draft, error) {
+// pinned plans to copy the names of a bundle by their digests. That they are digests needs no notes.
+func pinned(
+	c volume.Contents, names *name.Reader,
+) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
+	return func(ctx context.Context, s *place.Session, _ *name.Reader) (*survey.Draft, error) {
 		all, err := grouped(c.Names, atOrigin)
 		if err != nil {
 			return nil, err

@@ -34,9 +34,10 @@ type stage struct {
 	has       *have.List              // what the receiver has
 	elsewhere func(d oci.Digest) bool // reports whether a blob does not have to be put
 
-	mu     sync.Mutex
-	repos  map[string]*shelfOf        // by path
-	theirs map[string][]have.Referrer // what the receiver has, by path, where it was asked for
+	mu      sync.Mutex
+	counted map[oci.Digest]bool        // nil, or the blobs that a plan counts and does not read
+	repos   map[string]*shelfOf        // by path
+	theirs  map[string][]have.Referrer // what the receiver has, by path, where it was asked for
 }
 
 // shelfOf is what one repository of a stage holds.
@@ -293,7 +294,7 @@ func (r *staged) Keeps(_, _ []oci.Descriptor) error { return nil }
 
 // Missing implements transfer.Target. A blob that the receiver has is not missing.
 func (r *staged) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
-	lack, err := r.blobs.Missing(ctx, blobs)
+	lack, err := r.lacks(ctx, blobs)
 	return slices.DeleteFunc(lack, func(b oci.Descriptor) bool { return r.elsewhere(b.Digest) }), err
 }
 
@@ -311,7 +312,28 @@ func (r *staged) Put(ctx context.Context, d oci.Descriptor, _ []ref.Repo, open o
 	if err == nil && len(lack) == 0 {
 		return oci.Arrival{Way: oci.Present}, nil
 	}
+	if r.counts(d) {
+		return oci.Arrival{Way: oci.Sent}, nil
+	}
 	return r.blobs.Put(ctx, d, nil, open)
+}
+
+// counts reports whether the stage only counts blobs, and counts d then.
+func (s *stage) counts(d oci.Descriptor) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counted != nil {
+		s.counted[d.Digest] = true
+	}
+	return s.counted != nil
+}
+
+// lacks returns those of blobs that were neither put nor counted.
+func (s *stage) lacks(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	lack, err := s.blobs.Missing(ctx, blobs)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(lack, func(b oci.Descriptor) bool { return s.counted[b.Digest] }), err
 }
 
 // PutDocument implements transfer.Target.

@@ -73,7 +73,7 @@ func (l *List) number(repo string) uint32 {
 
 // Merge adds what a later list of the same receiver says. Its names take precedence.
 func (l *List) Merge(later *List) {
-	l.Made = later.Made
+	l.Of, l.Made = later.Of, later.Made
 	later.sort()
 	for at := 0; at < len(later.records); at += recordSize {
 		r := later.records[at : at+recordSize]

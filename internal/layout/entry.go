@@ -86,8 +86,11 @@ func (l label) String() string {
 func (e entry) read() []label {
 	var all []label
 	for _, text := range []string{e.Annotations.Name, e.Annotations.Ref} {
-		text, _, _ = strings.Cut(text, "@")
+		text, _, pinned := strings.Cut(text, "@")
 		path, tag, ok := ref.CutWhole(text)
+		if pinned && tag == "" {
+			continue // the name of an image without a tag
+		}
 		if l := (label{path, cmp.Or(tag, "latest")}); ok && !slices.Contains(all, l) {
 			all = append(all, l)
 		}

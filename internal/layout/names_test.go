@@ -347,3 +347,29 @@ func TestImagesWithoutANameAreThoseThatNothingElseLists(t *testing.T) {
 		t.Errorf("%v %v", got, err)
 	}
 }
+
+func TestAnImageThatIsNamedByDigestGetsNoTagThatNobodyGaveIt(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, layout.Write)
+	put(t, d, "{}")
+	doc := artifact(t, "pinned")
+	putDocument(t, d, doc)
+	for _, key := range []string{"org.opencontainers.image.ref.name", "io.containerd.image.name"} {
+		index := fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"mediaType":%q,"digest":%q,"size":%d,"annotations":{%q:"%s@%s"}}]}`,
+			doc.MediaType, doc.Digest, doc.Size, key, nginx, doc.Digest)
+		if err := os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if tags := tagsOf(t, in(t, dir, nginx, layout.Read)); len(tags) > 0 {
+			t.Errorf("%s: %q", key, tags)
+		}
+		names, err := d.Images()
+		nameless, nerr := d.Nameless(t.Context())
+		if len(names) > 0 || len(nameless) != 1 || err != nil || nerr != nil {
+			t.Errorf("%s: %v, %v, %v, %v", key, names, nameless, err, nerr)
+		}
+		if got, err := d.Resolve(t.Context(), string(doc.Digest)); err != nil || got.Digest != doc.Digest {
+			t.Errorf("%s: %v, %v", key, got, err)
+		}
+	}
+}

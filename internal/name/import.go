@@ -176,8 +176,11 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	}
 	if n.Source.Tag == "" && len(n.Tags) == 0 {
 		to := repo.At(n.Source.Digest).String()
-		r.note(to, Tagless(n.Source)+": it is copied to "+to+" without a tag; use "+r.Words.image()+
-			" to give it a tag")
+		note := Tagless(n.Source) + ": it is copied to " + to + " without a tag"
+		if n.reading == AsAz { // a line of a list names a tag after its source
+			note += "; use " + r.Words.image() + " to give it a tag"
+		}
+		r.note(to, note)
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
 	if n.Source.Tag != "" {

@@ -16,7 +16,7 @@ const (
 // Replace calls the way to replace a tag of a target with verb.
 func (w Words) Replace(verb string) string {
 	flag := "--force"
-	if verb == "copy" || verb == "transfer" {
+	if verb == "copy" || verb == "transfer" || verb == "load" {
 		flag = "--overwrite update"
 	}
 	return w.one(flag, "overwrite: update", "mode: Force")

@@ -32,6 +32,7 @@ type Contents struct {
 	Documents []Document `json:"documents"`
 	Blobs     []Blob     `json:"blobs"`
 	Absent    []Absent   `json:"absent,omitempty"`
+	Receiver  string     `json:"receiver,omitempty"` // who has the absent blobs, as its list says, such as "prod.example/mirror/"
 }
 
 // Name is one name that the bundle sets at the receiver. Without a tag, the content is stored by digest.

@@ -113,6 +113,10 @@ func (v *open) contents() ([]byte, error) {
 
 // openPath opens a file, or all volumes in a directory.
 func openPath(path string) ([]*open, error) {
+	if path == "-" {
+		return nil, misused(path, "a bundle is read more than once, and the standard input only once",
+			"write it to a file, and give that")
+	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -201,7 +205,17 @@ func notATar(f *os.File, path string, err error) error {
 	if bytes.HasPrefix(start[:n], []byte(ours+"/volume-")) || n == 0 {
 		return damaged(path, fmt.Errorf("its first header cannot be read: %w", err))
 	}
+	for magic, tool := range compressors {
+		if bytes.HasPrefix(start[:n], []byte(magic)) {
+			return misused(path, "it is compressed with "+tool+", and a bundle is not", "decompress it, and give that file")
+		}
+	}
 	return misused(path, "it is not a volume of a bundle", "give a file that the command bundle create has written")
+}
+
+// compressors are the tools whose files begin with these bytes.
+var compressors = map[string]string{
+	"\x1f\x8b": "gzip", "\x28\xb5\x2f\xfd": "zstd", "BZh": "bzip2", "\xfd7zXZ\x00": "xz",
 }
 
 // openDir opens the volumes that were extracted into a directory.

@@ -20,7 +20,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -32,6 +31,7 @@ type createFlags struct {
 	split   string
 	only    []string
 	gates   []string // the values of --verify-signature
+	dryRun  bool
 	to      written
 	flag.Ends
 }
@@ -70,7 +70,7 @@ func newCreate(a *app.App) *cobra.Command {
 		set.StringArrayVar(&f.sources, "transfer", nil,
 			"carry the tags of `SOURCE`: HOST, HOST/PREFIX/ or HOST/REPO; more sources may follow")
 		set.StringArrayVar(&f.since, "since", nil,
-			"leave out what is on this `LIST` of what the receiver has; repeatable, the latest last")
+			"leave out what is on this `LIST` of what the receiver has; - is stdin; repeatable, the latest last")
 		set.StringArrayVar(&f.only, "only", nil,
 			"make only volume `N` again, as it was; repeatable; FILE.1.tar or another volume of the bundle must be there")
 		set.VarP(&f.to, "output", "o",
@@ -87,6 +87,9 @@ func newCreate(a *app.App) *cobra.Command {
 	f.AddMappingTo(flags)
 	f.Platforms.AddTo(flags, "carry only")
 	flag.Group(flags, flag.Registries, a.Common.AddForeignTo)
+	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.dryRun, "dry-run", false, "print what the bundle would have, and how large its files would be")
+	})
 	flag.AddGateTo(flags, &f.gates)
 	a.Common.AddRegistryTo(flags, flag.AtSource|flag.ReadsBlobs)
 	return cmd
@@ -98,9 +101,21 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 		return err
 	}
 	var bundle *dray.Bundle
+	refused := false // nothing was begun
 	err = run.StreamHere(a, cmd, run.Streaming{
-		Past: "bundled", Verb: "create", Overwrite: plan.Update,
-		Proof: func() string { return shell.Dray("bundle", "verify", f.to.file) },
+		Past: "bundled", Verb: "create", Overwrite: plan.Update, DryRun: f.dryRun,
+		Plan: func(
+			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
+		) (dray.TransferReport, error) {
+			f.ExplainTo(s.SayLines, &req.Transfer)
+			req := req
+			if entries != nil {
+				req.Batch.Entries = entries(d)
+			}
+			sum, err := d.PlanBundle(ctx, req, tell, visit)
+			bundle, refused = sum.Bundle, err != nil
+			return sum, err
+		},
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
@@ -110,13 +125,17 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 				req.Batch.Entries = entries(d)
 			}
 			sum, err := d.CreateBundle(ctx, req, tell, visit)
-			bundle = sum.Bundle
+			bundle, refused = sum.Bundle, err != nil && sum.Verb == ""
 			return sum, err
 		},
 	})
+	say := sayWritten
+	if f.dryRun {
+		say = sayPlanned
+	}
 	if err == nil && !a.Quiet {
-		sayWritten(a, bundle)
-	} else if err != nil && !a.Quiet {
+		say(a, bundle)
+	} else if err != nil && !refused && !a.Quiet {
 		if _, lost := os.Stat(strings.TrimRight(f.to.file, "/\\") + ".partial"); lost == nil {
 			a.Warnf("no bundle is written; what is fetched stays in %s.partial, and the same command continues there",
 				strings.TrimRight(f.to.file, "/\\"))
@@ -132,7 +151,7 @@ func (f *createFlags) request(
 	if err := f.check(cmd); err != nil {
 		return req, nil, err
 	}
-	req = dray.BundleRequest{Since: f.since, To: f.to.file, Made: time.Now()}
+	req = dray.BundleRequest{Since: f.since, Stdin: a.IO.In, To: f.to.file, Made: time.Now()}
 	if req.Split, err = splitOf(cmd, f.split); err != nil {
 		return req, nil, err
 	}
@@ -175,11 +194,20 @@ func (f *createFlags) check(cmd *cobra.Command) error {
 			given++
 		}
 	}
+	stdins := 0
+	for _, name := range append([]string{f.file}, f.since...) {
+		if name == "-" {
+			stdins++
+		}
+	}
 	switch {
 	case given == 0:
 		return flag.UsageError(cmd, errors.New("there is nothing to carry"), "give -f LIST or --transfer SOURCE")
 	case given > 1:
 		return flag.UsageError(cmd, errors.New("-f, --transfer and --only do not go together"), "keep one of them")
+	case stdins > 1:
+		return flag.UsageError(cmd, errors.New("the standard input is given more than once"),
+			"write one of the lists to a file")
 	case f.to.file == "":
 		return flag.UsageError(cmd, errors.New("the file of the bundle is missing"), "name it with -o, such as -o images.tar")
 	case f.to.file == "-":
@@ -187,7 +215,7 @@ func (f *createFlags) check(cmd *cobra.Command) error {
 			"name a file, such as -o images.tar")
 	case len(f.only) > 0:
 		return f.refuse(cmd, "--only: the bundle has the list of what to make again", func(name string) bool {
-			return name == "since" || name == "split" || ofTransfer(cmd, name) ||
+			return name == "since" || name == "dry-run" || name == "split" || ofTransfer(cmd, name) ||
 				slices.Contains([]string{flag.Along, flag.WhichPlatforms}, flag.HeadingOf(cmd.Flags().Lookup(name)))
 		})
 	case f.file != "":

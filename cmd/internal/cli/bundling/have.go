@@ -19,7 +19,7 @@ func newHave(a *app.App) *cobra.Command {
 		Use:   "have TARGET",
 		Short: "List what a registry has, for the sender of the next bundle",
 		Long: "List all tags of TARGET, the signatures and other referrers that have no tag, and the digest of each blob " +
-			"below them, and print the list on stdout, in a compact form: a million blobs have some 40 MB. TARGET is HOST, " +
+			"below them, and print the list on stdout, in a compact form: a million blobs have 36 MB. TARGET is HOST, " +
 			"HOST/PREFIX/ or oci:DIR/, the same as for dray bundle load. dray reads each manifest once, and asks what " +
 			"refers to it. The sender gives the list to dray bundle create --since.\n\n" +
 			"A tag that cannot be read is left out, with a note. The next bundle then brings its content again.\n\n" +

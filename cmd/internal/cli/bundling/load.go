@@ -14,7 +14,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -24,6 +23,7 @@ type loadFlags struct {
 	backup    string
 	overwrite flag.Overwrite
 	gates     []string // the values of --verify-signature
+	dryRun    bool
 }
 
 func newLoad(a *app.App) *cobra.Command {
@@ -48,6 +48,7 @@ func newLoad(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
 		set.StringVar(&f.receipt, "receipt", "", "write the receipt to `FILE` (default the first file with .receipt)")
+		set.BoolVar(&f.dryRun, "dry-run", false, "verify the files, print what would be done and write nothing")
 	})
 	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.AddBackupTo(flags, &f.backup)
@@ -60,6 +61,10 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 	if f.backup != "" && f.overwrite == flag.Overwrite(plan.Refuse) {
 		return flag.UsageError(cmd, errors.New("--backup with --overwrite refuse: no tag is overwritten"),
 			"leave one of them out")
+	}
+	if f.receipt == "-" {
+		return flag.UsageError(cmd, errors.New("--receipt -: the standard output has the names that were loaded"),
+			"name a file")
 	}
 	now := time.Now()
 	files, target := args[:len(args)-1], args[len(args)-1]
@@ -78,8 +83,14 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 	}
 	var bundle *dray.Bundle
 	err = run.StreamHere(a, cmd, run.Streaming{
-		Past: "loaded", Verb: "load", Overwrite: req.Overwrite, Backup: req.Backup,
-		Proof: func() string { return shell.Dray("bundle", "verify", files[0]) },
+		Past: "loaded", Verb: "load", Overwrite: req.Overwrite, Backup: req.Backup, DryRun: f.dryRun,
+		Plan: func(
+			ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryPlan) error,
+		) (dray.TransferReport, error) {
+			sum, err := d.PlanLoad(ctx, req, tell, visit)
+			bundle = sum.Bundle
+			return sum, err
+		},
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {

@@ -1,4 +1,4 @@
-package bundle
+package shelf
 
 import (
 	"cmp"
@@ -16,9 +16,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// shelf is a bundle as a registry to read from. A blob that the bundle leaves out is read from the
+// Shelf is a bundle as a registry to read from. A blob that the bundle leaves out is read from the
 // repository of the receiver that is said to hold it.
-type shelf struct {
+type Shelf struct {
 	set      *volume.Set
 	docs     map[oci.Digest]volume.Document
 	absent   map[oci.Digest]volume.Absent
@@ -27,11 +27,12 @@ type shelf struct {
 	receiver func(path string) (place.Repository, error)
 }
 
-// newShelf returns a shelf with these names of the bundle.
-func newShelf(
+// New returns a shelf with these names of the bundle. receiver opens a repository of the receiver by its path in the
+// bundle.
+func New(
 	set *volume.Set, names []volume.Name, receiver func(path string) (place.Repository, error),
-) *shelf {
-	s := &shelf{
+) *Shelf {
+	s := &Shelf{
 		set: set, docs: map[oci.Digest]volume.Document{}, absent: map[oci.Digest]volume.Absent{},
 		names: map[string][]volume.Name{}, receiver: receiver,
 	}
@@ -48,8 +49,8 @@ func newShelf(
 	return s
 }
 
-// listing returns a copy of s that lists these tags alone. What refers to them is there, too.
-func (s *shelf) listing(names []volume.Name) *shelf {
+// Listing returns a copy of s that lists these tags alone. What refers to them is there, too.
+func (s *Shelf) Listing(names []volume.Name) *Shelf {
 	c := *s
 	c.tags = map[string][]volume.Name{}
 	for _, n := range names {
@@ -59,10 +60,10 @@ func (s *shelf) listing(names []volume.Name) *shelf {
 }
 
 // Open implements place.Local.
-func (s *shelf) Open(repo ref.Repo) (place.LocalRepository, error) { return &shelved{s, repo}, nil }
+func (s *Shelf) Open(repo ref.Repo) (place.LocalRepository, error) { return &shelved{s, repo}, nil }
 
-// subject implements place.Base.Subject. It reads the document, because the list of the bundle may say anything.
-func (s *shelf) subject(ctx context.Context, n ref.Name) oci.Digest {
+// Subject implements place.Base.Subject. It reads the document, because the list of the bundle may say anything.
+func (s *Shelf) Subject(ctx context.Context, n ref.Name) oci.Digest {
 	doc, err := (&shelved{s, n.Repo}).Document(ctx, n.Digest)
 	if err != nil || doc.Subject == nil {
 		return "" // the gate is asked about it
@@ -71,7 +72,7 @@ func (s *shelf) subject(ctx context.Context, n ref.Name) oci.Digest {
 }
 
 // Repositories implements place.Local.
-func (s *shelf) Repositories(_ context.Context, visit func(path string) error) error {
+func (s *Shelf) Repositories(_ context.Context, visit func(path string) error) error {
 	var paths []string
 	for path, names := range s.tags {
 		if slices.ContainsFunc(names, func(n volume.Name) bool { return n.Tag != "" }) {
@@ -89,7 +90,7 @@ func (s *shelf) Repositories(_ context.Context, visit func(path string) error) e
 
 // shelved is one repository of a shelf.
 type shelved struct {
-	*shelf
+	*Shelf
 	repo ref.Repo
 }
 
@@ -181,7 +182,12 @@ func (r *shelved) List(_ context.Context, visit func(oci.Listed) error) error {
 		return notFound("list tags", r.repo.String())
 	}
 	slices.SortFunc(tags, func(a, b oci.Listed) int { return cmp.Compare(a.Tag, b.Tag) })
-	return listed(tags, visit)
+	for _, t := range tags {
+		if err := visit(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Digests implements place.LocalRepository.
@@ -225,4 +231,8 @@ func (r *shelved) Delete(context.Context, string, ...string) error { return r.re
 
 func (r *shelved) readOnly() error {
 	return &fault.Fault{Kind: fault.Refused, Op: "write", Name: r.repo.String(), Err: errors.New("a bundle is only read")}
+}
+
+func notFound(op, name string) error {
+	return &fault.Fault{Kind: fault.NotFound, Op: op, Name: name, Err: errors.New("the bundle does not have it")}
 }
