@@ -24,7 +24,7 @@ func (w Words) Replace(verb string) string {
 
 // Rewrite calls the way to replace what a target has with verb, whatever it is.
 func (w Words) Rewrite(verb string) string {
-	flag := "dray copy --overwrite always"
+	flag := "the command copy with --overwrite always"
 	switch verb {
 	case "copy":
 		flag = "--overwrite always"

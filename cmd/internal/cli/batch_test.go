@@ -78,7 +78,11 @@ func TestWhatAnInterruptLeavesIsAListAgain(t *testing.T) {
 	defer f.Close()
 	left, rerr := config.ReadList(f, rest)
 	want := fmt.Sprintf("[{%[1]s/app:v1 [%[2]s/app:v1]  2} {%[1]s/app:v1 [%[2]s/other/app:v3]  4}]", src.Host, dst.Host)
-	if got := fmt.Sprint(left.Entries); rerr != nil || got != want {
+	var got []string
+	for _, e := range left.Entries {
+		got = append(got, fmt.Sprintf("{%s %v %s %d}", e.Source, e.Targets, e.Overwrite, e.Line))
+	}
+	if got := fmt.Sprint(got); rerr != nil || got != want {
 		t.Errorf("%s %v\nwant %s", got, rerr, want)
 	}
 }

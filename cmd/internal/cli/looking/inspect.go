@@ -74,7 +74,7 @@ func NewInspect(a *app.App) *cobra.Command {
 func oneImage(cmd *cobra.Command, args []string) error {
 	if file := cmd.Flag("config"); len(args) == 0 && file != nil && file.Changed {
 		return flag.UsageError(cmd, errors.New("IMAGE is missing: --config names the configuration of dray, here "+
-			file.Value.String()), "use "+shell.Dray(cmd.Name(), "--image-config", file.Value.String())+
+			file.Value.String()), "use "+shell.Dray("inspect", "--image-config", file.Value.String())+
 			" for the config of an image")
 	}
 	return flag.Count(cmd, args, 1, 1, "one image, such as HOST/REPO:TAG")
