@@ -44,7 +44,8 @@ func (r *Run) keeps(i int, s plan.Step) {
 func conflict(verb string, s plan.Step, words name.Words) error {
 	hint := "use " + words.Replace(verb) + " to replace it"
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
-		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Trim.Told(s.Origin()))}
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces,
+			s.Trim.Told(s.Origin()))}
 }
 
 // Causes of the failure of a step that is up to date and requires what refers to its image.

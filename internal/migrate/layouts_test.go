@@ -192,7 +192,7 @@ func TestLayoutsThatCanNotBeAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + busy + "/"}, "the directory is not empty and holds no image layout"},
 		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root}, "several source repositories cannot be copied into one repository"},
 		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root + ":v1"}, "this names one image"},
-		{dray.TransferRequest{Sources: []string{"oci:" + root + "/none/"}, Target: "dst"}, "no such file"},
+		{dray.TransferRequest{Sources: []string{"oci:" + root + "/none/"}, Target: "dst"}, "there is no such directory"},
 		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root + "/", CopyLocks: true, Mapping: plan.Mapping{Flatten: true}}, "only Azure's registries have such locks"},
 	} {
 		if got, err := y.Planned(c.req); err == nil || !strings.Contains(err.Error(), c.want) {
