@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/drayage/dray"
@@ -24,7 +25,12 @@ func noted(t *testing.T, y *yard.Yard, req dray.CopyRequest) []string {
 		t.Fatal(err)
 	}
 	notes := slices.Clone(p.Notes)
-	watch := func(e event.Event) { notes = append(notes, e.Text) }
+	var mu sync.Mutex
+	watch := func(e event.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		notes = append(notes, e.Text)
+	}
 	if _, err := y.Dray.Apply(t.Context(), p, watch); err != nil {
 		t.Error(err)
 	}
