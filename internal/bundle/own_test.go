@@ -127,7 +127,7 @@ func TestADryRunOfALoadShowsWhatTheReceiverKeeps(t *testing.T) {
 type cautious struct{}
 
 func (cautious) Admit(ctx context.Context, i *gate.Image) error {
-	doc, signed, err := i.Attached(ctx, ".sig")
+	doc, signed, err := i.Attached(ctx, "sig")
 	switch {
 	case err == nil && !signed:
 		err = gate.Refuse(i, "the door", errors.New("it is not signed"), "")
