@@ -1,6 +1,7 @@
 package bundle_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
@@ -137,6 +139,13 @@ func (cautious) Admit(ctx context.Context, i *gate.Image) error {
 	return err
 }
 
+// refuses is a gate that admits nothing.
+type refuses struct{}
+
+func (refuses) Admit(_ context.Context, i *gate.Image) error {
+	return gate.Refuse(i, "the door", errors.New("it is closed"), "")
+}
+
 func TestVolumesPassAGateOneAfterTheOtherInAnyOrder(t *testing.T) {
 	for _, order := range [][]int{{0, 1}, {1, 0}} {
 		w := newWorld(t)
@@ -186,5 +195,28 @@ func TestAReceiverThatTakesNoArtifactsGetsTheImages(t *testing.T) {
 	_, sum := w.must(w.create(dray.BundleRequest{To: w.path("b.tar"), Batch: list, Since: []string{w.path("receipt")}}))
 	if sum.Bundle.Names != 1 {
 		t.Errorf("%+v", sum.Bundle)
+	}
+}
+
+func TestAGateIsNotAskedAboutSignaturesWhenAVolumeIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Random(t, w.Src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 50_000})
+	signs(t, w.Src, "app", oci.FallbackTag(image.Root.Digest)+".sig", "sender")
+	sbom := testbed.Artifact(t, w.Src, "app", "", image.Root)
+	testbed.Artifact(t, w.Src, "app", "", sbom.Root)
+	list := dray.BatchRequest{Entries: []dray.BatchEntry{{Source: "src/app:v1"}}, Gate: cautious{}}
+	_, sum := w.must(w.create(dray.BundleRequest{To: w.path("a.tar"), Batch: list, Split: 68_096}))
+	for i, v := range sum.Bundle.Volumes {
+		want := read(t, v.File)
+		yard.Remove(t, v.File)
+		again := dray.BundleRequest{To: w.path("a.tar"), Batch: dray.BatchRequest{Gate: cautious{}}, Only: []int{i + 1}}
+		w.must(w.create(again))
+		if !bytes.Equal(read(t, v.File), want) {
+			t.Errorf("volume %d is not as it was", i+1)
+		}
+	}
+	refusing := dray.BundleRequest{To: w.path("a.tar"), Batch: dray.BatchRequest{Gate: refuses{}}, Only: []int{1}}
+	if _, _, err := w.create(refusing); !fault.Is(err, fault.Refused) {
+		t.Error("the gate is not asked:", err)
 	}
 }
