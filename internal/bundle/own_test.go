@@ -220,3 +220,25 @@ func TestAGateIsNotAskedAboutSignaturesWhenAVolumeIsMadeAgain(t *testing.T) {
 		t.Error("the gate is not asked:", err)
 	}
 }
+
+func TestANewNameOfASignedImageThatTheReceiverHasPassesItsGate(t *testing.T) {
+	w := newWorld(t)
+	image := testbed.Random(t, w.Src, "app", "v1", testbed.RandomOptions{})
+	signs(t, w.Src, "app", oci.FallbackTag(image.Root.Digest)+".sig", "sender")
+	w.must(w.create(dray.BundleRequest{To: w.path("a.tar")}))
+	w.must(w.load(w.path("a.tar")))
+	testbed.Random(t, w.Src, "app", "v2", testbed.RandomOptions{})
+	testbed.Random(t, w.Src, "other", "v3", testbed.RandomOptions{})
+	for name, want := range map[string]string{"app": "app:v2 done", "other": "other:v3 failed"} {
+		to := w.path(name + ".tar")
+		req := dray.TransferRequest{Sources: []string{"src/" + name}, Target: ""}
+		w.must(w.create(dray.BundleRequest{To: to, Since: []string{w.have("have")}, Transfer: req}))
+		steps, _, err := w.steps(func(visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+			req := dray.LoadRequest{Paths: []string{to}, Target: "dst", Now: now, Receipt: w.path("receipt"), Gate: cautious{}}
+			return w.LoadBundle(t.Context(), req, nil, visit)
+		})
+		if steps != want || (err == nil) != strings.HasSuffix(want, "done") {
+			t.Errorf("%s: %v", steps, err)
+		}
+	}
+}

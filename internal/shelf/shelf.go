@@ -126,9 +126,20 @@ func (r *shelved) nameOf(reference string) string {
 	return r.repo.Tagged(reference).String()
 }
 
-// Document implements transfer.Source.
+// Document implements transfer.Source. A digest tag that the bundle leaves out, because the receiver has it, is read
+// there: it is evidence for a gate.
 func (r *shelved) Document(ctx context.Context, reference string) (oci.Document, error) {
 	d, err := r.Resolve(ctx, reference)
+	if fault.Is(err, fault.NotFound) && r.set.Contents.Receiver != "" && oci.IsDigestTag(reference) {
+		at, away := r.receiver(r.repo.Path)
+		if fault.Is(away, fault.NotFound) {
+			return oci.Document{}, err
+		}
+		if away != nil {
+			return oci.Document{}, away
+		}
+		return at.Document(ctx, reference)
+	}
 	if err != nil {
 		return oci.Document{}, err
 	}
@@ -142,7 +153,8 @@ func (r *shelved) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.R
 		return body, at, err
 	}
 	left, known := r.absent[d.Digest]
-	if !known && r.elsewhere[d.Digest] { // an earlier load has sent it from another volume
+	if !known && (r.elsewhere[d.Digest] || r.set.Contents.Receiver != "") {
+		// An earlier load has sent it from another volume, or it is of a document of the receiver.
 		left, known = volume.Absent{At: r.repo.Path}, true
 	}
 	if !known {
