@@ -115,6 +115,7 @@ func (o output) check(split int64) error {
 	if o.dir && split > 0 {
 		return fault.Misuse("create bundle", o.path, "a directory is not split", "name a file, such as images.tar")
 	}
+	_ = os.RemoveAll(o.partial() + removed) // a run that wrote the bundle was killed; if it stays, it does no harm
 	if _, err := os.Lstat(o.partial()); err == nil {
 		return nil
 	}
