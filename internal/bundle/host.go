@@ -24,6 +24,9 @@ const (
 	verbLoad   = "load"
 )
 
+// removed is what the name of a stage ends with while it is removed.
+const removed = ".dray-removed"
+
 // held is a document in one repository of the bundle.
 type held struct {
 	repo   string

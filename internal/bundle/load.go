@@ -74,7 +74,7 @@ func open(
 		l.sum.Bundle = &found
 	}
 	if err == nil {
-		l.attached, err = attach(l.set, l.set.Contents.Names)
+		l.attached, err = l.set.Attached(l.set.Contents.Names)
 	}
 	if err != nil {
 		l.set.Close()
@@ -152,17 +152,17 @@ func (l *loading) reading(from *shelf.Shelf) *place.Base {
 	return b
 }
 
-// draft plans to copy names of the bundle to the target. All content is copied before the first name is set. What refers
-// to an image among the names travels with it, as in any copy.
+// draft plans to copy names of the bundle to the target. All content is copied before the first name is set. What
+// refers to an image among the names travels with it, as in any copy.
 func (l *loading) draft(
 	names []volume.Name,
 ) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
 	return func(ctx context.Context, s *place.Session, _ *name.Reader) (*survey.Draft, error) {
-		what, err := attach(l.set, names)
+		what, err := l.set.Attached(names)
 		if err != nil {
 			return nil, err
 		}
-		all, err := grouped(what.alone(), inBundle)
+		all, err := grouped(what.Alone(), inBundle)
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ type loading struct {
 	obs   event.Observer
 	sum   report.Transfer
 
-	attached attached // all names of the bundle
+	attached volume.Attached // all names of the bundle
 }
 
 // repo returns the repository of the receiver for a path of the bundle.
@@ -88,7 +88,7 @@ func (l *loading) divide(ctx context.Context, s *place.Session) (complete []volu
 		return l.set.Contents.Names, nil, nil
 	}
 	lacks, waits := map[int][]oci.Digest{}, map[int]bool{}
-	for i, n := range l.attached.names {
+	for i, n := range l.attached.Names {
 		all, err := l.set.Needs(n.Digest)
 		if err != nil {
 			return nil, nil, err
@@ -107,10 +107,10 @@ func (l *loading) divide(ctx context.Context, s *place.Session) (complete []volu
 			lacks[i], waits[i] = append(lacks[i], b.Digest), true
 		}
 	}
-	l.attached.spread(waits)
-	for i, n := range l.attached.names {
+	l.attached.Spread(waits)
+	for i, n := range l.attached.Names {
 		if waits[i] {
-			others = append(others, waiting{name: n, attached: len(l.attached.with[i]) > 0, lack: lacks[i]})
+			others = append(others, waiting{name: n, attached: len(l.attached.With[i]) > 0, lack: lacks[i]})
 		} else {
 			complete = append(complete, n)
 		}
@@ -147,8 +147,8 @@ func (l *loading) rightReceiver(ctx context.Context, s *place.Session) error {
 			shell.Dray("bundle", "have", l.to.String()) + ", and make a bundle from that list"}
 }
 
-// missing returns those of blobs that the repository of n lacks at the receiver. It asks for each: a repository that has
-// the blobs of an earlier volume and no tag yet seems to be empty.
+// missing returns those of blobs that the repository of n lacks at the receiver. It asks for each: a repository that
+// has the blobs of an earlier volume and no tag yet seems to be empty.
 func (l *loading) missing(
 	ctx context.Context, s *place.Session, n volume.Name, blobs []oci.Descriptor,
 ) ([]oci.Descriptor, error) {

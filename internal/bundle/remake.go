@@ -100,8 +100,8 @@ func pinned(
 	}
 }
 
-// belonging returns what says to which image a document belongs: a gate is asked about that image alone. The list of the
-// bundle may say anything, so a document that refers to an image is read.
+// belonging returns what says to which image a document belongs: a gate is asked about that image alone. The list of
+// the bundle may say anything, so a document that refers to an image is read.
 func belonging(s *place.Session, names []volume.Name) func(context.Context, ref.Name) oci.Digest {
 	type document struct{ repo, digest string }
 	tagged, trimmed, refers := map[document]oci.Digest{}, map[document]oci.Digest{}, map[document]bool{}

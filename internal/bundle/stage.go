@@ -96,9 +96,6 @@ func (s *stage) remove() error {
 	return err
 }
 
-// removed is what the name of a stage ends with while it is removed.
-const removed = ".dray-removed"
-
 // removeEmpty removes a stage into which nothing was put.
 func (s *stage) removeEmpty() {
 	some, err := filepath.Glob(filepath.Join(escape(s.dir), "blobs", "*", "*"))

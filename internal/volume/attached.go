@@ -1,25 +1,24 @@
-package bundle
+package volume
 
 import (
 	"slices"
 
-	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 )
 
-// attached are names of a bundle, and which of them travel with others: what refers to an image travels with each name
+// Attached are names of a bundle, and which of them travel with others: what refers to an image travels with each name
 // in its repository that has the image.
-type attached struct {
-	names []volume.Name
-	with  [][]int // for each name, the names that it travels with
+type Attached struct {
+	Names []Name
+	With  [][]int // for each name, the names that it travels with
 }
 
-// attach finds out which of names travel with others.
-func attach(set *volume.Set, names []volume.Name) (attached, error) {
-	a := attached{names: names, with: make([][]int, len(names))}
+// Attached finds out which of names travel with others.
+func (s *Set) Attached(names []Name) (Attached, error) {
+	a := Attached{Names: names, With: make([][]int, len(names))}
 	subjects := map[int]oci.Digest{}
 	for i, n := range names {
-		subject, err := subjectOf(set, n)
+		subject, err := s.subjectOf(n)
 		if err != nil {
 			return a, err
 		}
@@ -30,9 +29,13 @@ func attach(set *volume.Set, names []volume.Name) (attached, error) {
 	if len(subjects) == 0 {
 		return a, nil
 	}
+	type held struct {
+		repo   string
+		digest oci.Digest
+	}
 	having := map[held][]int{} // the names that have a document below them
 	for i, n := range names {
-		all, err := set.Needs(n.Digest)
+		all, err := s.Needs(n.Digest)
 		if err != nil {
 			return a, err
 		}
@@ -41,20 +44,20 @@ func attach(set *volume.Set, names []volume.Name) (attached, error) {
 		}
 	}
 	for i, subject := range subjects {
-		a.with[i] = having[held{names[i].Repo, subject}]
+		a.With[i] = having[held{names[i].Repo, subject}]
 	}
 	return a, nil
 }
 
 // subjectOf returns what a name refers to: by the digest tag that it is, or by what the document says.
-func subjectOf(set *volume.Set, n volume.Name) (oci.Digest, error) {
+func (s *Set) subjectOf(n Name) (oci.Digest, error) {
 	if subject, _ := oci.TaggedFor(n.Tag); subject != "" && slices.Contains(oci.DigestTags(subject), n.Tag) {
 		return subject, nil
 	}
 	if n.Tag != "" || n.Subject == "" {
 		return "", nil
 	}
-	doc, err := set.Read(n.Digest)
+	doc, err := s.Read(n.Digest)
 	if err != nil || doc.Subject == nil {
 		return "", err
 	}
@@ -63,11 +66,11 @@ func subjectOf(set *volume.Set, n volume.Name) (oci.Digest, error) {
 
 // rooted reports, for each name, whether it is an image, or travels with one. Documents that only refer to each other
 // are not.
-func (a attached) rooted() []bool {
-	known := make([]bool, len(a.names))
+func (a Attached) rooted() []bool {
+	known := make([]bool, len(a.Names))
 	for again := true; again; {
 		again = false
-		for i, with := range a.with {
+		for i, with := range a.With {
 			if !known[i] && (len(with) == 0 || slices.ContainsFunc(with, func(k int) bool { return known[k] })) {
 				known[i], again = true, true
 			}
@@ -76,25 +79,25 @@ func (a attached) rooted() []bool {
 	return known
 }
 
-// alone returns the names that a load copies by themselves: the images, and what refers to an image that is not among
+// Alone returns the names that a load copies by themselves: the images, and what refers to an image that is not among
 // the names. The others travel with these.
-func (a attached) alone() []volume.Name {
-	var out []volume.Name
+func (a Attached) Alone() []Name {
+	var out []Name
 	rooted := a.rooted()
-	for i, n := range a.names {
-		if len(a.with[i]) == 0 || !rooted[i] {
+	for i, n := range a.Names {
+		if len(a.With[i]) == 0 || !rooted[i] {
 			out = append(out, n)
 		}
 	}
 	return out
 }
 
-// spread makes a name wait if what refers to it waits, since an image arrives with that. What refers to images that
+// Spread makes a name wait if what refers to it waits, since an image arrives with that. What refers to images that
 // all wait, waits with them. waits has the names, by their place.
-func (a attached) spread(waits map[int]bool) {
+func (a Attached) Spread(waits map[int]bool) {
 	for before := -1; before != len(waits); {
 		before = len(waits)
-		for i, with := range a.with {
+		for i, with := range a.With {
 			if waits[i] {
 				for _, k := range with {
 					waits[k] = true
