@@ -120,7 +120,7 @@ type LoadRequest struct {
 	Receipt string
 
 	// Gate decides which images may be loaded, after Config.Gate; nil admits all. It sees the signatures that
-	// the bundle carries. If it refuses one, nothing is written.
+	// the bundle carries, and digest tags of the receiver that it leaves out. If it refuses one, nothing is written.
 	Gate gate.Gate
 
 	TargetLogin *credential.Login // nil means Config.Logins

@@ -82,7 +82,7 @@ var may = map[string]string{
 	"internal/volume":                  "fault oci ref report",
 	"internal/outfile":                 "",
 	"internal/stock":                   "credential event fault internal/have internal/layout internal/name internal/place internal/referrers internal/remote oci plan ref report",
-	"internal/bundle":                  "credential event fault gate internal/admit internal/apply internal/have internal/layout internal/ledger internal/migrate internal/name internal/outfile internal/place internal/shelf internal/survey internal/volume oci plan ref report",
+	"internal/bundle":                  "credential event fault gate internal/admit internal/apply internal/have internal/layout internal/ledger internal/migrate internal/name internal/outfile internal/place internal/referrers internal/shelf internal/survey internal/volume oci plan ref report",
 	"internal/shelf":                   "fault internal/place internal/volume oci ref",
 	"internal/probe":                   "credential event fault internal/admit internal/layout internal/lock internal/name internal/nearest internal/place internal/remote internal/survey oci plan ref report",
 	"internal/look":                    "credential event fault internal/layout internal/name internal/nearest internal/place internal/referrers internal/remote internal/survey internal/trim oci plan ref report",

@@ -3,6 +3,7 @@ package bundle
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/drayage/dray/credential"
@@ -117,7 +118,7 @@ func copyListed(
 	referrers := withoutReferrers(&rep, c.names)
 	sum := totals(rep)
 	if c.names != nil {
-		sum.Referrers.Copied = referrers
+		sum.Referrers.Add(referrers)
 	}
 	for _, part := range byRepository(rep.Steps) {
 		if err := visit(part); err != nil {
@@ -128,9 +129,9 @@ func copyListed(
 	return sum, err
 }
 
-// withoutReferrers takes the steps of a report out that copied a referrer, and returns how many did. Steps that failed
-// stay.
-func withoutReferrers(rep *report.Report, names []volume.Name) (copied int) {
+// withoutReferrers takes the steps of a report out that are about a referrer, and returns what became of them. Steps
+// that failed stay. A digest tag that moved gets a note.
+func withoutReferrers(rep *report.Report, names []volume.Name) (all report.Referrers) {
 	referrers := map[oci.Digest]bool{}
 	for _, n := range names {
 		if n.Tag == "" && n.Subject != "" {
@@ -143,12 +144,16 @@ func withoutReferrers(rep *report.Report, names []volume.Name) (copied int) {
 		if !refers || s.State != report.Done && s.State != report.Unchanged {
 			return false
 		}
+		all.Add(s.Referrers)
 		if s.State == report.Done {
-			copied++
+			all.Copied++
+		}
+		if s.State == report.Done && s.Retags() {
+			rep.Notes = append(rep.Notes, fmt.Sprintf("the digest tag %s moves: %s -> %s", s.To, s.Replaces, s.Digest()))
 		}
 		return true
 	})
-	return copied
+	return all
 }
 
 // totals adds up the steps of a report.

@@ -10,7 +10,6 @@
 //	create.go   copies what the receiver lacks into a stage, and writes it as a bundle
 //	remake.go   makes volumes of a bundle again
 //	load.go     verifies a bundle, and copies from it
-//	attach.go   finds what refers to images that several repositories have
 //	partial.go  what a load knows; sends the blobs of images of which some volumes are not here yet
 //	copies.go   copies images that are named one by one
 //	gather.go   finds out which of the staged content the bundle has

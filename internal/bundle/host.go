@@ -24,6 +24,9 @@ const (
 	verbLoad   = "load"
 )
 
+// removed is what the name of a stage ends with while it is removed.
+const removed = ".dray-removed"
+
 // held is a document in one repository of the bundle.
 type held struct {
 	repo   string
@@ -115,6 +118,7 @@ func (o output) check(split int64) error {
 	if o.dir && split > 0 {
 		return fault.Misuse("create bundle", o.path, "a directory is not split", "name a file, such as images.tar")
 	}
+	_ = os.RemoveAll(o.partial() + removed) // a run that wrote the bundle was killed; if it stays, it does no harm
 	if _, err := os.Lstat(o.partial()); err == nil {
 		return nil
 	}

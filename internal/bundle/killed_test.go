@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -101,6 +102,30 @@ func TestACreateThatWasKilledContinuesAndFetchesNothingTwice(t *testing.T) {
 	}
 	w.must(w.load(path))
 	w.arrived()
+}
+
+func TestACreateThatWasKilledWhileItTidiedUpHasWrittenTheBundle(t *testing.T) {
+	w := newWorld(t)
+	w.Tagged("app", "v1")
+	path := w.path("a.tar")
+	w.must(w.create(dray.BundleRequest{To: path}))
+	rest := path + ".partial.dray-removed"
+	if err := os.MkdirAll(rest+"/blobs", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.create(dray.BundleRequest{To: path}); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "it exists") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(rest); !os.IsNotExist(err) {
+		t.Error("the rest of the stage is left:", err)
+	}
+	if err := os.MkdirAll(rest+"/blobs", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.create(dray.BundleRequest{To: path, Only: []int{1}}))
+	if _, err := os.Stat(rest); !os.IsNotExist(err) {
+		t.Error("the rest of the stage is left:", err)
+	}
 }
 
 func TestALoadThatWasKilledHasSetNoTagAndSendsNothingTwice(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/outfile"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/shelf"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/internal/volume"
@@ -73,7 +74,7 @@ func open(
 		l.sum.Bundle = &found
 	}
 	if err == nil {
-		err = attach(l.set)
+		l.attached, err = l.set.Attached(l.set.Contents.Names)
 	}
 	if err != nil {
 		l.set.Close()
@@ -123,12 +124,16 @@ func (l *loading) load(ctx context.Context, visit func(report.Repository) error)
 	if err == nil {
 		err = l.waitFor(ctx, s, waiting)
 	}
+	var there []volume.Name
+	if err == nil {
+		there, err = l.arrived(ctx, s, complete)
+	}
 	l.exchanged(s.Traffic.Exchanged())
 	if err == nil {
-		err = l.prove(ctx, from, complete)
+		err = l.prove(ctx, l.shelf(ctx, s, there), there)
 	}
 	if err == nil && (len(complete) > 0 || len(waiting) == 0) {
-		err = l.writeReceipt(complete)
+		err = l.writeReceipt(there)
 	}
 	return l.sum, err
 }
@@ -147,12 +152,17 @@ func (l *loading) reading(from *shelf.Shelf) *place.Base {
 	return b
 }
 
-// draft plans to copy names of the bundle to the target. All content is copied before the first name is set.
+// draft plans to copy names of the bundle to the target. All content is copied before the first name is set. What
+// refers to an image among the names travels with it, as in any copy.
 func (l *loading) draft(
 	names []volume.Name,
 ) func(context.Context, *place.Session, *name.Reader) (*survey.Draft, error) {
 	return func(ctx context.Context, s *place.Session, _ *name.Reader) (*survey.Draft, error) {
-		all, err := grouped(names, inBundle)
+		what, err := l.set.Attached(names)
+		if err != nil {
+			return nil, err
+		}
+		all, err := grouped(what.Alone(), inBundle)
 		if err != nil {
 			return nil, err
 		}
@@ -160,9 +170,28 @@ func (l *loading) draft(
 			to := l.repo(n.Repo).Tagged(n.Tag)
 			return plan.Entry{Source: Host + "/" + n.String(), Targets: []string{to.String()}}
 		}
-		rules := survey.Rules{Verb: verbLoad, Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All}
-		return all.draft(ctx, s, l.names, entry, "", rules) // l.names: these names need no notes
+		rules := survey.Rules{Verb: verbLoad, Overwrite: l.Overwrite, Backup: l.Backup, Hold: plan.All,
+			Referrers: plan.Referrers{Mode: plan.ReferrersSync}} // an image may be there without what refers to it
+		d, err := all.draft(ctx, s, l.names, entry, "", rules) // l.names: these names need no notes
+		if err != nil {
+			return nil, err
+		}
+		return d, l.keepOwn(ctx, s, d.Steps)
 	}
+}
+
+// keepOwn leaves the digest tags of the receiver as they are that the bundle would take something from. One that
+// Overwrite protects stays as well, and does not stop the load.
+func (l *loading) keepOwn(ctx context.Context, s *place.Session, steps []plan.Step) error {
+	if err := referrers.KeepOwn(ctx, s, steps, l.Overwrite); err != nil {
+		return err
+	}
+	for i := range steps {
+		if oci.IsDigestTag(steps[i].To.Tag) && steps[i].Action == plan.Conflict {
+			steps[i].Action, steps[i].Keeps = plan.Skip, plan.KeepsOther
+		}
+	}
+	return nil
 }
 
 // hint remembers where the receiver is said to hold the blobs that the bundle leaves out, so that they are
@@ -176,6 +205,41 @@ func (l *loading) hint() {
 		places[b.Digest] = []string{l.to.Prefix + b.At}
 	}
 	_ = l.base.Earlier.Merge(l.to.Host, places, nil) // without hints, these blobs are copied within the registry
+}
+
+// arrived returns those of names that the receiver has now: without the referrers that it refused, and without the
+// digest tags of which it keeps its own.
+func (l *loading) arrived(ctx context.Context, s *place.Session, names []volume.Name) ([]volume.Name, error) {
+	lost := map[ref.Name]bool{}
+	for _, r := range l.sum.Referrers.Lost {
+		lost[r.To] = true
+	}
+	other := make([]bool, len(names))
+	err := place.Each(ctx, place.Lookups, place.IndexesOf(names), func(ctx context.Context, i int) error {
+		n := names[i]
+		repo := l.repo(n.Repo)
+		other[i] = n.Tag == "" && lost[repo.At(string(n.Digest))] || n.Tag != "" && lost[repo.Tagged(n.Tag)]
+		if other[i] || !oci.IsDigestTag(n.Tag) {
+			return nil
+		}
+		at, err := s.Target(ctx, repo, layout.Read)
+		if err != nil {
+			return err
+		}
+		has, err := at.Resolve(ctx, n.Tag)
+		other[i] = err == nil && has.Digest != n.Digest
+		if fault.Is(err, fault.NotFound) {
+			return nil // the proof says so
+		}
+		return fault.On(fault.Target, err)
+	})
+	var there []volume.Name
+	for i, n := range names {
+		if !other[i] {
+			there = append(there, n)
+		}
+	}
+	return there, err
 }
 
 // prove checks that the receiver has everything below the names, and sends what is missing there. What is stored by

@@ -48,6 +48,8 @@ type loading struct {
 	set   *volume.Set
 	obs   event.Observer
 	sum   report.Transfer
+
+	attached volume.Attached // all names of the bundle
 }
 
 // repo returns the repository of the receiver for a path of the bundle.
@@ -66,10 +68,12 @@ func (l *loading) repo(path string) ref.Repo {
 // maxSending limits how many blobs of names that wait are sent at once.
 const maxSending = 8
 
-// waiting is a name that needs blobs of volumes that are not given, and that the receiver does not have.
+// waiting is a name that needs blobs of volumes that are not given, and that the receiver does not have, or whose
+// company needs such blobs.
 type waiting struct {
-	name volume.Name
-	lack []oci.Digest
+	name     volume.Name
+	attached bool // it travels with an image, which waits too
+	lack     []oci.Digest
 }
 
 // divide returns the names that can be loaded with the volumes that are given, and the others.
@@ -83,7 +87,8 @@ func (l *loading) divide(ctx context.Context, s *place.Session) (complete []volu
 	if len(away) == 0 {
 		return l.set.Contents.Names, nil, nil
 	}
-	for _, n := range l.set.Contents.Names {
+	lacks, waits := map[int][]oci.Digest{}, map[int]bool{}
+	for i, n := range l.attached.Names {
 		all, err := l.set.Needs(n.Digest)
 		if err != nil {
 			return nil, nil, err
@@ -98,15 +103,17 @@ func (l *loading) divide(ctx context.Context, s *place.Session) (complete []volu
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(lack) == 0 {
-			complete = append(complete, n)
-			continue
-		}
-		w := waiting{name: n}
 		for _, b := range lack {
-			w.lack = append(w.lack, b.Digest)
+			lacks[i], waits[i] = append(lacks[i], b.Digest), true
 		}
-		others = append(others, w)
+	}
+	l.attached.Spread(waits)
+	for i, n := range l.attached.Names {
+		if waits[i] {
+			others = append(others, waiting{name: n, attached: len(l.attached.With[i]) > 0, lack: lacks[i]})
+		} else {
+			complete = append(complete, n)
+		}
 	}
 	return complete, others, nil
 }
@@ -140,7 +147,8 @@ func (l *loading) rightReceiver(ctx context.Context, s *place.Session) error {
 			shell.Dray("bundle", "have", l.to.String()) + ", and make a bundle from that list"}
 }
 
-// missing returns those of blobs that the repository of n lacks at the receiver.
+// missing returns those of blobs that the repository of n lacks at the receiver. It asks for each: a repository that
+// has the blobs of an earlier volume and no tag yet seems to be empty.
 func (l *loading) missing(
 	ctx context.Context, s *place.Session, n volume.Name, blobs []oci.Descriptor,
 ) ([]oci.Descriptor, error) {
@@ -151,7 +159,7 @@ func (l *loading) missing(
 	if err != nil {
 		return nil, err
 	}
-	return at.Missing(ctx, blobs)
+	return at.Prove(ctx, blobs)
 }
 
 // waitFor sends the blobs that are given of names that wait, and notes which volumes they wait for.
@@ -191,7 +199,9 @@ func (l *loading) awaits(names []waiting) {
 	}
 	rep := l.sum.Bundle
 	for _, w := range names {
-		rep.WaitingNames = append(rep.WaitingNames, w.name.String())
+		if !w.attached {
+			rep.WaitingNames = append(rep.WaitingNames, w.name.String())
+		}
 		for _, d := range w.lack {
 			if n := volumes[d]; !slices.Contains(rep.Waiting, n) {
 				rep.Waiting = append(rep.Waiting, n)

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -111,14 +112,18 @@ func PlanLoad(
 	if err != nil {
 		return l.sum, err
 	}
+	referrers.Fill(ctx, at, draft.Plan)
 	rep := report.Report{Verb: verbLoad, Notes: draft.Notes}
 	for _, s := range draft.Steps {
 		rep.Steps = append(rep.Steps, report.Step{Step: s, State: stateOf(s)})
 	}
-	referrers := withoutReferrers(&rep, complete)
+	planned := withoutReferrers(&rep, complete).Copied
+	for _, s := range rep.Steps {
+		planned += s.Brings()
+	}
 	bundle := l.sum.Bundle
 	l.sum = totals(rep)
-	l.sum.States, l.sum.Bundle, l.sum.Referrers.Planned = nil, bundle, referrers
+	l.sum.States, l.sum.Bundle, l.sum.Referrers.Planned = nil, bundle, planned
 	l.exchanged(s.Traffic.Exchanged())
 	l.exchanged(at.Traffic.Exchanged())
 	for _, part := range byRepository(rep.Steps) {
@@ -134,6 +139,8 @@ func stateOf(s plan.Step) report.State {
 	switch {
 	case s.Works():
 		return report.Done
+	case s.Keeps == plan.KeepsOther:
+		return report.NotStarted // it is shown
 	case s.Action == plan.Skip:
 		return report.Unchanged
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
-	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -240,50 +238,39 @@ func TestAnImageInTwoRepositoriesIsSignedInBothAfterItsLastVolume(t *testing.T) 
 	w.proven("src", "dst")
 }
 
-// forgetful makes a bundle in a directory whose list leaves out the referrers of one repository.
-func forgetful(w *world, dir, repo string) {
-	w.T.Helper()
-	w.must(w.create(dray.BundleRequest{To: dir + "/"}))
-	set, err := volume.Open(dir)
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	defer set.Close()
-	c := *set.Contents
-	before := len(c.Names)
-	c.Names = slices.DeleteFunc(slices.Clone(c.Names), func(n volume.Name) bool { return n.Repo == repo && n.Tag == "" })
-	if len(c.Names) == before {
-		w.T.Fatal("the bundle has no referrer of", repo)
-	}
-	a, err := volume.Arrange(c)
-	if err == nil {
-		err = os.RemoveAll(dir + "/dray")
-	}
-	if err == nil {
-		_, err = a.WriteDir(dir)
-	}
-	if err != nil {
-		w.T.Fatal(err)
-	}
-}
-
-func TestAListThatLeavesReferrersOutLosesNone(t *testing.T) {
-	w := newWorld(t)
-	twice(w)
-	forgetful(w, w.path("a"), "m/bbb")
-	w.must(w.load(w.path("a")))
-	w.proven("src", "dst")
-}
-
 func TestASecondLoadBringsASignatureThatTheReceiverLost(t *testing.T) {
 	w := newWorld(t)
 	signed := twice(w)
-	forgetful(w, w.path("a"), "m/bbb")
-	w.must(w.load(w.path("a")))
+	w.must(w.create(dray.BundleRequest{To: w.path("a.tar")}))
+	w.must(w.load(w.path("a.tar")))
 	got := w.Dst.Direct(t, http.MethodDelete, "/v2/m/bbb/manifests/"+signed.Digest(), nil, nil, nil)
 	if got.StatusCode != http.StatusAccepted {
 		t.Fatal(got.Status)
 	}
-	w.must(w.load(w.path("a")))
+	w.must(w.load(w.path("a.tar")))
 	w.proven("src", "dst")
+}
+
+func TestAnImageOfAListThatTravelsAloneArrivesAlone(t *testing.T) {
+	w := newWorld(t)
+	twice(w)
+	alone := dray.BatchEntry{Source: "src/m/aaa:v1", Own: plan.Own{Referrers: plan.Referrers{Mode: plan.ReferrersNone}}}
+	list := dray.BatchRequest{Entries: []dray.BatchEntry{alone, {Source: "src/m/bbb:v1"}}}
+	w.must(w.create(dray.BundleRequest{To: w.path("a.tar"), Batch: list}))
+	_, sum := w.must(w.load(w.path("a.tar")))
+	if sum.Referrers.Copied != 2 {
+		t.Errorf("%+v", sum.Referrers)
+	}
+	tree := func(name string) int {
+		t.Helper()
+		all, err := w.Yard.Dray.Referrers(t.Context(), dray.LookRequest{Name: name}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	if a, b := tree("dst/m/aaa:v1"), tree("dst/m/bbb:v1"); a != 0 || b != 1 {
+		t.Errorf("%d and %d referrers", a, b)
+	}
+	w.proven("src/m/bbb:v1", "dst/m/bbb:v1")
 }

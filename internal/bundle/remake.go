@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -83,6 +84,7 @@ func pinned(
 		if err != nil {
 			return nil, err
 		}
+		s.Base.Subject = belonging(s, c.Names)
 		entry := func(n volume.Name) plan.Entry {
 			at := n.From + "@" + string(cmp.Or(n.Origin, n.Digest))
 			e := plan.Entry{Source: at, Targets: []string{n.Repo}, Paths: true}
@@ -95,6 +97,37 @@ func pinned(
 			Verb: verbCreate, Overwrite: plan.Update,
 			Referrers: plan.Referrers{Mode: plan.ReferrersNone}, // those that the bundle has are among the names
 		})
+	}
+}
+
+// belonging returns what says to which image a document belongs: a gate is asked about that image alone. The list of
+// the bundle may say anything, so a document that refers to an image is read.
+func belonging(s *place.Session, names []volume.Name) func(context.Context, ref.Name) oci.Digest {
+	type document struct{ repo, digest string }
+	tagged, trimmed, refers := map[document]oci.Digest{}, map[document]oci.Digest{}, map[document]bool{}
+	for _, n := range names {
+		at := document{n.From, string(n.Digest)}
+		if subject, _ := oci.TaggedFor(n.Tag); oci.IsDigestTag(n.Tag) {
+			tagged[at] = subject
+		}
+		refers[at] = refers[at] || n.Subject != "" && n.Tag == ""
+		if n.Origin != "" {
+			trimmed[at] = n.Origin
+		}
+	}
+	return func(ctx context.Context, n ref.Name) oci.Digest {
+		at := document{n.Repo.String(), n.Digest}
+		subject := tagged[at]
+		if subject == "" && refers[at] {
+			from, err := s.Source(ctx, n.Repo)
+			if err != nil {
+				return "" // the gate is asked about it
+			}
+			if doc, err := s.Documents.Read(ctx, from, oci.Digest(n.Digest)); err == nil && doc.Subject != nil {
+				subject = doc.Subject.Digest
+			}
+		}
+		return cmp.Or(trimmed[document{at.repo, string(subject)}], subject)
 	}
 }
 

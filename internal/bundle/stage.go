@@ -83,8 +83,18 @@ func (s *stage) close() error {
 	return errors.Join(err, s.lock.Unlock())
 }
 
-// remove removes a stage that is closed.
-func (s *stage) remove() error { return os.RemoveAll(s.dir) }
+// remove removes a stage that is closed. It first gets another name, so that no later run finds a part of it.
+func (s *stage) remove() error {
+	gone := s.dir + removed
+	err := os.RemoveAll(gone)
+	if err == nil {
+		err = os.Rename(s.dir, gone)
+	}
+	if err == nil {
+		err = os.RemoveAll(gone)
+	}
+	return err
+}
 
 // removeEmpty removes a stage into which nothing was put.
 func (s *stage) removeEmpty() {

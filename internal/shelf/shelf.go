@@ -19,12 +19,13 @@ import (
 // Shelf is a bundle as a registry to read from. A blob that the bundle leaves out is read from the
 // repository of the receiver that is said to hold it.
 type Shelf struct {
-	set      *volume.Set
-	docs     map[oci.Digest]volume.Document
-	absent   map[oci.Digest]volume.Absent
-	names    map[string][]volume.Name // by path
-	tags     map[string][]volume.Name // the names that are listed, by path
-	receiver func(path string) (place.Repository, error)
+	set       *volume.Set
+	docs      map[oci.Digest]volume.Document
+	absent    map[oci.Digest]volume.Absent
+	elsewhere map[oci.Digest]bool      // blobs of volumes that are not given
+	names     map[string][]volume.Name // by path
+	tags      map[string][]volume.Name // the names that are listed, by path
+	receiver  func(path string) (place.Repository, error)
 }
 
 // New returns a shelf with these names of the bundle. receiver opens a repository of the receiver by its path in the
@@ -34,13 +35,19 @@ func New(
 ) *Shelf {
 	s := &Shelf{
 		set: set, docs: map[oci.Digest]volume.Document{}, absent: map[oci.Digest]volume.Absent{},
-		names: map[string][]volume.Name{}, receiver: receiver,
+		elsewhere: map[oci.Digest]bool{},
+		names:     map[string][]volume.Name{}, receiver: receiver,
 	}
 	for _, d := range set.Contents.Documents {
 		s.docs[d.Digest] = d
 	}
 	for _, b := range set.Contents.Absent {
 		s.absent[b.Digest] = b
+	}
+	for _, b := range set.Contents.Blobs {
+		if !set.Has(b.Digest) {
+			s.elsewhere[b.Digest] = true
+		}
 	}
 	for _, n := range names {
 		s.names[n.Repo] = append(s.names[n.Repo], n)
@@ -119,9 +126,20 @@ func (r *shelved) nameOf(reference string) string {
 	return r.repo.Tagged(reference).String()
 }
 
-// Document implements transfer.Source.
+// Document implements transfer.Source. A digest tag that the bundle leaves out, because the receiver has it, is read
+// there: it is evidence for a gate.
 func (r *shelved) Document(ctx context.Context, reference string) (oci.Document, error) {
 	d, err := r.Resolve(ctx, reference)
+	if fault.Is(err, fault.NotFound) && r.set.Contents.Receiver != "" && oci.IsDigestTag(reference) {
+		at, away := r.receiver(r.repo.Path)
+		if fault.Is(away, fault.NotFound) {
+			return oci.Document{}, err
+		}
+		if away != nil {
+			return oci.Document{}, away
+		}
+		return at.Document(ctx, reference)
+	}
 	if err != nil {
 		return oci.Document{}, err
 	}
@@ -135,6 +153,10 @@ func (r *shelved) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.R
 		return body, at, err
 	}
 	left, known := r.absent[d.Digest]
+	if !known && (r.elsewhere[d.Digest] || r.set.Contents.Receiver != "") {
+		// An earlier load has sent it from another volume, or it is of a document of the receiver.
+		left, known = volume.Absent{At: r.repo.Path}, true
+	}
 	if !known {
 		return nil, 0, notFound("read blob", r.nameOf(string(d.Digest)))
 	}
@@ -145,6 +167,10 @@ func (r *shelved) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.R
 	body, from, err := holder.Blob(ctx, d, at, n)
 	if fault.Is(err, fault.NotFound) {
 		name := holder.Repo().At(string(d.Digest)).String()
+		if r.elsewhere[d.Digest] {
+			return nil, 0, &fault.Fault{Kind: fault.NotFound, Op: "read blob", Name: name,
+				Err: errors.New("it is in a volume that is not given"), Hint: "load all volumes of the bundle together"}
+		}
 		err = &fault.Fault{Kind: fault.NotFound, Op: "read blob", Name: name,
 			Err: errors.New("the bundle leaves it out, because the list of the receiver had it, and the receiver lost it"),
 			Hint: "list again what the receiver has, with " + shell.Dray("bundle", "have", "TARGET") +

@@ -21,6 +21,7 @@
 //
 //	repair.go    writes what is damaged in a directory again
 //	verify.go    verifies volumes
+//	attached.go  finds out which names travel with others
 //	open.go      opens volumes
 //	read.go      reads a file of an open volume
 //	write.go     writes volumes

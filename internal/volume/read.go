@@ -40,6 +40,16 @@ func (s *Set) Document(d Document) (oci.Document, error) {
 	return oci.Parse(d.Descriptor(), raw)
 }
 
+// Read is Document for a digest. The error is NotFound if the bundle does not list it.
+func (s *Set) Read(d oci.Digest) (oci.Document, error) {
+	doc, known := s.listDocuments()[d]
+	if !known {
+		return oci.Document{}, &fault.Fault{Kind: fault.NotFound, Op: "read bundle", Name: string(d),
+			Err: errors.New("the bundle does not list this manifest")}
+	}
+	return s.Document(doc)
+}
+
 // IsDocument reports whether d is a manifest or an index of the bundle.
 func (s *Set) IsDocument(d oci.Digest) bool {
 	_, known := s.listDocuments()[d]

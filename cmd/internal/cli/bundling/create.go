@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +100,7 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 		return err
 	}
 	var bundle *dray.Bundle
+	var cause error  // why no bundle is written
 	refused := false // nothing was begun
 	err = run.StreamHere(a, cmd, run.Streaming{
 		Past: "bundled", Verb: "create", Overwrite: plan.Update, DryRun: f.dryRun,
@@ -125,7 +125,7 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 				req.Batch.Entries = entries(d)
 			}
 			sum, err := d.CreateBundle(ctx, req, tell, visit)
-			bundle, refused = sum.Bundle, err != nil && sum.Verb == ""
+			bundle, cause, refused = sum.Bundle, err, err != nil && sum.Verb == ""
 			return sum, err
 		},
 	})
@@ -136,10 +136,7 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 	if err == nil && !a.Quiet {
 		say(a, bundle)
 	} else if err != nil && !refused && !a.Quiet {
-		if _, lost := os.Stat(strings.TrimRight(f.to.file, "/\\") + ".partial"); lost == nil {
-			a.Warnf("no bundle is written; what is fetched stays in %s.partial, and the same command continues there",
-				strings.TrimRight(f.to.file, "/\\"))
-		}
+		sayStaged(a, strings.TrimRight(f.to.file, "/\\")+".partial", cause)
 	}
 	return err
 }

@@ -83,7 +83,7 @@ func runLoad(a *app.App, cmd *cobra.Command, f loadFlags, args []string) error {
 	}
 	var bundle *dray.Bundle
 	err = run.StreamHere(a, cmd, run.Streaming{
-		Past: "loaded", Verb: "load", Overwrite: req.Overwrite, Backup: req.Backup, DryRun: f.dryRun,
+		Past: "loaded", Verb: "load", Overwrite: req.Overwrite, Backup: req.Backup, Hold: plan.All, DryRun: f.dryRun,
 		Plan: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryPlan) error,
 		) (dray.TransferReport, error) {

@@ -2,6 +2,7 @@ package bundling
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/fault"
 )
 
 // sayWritten prints what a bundle has, and its files.
@@ -18,6 +20,18 @@ func sayWritten(a *app.App, b *dray.Bundle) {
 	}
 	sayContents(a, "the bundle has", b)
 	sayFiles(a, "wrote", b)
+}
+
+// sayStaged prints what stays of a bundle that was not written, because of err.
+func sayStaged(a *app.App, stage string, err error) {
+	if _, lost := os.Stat(stage); lost != nil {
+		return
+	}
+	goes := "and the same command continues there"
+	if fault.Is(err, fault.Refused) { // by a gate, or by the source; the same command is refused again
+		goes = "and the command continues there when nothing is refused any more"
+	}
+	a.Warnf("no bundle is written; what is fetched stays in %s, %s", stage, goes)
 }
 
 // sayPlanned prints what a bundle would have, and its files.

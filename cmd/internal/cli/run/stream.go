@@ -89,6 +89,7 @@ type teller struct {
 	repositories int // repositories that are done
 	sparse       sparse
 	good         int // steps that are done or up to date, or would be
+	works        int // in a plan: steps that would do something
 	done         int
 	failed       int
 	arrived      int // failed steps whose image is there
@@ -126,6 +127,9 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 			t.good++
 		default:
 			t.good++
+		}
+		if s.Works() {
+			t.works++
 		}
 		s.Err = nil
 		if err := t.out.Step(s); err != nil {
@@ -306,6 +310,9 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	if !quiet {
 		t.app.Warnf("%s%s", t.summary(sum, took), t.sparse.tail(t.app))
 	}
+	if t.DryRun && t.Hold == plan.All {
+		t.good -= t.works // one step that is not possible stops them all
+	}
 	switch {
 	case t.failed > 0 && (t.good > 0 || t.arrived > 0):
 		return out.Ended(out.ExitPartly)
@@ -369,6 +376,9 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 		count(sum.Actions[plan.Skip]-t.attachedTo[plan.Skip], "up to date")
 		count(sum.Locked, "to lock")
 		count(t.failed, "not possible")
+		if t.Hold == plan.All && t.failed > 0 {
+			parts = append(parts, "so nothing would be done")
+		}
 	} else {
 		done := out.Plural(t.without(sum.States)[dray.Done], "tag")
 		head = fmt.Sprintf("%s %s in %s", t.Past, done, out.Repositories(sum.Repositories))

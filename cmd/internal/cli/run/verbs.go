@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -115,6 +116,7 @@ type Streaming struct {
 	Verb      string // of the plan that --dry-run prints
 	Overwrite plan.Overwrite
 	Backup    plan.Backup
+	Hold      plan.Hold // "" means plan.Each
 	Referrers plan.Referrers
 	Platforms plan.Platforms
 	Proof     func() string // the command that proves the content of tags that were up to date
@@ -135,8 +137,8 @@ func SeeVerify() string { return "see " + shell.Dray("verify", "--help") }
 
 // head returns the header of the plan that --dry-run prints, as the flags say it.
 func (w Streaming) head() plan.Plan {
-	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: plan.Each, Backup: w.Backup, Referrers: w.Referrers,
-		Platforms: w.Platforms}
+	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: cmp.Or(w.Hold, plan.Each), Backup: w.Backup,
+		Referrers: w.Referrers, Platforms: w.Platforms}
 }
 
 // Verifying is one run of verify.
