@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -194,8 +193,7 @@ func (g *stage) mayChange() error {
 	}
 	for _, name := range g.reading.others(g.end) {
 		if strings.HasPrefix(name, bundleDir) {
-			why = "it is a bundle, whose list says what is in it"
-			hint = "name another file; to make a bundle again, see " + shell.Dray("bundle", "create", "--help")
+			why, hint = isBundle, again("file")
 		}
 	}
 	if why == "" {
@@ -204,9 +202,6 @@ func (g *stage) mayChange() error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "open " + g.end.Host, Name: g.end.String(),
 		Err: errors.New(why), Hint: hint}
 }
-
-// bundleDir is where a bundle has its lists.
-const bundleDir = "dray/"
 
 // tryDirectory checks that files can be moved from the stage into the directory, before any content is read: the stage
 // is beside it, and may be on another disk.

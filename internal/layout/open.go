@@ -138,6 +138,15 @@ func (d *Dir) check() error {
 		return d.malformed(v1.ImageLayoutFile, "image layout version %.50q; dray reads version 1", header.Version)
 	}
 	_, err = d.readIndex()
+	if fault.Is(err, fault.Refused) && d.root != nil && IsVacant(d.root.Name()) {
+		return &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "open layout",
+			Name: d.whole(),
+			Err:  errors.New("it was begun, and holds no image yet"),
+			Hint: "copy an image into it first",
+		}
+	}
 	return err
 }
 

@@ -187,8 +187,12 @@ func (s *Session) Target(ctx context.Context, repo ref.Repo, mode layout.Mode) (
 		err = fault.Misuse("open layout", repo.String(), "the directory is not empty and is no image layout",
 			"name a new or an empty directory, or an image layout")
 	}
-	if mode == layout.Read && repo.IsMade() && !s.Looks {
-		err = ends.Occupied(repo, err)
+	if mode == layout.Read && !s.Looks {
+		if repo.IsMade() {
+			err = ends.Occupied(repo, err)
+		} else if err == nil && repo.Host == ref.Layout {
+			err = ends.Bundled(repo)
+		}
 	}
 	return p, fault.On(fault.Target, err)
 }
@@ -246,6 +250,10 @@ func (s *Session) openOnDisk(ctx context.Context, key opened) (OnDisk, error) {
 	var at OnDisk
 	var err error
 	switch {
+	case key.repo.Host == ref.Layout && key.mode == layout.Write:
+		if err = ends.Bundled(key.repo); err == nil {
+			at, err = s.Layouts.Open(key.repo, key.mode)
+		}
 	case key.repo.Host == ref.Layout:
 		at, err = s.Layouts.Open(key.repo, key.mode)
 	case key.mode == layout.Write:
