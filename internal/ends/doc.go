@@ -15,7 +15,6 @@
 //	writing.go       the ends that one run writes
 //	begin.go         opens the stage of an end, and verifies what an earlier run left in it
 //	commit.go        makes the end from its stage
-//	bundle.go        bundles, which are not changed
 //	tagged.go        manifest.json of an archive of docker
 //	folder.go        writes a directory of skopeo
 //	stage.go         where the content of an end is until then

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -201,6 +202,29 @@ func (g *stage) mayChange() error {
 	}
 	return &fault.Fault{Kind: fault.Invalid, Op: "open " + g.end.Host, Name: g.end.String(),
 		Err: errors.New(why), Hint: hint}
+}
+
+const (
+	bundleDir  = "dray/"   // where a bundle has its lists
+	bundleList = "volume-" // begins the name of a list
+)
+
+const isBundle = "it is a bundle, whose list says what is in it"
+
+// Bundled returns an error if a layout that is to be written is the directory of a bundle: its list would become wrong.
+func Bundled(end ref.Repo) error {
+	entries, _ := os.ReadDir(filepath.Join(end.Dir, bundleDir)) // what cannot be read is no bundle
+	for _, e := range entries {
+		if end.Host == ref.Layout && strings.HasPrefix(e.Name(), bundleList) && e.Type().IsRegular() {
+			return fault.Misuse("open layout", end.In("").String(), isBundle, again("directory"))
+		}
+	}
+	return nil
+}
+
+// again returns what to do instead of writing to a bundle, which is a file or a directory.
+func again(kind string) string {
+	return "name another " + kind + "; to make a bundle again, see " + shell.Dray("bundle", "create", "--help")
 }
 
 // tryDirectory checks that files can be moved from the stage into the directory, before any content is read: the stage

@@ -39,6 +39,8 @@ type stage struct {
 	over    layout.Files   // what the end holds; nil if it does not exist
 	layouts layout.Layouts // the repositories that are open in the layout of the stage
 	before  *tree          // of what the end holds
+
+	nameless []string // images of the end that docker load shows without a name
 }
 
 func (g *stage) layoutDir() string { return filepath.Join(g.part, layoutName) }
