@@ -246,6 +246,9 @@ func (g *stage) prepare(ctx context.Context) error {
 			return err
 		}
 		g.before = t
+		if err := g.tidy(); err != nil {
+			return err
+		}
 		if index, _, err = readAll(g.over, v1.ImageIndexFile, maxIndex); err != nil {
 			return failed("read "+v1.ImageIndexFile, g.end.String(), err)
 		}

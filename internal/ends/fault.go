@@ -86,9 +86,16 @@ func Occupied(end ref.Repo, err error) error {
 	if known, ok := errors.AsType[*fault.Fault](err); ok && known.Err != nil {
 		err = known.Err // the name is said once
 	}
+	hint := "name another one, or remove it"
+	if _, is := errors.AsType[bundled](err); is {
+		hint = again("file")
+	}
 	return &fault.Fault{Kind: fault.Invalid, Op: "open", Name: end.String(),
-		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: "name another one, or remove it"}
+		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: hint}
 }
+
+// bundled is the error of an end that holds something else, which is a bundle: it is not removed to make room.
+type bundled struct{ error }
 
 // irregular returns the error of an end that is to be written and is a device or a pipe.
 func irregular(end ref.Repo) error {

@@ -23,6 +23,7 @@ const (
 	lockName   = "lock"   // locked while a process writes the end
 	layoutName = "layout" // what arrived, as a layout
 	packedName = "packed" // the end that is being made
+	oldName    = "old"    // names of the files of the image in a directory that is being replaced
 )
 
 // emptyIndex is the index of a layout without images.
