@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -138,4 +139,16 @@ func Twice(one, other ref.Repo) error {
 func OneImage(end ref.Repo, n int) error {
 	return refused("write directory", end.String(), fmt.Sprintf("it holds one image, and there are %d", n),
 		"write oci:DIR, which holds any number")
+}
+
+const (
+	bundleDir  = "dray/"   // where a bundle has its lists
+	bundleList = "volume-" // begins the name of a list
+)
+
+const isBundle = "it is a bundle, whose list says what is in it"
+
+// again returns what to do instead of writing to a bundle, which is a file or a directory.
+func again(kind string) string {
+	return "name another " + kind + "; to make a bundle again, see " + shell.Dray("bundle", "create", "--help")
 }

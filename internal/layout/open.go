@@ -224,3 +224,30 @@ func (d *Dir) names() ([]string, error) {
 	}
 	return names, nil
 }
+
+// IsVacant reports whether dir is a directory that holds nothing yet: it is empty, or has no more than what a writer left
+// that was ended while it made the layout.
+func IsVacant(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		blobs := e.IsDir() && e.Name() == v1.ImageBlobsDir && isHollow(filepath.Join(dir, e.Name()))
+		file := e.Type().IsRegular() && (ours(e.Name()) || e.Name() == v1.ImageLayoutFile)
+		if !blobs && !file {
+			return false
+		}
+	}
+	return true
+}
+
+// isHollow reports whether there are only directories below dir.
+func isHollow(dir string) bool {
+	return filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			err = fs.ErrExist
+		}
+		return err
+	}) == nil
+}
