@@ -513,3 +513,16 @@ func names(t *testing.T, dir string) []string {
 	}
 	return all
 }
+
+func TestF222TheDirectoryOfABundleIsNoLayoutToWrite(t *testing.T) {
+	dir := t.TempDir()
+	end := ref.Repo{Host: ref.Layout, Dir: dir}
+	text(t, filepath.Join(dir, "dray/README"), "of others")
+	if err := ends.Bundled(end); err != nil {
+		t.Errorf("it is no bundle: %v", err)
+	}
+	text(t, filepath.Join(dir, "dray/volume-1-of-1.sha256-00.json"), "{}")
+	if err := ends.Bundled(end); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "it is a bundle") {
+		t.Errorf("%v", err)
+	}
+}
