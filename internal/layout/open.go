@@ -225,8 +225,8 @@ func (d *Dir) names() ([]string, error) {
 	return names, nil
 }
 
-// IsVacant reports whether dir is a directory that holds nothing yet: it is empty, or has no more than what a writer left
-// that was ended while it made the layout.
+// IsVacant reports whether dir is a directory that holds nothing yet: it is empty, or has no more than what was left by
+// a writer that was ended while it made the layout.
 func IsVacant(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
