@@ -89,14 +89,18 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	return late
 }
 
-// refusesSparse returns the error of an end that holds only whole images, if it would get a sparse index.
+// refusesSparse returns the error of an end on disk, which holds only whole images, if it would get a sparse index.
 func (r *Run) refusesSparse(t *task, e *end) error {
-	if t.trim.Form != plan.Sparse || !e.repo.IsMade() {
+	if t.trim.Form != plan.Sparse || t.part == namesOnly || !e.repo.IsLayout() {
 		return nil
 	}
-	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: e.repo.String(),
+	f := &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: e.repo.String(),
 		Err:  errors.New("an archive or a directory holds whole images only, and a sparse index lacks some"),
 		Hint: "leave out --sparse, then the index is trimmed"}
+	if r.Plan.Verb == "load" {
+		f.Hint = "load it into a registry, or make the bundle without --sparse"
+	}
+	return f
 }
 
 // tags returns the tags of an end: first those that stay on their image, then those that move from

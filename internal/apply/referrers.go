@@ -320,8 +320,8 @@ func (r *Run) setsTag(
 ) (there bool, err error) {
 	name := e.repo.Tagged(doc.Tag)
 	if !e.repo.HasTags() {
-		return false, &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: "put tag", Name: name.String(),
-			Err: errNoTags}
+		return false, &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: "put tag", Name: e.repo.String(),
+			Err: noTags(doc.Tag)}
 	}
 	have, err := at.Resolve(ctx, doc.Tag)
 	switch {
@@ -351,7 +351,10 @@ func (r *Run) setsTag(
 	return false, nil
 }
 
-var errNoTags = errors.New("a directory of dir: holds no digest tags")
+// noTags is why a directory of skopeo does not take a digest tag.
+func noTags(tag string) error {
+	return fmt.Errorf("a directory of dir: holds no digest tags, as %s", tag)
+}
 
 // keepsOwn returns the error of a digest tag that the target keeps as it is.
 func keepsOwn(verb string, name ref.Name, has, want oci.Digest, replace string) error {
@@ -394,7 +397,7 @@ func (c *company) cannotTake(e *end) error {
 	for _, r := range slices.Concat(c.found...) {
 		if r.Tag != "" {
 			return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: c.run.Plan.Verb,
-				Name: report.LostOf(r, e.repo).Name(), Err: errNoTags,
+				Name: e.repo.String(), Err: noTags(r.Tag),
 				Hint: "use " + c.run.words.AnyReferrers() + " to leave it behind, or copy to a layout: oci:DIRECTORY"}
 		}
 	}

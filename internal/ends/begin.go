@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/archive"
+	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/gofrs/flock"
@@ -75,10 +76,14 @@ func (g *stage) occupy(ctx context.Context) error {
 }
 
 // Ready returns the error of a run that would write an end, as far as it can be known without writing anything: it
-// holds something else, or its directory does not exist or cannot be written.
+// holds something else, or its directory does not exist or cannot be written. Of a layout it looks only whether it is a
+// bundle.
 func (r *Reading) Ready(ctx context.Context, end ref.Repo) error {
 	if end.Dir == ref.Stream {
 		return nil
+	}
+	if end.Host == ref.Layout {
+		return Bundled(end)
 	}
 	g := &stage{end: end, reading: r}
 	op := "open " + end.Host
@@ -170,6 +175,9 @@ func isEmpty(host, path string) (bool, error) {
 	case archive:
 		return info.Size() == 0 && info.Mode().IsRegular(), nil
 	}
+	if host == ref.Layout {
+		return layout.IsVacant(path), nil
+	}
 	entries, err := os.ReadDir(path)
 	has := func(name string) bool {
 		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })
@@ -238,6 +246,9 @@ func (g *stage) prepare(ctx context.Context) error {
 			return err
 		}
 		g.before = t
+		if err := g.tidy(); err != nil {
+			return err
+		}
 		if index, _, err = readAll(g.over, v1.ImageIndexFile, maxIndex); err != nil {
 			return failed("read "+v1.ImageIndexFile, g.end.String(), err)
 		}

@@ -139,7 +139,9 @@ func (g *stage) widows(t *tree) []oci.Digest {
 // heads returns the files that come first in an archive. A layout that docker load reads, too, stays so.
 func (g *stage) heads(t *tree, files layout.Files) ([]head, error) {
 	if g.end.Host == ref.DockerArchive {
-		return t.docker(g.end.String())
+		heads, nameless, err := t.docker(g.end.String())
+		g.nameless = nameless
+		return heads, err
 	}
 	index, _, err := readAll(files, v1.ImageIndexFile, maxIndex)
 	if err != nil {
@@ -149,11 +151,12 @@ func (g *stage) heads(t *tree, files layout.Files) ([]head, error) {
 	if !slices.Contains(g.reading.others(g.end), tagsFile) {
 		return heads, nil
 	}
-	both, err := t.docker(g.end.String())
+	both, nameless, err := t.docker(g.end.String())
 	if err != nil {
 		return nil, &fault.Fault{Kind: fault.Refused, Op: "write archive", Name: g.end.String(), Err: err,
 			Hint: "name another file; docker load reads this one, because it has a " + tagsFile}
 	}
+	g.nameless = nameless
 	return append(heads, both[len(both)-1]), nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/archive"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -68,8 +69,12 @@ func (d *inDocker) images() ([]saved, error) {
 func (d *inDocker) noDocker() error {
 	const op = "open archive"
 	if _, err := d.files.Open(v1.ImageLayoutFile); err == nil {
-		return refused(op, d.name, "this is an OCI image layout, and no archive of docker",
-			"write "+ref.Archive+strings.TrimPrefix(d.name, ref.DockerArchive))
+		why := errors.New("this is an OCI image layout, and no archive of docker")
+		if slices.ContainsFunc(d.files.Names(), func(name string) bool { return strings.HasPrefix(name, bundleDir) }) {
+			why = bundled{why}
+		}
+		return &fault.Fault{Kind: fault.Refused, Op: op, Name: d.name, Err: why,
+			Hint: "write " + ref.Archive + strings.TrimPrefix(d.name, ref.DockerArchive)}
 	}
 	if _, err := d.files.Open("repositories"); err == nil {
 		return refused(op, d.name, "docker before version 1.10 wrote it, without digests",

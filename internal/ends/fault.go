@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -86,9 +87,16 @@ func Occupied(end ref.Repo, err error) error {
 	if known, ok := errors.AsType[*fault.Fault](err); ok && known.Err != nil {
 		err = known.Err // the name is said once
 	}
+	hint := "name another one, or remove it"
+	if _, is := errors.AsType[bundled](err); is {
+		hint = again("file")
+	}
 	return &fault.Fault{Kind: fault.Invalid, Op: "open", Name: end.String(),
-		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: "name another one, or remove it"}
+		Err: fmt.Errorf("it exists and is not a readable %s: %w", what, err), Hint: hint}
 }
+
+// bundled is the error of an end that holds something else, which is a bundle: it is not removed to make room.
+type bundled struct{ error }
 
 // irregular returns the error of an end that is to be written and is a device or a pipe.
 func irregular(end ref.Repo) error {
@@ -131,4 +139,16 @@ func Twice(one, other ref.Repo) error {
 func OneImage(end ref.Repo, n int) error {
 	return refused("write directory", end.String(), fmt.Sprintf("it holds one image, and there are %d", n),
 		"write oci:DIR, which holds any number")
+}
+
+const (
+	bundleDir  = "dray/"   // where a bundle has its lists
+	bundleList = "volume-" // begins the name of a list
+)
+
+const isBundle = "it is a bundle, whose list says what is in it"
+
+// again returns what to do instead of writing to a bundle, which is a file or a directory.
+func again(kind string) string {
+	return "name another " + kind + "; to make a bundle again, see " + shell.Dray("bundle", "create", "--help")
 }

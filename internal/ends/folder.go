@@ -3,6 +3,7 @@ package ends
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -148,6 +148,9 @@ func (g *stage) join() error {
 	if err != nil {
 		return err
 	}
+	if err := g.intend(); err != nil {
+		return err
+	}
 	order := map[string]int{versionFile: -1, rootFile: 1}
 	slices.SortStableFunc(made, func(a, b fs.DirEntry) int { return order[a.Name()] - order[b.Name()] })
 	old := map[string]bool{}
@@ -176,6 +179,44 @@ func (g *stage) join() error {
 	return nil
 }
 
+// intend writes down which files belong to the image that the directory holds, before another one replaces it. If the
+// run is killed then, the next one that writes removes those that no image has any more.
+func (g *stage) intend() error {
+	var old []string
+	for _, d := range g.before.order {
+		old = append(old, d.Digest.Encoded(), d.Digest.Encoded()+rootSuffix)
+	}
+	raw, err := json.Marshal(old)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(g.part, oldName), raw, 0o600)
+}
+
+// tidy removes what a run that was killed while it tidied up left in the directory: the files that it had written down,
+// as far as they belong to no image that is there now.
+func (g *stage) tidy() error {
+	raw, err := os.ReadFile(filepath.Join(g.part, oldName))
+	var old []string
+	if err != nil || json.Unmarshal(raw, &old) != nil {
+		return nil //nolint:nilerr // there is nothing to tidy, or it was not written whole and nothing was done yet
+	}
+	now := map[string]bool{}
+	for _, d := range g.before.order {
+		now[d.Digest.Encoded()], now[d.Digest.Encoded()+rootSuffix] = true, true
+	}
+	for _, name := range old {
+		hex := strings.TrimSuffix(name, rootSuffix)
+		if now[name] || ref.Digest("sha256:"+hex) != nil && ref.Digest("sha512:"+hex) != nil {
+			continue
+		}
+		if err := os.Remove(filepath.Join(g.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return failed("remove file", g.end.String(), err)
+		}
+	}
+	return failed("remove file", g.part, os.Remove(filepath.Join(g.part, oldName)))
+}
+
 // mayChange returns an error if what the end holds would become wrong: a bundle has a list of its files, and skopeo
 // keeps signatures of an image beside it, which are not those of another image.
 func (g *stage) mayChange() error {
@@ -194,8 +235,7 @@ func (g *stage) mayChange() error {
 	}
 	for _, name := range g.reading.others(g.end) {
 		if strings.HasPrefix(name, bundleDir) {
-			why = "it is a bundle, whose list says what is in it"
-			hint = "name another file; to make a bundle again, see " + shell.Dray("bundle", "create", "--help")
+			why, hint = isBundle, again("file")
 		}
 	}
 	if why == "" {
@@ -205,8 +245,16 @@ func (g *stage) mayChange() error {
 		Err: errors.New(why), Hint: hint}
 }
 
-// bundleDir is where a bundle has its lists.
-const bundleDir = "dray/"
+// Bundled returns an error if a layout that is to be written is the directory of a bundle: its list would become wrong.
+func Bundled(end ref.Repo) error {
+	entries, _ := os.ReadDir(filepath.Join(end.Dir, bundleDir)) // what cannot be read is no bundle
+	for _, e := range entries {
+		if end.Host == ref.Layout && strings.HasPrefix(e.Name(), bundleList) && e.Type().IsRegular() {
+			return fault.Misuse("open layout", end.In("").String(), isBundle, again("directory"))
+		}
+	}
+	return nil
+}
 
 // tryDirectory checks that files can be moved from the stage into the directory, before any content is read: the stage
 // is beside it, and may be on another disk.

@@ -267,6 +267,11 @@ func TestF222ABundleIsNotChanged(t *testing.T) {
 	if after := in(t, end.Dir); len(after) != len(before) {
 		t.Errorf("%v", after)
 	}
+	end.Host = ref.DockerArchive
+	_, err = writing(t).Open(t.Context(), end)
+	if !fault.Is(err, fault.Invalid) || strings.Contains(fault.HintOf(err), "remove") {
+		t.Errorf("the hint destroys a bundle: %v (%s)", err, fault.HintOf(err))
+	}
 }
 
 func TestAnArchiveKeepsFilesThatAreNoPartOfIt(t *testing.T) {
@@ -459,5 +464,65 @@ func TestADeviceOrAPipeIsNoFileToWrite(t *testing.T) {
 		if !fault.Is(err, fault.Invalid) || fault.HintOf(err) != "write - for the standard output, or name a file" {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// A run that was killed after the new image got its manifest leaves files of the old one.
+func TestTheNextRunRemovesWhatAKilledOneLeftOfTheOldImage(t *testing.T) {
+	end := at(t, ref.Directory, "x")
+	written(t, end, "one")
+	old := names(t, end.Dir)
+	var listed []string
+	for _, name := range old {
+		if name != "version" && name != "manifest.json" {
+			listed = append(listed, `"`+name+`"`)
+			text(t, filepath.Join(end.Dir+".saved", name), name)
+		}
+	}
+	written(t, end, "two")
+	for _, name := range names(t, end.Dir+".saved") { // as if they had not been removed
+		text(t, filepath.Join(end.Dir, name), name)
+	}
+	text(t, filepath.Join(end.Dir, "mine"), "precious")
+	text(t, end.Dir+".dray-part/old", "["+strings.Join(listed, ",")+`,"mine","../x.saved"]`)
+	written(t, end, "three")
+	got := names(t, end.Dir)
+	if len(got) != 5 || !slices.Contains(got, "mine") {
+		t.Errorf("%v", got)
+	}
+	for _, name := range names(t, end.Dir+".saved") {
+		if slices.Contains(got, name) {
+			t.Errorf("%s is left", name)
+		}
+	}
+	if _, err := os.Stat(end.Dir + ".dray-part"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+// names returns the names of the files in a directory.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, f := range files {
+		all = append(all, f.Name())
+	}
+	return all
+}
+
+func TestF222TheDirectoryOfABundleIsNoLayoutToWrite(t *testing.T) {
+	dir := t.TempDir()
+	end := ref.Repo{Host: ref.Layout, Dir: dir}
+	text(t, filepath.Join(dir, "dray/README"), "of others")
+	if err := ends.Bundled(end); err != nil {
+		t.Errorf("it is no bundle: %v", err)
+	}
+	text(t, filepath.Join(dir, "dray/volume-1-of-1.sha256-00.json"), "{}")
+	if err := ends.Bundled(end); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "it is a bundle") {
+		t.Errorf("%v", err)
 	}
 }

@@ -23,6 +23,7 @@ const (
 	lockName   = "lock"   // locked while a process writes the end
 	layoutName = "layout" // what arrived, as a layout
 	packedName = "packed" // the end that is being made
+	oldName    = "old"    // names of the files of the image in a directory that is being replaced
 )
 
 // emptyIndex is the index of a layout without images.
@@ -39,6 +40,8 @@ type stage struct {
 	over    layout.Files   // what the end holds; nil if it does not exist
 	layouts layout.Layouts // the repositories that are open in the layout of the stage
 	before  *tree          // of what the end holds
+
+	nameless []string // images of the end that docker load shows without a name
 }
 
 func (g *stage) layoutDir() string { return filepath.Join(g.part, layoutName) }

@@ -14,14 +14,16 @@ import (
 )
 
 // docker returns the files that come first in an archive of docker: those of a layout, which docker
-// with containerd's store reads, and manifest.json, which every docker since 1.10 reads.
-func (t *tree) docker(name string) ([]head, error) {
+// with containerd's store reads, and manifest.json, which every docker since 1.10 reads. nameless are the images that
+// docker load shows without a name, by their tags or digests.
+func (t *tree) docker(name string) (heads []head, nameless []string, err error) {
 	var images []saved
+	var called []string // what each image is called here
 	at := map[oci.Digest]int{}
 	for i, e := range t.index.Manifests {
 		image, err := t.image(name, e.Digest)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if image == nil {
 			continue
@@ -29,10 +31,11 @@ func (t *tree) docker(name string) ([]head, error) {
 		if _, listed := at[image.Digest]; !listed {
 			one, err := t.saved(name, *image)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			at[image.Digest] = len(images)
 			images = append(images, one)
+			called = append(called, cmp.Or(e.Annotations[v1.AnnotationRefName], string(e.Digest)))
 		}
 		if whole := wholeName(e); whole != "" {
 			to := &images[at[image.Digest]]
@@ -42,15 +45,20 @@ func (t *tree) docker(name string) ([]head, error) {
 		}
 	}
 	if len(images) == 0 {
-		return nil, refused("put image", name, "there is no image that docker can load",
+		return nil, nil, refused("put image", name, "there is no image that docker can load",
 			"write oci-archive:FILE, which holds everything")
+	}
+	for i, image := range images {
+		if len(image.RepoTags) == 0 {
+			nameless = append(nameless, called[i])
+		}
 	}
 	list, err := json.Marshal(images)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	index, err := json.Marshal(t.index)
-	return []head{{v1.ImageLayoutFile, []byte(layoutHeader)}, {v1.ImageIndexFile, index}, {tagsFile, list}}, err
+	return []head{{v1.ImageLayoutFile, []byte(layoutHeader)}, {v1.ImageIndexFile, index}, {tagsFile, list}}, nameless, err
 }
 
 // image returns the manifest of the only image that dgst leads to, or nil if it leads to something

@@ -96,6 +96,9 @@ type Committed struct {
 	End  ref.Repo
 	Err  error  // why the end was not written
 	Kept string // the directory where what arrived stays for the next run; "" if there is nothing
+
+	// Nameless are the images in an archive that docker load shows without a name, by their tags or digests.
+	Nameless []string
 }
 
 // Commit makes the ends for which wanted is true. The other ends stay as they were. It returns the
@@ -108,6 +111,9 @@ func (w *Writing) Commit(ctx context.Context, wanted func(end ref.Repo) bool) []
 		c := Committed{End: end}
 		if wanted(end) {
 			c.Err = g.commit(ctx)
+		}
+		if c.Err == nil {
+			c.Nameless = g.nameless
 		}
 		switch {
 		case fault.Is(c.Err, fault.Refused): // the next run would be refused, too

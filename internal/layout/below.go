@@ -75,7 +75,7 @@ func Apart(ctx context.Context, dir string) (apart bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+	if !IsVacant(dir) {
 		return false, fault.Misuse("open layout", ref.Layout+dir,
 			"the directory is not empty and holds no image layout", "name a new or an empty directory, or an image layout")
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
 )
 
 // readIndex returns what index.json has. It reads the file only if the file has changed. The caller must not change
@@ -23,7 +25,9 @@ func (d *Dir) readIndex() (*index, error) {
 	}
 	info, err := d.root.Stat(v1.ImageIndexFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, d.malformed(v1.ImageIndexFile, "the layout has no such file")
+		return nil, &fault.Fault{Kind: fault.Refused, Op: "read " + v1.ImageIndexFile, Name: d.whole(),
+			Err:  errors.New("the layout has no such file"),
+			Hint: "copy the layout again, with all of its files"}
 	}
 	if err != nil {
 		return nil, d.failed("read "+v1.ImageIndexFile, d.whole(), err)

@@ -63,7 +63,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"version 2", `{"imageLayoutVersion":"2.0.0"}`, `{"manifests":[]}`, fault.Refused, `version "2.0.0"`},
 		{"no version", `{}`, `{"manifests":[]}`, fault.Refused, `version ""`},
 		{"header no JSON", `1.0.0`, `{"manifests":[]}`, fault.Refused, "not a JSON object"},
-		{"no index", `{"imageLayoutVersion":"1.1.0"}`, "", fault.Refused, "index.json"},
+		{"no index yet", `{"imageLayoutVersion":"1.1.0"}`, "", fault.NotFound, "it was begun"},
 		{"index no JSON", `{"imageLayoutVersion":"1.0.0"}`, "x", fault.Refused, "index.json"},
 		{"index too large", `{"imageLayoutVersion":"1.0.0"}`, `{"manifests":[]}` + strings.Repeat(" ", 64<<20), fault.TooLarge, "67108864"},
 	} {
@@ -78,6 +78,13 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		if !fault.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.text) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v; want kind %s and %q", tt.why, err, tt.kind, tt.text)
 		}
+	}
+	lost := t.TempDir()
+	write(t, lost, "oci-layout", `{"imageLayoutVersion":"1.1.0"}`)
+	write(t, lost, "blobs", "no directory")
+	_, err := layout.Open(at(lost), layout.Read)
+	if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "index.json") {
+		t.Errorf("blobs without an index: %v", err)
 	}
 	if _, err := layout.Open(at(filepath.Join(t.TempDir(), "absent")), layout.Read); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an absent directory: %v", err)

@@ -138,6 +138,15 @@ func (d *Dir) check() error {
 		return d.malformed(v1.ImageLayoutFile, "image layout version %.50q; dray reads version 1", header.Version)
 	}
 	_, err = d.readIndex()
+	if fault.Is(err, fault.Refused) && d.root != nil && IsVacant(d.root.Name()) {
+		return &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "open layout",
+			Name: d.whole(),
+			Err:  errors.New("it was begun, and holds no image yet"),
+			Hint: "copy an image into it first",
+		}
+	}
 	return err
 }
 
@@ -214,4 +223,31 @@ func (d *Dir) names() ([]string, error) {
 		return nil, d.failed("open layout", d.whole(), err)
 	}
 	return names, nil
+}
+
+// IsVacant reports whether dir is a directory that holds nothing yet: it is empty, or has no more than what was left by
+// a writer that was ended while it made the layout.
+func IsVacant(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		blobs := e.IsDir() && e.Name() == v1.ImageBlobsDir && isHollow(filepath.Join(dir, e.Name()))
+		file := e.Type().IsRegular() && (ours(e.Name()) || e.Name() == v1.ImageLayoutFile)
+		if !blobs && !file {
+			return false
+		}
+	}
+	return true
+}
+
+// isHollow reports whether there are only directories below dir.
+func isHollow(dir string) bool {
+	return filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			err = fs.ErrExist
+		}
+		return err
+	}) == nil
 }

@@ -2,10 +2,12 @@ package place
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -187,8 +189,12 @@ func (s *Session) Target(ctx context.Context, repo ref.Repo, mode layout.Mode) (
 		err = fault.Misuse("open layout", repo.String(), "the directory is not empty and is no image layout",
 			"name a new or an empty directory, or an image layout")
 	}
-	if mode == layout.Read && repo.IsMade() && !s.Looks {
-		err = ends.Occupied(repo, err)
+	if mode == layout.Read && !s.Looks {
+		if repo.IsMade() {
+			err = ends.Occupied(repo, err)
+		} else if err == nil && repo.Host == ref.Layout {
+			err = ends.Bundled(repo)
+		}
 	}
 	return p, fault.On(fault.Target, err)
 }
@@ -246,6 +252,10 @@ func (s *Session) openOnDisk(ctx context.Context, key opened) (OnDisk, error) {
 	var at OnDisk
 	var err error
 	switch {
+	case key.repo.Host == ref.Layout && key.mode == layout.Write:
+		if err = ends.Bundled(key.repo); err == nil {
+			at, err = s.Layouts.Open(key.repo, key.mode)
+		}
 	case key.repo.Host == ref.Layout:
 		at, err = s.Layouts.Open(key.repo, key.mode)
 	case key.mode == layout.Write:
@@ -267,6 +277,22 @@ func (s *Session) OnDisk(ctx context.Context, repo ref.Repo) (OnDisk, error) {
 	return s.openOnDisk(ctx, opened{"", repo, layout.Read})
 }
 
+// maxNamed is how many images a note names.
+const maxNamed = 5
+
+// noteNameless notes which images docker load shows without a name.
+func (s *Session) noteNameless(c ends.Committed) {
+	if n := len(c.Nameless); n > 0 {
+		some := strings.Join(c.Nameless[:min(n, maxNamed)], ", ")
+		if n > maxNamed {
+			some += fmt.Sprintf(" and %d more", n-maxNamed)
+		}
+		s.Observe(event.Event{Kind: event.Noted, Side: string(fault.Target), Name: c.End.String(),
+			Text: "docker load shows <none> in place of a name, because no repository is named in " + c.End.String() +
+				" for " + some + ": to name one, write docker-archive:FILE:REPOSITORY:TAG"})
+	}
+}
+
 // Commit makes the archives and the directories that were written, as far as wanted is true for them. The
 // others stay as they were. It returns why an end was not made. A note says where what arrived stays for the
 // next run.
@@ -280,6 +306,7 @@ func (s *Session) Commit(ctx context.Context, wanted func(end ref.Repo) bool) ma
 			}
 			failed[c.End] = fault.On(fault.Target, c.Err)
 		}
+		s.noteNameless(c)
 		if c.Kept != "" {
 			s.Observe(event.Event{Kind: event.Noted, Side: string(fault.Target), Name: c.End.String(),
 				Text: c.End.String() + " was not written; what arrived is in " + c.Kept +

@@ -27,7 +27,9 @@ func (c *checker) target(ctx context.Context) {
 		case c.name.IsMade():
 			err = c.session.Base.Ends.Ready(ctx, c.name.In(""))
 		case !absent:
-			_, err = c.session.Target(ctx, c.name.Repo, layout.Read)
+			if err = c.session.Base.Ends.Ready(ctx, c.name.In("")); err == nil {
+				_, err = c.session.Target(ctx, c.name.Repo, layout.Read)
+			}
 		}
 		if err != nil {
 			c.fail("reached", fault.KindOf(err), causeOf(err), fault.HintOf(err))

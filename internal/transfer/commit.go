@@ -138,8 +138,9 @@ func refusesSparse(repo ref.Repo, d oci.Digest, err error) error {
 		Kind: fault.Refused,
 		Op:   "put sparse index",
 		Name: repo.At(string(d)).String(),
-		Hint: "the target accepts an index only with all of its images: leave out sparse, then the index is trimmed",
-		Err:  err,
+		Hint: "the target accepts an index only with all of its images: leave out sparse, also where a bundle is made; " +
+			"then the index is trimmed",
+		Err: err,
 	}
 }
 
