@@ -31,6 +31,7 @@
 //	transfer.go  the totals of a transfer
 //	bundle.go    what a bundle has
 //	report.go    one plan that was applied, step by step
+//	attached.go  which steps are of digest tags
 //	referrers.go what became of what refers to images
 //	pulls.go     pull limits
 package report
