@@ -298,7 +298,7 @@ func summary(past string, r dray.Report, took time.Duration) string {
 			arrived++
 		}
 	}
-	if done == 0 && failed > arrived {
+	if done+arrived == 0 && failed > 0 && r.Verb != "batch" { // of one image, the error says it all
 		return strings.Join(out.Pulls(r), ", ")
 	}
 	isDone := func(s dray.StepReport) bool { return s.State == dray.Done || s.Arrived }
@@ -316,10 +316,11 @@ func summary(past string, r dray.Report, took time.Duration) string {
 		if unchanged > 0 {
 			head += fmt.Sprintf(", %d unchanged", unchanged)
 		}
+	case done+unchanged == 0 && failed > 0: // "imported 0 tags"
 	case done == 0 && with.Copied > 0:
 		head = "copied " + out.Plural(with.Copied, "referrer") + ", up to date: " + names(r, isUnchanged)
 		with.Copied = 0
-	case done == 0 && with.Refused+with.Unread > 0:
+	case done == 0 && failed+with.Refused+with.Unread > 0:
 		head = "up to date: " + names(r, isUnchanged)
 	case done == 0:
 		head = "nothing to do, up to date: " + names(r, isUnchanged)
