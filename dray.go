@@ -257,12 +257,6 @@ func (d *Dray) Choices(r plan.Referrers, p plan.Platforms) (plan.Referrers, plan
 	return r.Or(d.referrers), p.Or(d.platforms)
 }
 
-// WithForeign returns a Dray that shares everything with d, and copies foreign layers or leaves them with their
-// publishers, whatever Config.IncludeForeign says. nil changes nothing.
-func (d *Dray) WithForeign(include *bool) *Dray {
-	return &Dray{base: d.base.Carrying(include), names: d.names, referrers: d.referrers, platforms: d.platforms}
-}
-
 // For returns a Dray that shares everything with d and works for one job of dray's server.
 func (d *Dray) For(j place.Job) *Dray {
 	names := *d.names

@@ -34,14 +34,23 @@ type Subset struct {
 	Lacks    []Platform // which of them it does not have
 }
 
+// Nested has the platforms of the indexes that an index lists, and of what is below these.
+type Nested map[Digest][]Platform
+
+// IsNested reports whether the entry d of an index is an index that does not say what it is for. [Nested] says it.
+func IsNested(d Descriptor) bool {
+	return (d.MediaType == TypeIndex || d.MediaType == TypeDockerList) && !NamesPlatform(d.Platform)
+}
+
 // Trim returns an index with the children that are for the platforms in only. It keeps what belongs to a kept
-// child, such as an attestation, and every child that names no platform. A nested index stays as it is. The
+// child, such as an attestation, and every child that names no platform. A nested index stays as it is if
+// something in it is for one of these platforms, or if nested does not have it. The
 // children keep their bytes, and the other fields of the index theirs. An annotation names the digest of the
 // old index; a manifest list of Docker cannot have annotations, and gets none. Equal arguments give equal bytes.
 //
 // If nothing is left out, if index is no index, or if it names no platforms, the result is index itself.
-func Trim(index Document, only []Platform) (Subset, error) {
-	s, keep := choose(index, only)
+func Trim(index Document, only []Platform, nested Nested) (Subset, error) {
+	s, keep := choose(index, only, nested)
 	if keep == nil || len(s.Found) == 0 {
 		return s, nil
 	}
@@ -54,8 +63,8 @@ func Trim(index Document, only []Platform) (Subset, error) {
 }
 
 // Sparse returns index with all of its bytes, but with Documents that hold only what [Trim] keeps.
-func Sparse(index Document, only []Platform) Subset {
-	s, keep := choose(index, only)
+func Sparse(index Document, only []Platform, nested Nested) Subset {
+	s, keep := choose(index, only, nested)
 	if keep == nil {
 		return s
 	}
@@ -112,16 +121,14 @@ func entriesOf(index Document) []Descriptor {
 }
 
 // choose says for each entry of an index whether it is kept; keep is nil if all are.
-func choose(index Document, only []Platform) (s Subset, keep []bool) {
+func choose(index Document, only []Platform, nested Nested) (s Subset, keep []bool) {
 	s.Document = index
 	if !index.IsIndex() || len(only) == 0 {
 		return s, nil
 	}
 	entries := entriesOf(index)
 	for _, e := range entries {
-		if NamesPlatform(e.Platform) {
-			s.Has = append(s.Has, *e.Platform)
-		}
+		s.Has = append(s.Has, platformsOf(e, nested)...)
 	}
 	if len(s.Has) == 0 {
 		return s, nil
@@ -130,8 +137,8 @@ func choose(index Document, only []Platform) (s Subset, keep []bool) {
 	keep = make([]bool, len(entries))
 	kept := map[Digest]bool{}
 	for i, e := range entries {
-		asked := func(p Platform) bool { return PlatformMatches(p, *e.Platform) }
-		keep[i] = !NamesPlatform(e.Platform) || slices.ContainsFunc(only, asked)
+		has := platformsOf(e, nested)
+		keep[i] = len(has) == 0 || slices.ContainsFunc(has, func(p Platform) bool { return isAsked(only, p) })
 		kept[e.Digest] = kept[e.Digest] || keep[i]
 	}
 	listed := map[Digest]bool{}
@@ -147,6 +154,22 @@ func choose(index Document, only []Platform) (s Subset, keep []bool) {
 		return s, nil
 	}
 	return s, keep
+}
+
+// platformsOf returns the platforms that an entry of an index is for.
+func platformsOf(e Descriptor, nested Nested) []Platform {
+	if NamesPlatform(e.Platform) {
+		return []Platform{*e.Platform}
+	}
+	if IsNested(e) {
+		return nested[e.Digest]
+	}
+	return nil
+}
+
+// isAsked reports whether p is one of the platforms in only.
+func isAsked(only []Platform, p Platform) bool {
+	return slices.ContainsFunc(only, func(asked Platform) bool { return PlatformMatches(asked, p) })
 }
 
 // trimmed returns the bytes of index with the entries of keep.

@@ -100,7 +100,7 @@ func TestATrimmedIndexKeepsTheBytesOfWhatItKeeps(t *testing.T) {
 	amd, arm, none := entry(1, on("linux/amd64")), entry(2, on("linux/arm64")), entry(3, "")
 	index := indexOf(t, TypeIndex, `,"x":{"b" : 1},"annotations":{"z":"<&>","a":"b"},"artifactType":"x/y"`,
 		amd, arm, entry(4, attesting(1)), entry(5, attesting(2)), none)
-	got, err := Trim(index, platforms(t, "linux/amd64,linux/s390x"))
+	got, err := Trim(index, platforms(t, "linux/amd64,linux/s390x"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestATrimmedIndexKeepsTheBytesOfWhatItKeeps(t *testing.T) {
 	if from, to := TrimmedFrom(got.Document); from != index.Digest || to != "linux/amd64" {
 		t.Errorf("trimmed from %s to %s", from, to)
 	}
-	again, err := Trim(got.Document, platforms(t, "linux/amd64"))
+	again, err := Trim(got.Document, platforms(t, "linux/amd64"), nil)
 	if err != nil || !bytes.Equal(again.Raw, got.Raw) {
 		t.Errorf("trimmed twice: %v\n%s", err, again.Raw)
 	}
@@ -128,12 +128,12 @@ func TestAnIndexIsLeftAsItIsIfNothingIsLeftOut(t *testing.T) {
 		"all asked":    indexOf(t, TypeIndex, "", amd, arm, entry(4, attesting(1))),
 		"no platforms": indexOf(t, TypeIndex, "", entry(1, ""), entry(2, "")),
 	} {
-		got, err := Trim(index, platforms(t, "linux/amd64", "linux/arm64"))
+		got, err := Trim(index, platforms(t, "linux/amd64", "linux/arm64"), nil)
 		if err != nil || !bytes.Equal(got.Raw, index.Raw) || len(got.Lacks) > 0 {
 			t.Errorf("%s: %v, lacks %v\n%s", name, err, got.Lacks, got.Raw)
 		}
 	}
-	got, err := Trim(indexOf(t, TypeIndex, "", amd, arm), platforms(t, "linux/s390x"))
+	got, err := Trim(indexOf(t, TypeIndex, "", amd, arm), platforms(t, "linux/s390x"), nil)
 	if err != nil || len(got.Found) != 0 || len(got.Lacks) != 1 || len(got.Documents) != 2 {
 		t.Errorf("none found: %+v, %v", got, err)
 	}
@@ -142,7 +142,7 @@ func TestAnIndexIsLeftAsItIsIfNothingIsLeftOut(t *testing.T) {
 // Docker's manifest list has no annotations: registries that check it against its schema would refuse them.
 func TestADockerListStaysOneAndGetsNoAnnotations(t *testing.T) {
 	index := indexOf(t, TypeDockerList, "", entry(1, on("linux/amd64")), entry(2, on("linux/arm64")))
-	got, err := Trim(index, platforms(t, "linux/arm64"))
+	got, err := Trim(index, platforms(t, "linux/arm64"), nil)
 	if err != nil || got.MediaType != TypeDockerList || len(got.Documents) != 1 || bytes.Contains(got.Raw, []byte("annotations")) {
 		t.Errorf("%v\n%s", err, got.Raw)
 	}
@@ -153,7 +153,7 @@ func TestADockerListStaysOneAndGetsNoAnnotations(t *testing.T) {
 
 func TestASparseIndexKeepsItsBytesAndFollowsFewer(t *testing.T) {
 	index := indexOf(t, TypeIndex, "", entry(1, on("linux/amd64")), entry(2, on("linux/arm64")), entry(4, attesting(1)), entry(5, attesting(2)))
-	got := Sparse(index, platforms(t, "linux/arm64"))
+	got := Sparse(index, platforms(t, "linux/arm64"), nil)
 	if !bytes.Equal(got.Raw, index.Raw) || got.Digest != index.Digest || len(got.Documents) != 2 ||
 		got.Documents[0].Digest != Digest(numbered(2)) || got.Documents[1].Digest != Digest(numbered(5)) {
 		t.Errorf("%+v", got.Documents)
@@ -176,7 +176,7 @@ func FuzzTrim(f *testing.F) {
 		if err != nil {
 			return
 		}
-		first, err := Trim(index, only)
+		first, err := Trim(index, only, nil)
 		if err != nil {
 			t.Skip() // for example annotations that are no object
 		}
@@ -185,7 +185,7 @@ func FuzzTrim(f *testing.F) {
 				t.Errorf("%s is new", d.Digest)
 			}
 		}
-		again, err := Trim(first.Document, only)
+		again, err := Trim(first.Document, only, nil)
 		if err != nil || !bytes.Equal(again.Raw, first.Raw) {
 			t.Errorf("%v\n%s\n%s", err, first.Raw, again.Raw)
 		}

@@ -30,6 +30,7 @@
 //	verify.go    a verification: how each name compares, and the receipt
 //	transfer.go  the totals of a transfer
 //	bundle.go    what a bundle has
+//	attached.go  which steps are of digest tags
 //	report.go    one plan that was applied, step by step
 //	referrers.go what became of what refers to images
 //	pulls.go     pull limits

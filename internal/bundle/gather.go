@@ -142,7 +142,10 @@ func (g *gathering) need(ctx context.Context, n volume.Name, root put) error {
 			if err != nil {
 				return err
 			}
-			doc.Documents = oci.Sparse(doc, only).Documents
+			doc.Documents = slices.DeleteFunc(oci.Sparse(doc, only, nil).Documents, func(d oci.Descriptor) bool {
+				_, known := g.stage.doc(n.Repo, d.Digest)
+				return oci.IsNested(d) && !known // it has none of these platforms
+			})
 		}
 		foreign, err := g.foreign(ctx, doc)
 		if err != nil {

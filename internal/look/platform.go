@@ -57,7 +57,7 @@ func chosen(
 	if !oci.NamesPlatform(&p) {
 		return doc.Descriptor, nil
 	}
-	part, err := trim.PartOf(ctx, at, doc, []oci.Platform{p}, plan.Sparse)
+	part, err := trim.PartOf(ctx, nil, at, doc, []oci.Platform{p}, plan.Sparse)
 	if err != nil {
 		return oci.Descriptor{}, err
 	}
@@ -67,18 +67,48 @@ func chosen(
 	if !doc.IsIndex() {
 		return doc.Descriptor, nil
 	}
-	var found []oci.Descriptor
-	var choice []string
-	for _, child := range part.Documents {
-		if oci.NamesPlatform(child.Platform) {
-			found = append(found, child)
-			choice = append(choice, oci.PlatformString(child.Platform)+" is "+string(child.Digest))
-		}
+	found, err := imagesFor(ctx, at, part.Document, p, nil, map[oci.Digest]bool{})
+	if err != nil {
+		return oci.Descriptor{}, err
 	}
 	if len(found) != 1 {
+		var choice []string
+		for _, child := range found {
+			choice = append(choice, oci.PlatformString(child.Platform)+" is "+string(child.Digest))
+		}
 		cause := fmt.Sprintf("%d images in it are for %s: %s", len(found), oci.PlatformString(&p), strings.Join(choice, ", "))
 		return oci.Descriptor{}, fault.Misuse("look at", n.String(), cause,
 			"add the version of the operating system, or name one of them by its digest")
 	}
 	return found[0], nil
+}
+
+// imagesFor adds the images of an index that are for p to found, each once. They may be in an index in it. seen
+// has what was looked at.
+func imagesFor(
+	ctx context.Context, at place.Repository, index oci.Document, p oci.Platform,
+	found []oci.Descriptor, seen map[oci.Digest]bool,
+) ([]oci.Descriptor, error) {
+	for _, child := range index.Documents {
+		if seen[child.Digest] {
+			continue
+		}
+		switch {
+		case oci.NamesPlatform(child.Platform):
+			if oci.PlatformMatches(p, *child.Platform) {
+				seen[child.Digest] = true
+				found = append(found, child)
+			}
+		case oci.IsNested(child):
+			seen[child.Digest] = true
+			doc, err := at.Document(ctx, string(child.Digest))
+			if err == nil {
+				found, err = imagesFor(ctx, at, doc, p, found, seen)
+			}
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return nil, err
+			}
+		}
+	}
+	return found, nil
 }

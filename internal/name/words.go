@@ -3,13 +3,14 @@ package name
 import "github.com/drayage/dray/fault"
 
 // Words are how hints and notes call the parts of a request: by the flags of dray's command line, by the fields
-// of its REST API, or by the properties of Azure's API.
+// of its REST API, by the keys of a mirror rule, or by the properties of Azure's API.
 type Words string
 
 // All values of Words.
 const (
 	Flags  Words = ""
 	Fields Words = "fields"
+	Keys   Words = "keys"
 	Azure  Words = "azure"
 )
 
@@ -48,6 +49,9 @@ func (w Words) Login(side fault.Side) string {
 
 // SkipBroken calls the way to leave out tags without a manifest.
 func (w Words) SkipBroken() string {
+	if w == Keys {
+		return "skip-broken: true"
+	}
 	return w.one("--skip-broken", "skipBroken: true", "skipBroken: true")
 }
 
@@ -56,6 +60,9 @@ func (w Words) Strict() string { return w.one("--strict", "strict", "strict") }
 
 // MaxRepositories calls the part that limits the repositories of a transfer.
 func (w Words) MaxRepositories() string {
+	if w == Keys {
+		return "max-repositories"
+	}
 	return w.one("--max-repositories", "maxRepositories", "maxRepositories")
 }
 
@@ -71,16 +78,25 @@ func (w Words) PlatformOptional() string {
 
 // NoReferrers calls the way to leave behind what refers to an image.
 func (w Words) NoReferrers() string {
+	if w == Keys {
+		return "referrers: false"
+	}
 	return w.one("--referrers=false", "referrers.mode: false", "referrers in the server's configuration")
 }
 
 // AnyReferrers calls the way to accept that a target refuses what refers to an image.
 func (w Words) AnyReferrers() string {
+	if w == Keys {
+		return "referrers: sync"
+	}
 	return w.one("--referrers=true", "referrers.mode: true", "referrers in the server's configuration")
 }
 
 // SyncReferrers calls the way to send what refers to an image that is up to date.
 func (w Words) SyncReferrers() string {
+	if w == Keys {
+		return "referrers: sync"
+	}
 	return w.one("--referrers=sync", "referrers.mode: sync", "referrers in the server's configuration")
 }
 
@@ -109,7 +125,7 @@ func (w Words) rename() string   { return w.one("--map", "map", "map") }
 
 func (w Words) one(flag, field, azure string) string {
 	switch w {
-	case Fields:
+	case Fields, Keys:
 		return field
 	case Azure:
 		return azure

@@ -8,4 +8,5 @@
 //	sparse.go    whether a target has the images of a sparse index
 //	document.go  the document that a target gets
 //	part.go      which part of one document is for the platforms
+//	nested.go    the platforms of an index in an index
 package trim

@@ -28,7 +28,7 @@ func Document(
 	if err != nil {
 		return oci.Document{}, err
 	}
-	part, err := PartOf(ctx, at, doc, only, t.Form)
+	part, err := PartOf(ctx, docs, at, doc, only, t.Form)
 	if err == nil && t.Digest != "" && part.Digest != t.Digest {
 		err = moved(at.Repo(), origin, part.Digest, t)
 	}

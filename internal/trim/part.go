@@ -10,24 +10,30 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
 // PartOf returns the part of doc that is for the platforms in only. The config of a single manifest says what
-// it is for, and is read from at.
+// it is for, and is read from at; so are indexes in an index, unless docs has them.
 func PartOf(
-	ctx context.Context, at place.Repository, doc oci.Document, only []oci.Platform, form plan.Form,
+	ctx context.Context, docs *transfer.Documents, at place.Repository, doc oci.Document, only []oci.Platform,
+	form plan.Form,
 ) (oci.Subset, error) {
-	switch {
-	case !doc.IsIndex():
+	if !doc.IsIndex() {
 		p, err := platformOf(ctx, at, doc)
 		return oci.SubsetOf(doc, p, only), err
-	case form == plan.Sparse:
-		return oci.Sparse(doc, only), nil
 	}
-	return oci.Trim(doc, only)
+	nested, err := nestedIn(ctx, docs, at, doc)
+	switch {
+	case err != nil:
+		return oci.Subset{}, err
+	case form == plan.Sparse:
+		return oci.Sparse(doc, only, nested), nil
+	}
+	return oci.Trim(doc, only, nested)
 }
 
 // platformOf returns the platform of a single manifest. It is zero for what is no container image, and for an

@@ -291,7 +291,7 @@ func (t *Trimmer) read(ctx context.Context, s *place.Session, at place.Repositor
 	if err != nil {
 		return part{}, err
 	}
-	got, err := PartOf(ctx, at, doc, t.want.Only, t.want.Form)
+	got, err := PartOf(ctx, s.Documents, at, doc, t.want.Only, t.want.Form)
 	if err != nil {
 		return part{}, err
 	}

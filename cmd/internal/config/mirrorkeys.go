@@ -251,7 +251,7 @@ func many(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*y
 			return err
 		}
 		if len(*out) == 0 {
-			return p.bad(n, "no value", "set a value or remove the key")
+			return p.empty(n)
 		}
 		for i, s := range *out {
 			if slices.Contains((*out)[:i], s) {
@@ -356,7 +356,7 @@ func (p parser) referrerMode(n *yaml.Node, out *plan.ReferrerMode) error {
 		text = strings.ToLower(text)
 	}
 	if text == "" {
-		return p.bad(n, "no value", "set a value or remove the key")
+		return p.empty(n)
 	}
 	if err := out.UnmarshalText([]byte(text)); err != nil {
 		return p.wrong(n, err)

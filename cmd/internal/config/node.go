@@ -33,7 +33,7 @@ func (p parser) mapping(n *yaml.Node, what string, fields []field) error {
 		for _, f := range fields {
 			if f.key == key.Value {
 				if err := p.written(value); err != nil {
-					return err
+					return named(f.key, err)
 				}
 				return named(f.key, f.read(value))
 			}
@@ -75,7 +75,7 @@ func list[T any](p parser, n *yaml.Node, out *[]T, read func(*yaml.Node, *T) err
 	for _, item := range n.Content {
 		var v T
 		if err := p.written(item); err != nil {
-			return err
+			return named("an item", err)
 		}
 		if err := read(item, &v); err != nil {
 			return named("each item", err)
@@ -91,7 +91,7 @@ func (p parser) text(n *yaml.Node, out *string) error {
 		return err
 	}
 	if n.Value == "" {
-		return p.bad(n, "no value", "set a value or remove the key")
+		return p.empty(n)
 	}
 	*out = n.Value
 	return nil
@@ -164,7 +164,7 @@ func (p parser) written(n *yaml.Node) error {
 	case n.Kind == yaml.AliasNode:
 		return p.bad(n, "anchors and aliases are not supported", "write the value itself")
 	case n.ShortTag() == "!!null":
-		return p.bad(n, "no value", "set a value or remove the key")
+		return p.empty(n)
 	}
 	return nil
 }
@@ -186,26 +186,32 @@ func (p parser) wants(n *yaml.Node, what string) error {
 	if what == typeName["!!str"] && n.Kind == yaml.ScalarNode {
 		hint = "put it in quotes"
 	}
-	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Hint: hint, Err: wrongType{what + found(n)}}
+	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Hint: hint, Err: wrongValue{"must be " + what + found(n)}}
 }
 
-// wrongType is the cause of an error about the type of a value that has no name yet.
-type wrongType struct{ want string }
+// wrongValue is the cause of an error about a value that has no name yet.
+type wrongValue struct{ cause string }
 
-func (w wrongType) Error() string { return "must be " + w.want }
+func (w wrongValue) Error() string { return w.cause }
+
+// empty returns the error that n has no value.
+func (p parser) empty(n *yaml.Node) error {
+	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Hint: "set a value or remove the key",
+		Err: wrongValue{"has no value"}}
+}
 
 // outOfRange returns the error that n must be what. It shows a number, which is no secret here.
 func (p parser) outOfRange(n *yaml.Node, what string) error {
 	if t := n.ShortTag(); t != "!!int" && t != "!!float" {
 		return p.wants(n, what)
 	}
-	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Err: wrongType{what + ", found " + n.Value}}
+	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Err: wrongValue{"must be " + what + ", found " + n.Value}}
 }
 
-// named adds the name of a value to an error of wants. It returns any other error unchanged.
+// named adds the name of a value to an error of wants or empty. It returns any other error unchanged.
 func named(what string, err error) error {
 	f, ok := errors.AsType[*fault.Fault](err)
-	if w, nameless := errors.AsType[wrongType](err); ok && nameless {
+	if w, nameless := errors.AsType[wrongValue](err); ok && nameless {
 		f.Err = errors.New(what + " " + w.Error())
 	}
 	return err

@@ -123,7 +123,7 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 			"use lower-case letters, digits, '_' and '-'; the name must not look like a host")
 	}
 	if err := p.written(n); err != nil {
-		return r, err
+		return r, named(r.Name, err)
 	}
 	seen := map[string]*yaml.Node{}
 	err := p.mapping(n, r.Name, []field{

@@ -286,7 +286,7 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 			s.ParametersEnv = map[string]string{}
 			return p.each(n, "parameters-env", func(key, value *yaml.Node) error {
 				if err := p.written(value); err != nil {
-					return err
+					return named(key.Value, err)
 				}
 				var name string
 				err := p.variable(value, &name)

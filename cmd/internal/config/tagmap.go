@@ -97,13 +97,13 @@ func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 // tag reads a tag as it is written, so that 1.10 is a tag and not a number.
 func (p parser) tag(n *yaml.Node, out *string) error {
 	if err := p.written(n); err != nil {
-		return err
+		return named("the tag", err)
 	}
 	if n.Kind != yaml.ScalarNode {
 		return p.wants(n, "a tag")
 	}
 	if n.Value == "" {
-		return p.bad(n, "no value", "set a value or remove the key")
+		return named("the tag", p.empty(n))
 	}
 	*out = n.Value
 	return nil

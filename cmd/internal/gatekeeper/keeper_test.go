@@ -251,6 +251,24 @@ func TestRulesRefuseAnImageAndSayWhatTheyFound(t *testing.T) {
 	}
 }
 
+func TestAGateSaysThatAChoiceOfPlatformsLeavesOutOneThatItRequires(t *testing.T) {
+	y := yard.New(t)
+	testbed.Index(t, y.Src, "app", "v1", 3)
+	k, err := gatekeeper.New(gates.Gate{Name: "prod", Platforms: []string{"linux/amd64", "linux/arm64"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	only, err := oci.ParsePlatforms("linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}, Gate: k, Platforms: plan.Platforms{Only: only}})
+	if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "the part of it that is copied lacks the platform linux/arm64; it has linux/amd64") ||
+		fault.HintOf(err) != "choose this platform, too, or copy all of them" {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+	}
+}
+
 func TestAnImageIsOldEnoughWhenItsMinimumAgeHasPassed(t *testing.T) {
 	y := yard.New(t)
 	built := time.Now().Add(-2 * time.Hour).UTC().Truncate(time.Second)

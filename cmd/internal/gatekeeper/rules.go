@@ -85,6 +85,10 @@ func (k *Keeper) platforms(ctx context.Context, image *gate.Image) error {
 		if len(there) > 0 {
 			others = "it has " + strings.Join(there, ", ")
 		}
+		if image.Moves.Digest != image.Root.Digest {
+			found := fmt.Errorf("the part of it that is copied lacks the platform %s; %s", want, others)
+			return k.refuse(image, found, "choose this platform, too, or copy all of them")
+		}
 		found := fmt.Errorf("it lacks the platform %s; %s", want, others)
 		return k.refuse(image, found, "build the image for this platform, too")
 	}

@@ -12,9 +12,12 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
 )
 
 // Outcome says in one word how a run of a rule ended.
@@ -93,7 +96,7 @@ type Tell func(to ref.Repo, steps []dray.StepReport, took time.Duration) error
 func Run(
 	ctx context.Context, d *dray.Dray, rule config.Mirror, g gate.Gate, mode Mode, obs event.Observer, tell Tell,
 ) Result {
-	d = d.WithForeign(rule.IncludeForeign)
+	d = d.For(place.Job{Words: name.Keys, IncludeForeign: rule.IncludeForeign})
 	r := &run{dray: d, mode: mode, watch: obs, tell: tell, began: time.Now(), targets: map[string]*Target{},
 		sum: Result{Rule: rule.Name, DryRun: mode == DryRun, Traffic: map[string]dray.Traffic{}}}
 	r.sum.Began = r.began
@@ -118,7 +121,9 @@ type run struct {
 	began   time.Time
 	targets map[string]*Target
 	first   error // of a step
-	sum     Result
+
+	attached int // digest tags that a dry run would copy
+	sum      Result
 }
 
 func (r *run) transfer(ctx context.Context, req dray.TransferRequest) error {
@@ -128,6 +133,7 @@ func (r *run) transfer(ctx context.Context, req dray.TransferRequest) error {
 		sum, err = r.dray.PlanTransfer(ctx, req, r.watch, func(p dray.RepositoryPlan) error {
 			return r.see(p.To, planned(p.Steps), 0)
 		})
+		sum.Referrers.Planned += r.attached
 	} else {
 		sum, err = r.dray.Transfer(ctx, req, r.watch, func(p dray.RepositoryReport) error {
 			return r.see(p.To, p.Steps, p.Took)
@@ -159,19 +165,19 @@ func (r *run) batch(ctx context.Context, req dray.BatchRequest) error {
 		r.exchanged(p.Traffic())
 		return r.seeAll(planned(p.Steps), 0)
 	}
-	report, err := r.dray.Apply(ctx, p, r.watch)
-	r.exchanged(report.Traffic)
-	r.refer(report.Referrers())
-	for _, s := range report.Steps {
+	done, err := r.dray.Apply(ctx, p, r.watch)
+	r.exchanged(done.Traffic)
+	r.refer(done.Referrers())
+	for _, s := range done.Steps {
 		r.sum.Blobs.Sent += s.Blobs.Sent
 		r.sum.Blobs.Mounted += s.Blobs.Mounted
 		r.sum.Blobs.Present += s.Blobs.Present
 		r.sum.Blobs.Bytes += s.Blobs.Bytes
 	}
-	if seen := r.seeAll(report.Steps, report.Took); seen != nil {
+	if seen := r.seeAll(done.Steps, done.Took); seen != nil {
 		return seen
 	}
-	if report.Err() != nil {
+	if done.Err() != nil {
 		return nil // seeAll has already counted it as the error of a step
 	}
 	return err
@@ -227,7 +233,8 @@ func (r *run) seeAll(steps []dray.StepReport, took time.Duration) error {
 	return nil
 }
 
-// see counts the steps of one repository and passes them to tell.
+// see counts the steps of one repository and passes them to tell. A digest tag is counted with what refers to
+// images.
 func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) error {
 	host := to.Host
 	if to.IsLayout() {
@@ -238,7 +245,14 @@ func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) erro
 		t = &Target{Host: host}
 		r.targets[host] = t
 	}
+	own, repeats := report.Tags(steps), report.Repeats(steps)
 	for _, s := range steps {
+		if !own(s) && s.Err == nil || repeats(s) {
+			if s.Action == plan.Copy {
+				r.attached++
+			}
+			continue
+		}
 		drifts := s.Retags() || s.Replaces == "" && s.Digest() != "" && s.State != dray.Unchanged
 		switch {
 		case s.Retags():

@@ -299,3 +299,30 @@ func TestADryRunOfARuleCountsReferrersAsTheRunDoes(t *testing.T) {
 		}
 	}
 }
+
+// A digest tag is no version of an image: a rule for repositories counts it with what refers to images, as copy does.
+func TestARuleCountsADigestTagWithWhatRefersToImages(t *testing.T) {
+	y := newYard(t, nil)
+	img := testbed.Random(t, y.src, "team/app", "v1", testbed.RandomOptions{})
+	signature := oci.DigestTags(img.Root.Digest)[0]
+	random(t, y.src, "team/app", signature, 7)
+	rule := y.rule("name: x\nsource: src/team/\ntargets: [dst/mirror/, eu/mirror/]\nevery: 6h")
+	for _, want := range []struct {
+		mode             Mode
+		done, same       int
+		drift            int
+		planned, arrived int
+	}{{DryRun, 1, 0, 2, 2, 0}, {Write, 1, 0, 2, 0, 2}, {Write, 0, 1, 0, 0, 0}} {
+		r, _ := y.run(rule, want.mode)
+		at := y.target(r, y.eu.Host)
+		if r.Err() != nil || at.Done != want.done || at.Unchanged != want.same || r.Drift != want.drift ||
+			r.Referrers.Planned != want.planned || r.Referrers.Copied != want.arrived {
+			t.Errorf("%v: %v %+v", want, r.Err(), r)
+		}
+	}
+	random(t, y.dst, "mirror/team/app", signature, 8)
+	r, _ := y.run(rule, Write)
+	if at := y.target(r, y.dst.Host); at.Unchanged != 1 || r.Referrers.Kept != 1 || r.Referrers.Lost[0].Hint != "to replace it, use overwrite: always" {
+		t.Errorf("kept: %+v", r)
+	}
+}

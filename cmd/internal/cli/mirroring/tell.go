@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
 )
 
 // mirrored is the answer of dray mirror --once.
@@ -54,7 +55,11 @@ func (t *ruleTeller) steps(_ ref.Repo, steps []dray.StepReport, _ time.Duration)
 	if t.over {
 		return out.ErrOver
 	}
+	own := report.Tags(steps)
 	for _, s := range steps {
+		if !t.dryRun && !own(s) {
+			continue // a digest tag is counted with what refers to images
+		}
 		if err := t.out.Step(s); err != nil {
 			return err
 		}

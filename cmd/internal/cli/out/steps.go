@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -66,24 +65,6 @@ func (NoSteps) Flush() error { return nil }
 
 // End does nothing.
 func (NoSteps) End(dray.TransferReport, error) error { return nil }
-
-// Tags returns a function that reports whether a step of steps is of a tag of its own. A digest tag, such as that
-// of a signature, belongs to an image, unless nothing else is copied.
-func Tags(steps []dray.StepReport) func(dray.StepReport) bool {
-	alone := !slices.ContainsFunc(steps, func(s dray.StepReport) bool { return !s.Attached() })
-	return func(s dray.StepReport) bool { return alone || !s.Attached() }
-}
-
-// Repeats returns a function that reports whether a step of steps is of a digest tag and failed as its image did.
-func Repeats(steps []dray.StepReport) func(dray.StepReport) bool {
-	said := map[string]bool{}
-	for _, s := range steps {
-		if s.Err != nil && !s.Attached() {
-			said[s.Err.Error()] = true
-		}
-	}
-	return func(s dray.StepReport) bool { return s.Err != nil && s.Attached() && said[s.Err.Error()] }
-}
 
 // shown reports whether a dry run shows a step: it does something, or leaves something as it is that differs, or
 // what refers to its image is copied.

@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/report"
 )
 
 // Stream runs a verb and prints its results while it runs.
@@ -116,7 +117,7 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 		return out.ErrOver
 	}
 	told, steps := map[string]bool{}, t.asReports(p.Steps)
-	own, repeats := out.Tags(steps), out.Repeats(steps)
+	own, repeats := report.Tags(steps), report.Repeats(steps)
 	for _, s := range steps {
 		switch {
 		case repeats(s):
@@ -164,7 +165,7 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 		return out.ErrOver
 	}
 	told, states, retagged := map[string]bool{}, map[dray.State]int{}, 0
-	own, repeats := out.Tags(r.Steps), out.Repeats(r.Steps)
+	own, repeats := report.Tags(r.Steps), report.Repeats(r.Steps)
 	for _, s := range r.Steps {
 		if !own(s) && s.Err == nil || repeats(s) { // it is counted with what refers to images
 			t.attached[s.State]++

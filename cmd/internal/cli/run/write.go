@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/report"
 )
 
 // reportJSON is a dray.Report with an error that does not belong to a step.
@@ -25,7 +26,7 @@ type reportJSON struct {
 
 // printReport prints the targets that are done or up to date; as JSON it prints the whole report.
 func printReport(a *app.App, r dray.Report, err error) error {
-	own := out.Tags(r.Steps)
+	own := report.Tags(r.Steps)
 	good := func(each func(name string, s dray.StepReport) error) error {
 		for _, s := range r.Steps {
 			if !own(s) {
@@ -256,7 +257,7 @@ func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted b
 			a.Fail(named{prefix, err})
 		}
 	}
-	repeats := out.Repeats(r.Steps)
+	repeats := report.Repeats(r.Steps)
 	for _, s := range r.Steps {
 		if s.Err == nil || repeats(s) {
 			continue
@@ -286,7 +287,7 @@ func changes(r dray.Report) []string {
 
 // summary returns the last line of a run, such as "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
 func summary(past string, r dray.Report, took time.Duration) string {
-	all, own, repeats := r, out.Tags(r.Steps), out.Repeats(r.Steps)
+	all, own, repeats := r, report.Tags(r.Steps), report.Repeats(r.Steps)
 	r.Steps = slices.DeleteFunc(slices.Clone(r.Steps), func(s dray.StepReport) bool {
 		return !own(s) && s.Err == nil || repeats(s)
 	})
@@ -297,7 +298,7 @@ func summary(past string, r dray.Report, took time.Duration) string {
 			arrived++
 		}
 	}
-	if done == 0 && failed > arrived {
+	if done+arrived == 0 && failed > 0 && r.Verb != "batch" { // of one image, the error says it all
 		return strings.Join(out.Pulls(r), ", ")
 	}
 	isDone := func(s dray.StepReport) bool { return s.State == dray.Done || s.Arrived }
@@ -315,10 +316,11 @@ func summary(past string, r dray.Report, took time.Duration) string {
 		if unchanged > 0 {
 			head += fmt.Sprintf(", %d unchanged", unchanged)
 		}
+	case done+unchanged == 0 && failed > 0: // "imported 0 tags"
 	case done == 0 && with.Copied > 0:
 		head = "copied " + out.Plural(with.Copied, "referrer") + ", up to date: " + names(r, isUnchanged)
 		with.Copied = 0
-	case done == 0 && with.Refused+with.Unread > 0:
+	case done == 0 && failed+with.Refused+with.Unread > 0:
 		head = "up to date: " + names(r, isUnchanged)
 	case done == 0:
 		head = "nothing to do, up to date: " + names(r, isUnchanged)
