@@ -212,13 +212,8 @@ func (s *sending) record() {
 			refused = append(refused, l.Digest)
 		}
 	}
-	root := s.task.root.Digest
-	if len(refused) > 0 {
-		lost[root] = true
-		refused = append(refused, root) // an image is remembered with what was refused of it
-	}
 	known := s.run.session.Base.Refusals.Of(s.end.repo)
-	for _, r := range append(slices.Concat(s.found...), plan.Referrer{Digest: root}) {
+	for _, r := range slices.Concat(s.found...) {
 		if known[r.Digest] && !lost[r.Digest] {
 			taken = append(taken, r.Digest)
 		}

@@ -43,7 +43,7 @@ func Proving(p plan.Platforms) *Trimmer {
 // For returns the Trimmer of a run. One that trusts no target, or that reads every image at the source, proves what it
 // says.
 func For(p plan.Platforms, overwrite plan.Overwrite, referrers plan.Referrers) *Trimmer {
-	if overwrite == plan.Always || referrers.Mode == plan.ReferrersSync {
+	if overwrite == plan.Always || referrers.InSync() {
 		return Proving(p)
 	}
 	return New(p)
