@@ -223,6 +223,7 @@ func (s *sending) record() {
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
 	s.run.Reports[s.end.steps[0]].Referrers.Add(s.sum)
+	s.run.carry(s.task.from, s.end.repo, slices.Concat(s.found...))
 }
 
 // ownStep reports whether the plan itself sets the digest tag of r.
@@ -329,7 +330,8 @@ func (r *Run) setsTag(
 	}
 	overwrite := r.overwrite(r.Plan.Steps[e.steps[0]])
 	if overwrite != plan.Always {
-		own, err := referrers.OwnOf(ctx, r.session.Documents, c.from, at, doc.Digest, have.Digest)
+		own, err := referrers.OwnOf(ctx, r.session, c.from, at, referrers.Rivals{
+			Tag: doc.Tag, Source: doc.Digest, Target: have.Digest})
 		switch {
 		case err != nil:
 			return false, err
