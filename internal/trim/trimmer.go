@@ -123,27 +123,12 @@ func (t *Trimmer) Images(
 	if err != nil {
 		return a, err
 	}
+	behind, err := t.behind(ctx, s, names, src, a, settled(src, dst, targets))
+	if err != nil {
+		return a, err
+	}
+	a.Notes = append(a.Notes, leaveWith(src, behind)...)
 	return a, loose(ctx, s, src, dst, a.Trims, targets)
-}
-
-// leaveSigned takes the digest tags out of src that belong to an index of which the target gets a trimmed one: they
-// are about another digest.
-func leaveSigned(src plan.Inventory, trims plan.Trims) (notes []string) {
-	n := 0
-	for name := range src {
-		if subject, list := oci.TaggedFor(name.Tag); subject != "" && !list && trims[subject].Digest != "" {
-			delete(src, name)
-			n++
-		}
-	}
-	switch {
-	case n == 1:
-		notes = append(notes, "1 digest tag of a whole index stays behind, because the target gets a trimmed one")
-	case n > 1:
-		notes = append(notes, fmt.Sprintf(
-			"%d digest tags of whole indexes stay behind, because the target gets trimmed ones", n))
-	}
-	return notes
 }
 
 // loose looks at the targets for the trimmed images that get no tag there.
