@@ -8,8 +8,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// carry remembers what the source has under the digest tags of docs. If a target has just that later, the source had it,
-// too. The caller holds r.mu.
+// carry remembers what the source has under the digest tags of docs. If a target has just that later, the source had
+// it, too. The caller holds r.mu.
 func (r *Run) carry(from, to ref.Repo, docs []plan.Referrer) {
 	for _, doc := range docs {
 		if doc.Tag != "" {

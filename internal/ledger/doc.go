@@ -1,7 +1,7 @@
 // Package ledger stores small facts between runs, in files under one directory that only their
 // owner may read. dray does not need these facts for a correct result. They make the next run cheaper, and without
-// them it keeps what it could replace. A file that is missing, damaged, of a newer version or encrypted with another key counts
-// as absent.
+// them it keeps what it could replace. A file that is missing, damaged, of a newer version or encrypted with
+// another key counts as absent.
 //
 // Files, in the order of the walk:
 //

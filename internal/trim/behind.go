@@ -15,7 +15,7 @@ import (
 // leaveSigned takes the digest tags out of src that belong to an index of which the target gets a trimmed one: they
 // are about another digest.
 func leaveSigned(src plan.Inventory, trims plan.Trims) (notes []string) {
-	n := drop(src, func(name ref.Name, subject oci.Digest) bool { return trims[subject].Digest != "" })
+	n := drop(src, func(_ ref.Name, subject oci.Digest) bool { return trims[subject].Digest != "" })
 	switch {
 	case n == 1:
 		notes = append(notes, "1 digest tag of a whole index stays behind, because the target gets a trimmed one")
@@ -62,33 +62,39 @@ func settled(src, dst plan.Inventory, targets func(ref.Name) []ref.Name) func(re
 	}
 }
 
-// behind returns the images of names that are not copied, and those below them. It reads indexes only if src has digest
+// chosen is what of the images in src is copied.
+type chosen struct {
+	only    plan.Platforms
+	names   map[oci.Digest][]ref.Name // all images, with those that are not copied
+	src     plan.Inventory
+	trims   plan.Trims
+	settled func(ref.Name) bool // whether the targets have it already
+}
+
+// behind returns the images that are not copied, and those below them. It reads indexes only if src has digest
 // tags of images without a name, and some target does not have these yet.
-func (t *Trimmer) behind(
-	ctx context.Context, s *place.Session, names map[oci.Digest][]ref.Name, src plan.Inventory, a Answer,
-	settled func(ref.Name) bool,
-) (map[image]bool, error) {
+func (c chosen) behind(ctx context.Context, s *place.Session) (map[image]bool, error) {
 	all := map[image]bool{}
 	nameless := map[ref.Repo]bool{} // has digest tags of images without a name
-	for n := range src {
+	for n := range c.src {
 		subject, list := oci.TaggedFor(n.Tag)
-		if subject != "" && !list && names[subject] == nil && !settled(n) {
+		if subject != "" && !list && c.names[subject] == nil && !c.settled(n) {
 			nameless[n.Repo] = true
 		}
 	}
 	kept := map[image]bool{}
-	for _, d := range slices.Sorted(maps.Keys(names)) {
-		for _, n := range names[d] {
-			_, copied := src[n]
+	for _, d := range slices.Sorted(maps.Keys(c.names)) {
+		for _, n := range c.names[d] {
+			_, copied := c.src[n]
 			if is := (image{n.Repo, d}); copied {
 				kept[is] = true
 			} else {
 				all[is] = true
 			}
-			if !nameless[n.Repo] || copied && !a.Trims[d].Partial() {
+			if !nameless[n.Repo] || copied && !c.trims[d].Partial() {
 				continue
 			}
-			if err := t.below(ctx, s, image{n.Repo, d}, copied, all, kept); err != nil {
+			if err := c.below(ctx, s, image{n.Repo, d}, copied, all, kept); err != nil {
 				return nil, err
 			}
 		}
@@ -98,7 +104,7 @@ func (t *Trimmer) behind(
 }
 
 // below adds the images below an index to behind, and those of them that are copied to kept.
-func (t *Trimmer) below(
+func (c chosen) below(
 	ctx context.Context, s *place.Session, of image, copied bool, behind, kept map[image]bool,
 ) error {
 	at, err := s.Source(ctx, of.repo)
@@ -115,7 +121,7 @@ func (t *Trimmer) below(
 	if !copied {
 		return nil
 	}
-	part, err := PartOf(ctx, at, doc, t.want.Only, t.want.Form)
+	part, err := PartOf(ctx, at, doc, c.only.Only, c.only.Form)
 	if err != nil {
 		return stopped(ctx)
 	}

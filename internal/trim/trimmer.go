@@ -123,7 +123,7 @@ func (t *Trimmer) Images(
 	if err != nil {
 		return a, err
 	}
-	behind, err := t.behind(ctx, s, names, src, a, settled(src, dst, targets))
+	behind, err := chosen{t.want, names, src, a.Trims, settled(src, dst, targets)}.behind(ctx, s)
 	if err != nil {
 		return a, err
 	}
@@ -254,8 +254,8 @@ func (t *Trimmer) atTargets(
 				}
 				continue
 			}
-			if t.want.Form == plan.Sparse || t.proves {
-				continue
+			if t.want.Form == plan.Sparse || t.proves || s.Gate != nil || s.Base.Trims == nil {
+				continue // what the target says of itself must not pass a gate, nor stand alone
 			}
 			doc, err := s.Documents.Read(ctx, at, oci.Digest(h.Digest))
 			if err != nil {
