@@ -230,6 +230,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
 			Proofs:   ledger.NewProofs(c.StateDir),
 			Refusals: ledger.NewRefusals(c.StateDir),
+			Carried:  ledger.NewCarried(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),
 			Trims:    ledger.NewTrims(c.StateDir),
 			Sparse:   ledger.NewSparse(c.StateDir),

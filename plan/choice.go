@@ -31,7 +31,7 @@ type Referrers struct {
 //   - [ReferrersMoving]: with each image that moves.
 //   - [ReferrersNone]: never.
 //   - [ReferrersSync]: also to images that are up to date.
-//   - [ReferrersRequire]: with each image that moves, and one that the target refuses is a failure.
+//   - [ReferrersRequire]: as ReferrersSync, and one that does not arrive is a failure.
 type ReferrerMode string
 
 // The ReferrerModes.
@@ -55,6 +55,9 @@ func (m *ReferrerMode) UnmarshalText(text []byte) error {
 	}
 	return nil
 }
+
+// InSync reports whether referrers also travel to images that are up to date.
+func (r Referrers) InSync() bool { return r.Mode == ReferrersSync || r.Mode == ReferrersRequire }
 
 // Check checks the choice. The error is [fault.Invalid]: the mode is unknown, a type or the name of an
 // annotation is empty, or something is chosen although nothing travels.

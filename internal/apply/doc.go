@@ -9,6 +9,7 @@
 //	copy.go    one task: an image and all names that it gets
 //	sync.go what refers to images that are up to date
 //	referrers.go what refers to the image of a task, sent before its names are set
+//	carried.go which digest tags the targets have as their sources have them
 //	guard.go   a guard that is asked before names are set
 //	backup.go  tags that are saved under another name before they move
 //	locks.go   locks, set after all names

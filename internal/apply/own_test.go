@@ -167,7 +167,7 @@ func TestADigestTagOfWhichSomethingWouldBeLostStaysAndIsNamed(t *testing.T) {
 	kept(y.Must(y.Copy(all)).Referrers())
 	for _, heal := range []bool{false, true} {
 		got, r := y.verified(plan.Referrers{}, heal)
-		if got != "" || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "the target keeps its own content under a digest tag: ") {
+		if got != "" || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "the target keeps other content under a digest tag: ") {
 			t.Errorf("verify: %s %q", got, r.Notes)
 		}
 	}
@@ -220,5 +220,38 @@ func TestAPlanNamesTheDigestTagsThatATargetKeeps(t *testing.T) {
 	}
 	if text := string(y.Written(req)); !strings.Contains(text, `"keeps":"other"`) {
 		t.Errorf("%s", text)
+	}
+}
+
+// Nobody made at the target what dray put there: it follows the source. What somebody made there stays.
+func TestADigestTagThatDrayPutFollowsTheSource(t *testing.T) {
+	for _, mode := range []plan.ReferrerMode{plan.ReferrersSync, plan.ReferrersMoving} {
+		y := newResigned(t, []string{"monday"}, []string{"monday"})
+		y.Run(t.TempDir())
+		y.copy.Referrers.Mode = mode
+		run := func() report.Referrers {
+			if mode == plan.ReferrersSync {
+				return y.Must(y.Copy(y.copy)).Referrers()
+			}
+			return y.transferred("").Referrers
+		}
+		run()
+		tuesday := signs(t, y.Src, "app", y.tag, "tuesday")
+		if got, _ := y.verified(plan.Referrers{}, false); !strings.Contains(got, "incomplete") {
+			t.Errorf("%s: %s", mode, got)
+		}
+		if got := run(); got.Copied != 1 || got.Kept != 0 || y.has() != string(tuesday) {
+			t.Errorf("%s: %+v, %s", mode, got, y.has())
+		}
+		theirs := signs(t, y.Dst, "app", y.tag, "tuesday", "theirs")
+		signs(t, y.Src, "app", y.tag, "wednesday")
+		if got := run(); got.Kept != 1 || y.has() != string(theirs) {
+			t.Errorf("%s: %+v, %s", mode, got, y.has())
+		}
+		y.Run("")
+		signs(t, y.Dst, "app", y.tag, "tuesday")
+		if got := run(); got.Kept != 1 {
+			t.Errorf("%s without a state directory: %+v", mode, got)
+		}
 	}
 }

@@ -212,13 +212,8 @@ func (s *sending) record() {
 			refused = append(refused, l.Digest)
 		}
 	}
-	root := s.task.root.Digest
-	if len(refused) > 0 {
-		lost[root] = true
-		refused = append(refused, root) // an image is remembered with what was refused of it
-	}
 	known := s.run.session.Base.Refusals.Of(s.end.repo)
-	for _, r := range append(slices.Concat(s.found...), plan.Referrer{Digest: root}) {
+	for _, r := range slices.Concat(s.found...) {
 		if known[r.Digest] && !lost[r.Digest] {
 			taken = append(taken, r.Digest)
 		}
@@ -228,6 +223,7 @@ func (s *sending) record() {
 	s.run.mu.Lock()
 	defer s.run.mu.Unlock()
 	s.run.Reports[s.end.steps[0]].Referrers.Add(s.sum)
+	s.run.carry(s.task.from, s.end.repo, slices.Concat(s.found...))
 }
 
 // ownStep reports whether the plan itself sets the digest tag of r.
@@ -334,7 +330,8 @@ func (r *Run) setsTag(
 	}
 	overwrite := r.overwrite(r.Plan.Steps[e.steps[0]])
 	if overwrite != plan.Always {
-		own, err := referrers.OwnOf(ctx, r.session.Documents, c.from, at, doc.Digest, have.Digest)
+		own, err := referrers.OwnOf(ctx, r.session, c.from, at, referrers.Rivals{
+			Tag: doc.Tag, Source: doc.Digest, Target: have.Digest})
 		switch {
 		case err != nil:
 			return false, err

@@ -52,26 +52,57 @@ func TestWhatIsRequiredIsRequiredAlsoOfAnImageThatIsUpToDate(t *testing.T) {
 	p := newPicky(t)
 	must := plan.Referrers{Mode: plan.ReferrersRequire}
 	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}, Referrers: must}
-	for _, want := range []string{"is not all there", "refused some of it in an earlier run"} {
-		p.Forget()
+	for range 2 {
 		rep, err := p.Copy(req)
-		if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), want) || !rep.Steps[0].Arrived {
+		lost := rep.Referrers().Lost
+		if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "is not all there") || !rep.Steps[0].Arrived ||
+			len(lost) != 2 {
 			t.Errorf("%v %+v", err, rep.Steps)
 		}
 	}
-	p.WantSpent("HEAD manifest ×1", "HEAD manifest ×1")
 	move := dray.TransferRequest{Sources: []string{"src/app"}, Target: "dst/app", Referrers: must}
 	if _, sum, err := p.Transferred(move); !fault.Is(err, fault.Refused) || sum.States[report.Failed] != 1 {
 		t.Errorf("%v %+v", err, sum)
 	}
 
 	p.repaired.Store(true)
-	req.Referrers.Mode = plan.ReferrersSync
 	if rep := p.Must(p.Copy(req)); rep.Referrers().Copied != 2 {
 		t.Errorf("%+v", rep.Referrers())
 	}
-	req.Referrers = must
+	if rep := p.Must(p.Copy(req)); rep.Referrers().Copied != 0 {
+		t.Errorf("%+v", rep.Referrers())
+	}
+}
+
+// What the choice leaves out and what the source has lost are not required.
+func TestARefusalCountsOnlyForWhatIsRequiredNow(t *testing.T) {
+	p := newPicky(t)
+	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"},
+		Referrers: plan.Referrers{Mode: plan.ReferrersRequire}}
+	if _, err := p.Copy(req); !fault.Is(err, fault.Refused) {
+		t.Error(err)
+	}
+	chosen := req
+	chosen.Referrers.Types = []string{"application/other"}
+	p.Must(p.Copy(chosen))
+	if _, err := p.Copy(req); !fault.Is(err, fault.Refused) {
+		t.Errorf("all of it is required again: %v", err)
+	}
+	for _, d := range []string{p.signed.Digest(), p.sbom.Digest()} {
+		p.Src.Direct(t, http.MethodDelete, "/v2/app/manifests/"+d, nil, nil, nil)
+	}
 	p.Must(p.Copy(req))
+}
+
+func TestWhatATargetKeepsIsRequiredInEachRun(t *testing.T) {
+	y := newResigned(t, []string{"ours"}, []string{"theirs"})
+	y.copy.Targets, y.copy.Referrers.Mode = []string{"dst/app:v2"}, plan.ReferrersRequire
+	for range 2 {
+		rep, err := y.Copy(y.copy)
+		if !fault.Is(err, fault.Refused) || !rep.Steps[0].Arrived || rep.Referrers().Kept != 1 {
+			t.Errorf("%v %+v", err, rep.Steps)
+		}
+	}
 }
 
 func TestAVerificationThatHealsTriesWhatWasRefusedAgain(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/admit"
+	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
@@ -39,6 +40,8 @@ type Run struct {
 
 	finders  []*referrers.Finder // of what travels with the images, one for each choice
 	tagSteps map[tagStep]bool
+
+	carried map[ref.Repo][]ledger.Copied // by target, the digest tags that it has as a source has them
 
 	mu      sync.Mutex
 	sent    map[sent]*delivery

@@ -18,8 +18,7 @@ func (r *Run) Settled(i int, s plan.Step) {
 		if s.Keeps == plan.KeepsOther {
 			r.keeps(i, s)
 		}
-		if err := r.refusedOnce(s); err != nil {
-			r.Reports[i].Arrived = s.Keeps == ""
+		if err := r.kept(s); err != nil {
 			r.End(i, report.Failed, err)
 			return
 		}
@@ -48,26 +47,15 @@ func conflict(verb string, s plan.Step, words name.Words) error {
 			s.Trim.Told(s.Origin()))}
 }
 
-// Causes of the failure of a step that is up to date and requires what refers to its image.
-var (
-	errOnce = errors.New("what refers to the image is required, and the target refused some of it in an earlier run")
-	errKept = errors.New("what refers to images is required, and the target keeps other content under this digest tag")
-)
+// errKept is the cause of the failure of a step whose digest tag is required and stays as the target has it.
+var errKept = errors.New("what refers to images is required, and the target keeps other content under this digest tag")
 
-// refusedOnce returns the error of a step that is up to date and requires what refers to its image, if the target
-// is known to have refused some of it, or keeps something else under its digest tag. It sends no request.
-func (r *Run) refusedOnce(s plan.Step) error {
-	if r.Plan.ReferrersOf(s).Mode != plan.ReferrersRequire {
+// kept returns the error of a step that requires what refers to its image, if the target keeps something else under its
+// digest tag.
+func (r *Run) kept(s plan.Step) error {
+	if s.Keeps != plan.KeepsOther || r.Plan.ReferrersOf(s).Mode != plan.ReferrersRequire {
 		return nil
 	}
-	err := errOnce
-	hint := "use " + r.words.SyncReferrers() + " to try again, or " + r.words.AnyReferrers() + " to accept that"
-	switch {
-	case s.Keeps == plan.KeepsOther:
-		err, hint = errKept, "to replace what the target has, use "+r.words.Rewrite(r.Plan.Verb)
-	case !r.session.Base.Refusals.Of(s.To.Repo)[s.Digest()]:
-		return nil
-	}
-	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: s.To.String(),
-		Err: err, Hint: hint}
+	return &fault.Fault{Kind: fault.Refused, Side: fault.Target, Op: r.Plan.Verb, Name: s.To.String(), Err: errKept,
+		Hint: "to replace what the target has, use " + r.words.Rewrite(r.Plan.Verb)}
 }

@@ -27,6 +27,8 @@ func (r *Run) syncReferrers(ctx context.Context, images int) {
 		}
 		if err := r.syncOne(ctx, t); err != nil && ctx.Err() == nil {
 			r.fail(t.to[0], err)
+		} else if err := r.lacking(t.to[0]); err != nil {
+			r.arrivedAlone(t.to[0], err)
 		}
 		return nil
 	})
@@ -47,7 +49,7 @@ func (r *Run) unchanged() []*task {
 			continue
 		}
 		w := way{s.From.Repo, s.To.Repo, s.Digest(), r.finderOf(s)}
-		if w.finder.Choice().Mode != plan.ReferrersSync {
+		if !w.finder.Choice().InSync() {
 			continue
 		}
 		if known[w] == nil {

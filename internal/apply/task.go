@@ -60,6 +60,14 @@ func (r *Run) fail(e *end, err error) {
 	}
 }
 
+// arrivedAlone ends the steps of an end whose image is there without all that is required to be with it.
+func (r *Run) arrivedAlone(e *end, err error) {
+	for _, i := range e.steps {
+		r.Reports[i].Arrived = true
+	}
+	r.fail(e, err)
+}
+
 // proof says how much evidence is required that the targets of t have a blob. If an image that is
 // already there is put again, the reason is to be sure of it, so the size of each blob is checked.
 func (r *Run) proof(t *task) oci.Proof {

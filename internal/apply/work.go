@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/referrers"
-
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -17,7 +17,8 @@ import (
 // Images with a tag that moves from release to release come last.
 func (r *Run) Work(ctx context.Context, images int) {
 	r.session.Guard = r.guard
-	r.sent, r.tagSteps = map[sent]*delivery{}, tagSteps(r.Plan.Steps)
+	r.sent, r.tagSteps, r.carried = map[sent]*delivery{}, tagSteps(r.Plan.Steps), map[ref.Repo][]ledger.Copied{}
+	defer r.noteCarried()
 	tasks := r.search()
 	r.noteSparse(tasks)
 	defer r.noteWhole(slices.Clone(tasks)) // the slice itself is taken apart below

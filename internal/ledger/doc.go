@@ -1,11 +1,12 @@
 // Package ledger stores small facts between runs, in files under one directory that only their
-// owner may read. dray does not need these facts for a correct result. They only make the next run
-// cheaper. A file that is missing, damaged, of a newer version or encrypted with another key counts
-// as absent.
+// owner may read. dray does not need these facts for a correct result. They make the next run cheaper, and without
+// them it keeps what it could replace. A file that is missing, damaged, of a newer version or encrypted with
+// another key counts as absent.
 //
 // Files, in the order of the walk:
 //
 //	refusals.go     which referrers a target refused
+//	carried.go      which digest tags a target has as a source had them
 //	times.go        when images were created
 //	trims.go        what images become if only some platforms of them are copied, and sparse indexes
 //	proofs.go       which images were proven to be complete

@@ -101,6 +101,15 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 	}
 }
 
+// trimmer returns what finds out what of the images of req is copied. A run that repairs the target does not believe
+// it.
+func trimmer(req Request) *trim.Trimmer {
+	if req.Heal {
+		return trim.Proving(req.Platforms)
+	}
+	return trim.For(req.Platforms, req.Overwrite, req.Referrers)
+}
+
 // newScope returns the part of req that the surveys need.
 func newScope(b *place.Base, req Request) *survey.Scope {
 	return survey.NewScope(survey.Scope{
@@ -111,7 +120,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		Overwrite:   req.Overwrite,
 		Backup:      req.Backup,
 		Referrers:   req.Referrers,
-		Trimmer:     trim.For(req.Platforms, req.Overwrite, req.Referrers),
+		Trimmer:     trimmer(req),
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,

@@ -92,14 +92,6 @@ func (w Words) AnyReferrers() string {
 	return w.one("--referrers=true", "referrers.mode: true", "referrers in the server's configuration")
 }
 
-// SyncReferrers calls the way to send what refers to an image that is up to date.
-func (w Words) SyncReferrers() string {
-	if w == Keys {
-		return "referrers: sync"
-	}
-	return w.one("--referrers=sync", "referrers.mode: sync", "referrers in the server's configuration")
-}
-
 // SomeReferrers calls the way to choose what travels with an image.
 func (w Words) SomeReferrers() string {
 	return w.one("--referrer-type", "referrers.types", "referrers in the server's configuration")

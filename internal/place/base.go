@@ -60,6 +60,7 @@ type Base struct {
 
 	Proofs   *ledger.Proofs
 	Refusals *ledger.Refusals
+	Carried  *ledger.Carried
 	Times    *ledger.Times
 	Trims    *ledger.Trims
 	Sparse   *ledger.Sparse

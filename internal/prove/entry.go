@@ -40,5 +40,5 @@ func HasOwn(e report.Comparison) bool { return e.Match == report.Same && e.Targe
 
 // KeepsOwn returns the note about a digest tag that a target keeps.
 func KeepsOwn(name ref.Name, has, want oci.Digest) string {
-	return fmt.Sprintf("the target keeps its own content under a digest tag: %s is %s, the source is %s", name, has, want)
+	return fmt.Sprintf("the target keeps other content under a digest tag: %s is %s, the source is %s", name, has, want)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // Fill finds the referrers of the images that the steps of p copy, and sets Step.Referrers of the first step of
-// each image at each target. With [plan.ReferrersSync], it also finds what the target lacks of those of images that are
+// each image at each target. If they are to be in sync, it also finds what the target lacks of those of images that are
 // up to date. A step whose referrers cannot be found becomes Broken, as it would fail.
 func Fill(ctx context.Context, s *place.Session, p plan.Plan) {
 	for _, choice := range Choices(p) {
@@ -107,7 +107,7 @@ func onceEach(steps []plan.Step) {
 
 // travels reports whether referrers travel with the image of a step.
 func (f *Finder) travels(s plan.Step) bool {
-	moves := s.Moves() || s.Action == plan.Skip && s.Keeps == "" && f.choice.Mode == plan.ReferrersSync
+	moves := s.Moves() || s.Action == plan.Skip && s.Keeps == "" && f.choice.InSync()
 	return moves && !s.From.Repo.Same(s.To.Repo)
 }
 

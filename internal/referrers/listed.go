@@ -57,7 +57,7 @@ func (f *Finder) tagged(ctx context.Context, from, at place.Repository, r plan.R
 	case have.Digest == r.Digest:
 		return Standing{There: true, Has: have.Digest}, nil
 	}
-	own, err := OwnOf(ctx, f.session.Documents, from, at, r.Digest, have.Digest)
+	own, err := OwnOf(ctx, f.session, from, at, Rivals{r.Tag, r.Digest, have.Digest})
 	if fault.Is(err, fault.NotFound) && fault.SideOf(err) == fault.Source {
 		return Standing{}, nil // whoever copies it says that it is gone
 	}

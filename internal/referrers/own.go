@@ -7,8 +7,8 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -36,7 +36,7 @@ func KeepOwn(ctx context.Context, s *place.Session, steps []plan.Step, overwrite
 		if err != nil {
 			return err
 		}
-		own, err := OwnOf(ctx, s.Documents, from, to, step.Digest(), step.Replaces)
+		own, err := OwnOf(ctx, s, from, to, Rivals{step.To.Tag, step.Digest(), step.Replaces})
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -51,17 +51,22 @@ func KeepOwn(ctx context.Context, s *place.Session, steps []plan.Step, overwrite
 	})
 }
 
+// Rivals are two documents for one digest tag.
+type Rivals struct {
+	Tag    string
+	Source oci.Digest
+	Target oci.Digest
+}
+
 // OwnOf compares what a target has under a digest tag with what the source has under it, if that is something
 // else. It reads both. The layers of such a manifest are a list: cosign adds a signature as another layer. A
-// document that has none is replaced by no other.
-func OwnOf(
-	ctx context.Context, docs *transfer.Documents, from, at place.Repository, want, have oci.Digest,
-) (plan.Keeps, error) {
-	theirs, err := docs.Read(ctx, from, want)
+// document that has none is replaced by no other. What the target has from the same source is not its own.
+func OwnOf(ctx context.Context, s *place.Session, from, at place.Repository, tag Rivals) (plan.Keeps, error) {
+	theirs, err := s.Documents.Read(ctx, from, tag.Source)
 	if err != nil {
 		return "", fault.On(fault.Source, err)
 	}
-	own, err := at.Document(ctx, string(have))
+	own, err := at.Document(ctx, string(tag.Target))
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return "", nil // the tag points to nothing
@@ -74,6 +79,8 @@ func OwnOf(
 		return plan.KeepsAll, nil
 	case within(b, a):
 		return "", nil
+	case s.Base.Carried.Has(at.Repo(), ledger.Copied{From: from.Repo(), Tag: tag.Tag, Digest: tag.Target}):
+		return "", nil // the source has replaced it since
 	}
 	return plan.KeepsOther, nil
 }

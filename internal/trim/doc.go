@@ -3,6 +3,7 @@
 // Files, in the order in which they use each other:
 //
 //	trimmer.go   what of many images is copied, with the fewest requests
+//	behind.go    digest tags of what is not copied
 //	recall.go    what earlier runs found out
 //	count.go     what to say about a plan of parts
 //	sparse.go    whether a target has the images of a sparse index

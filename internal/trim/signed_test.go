@@ -114,3 +114,50 @@ func TestASparseIndexIsRefusedForAnArchiveBeforeAnythingMoves(t *testing.T) {
 		t.Errorf("%q", left)
 	}
 }
+
+// A signature never goes without its image: not that of an image that is left out, nor that of a part that is.
+func TestADigestTagStaysBehindWithItsImage(t *testing.T) {
+	y := yard.New(t)
+	m := yard.Attested(t, y.Src, "app", "v1", 3)
+	want := map[string]bool{}
+	for i, d := range append(m.Children[:3:3], m.Root) {
+		tag := oci.FallbackTag(d.Digest) + ".sig"
+		testbed.Artifact(t, y.Src, "app", tag, oci.Descriptor{})
+		want[tag] = i < 3 && d.Platform.Architecture == "amd64"
+	}
+	for _, tc := range []struct {
+		repo, platform string
+		lacks          plan.Lacks
+		note           string
+		kind           fault.Kind
+	}{
+		{"part", "linux/amd64", plan.Required, "2 digest tags stay behind with their images", ""},
+		{"optional", "linux/s390x", plan.Optional, "4 digest tags stay behind with their images", ""},
+		{"required", "linux/s390x", plan.Required, "4 digest tags stay behind with their images", fault.NotFound},
+	} {
+		platforms := only(t, tc.platform)
+		platforms.Lacks = tc.lacks
+		req := dray.TransferRequest{Sources: []string{"src/app"}, Target: "dst/" + tc.repo, Platforms: platforms}
+		got, sum, err := y.Transferred(req)
+		if fault.KindOf(err) != tc.kind || !strings.Contains(strings.Join(sum.Notes, "\n"), tc.note) {
+			t.Errorf("%s: %v, %s, %q", tc.repo, err, got, sum.Notes)
+		}
+		for tag, there := range want {
+			there = there && tc.repo == "part"
+			if has := strings.Contains(got, tag); has != there {
+				t.Errorf("%s: %s is copied: %t, want %t: %s", tc.repo, tag, has, there, got)
+			}
+		}
+		all := dray.CopyRequest{Source: "src/app", Targets: []string{"dst/all-" + tc.repo}, Tags: dray.AllTags,
+			Platforms: platforms}
+		p, err := y.Dray.PlanCopy(t.Context(), all, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range p.Steps {
+			if there := want[s.From.Tag] && tc.repo == "part"; oci.IsDigestTag(s.From.Tag) && s.Moves() != there {
+				t.Errorf("%s: %+v", tc.repo, s)
+			}
+		}
+	}
+}

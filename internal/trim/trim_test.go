@@ -89,11 +89,17 @@ func TestASecondCopyOfSomePlatformsReadsOnlyTheTarget(t *testing.T) {
 	y := yard.New(t)
 	yard.Attested(t, y.Src, "app", "v1", 4)
 	y.Must(copied(t, y, only(t, "linux/arm64")))
-	y.Forget()
-	if got := yard.States(y.Must(copied(t, y, only(t, "linux/arm64/v8")))); got != "app:v1 unchanged" {
-		t.Error(got)
+	for state, spent := range map[string][2]string{
+		t.TempDir(): {"HEAD manifest ×1", "GET manifest ×1, HEAD manifest ×1"},
+		"":          {"GET manifest ×1, HEAD manifest ×1", "HEAD manifest ×1"}, // without one, the source proves it
+	} {
+		y.Run(state)
+		y.Forget()
+		if got := yard.States(y.Must(copied(t, y, only(t, "linux/arm64/v8")))); got != "app:v1 unchanged" {
+			t.Error(got)
+		}
+		y.WantSpent(spent[0], spent[1])
 	}
-	y.WantSpent("HEAD manifest ×1", "GET manifest ×1, HEAD manifest ×1")
 
 	y.Forget()
 	y.Must(copied(t, y, only(t, "linux/amd64"))) // other platforms are another index
@@ -181,7 +187,7 @@ func TestADockerListIsTrimmedAndComparedByReadingTheSource(t *testing.T) {
 	if got := yard.States(y.Must(copied(t, y, only(t, "linux/arm64")))); got != "app:v1 unchanged" {
 		t.Error(got)
 	}
-	y.WantSpent("GET manifest ×1, HEAD manifest ×1", "GET manifest ×1, HEAD manifest ×1")
+	y.WantSpent("GET manifest ×1, HEAD manifest ×1", "HEAD manifest ×1")
 }
 
 func TestASparseIndexKeepsItsDigestAndSendsOnlyWhatIsAsked(t *testing.T) {
@@ -283,15 +289,27 @@ func TestAVerificationOfSomePlatformsFindsAnotherIndex(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 
-	// An index of another image that pretends to be the trimmed one. A copy believes it; a verification does not.
+	// An index of another image that pretends to be the trimmed one. A copy with a state directory believes it. A
+	// verification, a repair and a copy without a state directory do not.
 	raw := y.Raw(y.Dst, "app", "v1", oci.TypeIndex)
 	other := y.Raw(y.Dst, "app", "v2", oci.TypeIndex)
 	from := regexp.MustCompile(oci.AnnotationTrimmedFrom + `":"[^"]*"`)
-	y.Dst.Manifest(t, "app", "v1", oci.TypeIndex, from.ReplaceAll(append(other, ' '), from.Find(raw)))
+	forged := from.ReplaceAll(append(other, ' '), from.Find(raw))
+	y.Dst.Manifest(t, "app", "v1", oci.TypeIndex, forged)
+	y.Run(t.TempDir())
 	if got, _, err := y.Transferred(req); got != "" || err != nil {
 		t.Errorf("%s %v", got, err)
 	}
 	y.Verifies("app:v1 differs", dray.VerifyRequest{Of: req})
+	heal := req
+	heal.Heal = true
+	for state, req := range map[string]dray.TransferRequest{t.TempDir(): heal, "": req} {
+		y.Dst.Manifest(t, "app", "v1", oci.TypeIndex, forged)
+		y.Run(state)
+		if got, _, err := y.Transferred(req); got != "app:v1 done" || err != nil {
+			t.Errorf("%q: %s %v", state, got, err)
+		}
+	}
 }
 
 // "transfer, then verify --deep" holds for a part of an index, and looks only below what was copied.

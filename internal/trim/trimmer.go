@@ -43,7 +43,7 @@ func Proving(p plan.Platforms) *Trimmer {
 // For returns the Trimmer of a run. One that trusts no target, or that reads every image at the source, proves what it
 // says.
 func For(p plan.Platforms, overwrite plan.Overwrite, referrers plan.Referrers) *Trimmer {
-	if overwrite == plan.Always || referrers.Mode == plan.ReferrersSync {
+	if overwrite == plan.Always || referrers.InSync() {
 		return Proving(p)
 	}
 	return New(p)
@@ -123,27 +123,12 @@ func (t *Trimmer) Images(
 	if err != nil {
 		return a, err
 	}
+	behind, err := chosen{t.want, names, src, a.Trims, settled(src, dst, targets)}.behind(ctx, s)
+	if err != nil {
+		return a, err
+	}
+	a.Notes = append(a.Notes, leaveWith(src, behind)...)
 	return a, loose(ctx, s, src, dst, a.Trims, targets)
-}
-
-// leaveSigned takes the digest tags out of src that belong to an index of which the target gets a trimmed one: they
-// are about another digest.
-func leaveSigned(src plan.Inventory, trims plan.Trims) (notes []string) {
-	n := 0
-	for name := range src {
-		if subject, list := oci.TaggedFor(name.Tag); subject != "" && !list && trims[subject].Digest != "" {
-			delete(src, name)
-			n++
-		}
-	}
-	switch {
-	case n == 1:
-		notes = append(notes, "1 digest tag of a whole index stays behind, because the target gets a trimmed one")
-	case n > 1:
-		notes = append(notes, fmt.Sprintf(
-			"%d digest tags of whole indexes stay behind, because the target gets trimmed ones", n))
-	}
-	return notes
 }
 
 // loose looks at the targets for the trimmed images that get no tag there.
@@ -269,8 +254,8 @@ func (t *Trimmer) atTargets(
 				}
 				continue
 			}
-			if t.want.Form == plan.Sparse || t.proves {
-				continue
+			if t.want.Form == plan.Sparse || t.proves || s.Gate != nil || s.Base.Trims == nil {
+				continue // what the target says of itself must not pass a gate, nor stand alone
 			}
 			doc, err := s.Documents.Read(ctx, at, oci.Digest(h.Digest))
 			if err != nil {

@@ -137,7 +137,7 @@ func LostReferrers(r dray.ReferrerReport) []string {
 	for _, l := range r.Lost[:min(len(r.Lost), most)] {
 		line := "not copied, because the target refuses it: " + l.String()
 		if l.Has != "" {
-			line = "not copied, because the target has its own and keeps it: " + l.String()
+			line = "not copied, because the target has other content there and keeps it: " + l.String()
 		}
 		if l.Hint != "" && !told[l.Hint] {
 			told[l.Hint] = true
