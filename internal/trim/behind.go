@@ -121,7 +121,7 @@ func (c chosen) below(
 	if !copied {
 		return nil
 	}
-	part, err := PartOf(ctx, at, doc, c.only.Only, c.only.Form)
+	part, err := PartOf(ctx, s.Documents, at, doc, c.only.Only, c.only.Form)
 	if err != nil {
 		return stopped(ctx)
 	}
