@@ -168,19 +168,6 @@ func TestADirectoryWithoutAManifestHoldsNoImageYet(t *testing.T) {
 	whole(t, d, string(doc.Digest))
 }
 
-func TestADirectoryIntoWhichNothingCanBeMovedIsRefusedAtOnce(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
-	end := at(t, ref.Directory, "x")
-	if err := os.Mkdir(end.Dir, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := writing(t).Open(t.Context(), end); !fault.Is(err, fault.Denied) || fault.HintOf(err) != "name a directory that can be written" {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestASignatureOfSkopeoIsNotLeftBesideAnotherImage(t *testing.T) {
 	end := at(t, ref.Directory, "x")
 	doc := written(t, end, "one")
