@@ -131,17 +131,17 @@ func batch(
 
 // repository returns the repository for an image of from at a target, which end describes. If the target is
 // "HOST/REPO", it is that repository. Otherwise it is the mapped path below the target. The registry keeps
-// the name that the target has for it. In a layout, the image gets its whole name.
+// the name that the target has for it. In a layout or an archive, the image gets its whole name.
 func repository(target string, end dray.End, from ref.Repo, m plan.Mapping) (string, error) {
 	if end.Repo != (ref.Repo{}) {
 		return target, nil
 	}
-	host := target
-	if !(ref.Repo{Host: end.Host}).IsLayout() {
+	host, onDisk := target, ref.Repo{Host: end.Host}.IsLayout()
+	if !onDisk {
 		host, m.AddPrefix = strings.TrimSuffix(target, end.Prefix), end.Prefix+m.AddPrefix
 	}
 	to, err := m.Repo(from.Host, from)
-	if end.Host == ref.Layout && !isApart(end.Prefix) {
+	if onDisk && (end.Host != ref.Layout || !isApart(end.Prefix)) {
 		return ref.Repo{Host: end.Host, Dir: filepath.Clean(end.Prefix), Path: to.String()}.String(), err
 	}
 	return strings.TrimSuffix(host, "/") + "/" + to.Path, err

@@ -326,3 +326,20 @@ func TestARuleCountsADigestTagWithWhatRefersToImages(t *testing.T) {
 		t.Errorf("kept: %+v", r)
 	}
 }
+
+func TestImagesOfARuleAreWrittenIntoOneArchive(t *testing.T) {
+	for _, transport := range []string{ref.Archive, ref.DockerArchive} {
+		y := newYard(t, nil)
+		random(t, y.src, "team/app", "v1", 1)
+		random(t, y.src, "library/nginx", "1.25", 2)
+		file := filepath.Join(t.TempDir(), "all.tar")
+		rule := y.rule("name: all\nimages: [src/team/app:v1, src/library/nginx:1.25]\ntarget: '" + transport + file + "/'")
+		for _, state := range []string{"done", "unchanged"} {
+			r, got := y.run(rule, Write)
+			want := fmt.Sprintf("/%[1]s/library/nginx:1.25 %[2]s, /%[1]s/team/app:v1 %[2]s", y.src.Host, state)
+			if r.Outcome != OK || got != want || len(r.Targets) != 1 || r.Targets[0].Host != transport+file {
+				t.Errorf("%s: %s\n%+v", transport, got, r)
+			}
+		}
+	}
+}
