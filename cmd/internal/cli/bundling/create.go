@@ -99,6 +99,14 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 	if err != nil {
 		return err
 	}
+	ask := func(d *dray.Dray, s *out.Story) dray.BundleRequest {
+		req := req
+		f.ExplainTo(s.SayLines, &req.Transfer)
+		if entries != nil {
+			req.Batch.Entries = entries(d)
+		}
+		return req
+	}
 	var bundle *dray.Bundle
 	var cause error  // why no bundle is written
 	refused := false // nothing was begun
@@ -107,24 +115,14 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 		Plan: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
 		) (dray.TransferReport, error) {
-			f.ExplainTo(s.SayLines, &req.Transfer)
-			req := req
-			if entries != nil {
-				req.Batch.Entries = entries(d)
-			}
-			sum, err := d.PlanBundle(ctx, req, tell, visit)
+			sum, err := d.PlanBundle(ctx, ask(d, s), tell, visit)
 			bundle, refused = sum.Bundle, err != nil
 			return sum, err
 		},
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
-			f.ExplainTo(s.SayLines, &req.Transfer)
-			req := req
-			if entries != nil {
-				req.Batch.Entries = entries(d)
-			}
-			sum, err := d.CreateBundle(ctx, req, tell, visit)
+			sum, err := d.CreateBundle(ctx, ask(d, s), tell, visit)
 			bundle, cause, refused = sum.Bundle, err, err != nil && sum.Verb == ""
 			return sum, err
 		},
