@@ -60,6 +60,21 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 	return p, err
 }
 
+// SplitBatch divides a batch into parts that several processes can carry out at the same time, in any order. Each part
+// has the indexes of some Entries: make a request with these entries alone, plan and apply it, and put the reports
+// together with [Report.Add]. The entries of one source repository are in one part, so that each source is read by one
+// part. There are at most 1000 parts. SplitBatch makes no requests.
+//
+// A batch with plan.All, with an end on disk, or with two entries that have the same target cannot be divided. It is a
+// single part.
+func (d *Dray) SplitBatch(req BatchRequest) [][]int {
+	l := survey.List{Name: req.List, Entries: req.Entries, Target: req.Target}
+	if req.Hold == plan.All {
+		return [][]int{place.IndexesOf(req.Entries)}
+	}
+	return l.Divide(d.names)
+}
+
 // draftBatch plans the entries of req. overwrite is for a request that does not set it.
 func (d *Dray) draftBatch(
 	ctx context.Context, s *place.Session, names *name.Reader, req BatchRequest, overwrite plan.Overwrite,
