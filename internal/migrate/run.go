@@ -45,7 +45,6 @@ type transferring struct {
 	divided  bool                  // this run is a part, or divides: what concerns all parts is left to their sum
 	splits   bool                  // this run divides
 	parts    int                   // into which it divides
-	leave    func()                // ends the sharing with other parts
 	complete bool                  // all sources were looked at
 	trims    trim.Count            // of the plans
 	digests  map[string]oci.Digest // what a verification found, by target repository
@@ -109,10 +108,9 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 		report: sum,
 		whole:  whole,
 		images: crew.NewImages(b, req.Delay),
-		leave:  func() {},
 	}
 	if p := req.Part; p != nil {
-		r.leave = b.Runs.Join(p.Of, whole)
+		b.Runs.Join(p.Of, whole)
 		r.part, r.divided = p.Landings, !p.Whole
 	}
 	return r

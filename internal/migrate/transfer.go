@@ -24,7 +24,6 @@ func Plan(
 	visit func(plan.Repository) error,
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
-	defer r.leave()
 	r.looks = true
 	if err := r.checkHeal(); err != nil {
 		return r.endPlan(err)
@@ -47,7 +46,6 @@ func Transfer(
 	visit func(report.Repository) error,
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
-	defer r.leave()
 	r.visit = visit
 	w := crew.NewWorkers(ctx, r.images.Count())
 	err := r.planAll(w.Ctx, func(_ context.Context, part []survey.Surveyed) error {

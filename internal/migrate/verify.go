@@ -71,7 +71,6 @@ func Verify(
 	if err != nil {
 		return report.Receipt{}, err
 	}
-	defer v.leave()
 	landings, err := v.begun(ctx)
 	if err != nil {
 		return v.end(err)
