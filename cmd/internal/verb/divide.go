@@ -203,10 +203,11 @@ func (w *work) planPart(ctx context.Context, p share.Part) (*dray.Prepared, erro
 	return w.dray.PlanBatch(ctx, req, w.observe)
 }
 
-// Sum adds up what became of the parts, and decides what concerns all of them.
+// Sum adds up what became of the parts, and decides what concerns all of them. It does so also if ctx has ended, as
+// after a cancel.
 func (s *Service) Sum(ctx context.Context, r *job.Run, parts iter.Seq2[job.Outcome, error]) job.Outcome {
 	w := s.begin(r)
-	return w.guarded(ctx, func(ctx context.Context) job.Outcome {
+	return w.guarded(context.WithoutCancel(ctx), func(ctx context.Context) job.Outcome {
 		var first share.Part // it also has what was found while the job was divided
 		raw, err := s.queue.Part(ctx, r.Job.ID, 1)
 		if err == nil {
