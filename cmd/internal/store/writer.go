@@ -17,14 +17,19 @@ type writer struct {
 	bus   *bus
 	url   string
 	turns chan *turn
+
+	tick    *time.Ticker // when to look for free pages
+	shrinks bool         // the file can shrink in steps
+
 	stop  chan struct{}
 	ended chan struct{}
 }
 
 const maxGroup = 256 // maximum number of transactions in one commit
 
-func newWriter(db *sql.DB, b *bus, url string) *writer {
-	w := &writer{db: db, bus: b, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{})}
+func newWriter(db *sql.DB, b *bus, url string, shrinks bool) *writer {
+	w := &writer{db: db, bus: b, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{}),
+		tick: time.NewTicker(shrinkInterval), shrinks: shrinks}
 	go w.run()
 	return w
 }
@@ -67,12 +72,15 @@ func (t *turn) run(tx *sql.Tx, f func(*sql.Tx) error) {
 
 func (w *writer) run() {
 	defer close(w.ended)
+	defer w.tick.Stop()
 	for {
 		select {
 		case <-w.stop:
 			return
 		case t := <-w.turns:
 			w.group(w.gather(t))
+		case <-w.tick.C:
+			w.shrink()
 		}
 	}
 }
@@ -189,7 +197,11 @@ func (w *writer) once(t *turn) (again bool, err error) {
 	said := w.bus.said(tx)
 	if err := tx.Commit(); err != nil {
 		_, again := sqliteKind(err)
-		return again, explained("commit", w.url, "", err)
+		err = explained("commit", w.url, "", err)
+		if !again {
+			err = uncertain(err) // what was written before the error may be found when the file is opened again
+		}
+		return again, err
 	}
 	w.bus.send(said)
 	return false, nil
