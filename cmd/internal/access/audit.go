@@ -119,13 +119,16 @@ func (a *Access) KeepChained(ctx context.Context, log *slog.Logger) {
 // Chain gives the entries that wait their sequence numbers and hashes. It returns nil if none waits. Any
 // number of processes may call it; one at a time does it. Errors are those of the database.
 func (a *Access) Chain(ctx context.Context) error {
-	for a.db.Postgres() {
+	const tries = 3 // if the answers to the commits are lost
+	for unsure := 0; a.db.Postgres(); {
 		waits := false
 		if err := a.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM audit_waiting)`).Scan(&waits); err != nil || !waits {
 			return dbFault("chain", "audit log", err)
 		}
 		err := a.db.Tx(ctx, func(tx *sql.Tx) error { return a.chainSome(ctx, tx) })
-		if err != nil && !errors.Is(err, store.ErrUncertain) { // perhaps chained: look again
+		if errors.Is(err, store.ErrUncertain) && unsure < tries {
+			unsure++ // perhaps chained: look again
+		} else if err != nil {
 			return dbFault("chain", "audit log", err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 	databases "github.com/drayage/dray/internal/testbed/database"
 )
@@ -47,8 +48,17 @@ func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
 // Two processes write at the same time, and both chain. An entry of a transaction that is still open must
 // not be lost because a later one is chained before it.
 func entriesThatWaitAreChainedInTheirOrder(t *testing.T) {
-	a := open(t, Config{})
-	b := open(t, Config{DB: a.db, Vault: a.vault})
+	url, vault := onPostgres(t), testVault(t)
+	through := func(more string) *Access { // as behind connection poolers
+		t.Helper()
+		db, err := store.Open(t.Context(), url+more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		return open(t, Config{DB: db, Vault: vault})
+	}
+	a, b := through("&default_query_exec_mode=exec"), through("&default_query_exec_mode=simple_protocol")
 	slow, err := a.db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 
 const (
 	connections = 12              // maximum number of connections of one process
-	idle        = 4               // maximum number of idle connections
+	unused      = time.Minute     // after this time without use, a connection is closed
 	pingTimeout = 5 * time.Second // the longest wait for a connection that has been idle
 )
 
@@ -49,8 +49,8 @@ func openPostgres(ctx context.Context, address string) (*DB, error) {
 			return nil
 		}))
 	pool.SetMaxOpenConns(connections)
-	pool.SetMaxIdleConns(idle)
-	pool.SetConnMaxIdleTime(time.Minute)
+	pool.SetMaxIdleConns(connections)
+	pool.SetConnMaxIdleTime(unused)
 	d := &DB{DB: pool, bus: newBus(), patience: p, url: redact(address)}
 	if err := pool.PingContext(ctx); err != nil {
 		pool.Close()
