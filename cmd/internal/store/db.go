@@ -12,7 +12,6 @@ type DB struct {
 	*sql.DB
 
 	writer   *writer   // of a SQLite file; nil on PostgreSQL and if opened to read only
-	bus      *bus      // notifications within this process
 	patience *patience // of the connections to PostgreSQL; nil on SQLite
 	release  io.Closer // the lock of a SQLite file; nil if there is none
 	url      string    // without the password, for errors

@@ -18,6 +18,5 @@
 //	shrink.go      makes a SQLite file smaller after rows were deleted
 //	path.go        a connection to PostgreSQL, and how long it waits
 //	socket_linux.go, socket_other.go   an option of its socket
-//	bus.go         notifications within a process
 //	faults.go      the errors of both databases, and which of them allow another attempt
 package store

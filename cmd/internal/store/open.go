@@ -75,7 +75,6 @@ func (d *DB) Close() error {
 }
 
 func (d *DB) close() error {
-	d.bus.close()
 	var err error
 	if d.writer != nil {
 		err = d.writer.close()

@@ -51,7 +51,7 @@ func openPostgres(ctx context.Context, address string) (*DB, error) {
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	pool.SetConnMaxIdleTime(unused)
-	d := &DB{DB: pool, bus: newBus(), patience: p, url: redact(address)}
+	d := &DB{DB: pool, patience: p, url: redact(address)}
 	if err := pool.PingContext(ctx); err != nil {
 		pool.Close()
 		return nil, explained("open database", d.url, "", err)

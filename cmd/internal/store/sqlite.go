@@ -42,7 +42,7 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 			Err:  ErrHeld,
 			Hint: "stop the other server, or use a PostgreSQL database for both"}
 	}
-	d := &DB{bus: newBus(), release: lock, url: "sqlite:" + path, path: path}
+	d := &DB{release: lock, url: "sqlite:" + path, path: path}
 	if err := d.openPools(ctx); err != nil {
 		_ = lock.Close() // err says why the database could not be opened
 		return nil, err
@@ -91,7 +91,7 @@ func (d *DB) openPools(ctx context.Context) error {
 		w.Close()
 		return d.explain("open database", err)
 	}
-	d.writer = newWriter(w, d.bus, d.url, incremental(ctx, w, d.path))
+	d.writer = newWriter(w, d.url, incremental(ctx, w, d.path))
 	d.DB, err = sql.Open("sqlite", dsn(d.path, url.Values{"_pragma": {"query_only(ON)"}}))
 	if err != nil {
 		return d.explain("open database", errors.Join(err, d.writer.close()))
@@ -109,7 +109,7 @@ func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, &fault.Fault{Kind: fault.NotFound, Op: "open database", Name: path, Err: err}
 	}
-	d := &DB{bus: newBus(), url: "sqlite:" + path, path: path}
+	d := &DB{url: "sqlite:" + path, path: path}
 	// mode=ro would not work: if the last process was killed, SQLite must recover the file from its
 	// write-ahead log, which writes to it.
 	d.DB, err = sql.Open("sqlite", dsn(path, url.Values{"_pragma": {"query_only(ON)"}}))

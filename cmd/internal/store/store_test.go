@@ -313,35 +313,6 @@ func TestABackupIsCompleteAndReplacesNothing(t *testing.T) {
 	}
 }
 
-func TestANotificationComesAfterTheCommitAndOnlyThen(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
-		t.Helper()
-		d := open(t, url)
-		table(t, d)
-		heard, err := d.Listen(t.Context(), "topic")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = d.Tx(t.Context(), func(tx *sql.Tx) error {
-			return errors.Join(d.Notify(tx, "topic", "undone"), errors.New("no"))
-		})
-		if err := d.Tx(t.Context(), func(tx *sql.Tx) error {
-			return errors.Join(put(t.Context(), tx, "x", 1), d.Notify(tx, "other", "elsewhere"), d.Notify(tx, "topic", "done"))
-		}); err != nil {
-			t.Fatal(err)
-		}
-		for p := range heard {
-			if p != "done" || names(t, d) != "x" {
-				t.Error(p)
-			}
-			break
-		}
-		if err := d.Tx(t.Context(), func(tx *sql.Tx) error { return d.Notify(tx, "topic", strings.Repeat("x", store.MaxPayload+1)) }); !fault.Is(err, fault.TooLarge) {
-			t.Error(err)
-		}
-	})
-}
-
 // The test has a separate PostgreSQL, because it crashes it.
 func TestWorkGoesOnAfterPostgresWasRestarted(t *testing.T) {
 	p := database.NewPostgres(t)

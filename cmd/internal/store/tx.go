@@ -61,20 +61,16 @@ func (d *DB) txOnce(ctx context.Context, f func(*sql.Tx) error) (verdict, error)
 	if err != nil {
 		return postgresVerdict(err), d.explain("begin", err)
 	}
-	d.bus.begin(tx)
-	defer d.bus.forget(tx)
 	defer tx.Rollback() // after a commit it has no effect; it also covers a panic in f
 	if err := f(tx); err != nil {
 		return postgresVerdict(err), err
 	}
-	said := d.bus.said(tx)
 	if err := tx.Commit(); err != nil {
 		if v := postgresVerdict(err); v == soon {
 			return soon, d.explain("commit", err) // the server has said that it rolled back
 		}
 		return no, uncertain(d.explain("commit", err))
 	}
-	d.bus.send(said)
 	return no, nil
 }
 

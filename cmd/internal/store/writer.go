@@ -14,7 +14,6 @@ import (
 // single transaction waits for no others.
 type writer struct {
 	db    *sql.DB
-	bus   *bus
 	url   string
 	turns chan *turn
 
@@ -27,8 +26,8 @@ type writer struct {
 
 const maxGroup = 256 // maximum number of transactions in one commit
 
-func newWriter(db *sql.DB, b *bus, url string, shrinks bool) *writer {
-	w := &writer{db: db, bus: b, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{}),
+func newWriter(db *sql.DB, url string, shrinks bool) *writer {
+	w := &writer{db: db, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{}),
 		tick: time.NewTicker(shrinkInterval), shrinks: shrinks}
 	go w.run()
 	return w
@@ -108,15 +107,11 @@ func (w *writer) group(turns []*turn) {
 	ctx := context.Background()
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err == nil {
-		w.bus.begin(tx)
-		defer w.bus.forget(tx)
 		defer tx.Rollback()
 		turns, err = w.each(ctx, tx, turns)
 	}
 	if err == nil {
-		said := w.bus.said(tx)
 		if err = tx.Commit(); err == nil {
-			w.bus.send(said)
 			for _, t := range turns {
 				t.end <- nil
 			}
@@ -144,13 +139,11 @@ func (w *writer) each(ctx context.Context, tx *sql.Tx, turns []*turn) ([]*turn, 
 		if _, err := tx.ExecContext(ctx, `SAVEPOINT turn`); err != nil {
 			return append(good, turns[i:]...), err
 		}
-		mark := w.bus.mark(tx)
 		t.begin <- tx
 		failed := <-t.did
 		if failed == nil {
 			good = append(good, t)
 		} else {
-			w.bus.cut(tx, mark)
 			t.end <- failed
 			// An interrupted statement may have rolled back the whole transaction. Then there is no
 			// savepoint left.
@@ -186,15 +179,12 @@ func (w *writer) once(t *turn) (again bool, err error) {
 		_, again := sqliteKind(err)
 		return again, explained("begin", w.url, "", err)
 	}
-	w.bus.begin(tx)
-	defer w.bus.forget(tx)
 	defer tx.Rollback()
 	t.begin <- tx
 	if err := <-t.did; err != nil {
 		_, again := sqliteKind(err)
 		return again, err
 	}
-	said := w.bus.said(tx)
 	if err := tx.Commit(); err != nil {
 		_, again := sqliteKind(err)
 		err = explained("commit", w.url, "", err)
@@ -203,7 +193,6 @@ func (w *writer) once(t *turn) (again bool, err error) {
 		}
 		return again, err
 	}
-	w.bus.send(said)
 	return false, nil
 }
 
