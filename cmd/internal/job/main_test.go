@@ -37,7 +37,7 @@ func TestTheEmbeddedEngine(t *testing.T) {
 
 // The rows are the same on PostgreSQL, under an engine that divides jobs.
 func TestTheRowsOnPostgreSQL(t *testing.T) {
-	suite.Run(t, suite.Bed{Divides: true, Unfair: 200, Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
+	suite.Run(t, suite.Bed{Divides: true, Unfair: -1, Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
 		t.Helper()
 		c.DB, c.Engine = openDB(t, databases.Postgres(t)), suite.Divide
 		return open(t, "", c), c.DB

@@ -147,9 +147,18 @@ func (d *divider) divided(ctx context.Context, id string, run job.Runner) (out j
 		return job.Outcome{}, false
 	}
 	var parts sync.WaitGroup
-	for _, n := range open {
-		parts.Go(func() { d.part(ctx, id, n, run) })
+	next := make(chan int)
+	for range cap(d.slots) {
+		parts.Go(func() {
+			for n := range next {
+				d.part(ctx, id, n, run)
+			}
+		})
 	}
+	for _, n := range open {
+		next <- n
+	}
+	close(next)
 	parts.Wait()
 	return d.attempt(ctx, job.Claim{ID: id, Resume: true}, func(ctx context.Context, r *job.Run) job.Outcome {
 		return run.Sum(ctx, r, d.q.Outcomes(ctx, id))

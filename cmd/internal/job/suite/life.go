@@ -400,6 +400,9 @@ func testAReaderOfItemsAndLogMissesNothing(t *testing.T, b Bed) {
 }
 
 func testManyJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T, b Bed) {
+	if b.Unfair < 0 {
+		t.Skip("SKIPPED: this engine is not fair")
+	}
 	q, _ := b.Open(t, job.Config{})
 	for range 100 {
 		Submit(t, q, job.Submission{Principal: "ann"})

@@ -25,7 +25,8 @@ type Bed struct {
 	Beside  func(t *testing.T, db *store.DB, c job.Config) *job.Queue
 	Divides bool // whether the engine calls Split, Part and Sum
 	// Unfair is how many jobs of a principal with many may start before the first one of another, beyond
-	// those in slots that are already taken; the embedded engine has 0.
+	// those in slots that are already taken; the embedded engine has 0. It is at most 20. With -1 the test is
+	// skipped.
 	Unfair int
 }
 
