@@ -106,11 +106,12 @@ type Run struct {
 	Job  Job
 	Part int // 0: the whole job; else the number of the part
 
-	q      *Queue
-	fence  int64      // tells this attempt from all others at the job and its parts
-	live   *live.Ring // the latest events, for watchers
-	engine func(ctx context.Context) error
-	left   chan struct{} // closed if the outcome of the runner is no longer waited for
+	q       *Queue
+	fence   int64      // tells this attempt from all others at the job and its parts
+	resumed bool       // the attempt went on after the parts of the job
+	live    *live.Ring // the latest events, for watchers
+	engine  func(ctx context.Context) error
+	left    chan struct{} // closed if the outcome of the runner is no longer waited for
 
 	flushing sync.Mutex // held during a flush, so that lines are written in order
 	seq      int64      // the job's last number, as of the last flush
@@ -255,7 +256,7 @@ type Outcome struct {
 
 // Stats has figures of the queue.
 type Stats struct {
-	Jobs   map[State]int // number of jobs in each state, including the history that is kept
+	Jobs   map[State]int // number of jobs in each state that is not an end, at most 100,000
 	Oldest time.Duration // how long the oldest queued job has waited; 0 if no job is queued
 }
 
