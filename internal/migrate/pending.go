@@ -27,21 +27,6 @@ type pending struct {
 	Problem  *plan.Problem         `json:"problem,omitempty"` // why the part ended before its time
 }
 
-// pending returns what is left to the sum. err is why the run ended before its time. The caller holds r.report.mu.
-func (r *transferring) pending(err error) pending {
-	p := pending{
-		Whole: !r.divided, Plans: r.looks, Began: r.report.began, Ended: time.Now(), Complete: r.complete,
-		Step: problemOf(r.report.sum.Err), Problem: problemOf(err),
-	}
-	switch {
-	case r.splits: // the parts see the tags again that a check of all of them saw
-		p.Split, p.Parts, p.Selected = true, r.parts, r.selected
-	case r.divided:
-		p.Tags, p.Trims, p.Digests = r.TagShare(), r.trims, r.digests
-	}
-	return p
-}
-
 func problemOf(err error) *plan.Problem {
 	if err == nil {
 		return nil
@@ -52,27 +37,6 @@ func problemOf(err error) *plan.Problem {
 func (p pending) raw() json.RawMessage {
 	raw, _ := json.Marshal(p) // cannot fail: all of it is text, numbers and times
 	return raw
-}
-
-// ofPart learns from the request what its part needs to know about its sources. It sends no request to a registry.
-func (r *transferring) ofPart() error {
-	sources, _, err := r.ends()
-	r.report.sum.Notes = nil // those about the request are in the report of the split
-	if err != nil {
-		return err
-	}
-	for from := range reading(r.part) {
-		for _, s := range sources {
-			switch {
-			case s.Single() && s.Repo == from, !s.Single() && s.Host == from.Host && r.req.Selection.Repository != "":
-				r.Named[from] = true
-			case s.Covers(from):
-				r.Cataloged[from] = true
-			}
-		}
-	}
-	r.trackOwn(r.part)
-	return nil
 }
 
 // span is the time that several runs took together.
