@@ -69,19 +69,6 @@ func keyOf(s config.Secrets, env func(string) string) (k access.KeySource, err e
 }
 
 func storageOf(s config.Storage, env func(string) string) (registry.Storage, error) {
-	out := registry.Storage{Driver: s.Driver}
-	if len(s.Parameters)+len(s.ParametersEnv) > 0 {
-		out.Parameters = map[string]any{}
-	}
-	for key, value := range s.Parameters {
-		out.Parameters[key] = value
-	}
-	for key, name := range s.ParametersEnv {
-		value, err := config.Variable(env, "server.storage.parameters-env."+key, name)
-		if err != nil {
-			return out, err
-		}
-		out.Parameters[key] = value
-	}
-	return out, nil
+	values, err := s.Values(env)
+	return registry.Storage{Driver: s.Driver, Parameters: values, Redirect: s.Redirect}, err
 }
