@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	deadline = 3 * time.Second        // of each statement
+	deadline = 2 * time.Second        // of each statement
 	pulse    = 300 * time.Millisecond // how often a server looks for a collector
 	// settle is how long a collector waits after it got its locks. A server whose connection was lost, and its lock
 	// with it, has noticed that by then, and its last change has ended.
