@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/storing"
 	"github.com/drayage/dray/fault"
 )
 
@@ -229,7 +230,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		}
 		// The parser knows the keys password and token, and secrets in parameters, only to refuse them.
 		keys := slices.DeleteFunc(strings.Split(known, ", "), func(key string) bool {
-			return key == "password" || key == "token" || drivers[part][key].secret
+			return key == "password" || key == "token" || storing.Of(part, key).Secret
 		})
 		slices.Sort(keys)
 		if want := keysOf(schema, part); !slices.Equal(keys, want) {

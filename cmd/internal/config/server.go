@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/cmd/internal/config/storing"
 )
 
 // Server holds the settings of dray serve and dray worker. The zero Server means the defaults: the
@@ -29,7 +31,7 @@ type Server struct {
 	Policy    []Rule
 	Egress    Egress
 	Secrets   Secrets
-	Storage   Storage
+	Storage   storing.Storage
 	Schedules string // the absolute path of a file of mirror rules
 
 	PerPrincipal PerPrincipal

@@ -3,7 +3,8 @@
 // skipped. In the order of the walk:
 //
 //	azure.go    Azurite, and a container in it
-//	gcs.go      fake-gcs-server, behind a proxy that stands in for Google's hosts
+//	gcs.go      fake-gcs-server, and a bucket in it
 //	s3.go       moto, and a bucket in it
 //	stores.go   starts and ends the servers
+//	google.go   a proxy that stands in for Google's hosts
 package stores

@@ -7,6 +7,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/storing"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/internal/registry"
 )
@@ -68,7 +69,7 @@ func keyOf(s config.Secrets, env func(string) string) (k access.KeySource, err e
 	return k, err
 }
 
-func storageOf(s config.Storage, env func(string) string) (registry.Storage, error) {
-	values, err := s.Values(env)
+func storageOf(s storing.Storage, env func(string) string) (registry.Storage, error) {
+	values, err := config.StorageValues(s, env)
 	return registry.Storage{Driver: s.Driver, Parameters: values, Redirect: s.Redirect}, err
 }
