@@ -123,6 +123,9 @@ func TestATokenIsShownOnceAndKnownAgain(t *testing.T) {
 		t.Errorf("%+v %v", list, err)
 	}
 	// The database contains neither the text of the token nor its secret part.
+	if err := a.Chain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	var dump strings.Builder
 	rows, err := a.db.QueryContext(t.Context(), `SELECT id || name || principal || hash FROM access_tokens UNION ALL SELECT principal || verb || source || target || old || new FROM audit`)
 	if err != nil {
@@ -347,7 +350,7 @@ func TestManyUseAndMakeTokensAtOnce(t *testing.T) {
 
 // audit writes one entry in its own transaction.
 func audit(ctx context.Context, a *Access, e Entry) error {
-	return a.db.Tx(ctx, func(tx *sql.Tx) error { return a.Audit(tx, e) })
+	return a.db.Tx(ctx, func(tx *sql.Tx) error { return a.Audit(ctx, tx, e) })
 }
 
 func writeFile(tb testing.TB, path, content string) {

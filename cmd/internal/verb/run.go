@@ -30,7 +30,7 @@ const (
 	retryAfterOutage = 5 * time.Second
 )
 
-// Run carries out the job of r. It is the job.Runner of the queue.
+// Run carries out the job of r. The Service is the job.Runner of the queue.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally()}
 	w.kinds, w.announced = map[fault.Kind]bool{}, map[ref.Name]bool{}
@@ -108,7 +108,7 @@ func (w *work) pauseOrphanedSchedule(ctx context.Context) {
 		return
 	}
 	err := w.queue.PauseSchedule(ctx, r.Schedule, func(tx *sql.Tx) error {
-		return w.access.Audit(tx, access.Entry{
+		return w.access.Audit(ctx, tx, access.Entry{
 			Principal: r.Principal, Verb: "schedule pause (its owner is gone)",
 			Source: r.Source, Target: r.Target, Old: r.Schedule,
 		})

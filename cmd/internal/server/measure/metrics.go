@@ -2,6 +2,8 @@ package measure
 
 import (
 	"context"
+	"encoding/json"
+	"iter"
 	"net/http"
 	"strconv"
 	"sync"
@@ -129,16 +131,38 @@ func knownMethod(s string) string {
 }
 
 // Jobs returns a Runner that counts the runs of run.
-func (m *Metrics) Jobs(run job.Runner) job.Runner {
-	return func(ctx context.Context, r *job.Run) job.Outcome {
-		m.working.Inc()
-		defer m.working.Dec()
-		start := time.Now()
-		out := run(ctx, r)
-		m.runs.WithLabelValues(r.Job.Kind, string(out.State)).Inc()
-		m.runTook.WithLabelValues(r.Job.Kind).Observe(time.Since(start).Seconds())
-		return out
-	}
+func (m *Metrics) Jobs(run job.Runner) job.Runner { return counted{run, m} }
+
+type counted struct {
+	job.Runner
+	m *Metrics
+}
+
+func (c counted) Run(ctx context.Context, r *job.Run) job.Outcome {
+	c.m.working.Inc()
+	defer c.m.working.Dec()
+	start := time.Now()
+	out := c.Runner.Run(ctx, r)
+	c.ended(r, out, time.Since(start))
+	return out
+}
+
+func (c counted) Part(ctx context.Context, r *job.Run, part json.RawMessage) job.Outcome {
+	c.m.working.Inc()
+	defer c.m.working.Dec()
+	return c.Runner.Part(ctx, r, part)
+}
+
+// Sum counts a divided job as one run, which began with the job.
+func (c counted) Sum(ctx context.Context, r *job.Run, parts iter.Seq2[job.Outcome, error]) job.Outcome {
+	out := c.Runner.Sum(ctx, r, parts)
+	c.ended(r, out, time.Since(r.Job.Started))
+	return out
+}
+
+func (c counted) ended(r *job.Run, out job.Outcome, took time.Duration) {
+	c.m.runs.WithLabelValues(r.Job.Kind, string(out.State)).Inc()
+	c.m.runTook.WithLabelValues(r.Job.Kind).Observe(took.Seconds())
 }
 
 // Request counts a request of a job to a registry, and the bytes of its bodies.
@@ -180,7 +204,7 @@ func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
 	return &queueMetrics{
 		queue:  q,
 		db:     db,
-		jobs:   desc("dray_jobs", "Jobs in the database, by state.", "state"),
+		jobs:   desc("dray_jobs", "Jobs that have not ended, by state; at most 100,000 are counted.", "state"),
 		oldest: desc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited."),
 		budget: desc("dray_budget_requests", "Requests that the shared budget of a registry still allows, "+
 			"as of the last draw; the lowest value of all logins.", "registry", "class"),
@@ -198,14 +222,25 @@ const statsTimeout = 2 * time.Second // the longest wait for the database
 func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
+	q.collectJobs(ctx, to)
+	q.collectBudgets(ctx, to)
+}
+
+// collectJobs sends nothing if the database does not answer; the metrics of this process are still served.
+func (q *queueMetrics) collectJobs(ctx context.Context, to chan<- prometheus.Metric) {
 	stats, err := q.queue.Stats(ctx)
-	if err != nil { // the database does not answer; the metrics of this process are still served
+	if err != nil {
 		return
 	}
 	for _, state := range wire.States() {
-		to <- prometheus.MustNewConstMetric(q.jobs, prometheus.GaugeValue, float64(stats.Jobs[state]), string(state))
+		if !state.Ended() {
+			to <- prometheus.MustNewConstMetric(q.jobs, prometheus.GaugeValue, float64(stats.Jobs[state]), string(state))
+		}
 	}
 	to <- prometheus.MustNewConstMetric(q.oldest, prometheus.GaugeValue, stats.Oldest.Seconds())
+}
+
+func (q *queueMetrics) collectBudgets(ctx context.Context, to chan<- prometheus.Metric) {
 	rows, err := q.db.QueryContext(ctx, `SELECT registry, class, MIN(tokens) FROM budgets GROUP BY registry, class`)
 	if err != nil {
 		return
