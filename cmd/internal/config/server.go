@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -199,20 +198,6 @@ func (p parser) auth(n *yaml.Node, a *Auth) error {
 			})
 		}},
 	})
-}
-
-// oneOf reads one of the words known. what says in errors what the word is.
-func (p parser) oneOf(n *yaml.Node, known []string, what string, out *string) error {
-	if err := p.written(n); err != nil {
-		return err
-	}
-	if err := p.text(n, out); err != nil {
-		return err
-	}
-	if !slices.Contains(known, *out) {
-		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "use one of "+strings.Join(known, ", "))
-	}
-	return nil
 }
 
 // prefix reads a network such as 10.0.0.0/8.
