@@ -164,7 +164,7 @@ func TestABackupMadeWhileTheServerIsWrittenToRestores(t *testing.T) {
 	if _, err := server.Backup(t.Context(), server.Config{Data: data}, to); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a backup over another backup: %v", err)
 	}
-	r.wait()
+	r.stop()
 	r.wait()
 
 	c.Data = filepath.Join(t.TempDir(), "restored")
@@ -275,7 +275,7 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 	if bad := findings(server.Config{Listen: free, Ops: address, Data: filepath.Join(t.TempDir(), "other")}); bad != "ops " {
 		t.Errorf("the address of another process: %q", bad)
 	}
-	r.wait()
+	r.stop()
 	r.wait()
 	if bad := findings(server.Config{Listen: free, Data: data, Key: access.KeySource{File: filepath.Join(t.TempDir(), "lost"), Missing: access.MakeKey}}); bad != "database " {
 		t.Errorf("a key that is not the database's: %q", bad)
@@ -336,6 +336,7 @@ func TestGCInAnObjectStoreRefusesWhileTheServerOfTheDatabaseFileRuns(t *testing.
 	if _, err := server.Collect(t.Context(), c, registry.CollectOptions{DryRun: true}); err != nil {
 		t.Error(err)
 	}
+	r.stop()
 	r.wait()
 	if _, err := server.Collect(t.Context(), c, registry.CollectOptions{}); err != nil {
 		t.Error(err)
