@@ -37,6 +37,17 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	req.Form = req.URL.Query()
 	a := &answer{ResponseWriter: w}
 
+	switch req.Method {
+	case http.MethodPost, http.MethodPut, http.MethodDelete: // what PATCH writes belongs to no repository yet
+		done, err := r.writes(req.Context())
+		if err != nil {
+			a.Header().Set("Retry-After", "10")
+			refuse(a, http.StatusServiceUnavailable, errcode.ErrorCodeUnavailable.WithDetail(err.Error()))
+			return
+		}
+		defer done()
+	}
+
 	repo, part, last := split(req.URL.Path)
 	reads := req.Method == http.MethodGet || req.Method == http.MethodHead
 	switch {
