@@ -347,7 +347,7 @@ func TestManyUseAndMakeTokensAtOnce(t *testing.T) {
 
 // audit writes one entry in its own transaction.
 func audit(ctx context.Context, a *Access, e Entry) error {
-	return a.db.Tx(ctx, func(tx *sql.Tx) error { return a.Audit(tx, e) })
+	return a.db.Tx(ctx, func(tx *sql.Tx) error { return a.Audit(ctx, tx, e) })
 }
 
 func writeFile(tb testing.TB, path, content string) {

@@ -48,9 +48,7 @@ const auditColumns = `seq, at, principal, verb, source, target, old, new, prev, 
 // Audit appends e to the audit log within the transaction tx. So the entry is written if, and only
 // if, the change that it records is written. Audit sets Seq, At and the hashes. Call it last in tx: on
 // PostgreSQL, other transactions that call Audit wait until tx ends. Errors are those of the database.
-func (a *Access) Audit(tx *sql.Tx, e Entry) error {
-	// tx began with the caller's context, and its end also ends this statement.
-	ctx := context.Background()
+func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 	for _, field := range []*string{&e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New} {
 		*field = redact(*field)
 	}

@@ -67,7 +67,7 @@ func TestAnEntryIsThereExactlyWhenWhatItTellsOfIs(t *testing.T) {
 	a := open(t, Config{})
 	stop := errors.New("stop")
 	err := a.db.Tx(t.Context(), func(tx *sql.Tx) error {
-		if err := a.Audit(tx, Entry{Verb: "import"}); err != nil {
+		if err := a.Audit(t.Context(), tx, Entry{Verb: "import"}); err != nil {
 			return err
 		}
 		return stop

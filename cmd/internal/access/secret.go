@@ -99,7 +99,7 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 		if err != nil {
 			return err
 		}
-		return a.Audit(tx, Entry{Principal: by, Verb: "secret put", Target: at, New: id})
+		return a.Audit(ctx, tx, Entry{Principal: by, Verb: "secret put", Target: at, New: id})
 	})
 	return dbFault("store secret", id, err)
 }
@@ -133,7 +133,7 @@ func (a *Access) DeleteSecret(ctx context.Context, by, id string) error {
 		if err != nil {
 			return err
 		}
-		return a.Audit(tx, Entry{Principal: by, Verb: "secret delete", Target: at, Old: id})
+		return a.Audit(ctx, tx, Entry{Principal: by, Verb: "secret delete", Target: at, Old: id})
 	})
 	return dbFault("delete secret", id, err)
 }

@@ -111,7 +111,7 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 		if err != nil {
 			return err
 		}
-		return a.Audit(tx, Entry{Principal: t.By, Verb: "token create", Target: t.Principal, New: t.ID})
+		return a.Audit(ctx, tx, Entry{Principal: t.By, Verb: "token create", Target: t.Principal, New: t.ID})
 	})
 	if err != nil {
 		return credential.Secret{}, Token{}, dbFault("create token for", t.Principal, err)
@@ -165,7 +165,7 @@ func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE access_tokens SET revoked = $1 WHERE id = $2`, now, id); err != nil {
 			return err
 		}
-		return a.Audit(tx, Entry{Principal: by, Verb: "token revoke", Target: principal, Old: id})
+		return a.Audit(ctx, tx, Entry{Principal: by, Verb: "token revoke", Target: principal, Old: id})
 	})
 	return dbFault("revoke token", id, err)
 }

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"time"
@@ -62,7 +63,7 @@ type Submission struct {
 	Parent, Schedule string
 	Secret           []byte // stored sealed, and deleted when the job ends; nil means none
 	// Also runs in the same transaction if the job is new, perhaps more than once; nil does nothing.
-	Also func(tx *sql.Tx, j Job) error
+	Also func(ctx context.Context, tx *sql.Tx, j Job) error
 }
 
 // submission is a Submission with the values that must be the same each time that its transaction runs.

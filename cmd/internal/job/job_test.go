@@ -65,8 +65,8 @@ func TestAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Owner: "host", Seal: reversed{}})
 		sub := job.Submission{Kind: "import", Request: json.RawMessage(`{"a": 1}`), Source: "s", Target: "t", Parent: "p", Secret: []byte("hunter2")}
-		sub.Also = func(tx *sql.Tx, j job.Job) error {
-			_, err := tx.ExecContext(t.Context(), `INSERT INTO job_log (job, seq, at, text) VALUES ($1, 1, 1, 'accepted')`, j.ID)
+		sub.Also = func(ctx context.Context, tx *sql.Tx, j job.Job) error {
+			_, err := tx.ExecContext(ctx, `INSERT INTO job_log (job, seq, at, text) VALUES ($1, 1, 1, 'accepted')`, j.ID)
 			return err
 		}
 		j := submit(t, q, sub)
@@ -130,7 +130,7 @@ func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
 		q := open(t, url, job.Config{DB: db})
 		no := errors.New("no audit, no job")
 		for name, s := range map[string]job.Submission{
-			"also":   {Kind: "k", Principal: "p", Key: "1", Also: func(*sql.Tx, job.Job) error { return no }},
+			"also":   {Kind: "k", Principal: "p", Key: "1", Also: func(context.Context, *sql.Tx, job.Job) error { return no }},
 			"secret": {Kind: "k", Principal: "p", Key: "2", Secret: []byte("x")}, // there is no Sealer
 			"kind":   {Principal: "p"},
 		} {
@@ -154,7 +154,7 @@ func TestAKeyStandsForOneJobForADay(t *testing.T) {
 		for i := range 30 {
 			wg.Go(func() {
 				body := []string{`{"a":1}`, "{ \"a\":\t1 }"}[i%2] // white space makes no difference
-				j, isNew, err := q.Submit(t.Context(), job.Submission{Kind: "k", Principal: "ann", Request: json.RawMessage(body), Key: "key", Also: func(*sql.Tx, job.Job) error { return nil }})
+				j, isNew, err := q.Submit(t.Context(), job.Submission{Kind: "k", Principal: "ann", Request: json.RawMessage(body), Key: "key", Also: func(context.Context, *sql.Tx, job.Job) error { return nil }})
 				if err != nil {
 					t.Error(err)
 				}

@@ -219,7 +219,9 @@ func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, J
 	}
 	now := q.now()
 	sub := firing(s, q.id(now), now)
-	sub.Also = also
+	if also != nil {
+		sub.Also = func(_ context.Context, tx *sql.Tx, j Job) error { return also(tx, j) }
+	}
 	var j Job
 	err = q.db.Tx(ctx, func(tx *sql.Tx) (err error) {
 		if j, _, err = q.insert(ctx, tx, sub); err != nil {

@@ -91,7 +91,7 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 		}
 	}
 	if s.Also != nil {
-		if err := s.Also(tx, j); err != nil {
+		if err := s.Also(ctx, tx, j); err != nil {
 			return Job{}, false, err
 		}
 	}

@@ -28,7 +28,7 @@ func (w *work) announce(ctx context.Context, steps []plan.Step) error {
 	}
 	const tries = 3
 	for n := 1; ; n++ {
-		err := w.run.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, entries) })
+		err := w.run.Tx(ctx, func(tx *sql.Tx) error { return w.write(ctx, tx, entries) })
 		if n < tries && errors.Is(err, store.ErrUncertain) {
 			continue // If the first commit took effect after all, the entry appears twice, which does no harm.
 		}
@@ -59,10 +59,10 @@ func (w *work) entry(s plan.Step, more string) access.Entry {
 	}
 }
 
-func (w *work) write(tx *sql.Tx, entries []access.Entry) error {
+func (w *work) write(ctx context.Context, tx *sql.Tx, entries []access.Entry) error {
 	for _, e := range entries {
 		e.Principal = w.run.Job.Principal
-		if err := w.access.Audit(tx, e); err != nil {
+		if err := w.access.Audit(ctx, tx, e); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ const auditBatch = 200
 func (w *work) audit(ctx context.Context, entries []access.Entry) {
 	ctx = context.WithoutCancel(ctx)
 	for some := range slices.Chunk(entries, auditBatch) {
-		if err := w.db.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, some) }); err != nil {
+		if err := w.db.Tx(ctx, func(tx *sql.Tx) error { return w.write(ctx, tx, some) }); err != nil {
 			w.run.Log("the audit log could not be written: " + oneLine(err))
 		}
 	}

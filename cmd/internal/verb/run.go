@@ -108,7 +108,7 @@ func (w *work) pauseOrphanedSchedule(ctx context.Context) {
 		return
 	}
 	err := w.queue.PauseSchedule(ctx, r.Schedule, func(tx *sql.Tx) error {
-		return w.access.Audit(tx, access.Entry{
+		return w.access.Audit(ctx, tx, access.Entry{
 			Principal: r.Principal, Verb: "schedule pause (its owner is gone)",
 			Source: r.Source, Target: r.Target, Old: r.Schedule,
 		})

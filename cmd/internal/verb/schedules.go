@@ -52,7 +52,7 @@ func (s *Service) PutSchedule(
 		Kind: r.Kind, Request: sub.Request, Source: sub.Source, Target: sub.Target,
 	}
 	return s.queue.PutSchedule(ctx, put, func(tx *sql.Tx, made job.Schedule) error {
-		return s.access.Audit(tx, access.Entry{
+		return s.access.Audit(ctx, tx, access.Entry{
 			Principal: p.Name, Verb: "schedule put", Source: made.Source, Target: made.Target, New: made.ID,
 		})
 	})
@@ -106,7 +106,7 @@ func (s *Service) changeSchedule(
 		return err
 	}
 	return change(ctx, id, func(tx *sql.Tx) error {
-		return s.access.Audit(tx, access.Entry{
+		return s.access.Audit(ctx, tx, access.Entry{
 			Principal: p.Name, Verb: verb, Source: got.Source, Target: got.Target, Old: id,
 		})
 	})
@@ -127,7 +127,7 @@ func (s *Service) RunSchedule(ctx context.Context, p access.Principal, id string
 	}
 	return s.queue.RunSchedule(ctx, id, func(tx *sql.Tx, j job.Job) error {
 		// The job belongs to the owner of the schedule, even if an admin runs it.
-		return s.access.Audit(tx, access.Entry{
+		return s.access.Audit(ctx, tx, access.Entry{
 			Principal: p.Name, Verb: "schedule run", Source: j.Source, Target: j.Target, Old: id, New: j.ID,
 		})
 	})

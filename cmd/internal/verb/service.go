@@ -91,7 +91,7 @@ func (s *Service) Cancel(ctx context.Context, p access.Principal, id string) (jo
 		return job.Job{}, err
 	}
 	return s.queue.Cancel(ctx, id, func(tx *sql.Tx) error {
-		return s.access.Audit(tx, access.Entry{
+		return s.access.Audit(ctx, tx, access.Entry{
 			Principal: p.Name, Verb: "cancel " + j.Kind, Source: j.Source, Target: j.Target, Old: j.ID,
 		})
 	})

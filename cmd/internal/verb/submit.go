@@ -122,12 +122,12 @@ func (s *Service) submission(p access.Principal, r wire.Request, as row) (job.Su
 	if sub.Secret, err = hidden.seal(); err != nil {
 		return job.Submission{}, err
 	}
-	sub.Also = func(tx *sql.Tx, j job.Job) error { return s.submitted(tx, j) }
+	sub.Also = func(ctx context.Context, tx *sql.Tx, j job.Job) error { return s.submitted(ctx, tx, j) }
 	return sub, nil
 }
 
-func (s *Service) submitted(tx *sql.Tx, j job.Job) error {
-	return s.access.Audit(tx, access.Entry{
+func (s *Service) submitted(ctx context.Context, tx *sql.Tx, j job.Job) error {
+	return s.access.Audit(ctx, tx, access.Entry{
 		Principal: j.Principal, Verb: "submit " + j.Kind, Source: j.Source, Target: j.Target, New: j.ID,
 	})
 }

@@ -49,11 +49,20 @@ func (b *bars) see() {
 	if b.drawn != nil || !b.tally.visible() {
 		return
 	}
-	b.drawn = mpb.New(mpb.WithOutput(b.out), mpb.WithAutoRefresh(), mpb.WithRefreshRate(refresh))
-	b.total = b.drawn.MustAdd(0, mpb.BarFillerFunc(func(w io.Writer, stat decor.Statistics) error {
-		b.now = b.tally.at(time.Now())
-		return line(w, stat.AvailableWidth, "total", b.now.done, b.now.total, b.now.progress())
-	}), mpb.BarFillerTrim(), mpb.BarExtender(mpb.BarFillerFunc(b.extend), true))
+	b.drawn = mpb.New(mpb.WithOutput(b.out), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.WithRefreshRate(refresh))
+	total, err := b.drawn.Add(0, mpb.BarFillerFunc(b.sum),
+		mpb.BarFillerTrim(), mpb.BarExtender(mpb.BarFillerFunc(b.extend), true))
+	if err != nil { // only a container that is closed takes no bar
+		b.drawn = nil
+		return
+	}
+	b.total = total
+}
+
+// sum writes the line of the total.
+func (b *bars) sum(w io.Writer, stat decor.Statistics) error {
+	b.now = b.tally.at(time.Now())
+	return line(w, stat.AvailableWidth, "total", b.now.done, b.now.total, b.now.progress())
 }
 
 // extend writes the lines above the total from the bottom up, as mpb expects them. mpb calls it after it

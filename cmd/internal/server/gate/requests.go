@@ -185,7 +185,7 @@ func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principa
 func (g *Gate) audit(ctx context.Context, e access.Entry) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
-	err := g.DB.Tx(ctx, func(tx *sql.Tx) error { return g.Access.Audit(tx, e) })
+	err := g.DB.Tx(ctx, func(tx *sql.Tx) error { return g.Access.Audit(ctx, tx, e) })
 	if err != nil {
 		g.Log.LogAttrs(ctx, slog.LevelError, "audit not written", slog.String("image", e.Target), slog.Any("err", err))
 	}
