@@ -124,7 +124,7 @@ func (y *yard) now() time.Time {
 func (y *yard) work() {
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = y.queue.Work(ctx, 4, y.verb.Run) })
+	wg.Go(func() { _ = y.queue.Work(ctx, 4, y.verb) })
 	y.t.Cleanup(func() { stop(); wg.Wait() })
 }
 

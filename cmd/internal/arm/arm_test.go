@@ -164,7 +164,7 @@ func (b *bench) work() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := b.queue.Work(ctx, 4, b.service.Run); err != nil && ctx.Err() == nil {
+		if err := b.queue.Work(ctx, 4, b.service); err != nil && ctx.Err() == nil {
 			b.t.Error(err)
 		}
 	})

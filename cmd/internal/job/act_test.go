@@ -21,13 +21,12 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
 
 // The test program starts itself as servers and workers, so that a test can kill them.
-
-const lease = time.Second // the lease of these processes
 
 // act is the main function of such a process. A server reads keys, one a line, and submits a job for
 // each. It prints "accepted KEY ID" when the job is durable. Both a server and a worker run jobs until
@@ -55,7 +54,7 @@ func act(role string) error {
 		go serve(ctx, q, lines)
 	}
 	say("ready")
-	return q.Work(ctx, 4, perform(lines, role))
+	return q.Work(ctx, 4, suite.Func(perform(lines, role)))
 }
 
 func enter(ctx context.Context, role string) (*store.DB, *job.Queue, error) {
@@ -63,7 +62,7 @@ func enter(ctx context.Context, role string) (*store.DB, *job.Queue, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	q, err := job.Open(ctx, job.Config{DB: db, Owner: role, Lease: lease, Losses: 1 << 30, Grace: 2 * time.Second})
+	q, err := job.Open(ctx, job.Config{DB: db, Owner: role, Grace: 2 * time.Second})
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
@@ -92,7 +91,7 @@ func serve(ctx context.Context, q *job.Queue, keys <-chan string) {
 	}
 }
 
-func perform(lines <-chan string, role string) job.Runner {
+func perform(lines <-chan string, role string) func(context.Context, *job.Run) job.Outcome {
 	return func(ctx context.Context, r *job.Run) job.Outcome {
 		switch r.Job.Kind {
 		case "ticks": // emits events until it is canceled

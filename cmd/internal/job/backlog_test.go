@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheQueuedJobsOfAPrincipalAreLimited(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		q := open(t, url, job.Config{QueuedMost: 3})
 		first := submit(t, q, job.Submission{Key: "first"})

@@ -8,77 +8,89 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
 
-// errStopped is the cause with which a run's context ends when its worker stops.
+// errStopped is the cause with which a run's context ends when its process stops.
 var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job",
 	Err: errors.New("this worker is stopping, and another one continues the job")}
 
-// finish stores how r ended, if r still holds the job. If its worker stops and the job is not complete,
-// the job is queued again.
-func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
-	stopped := errors.Is(context.Cause(ctx), errStopped)
-	out = validOutcome(out)
-	if stopped && out.State != Done && out.State != Partly {
-		_ = q.handBack(ctx, r)
-		return
+// finish stores how r ended, if r still has the job, and returns what it stored. If the process stops and
+// the job is not complete, the job is queued again.
+func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) Outcome {
+	limit := outage
+	if errors.Is(context.Cause(ctx), errStopped) && out.State != Done && out.State != Partly {
+		r.Log("the worker is stopping; the job is queued again")
+		out, limit = Outcome{State: Queued}, 2*time.Second // the database may be what keeps the process from stopping
+	} else {
+		out = validOutcome(out)
 	}
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), outage)
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer done()
 	for {
-		err := q.conclude(ctx, r, out)
+		stored, err := q.conclude(ctx, r, out)
 		switch {
-		case err == nil, fault.Is(err, fault.Moved):
-			return
-		case fault.Is(err, fault.Unavailable):
+		case err == nil:
+			return stored
+		case fault.Is(err, fault.Moved):
+			return Outcome{}
+		case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Canceled):
 			if !pause(ctx, 200*time.Millisecond) {
-				return
+				return Outcome{}
 			}
 		case out.Failure != nil && out.Failure.Kind == fault.Internal && out.Report == nil:
-			return // Even this minimal outcome cannot be written.
+			return Outcome{} // Even this minimal outcome cannot be written.
 		default:
 			text := "the result of the job could not be written: " + err.Error()
 			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: text}}
-			r.unwritten()
+			r.drop()
 		}
 	}
 }
 
 // validOutcome replaces an outcome with an unknown state by a failure. A runner must return Waiting or
-// a final state.
+// a final state. Running says that the job was divided.
 func validOutcome(out Outcome) Outcome {
-	if out.State == Waiting || out.State.Ended() {
+	if out.State == Waiting || out.State == Running || out.State.Ended() {
 		return out
 	}
 	text := fmt.Sprintf("the runner of the job returned the unknown state %q", out.State)
 	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: text}}
 }
 
-func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
+func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) (Outcome, error) {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
-	items, lines := r.unwritten()
+	w := r.unwritten()
+	var stored Outcome
 	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
-		held := r.held(tx.QueryRowContext(ctx, holds+q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
-		asked := fault.Is(held, fault.Canceled)
-		if held != nil && !asked {
-			return held
-		}
-		if err := write(ctx, tx, r.Job.ID, items, lines); err != nil {
+		err := r.write(ctx, tx, w)
+		asked := fault.Is(err, fault.Canceled)
+		if err != nil && !asked {
 			return err
 		}
-		if err := q.setEnd(ctx, tx, r, afterCancel(out, asked)); err != nil {
+		stored = afterCancel(out, asked)
+		if r.Part > 0 {
+			err = r.endPart(ctx, tx, stored)
+		} else {
+			err = q.setEnd(ctx, tx, r, stored)
+		}
+		if err != nil {
 			return err
 		}
-		return q.db.Notify(tx, live.Topic(r.Job.ID), "")
+		return q.busy(ctx, tx, -1)
 	})
-	if err != nil {
-		r.putBack(items, lines)
+	switch {
+	case err == nil:
+		r.live.Stored(r.seq)
+		q.bell.Ring(r.Job.ID)
+	case fault.Is(err, fault.Moved):
+		_ = q.db.Tx(ctx, func(tx *sql.Tx) error { return q.busy(ctx, tx, -1) }) // else it counts one too many
+	default:
+		r.putBack(w)
 	}
-	return q.db.Explain("end job", err)
+	return stored, q.db.Explain("end job", err)
 }
 
 // afterCancel returns the outcome of a job that may have been asked to stop. Such a job is Canceled
@@ -87,52 +99,55 @@ func afterCancel(out Outcome, asked bool) Outcome {
 	if asked && out.State != Done {
 		out.State = Canceled
 		if out.Failure == nil || out.Failure.Kind != fault.Canceled {
-			out.Failure = &Failure{Kind: fault.Canceled, Text: "canceled"}
+			out.Failure = whyCanceled()
 		}
 	}
 	return out
 }
 
+func whyCanceled() *Failure { return &Failure{Kind: fault.Canceled, Text: "canceled"} }
+
 func (q *Queue) setEnd(ctx context.Context, tx *sql.Tx, r *Run, out Outcome) error {
-	now := q.now()
-	r.mu.Lock()
-	progress := string(r.progress)
-	r.mu.Unlock()
-	failure, err := encode(out.Failure)
-	if err != nil {
-		return err
-	}
-	ended, wake := int64(0), int64(0)
-	switch {
-	case out.State == Waiting:
-		wake = store.Micros(now.Add(out.After))
-	case out.State.Ended():
-		ended = store.Micros(now)
-	}
-	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = $1, ended = $2, wake = $3, failure = $4, lease_until = 0,
-			progress = CASE WHEN $5 <> '' THEN $5 ELSE progress END
-		WHERE id = $6 AND attempt = $7 AND state = 'running'`,
-		out.State, ended, wake, failure, progress, r.Job.ID, r.Job.Attempt); err != nil {
-		return err
-	}
 	if out.Report != nil {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO job_reports (job, report) VALUES ($1, $2)
 			ON CONFLICT (job) DO UPDATE SET report = excluded.report`, r.Job.ID, string(out.Report)); err != nil {
 			return err
 		}
 	}
-	if out.State == Queued {
-		return q.db.Notify(tx, topicQueued, "")
+	if out.State.Ended() {
+		j := r.Job
+		return q.end(ctx, tx, &j, out.State, out.Failure)
 	}
+	wake := int64(0)
 	if out.State == Waiting {
-		return nil
+		wake = store.Micros(q.now().Add(out.After))
 	}
-	return wipe(ctx, tx, r.Job.ID)
+	failure, err := encode(out.Failure)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE jobs SET state = $1, fence = 0, wake = $2, failure = $3 WHERE id = $4`,
+		out.State, wake, failure, r.Job.ID)
+	return err
 }
 
-func wipe(ctx context.Context, tx *sql.Tx, id string) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM job_secrets WHERE job = $1`, id)
-	return err
+// end ends a job whose row the transaction has locked. It deletes what only a job needs that has not ended.
+func (q *Queue) end(ctx context.Context, tx *sql.Tx, j *Job, state State, why *Failure) error {
+	j.State, j.Ended, j.Failure = state, instant(store.Micros(q.now())), why
+	failure, err := encode(why)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = $1, ended = $2, failure = $3, wake = 0, fence = 0 WHERE id = $4`,
+		state, store.Micros(j.Ended), failure, j.ID); err != nil {
+		return err
+	}
+	for _, table := range []string{"job_secrets", "job_parts"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job = $1`, j.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func encode(f *Failure) (string, error) {
@@ -143,11 +158,47 @@ func encode(f *Failure) (string, error) {
 	return string(b), err
 }
 
-// handBack queues r's job again at once, because its worker stops. That does not count as a loss of the
-// job.
-func (q *Queue) handBack(ctx context.Context, r *Run) error {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer done()
-	r.Log("the worker is stopping; the job is queued again")
-	return q.conclude(ctx, r, Outcome{State: Queued})
+// Cancel requests that a job stops. The request is durable. A job that is queued or waiting is Canceled
+// when Cancel returns. A job that runs has CancelRequested set, and ends soon. A job that has ended does
+// not change, which is no error.
+//
+// also runs in the same transaction, unless the job has ended; nil does nothing. The error is NotFound
+// if there is no such job, or that of also or of the database.
+func (q *Queue) Cancel(ctx context.Context, id string, also func(*sql.Tx) error) (Job, error) {
+	var j Job
+	err := q.db.Tx(ctx, func(tx *sql.Tx) (err error) {
+		j, err = scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = $1`+q.db.ForUpdate(), id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return missing("job", id)
+		}
+		if err != nil || j.State.Ended() {
+			return err
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		j.CancelRequested = true
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET cancel_requested = 1 WHERE id = $1`, id); err != nil {
+			return err
+		}
+		if j.State != Running {
+			if err := q.end(ctx, tx, &j, Canceled, whyCanceled()); err != nil {
+				return err
+			}
+		}
+		return q.engine.Order(ctx, tx, Order{Kind: OrderCancel, ID: id})
+	})
+	if err != nil {
+		return j, q.db.Explain("cancel job", err)
+	}
+	q.engine.Kick()
+	q.bell.Ring(id)
+	if j.State == Running {
+		for _, r := range q.local(id) {
+			r.AskCancel()
+		}
+	}
+	return j, nil
 }

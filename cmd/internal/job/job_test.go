@@ -60,7 +60,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Owner: "host", Seal: reversed{}})
@@ -124,7 +124,7 @@ func TestAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T) {
 }
 
 func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
@@ -145,7 +145,7 @@ func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestAKeyStandsForOneJobForADay(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		var ahead atomic.Int64
 		q := open(t, url, job.Config{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
@@ -188,7 +188,7 @@ func TestAKeyStandsForOneJobForADay(t *testing.T) {
 }
 
 func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
@@ -221,10 +221,10 @@ func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
 }
 
 func TestARunningJobIsCanceled(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		db := openDB(t, url)
-		q := open(t, url, job.Config{DB: db, Lease: time.Hour}) // so long that no renewal notices the cancel
+		q := open(t, url, job.Config{DB: db})
 		running := make(chan string, 4)
 		work(t, q, 4, func(ctx context.Context, r *job.Run) job.Outcome {
 			running <- r.Job.ID
@@ -235,17 +235,16 @@ func TestARunningJobIsCanceled(t *testing.T) {
 			r.Log("it stops")
 			return job.Outcome{State: job.Failed, Report: json.RawMessage(`{}`), Failure: job.FailureOf(ctx.Err())}
 		})
-		told, silent := submit(t, q, job.Submission{}), submit(t, q, job.Submission{})
+		told, second := submit(t, q, job.Submission{}), submit(t, q, job.Submission{})
 		<-running
 		<-running
 		if c, err := q.Cancel(t.Context(), told.ID, nil); err != nil || c.State != job.Running || !c.CancelRequested {
 			t.Error(c, err)
 		}
-		// The cancel is also noticed if no notification arrives.
-		if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET cancel_requested = 1 WHERE id = $1`, silent.ID); err != nil {
+		if _, err := q.Cancel(t.Context(), second.ID, nil); err != nil {
 			t.Fatal(err)
 		}
-		for _, j := range []job.Job{told, silent} {
+		for _, j := range []job.Job{told, second} {
 			j = ended(t, q, j.ID)
 			lines, err := q.Log(t.Context(), j.ID, 0, 0)
 			if j.State != job.Canceled || err != nil || len(lines) != 1 {
@@ -255,131 +254,10 @@ func TestARunningJobIsCanceled(t *testing.T) {
 	})
 }
 
-// expire makes the lease of a job expire, as if its worker had died.
-func expire(t *testing.T, db *store.DB, id string) {
-	t.Helper()
-	if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET lease_until = 1 WHERE id = $1 AND state = 'running'`, id); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestAnAttemptThatLostItsLeaseChangesNothing(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
-		t.Helper()
-		db := openDB(t, url)
-		q := open(t, url, job.Config{DB: db, Lease: time.Hour})
-		attempts := make(chan *job.Run, 2)
-		release := make(chan struct{})
-		work(t, q, 2, func(ctx context.Context, r *job.Run) job.Outcome {
-			attempts <- r
-			if r.Job.Attempt == 1 {
-				<-release
-				return job.Outcome{State: job.Failed, Report: json.RawMessage(`"of the first"`)}
-			}
-			<-release
-			must(t, r.Item(ctx, json.RawMessage(`"of the second"`)))
-			return job.Outcome{State: job.Done, Report: json.RawMessage(`"of the second"`)}
-		})
-		j := submit(t, q, job.Submission{})
-		first := <-attempts
-		must(t, first.Item(t.Context(), json.RawMessage(`"of the first"`)))
-		expire(t, db, j.ID)
-		must(t, q.SweepExpired(t.Context()))
-		second := <-attempts
-		if second.Job.Attempt != 2 || second.Job.Lost != 1 || second.Fence(t.Context()) != nil {
-			t.Error(second.Job)
-		}
-		if err := first.Fence(t.Context()); !fault.Is(err, fault.Moved) {
-			t.Error(err)
-		}
-		ran := false
-		if err := first.Tx(t.Context(), func(*sql.Tx) error { ran = true; return nil }); !fault.Is(err, fault.Moved) || ran {
-			t.Error(err, ran)
-		}
-		close(release)
-		j = ended(t, q, j.ID)
-		report, err := q.Report(t.Context(), j.ID)
-		if j.State != job.Done || err != nil || string(report) != `"of the second"` {
-			t.Error(j, string(report), err)
-		}
-		items, err := q.Items(t.Context(), j.ID, 0, 0)
-		if err != nil || len(items) != 1 || string(items[0].Data) != `"of the second"` {
-			t.Error(items, err)
-		}
-	})
-}
-
-func TestASuspendedWorkerLearnsAtItsNextRenewalThatItLostTheJob(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
-		t.Helper()
-		db := openDB(t, url)
-		q := open(t, url, job.Config{DB: db, Lease: 1500 * time.Millisecond})
-		lost := make(chan error, 1)
-		first := make(chan struct{})
-		work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
-			if r.Job.Attempt > 1 {
-				return job.Outcome{State: job.Done}
-			}
-			close(first)
-			<-ctx.Done()
-			lost <- context.Cause(ctx)
-			return job.Outcome{State: job.Done}
-		})
-		j := submit(t, q, job.Submission{})
-		<-first
-		if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET attempt = 5, owner = 'other' WHERE id = $1`, j.ID); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-lost; !fault.Is(err, fault.Moved) {
-			t.Error(err)
-		}
-		if j := ended(t, q, j.ID); j.Attempt != 6 || j.State != job.Done { // the lease of the other worker expired
-			t.Error(j)
-		}
-	})
-}
-
-func TestAJobThatLosesItsWorkersTooOftenFails(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
-		t.Helper()
-		db := openDB(t, url)
-		q := open(t, url, job.Config{DB: db, Lease: time.Hour, Losses: 3, Seal: reversed{}})
-		started := make(chan struct{}, 10)
-		release := make(chan struct{})
-		work(t, q, 5, func(context.Context, *job.Run) job.Outcome {
-			started <- struct{}{}
-			<-release
-			return job.Outcome{State: job.Done}
-		})
-		t.Cleanup(sync.OnceFunc(func() { close(release) }))
-		j := submit(t, q, job.Submission{Secret: []byte("x")})
-		for range 3 {
-			<-started
-			expire(t, db, j.ID)
-			must(t, q.SweepExpired(t.Context()))
-		}
-		j = ended(t, q, j.ID)
-		lines, err := q.Log(t.Context(), j.ID, 0, 0)
-		if j.State != job.Failed || j.Lost != 3 || !strings.Contains(j.Failure.Text, "3 workers") || err != nil || len(lines) != 3 ||
-			!strings.HasSuffix(lines[2].Text, "the job is not tried again") || count(t, db, `SELECT count(*) FROM job_secrets`) != 0 {
-			t.Error(j, j.Failure, lines, err)
-		}
-		c := submit(t, q, job.Submission{})
-		<-started
-		if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET cancel_requested = 1, lease_until = 1 WHERE id = $1`, c.ID); err != nil {
-			t.Fatal(err)
-		}
-		must(t, q.SweepExpired(t.Context()))
-		if c := ended(t, q, c.ID); c.State != job.Canceled {
-			t.Error(c)
-		}
-	})
-}
-
 func TestAStoppedWorkerQueuesItsJobsAgain(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
-		q := open(t, url, job.Config{Grace: time.Millisecond, Lease: time.Hour})
+		q := open(t, url, job.Config{Grace: time.Millisecond})
 		started := make(chan struct{}, 2)
 		leave := make(chan struct{})
 		defer close(leave)
@@ -410,7 +288,7 @@ func TestAStoppedWorkerQueuesItsJobsAgain(t *testing.T) {
 }
 
 func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		q := open(t, url, job.Config{Grace: time.Hour})
 		started, finish := make(chan struct{}), make(chan struct{})
@@ -432,7 +310,7 @@ func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
 }
 
 func TestAJobCanWaitAndContinue(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
@@ -464,7 +342,7 @@ func TestAJobCanWaitAndContinue(t *testing.T) {
 }
 
 func TestAPanicFailsOneJobAndNotTheOthers(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		q := open(t, url, job.Config{})
 		work(t, q, 2, func(_ context.Context, r *job.Run) job.Outcome {
@@ -501,7 +379,7 @@ func fill(t *testing.T, db *store.DB, principal string, n int) {
 }
 
 func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
@@ -540,7 +418,7 @@ func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
 }
 
 func TestStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
 		q := open(t, url, job.Config{})
 		if s, err := q.Stats(t.Context()); err != nil || len(s.Jobs) != 0 || s.Oldest != 0 {
@@ -559,9 +437,9 @@ func TestStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T) {
 }
 
 func TestProgressIsWrittenFromTimeToTimeWhileAJobRuns(t *testing.T) {
-	databases.Both(t, func(t *testing.T, url string) {
+	both(t, func(t *testing.T, url string) {
 		t.Helper()
-		q := open(t, url, job.Config{Lease: 3 * time.Second})
+		q := open(t, url, job.Config{})
 		finish := make(chan struct{})
 		work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {
 			r.Progress(json.RawMessage(`{"bytes":1}`))

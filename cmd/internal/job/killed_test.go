@@ -3,9 +3,6 @@
 package job_test
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,12 +11,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/internal/testbed/database"
 )
 
 // kills returns how many processes a test kills: 25, or the number in DRAY_SOAK.
@@ -124,7 +119,7 @@ func (c *clients) use(s *node, instead *node) {
 func (c *clients) judge(t *testing.T, url string) {
 	t.Helper()
 	db := openDB(t, url)
-	q := open(t, url, job.Config{DB: db, Lease: lease, Losses: 1 << 30})
+	q := open(t, url, job.Config{DB: db})
 	work(t, q, 4, perform(nil, "judge"))
 	for key, id := range c.ids {
 		if j := ended(t, q, id); j.State != job.Done {
@@ -170,110 +165,6 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 	c.judge(t, url)
 }
 
-// Two servers and three workers share one PostgreSQL. Each of them may be killed, or suspended for longer
-// than its lease. The database crashes in the middle.
-func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
-	p := database.NewPostgres(t)
-	url := p.URL
-	witness(t, url)
-	c := newClients(t, 8)
-	roles := []string{"server", "server", "worker", "worker", "worker"}
-	nodes := make([]*node, len(roles))
-	for i, role := range roles {
-		nodes[i] = start(t, role, url, c.hear)
-		if role == "server" {
-			c.use(nodes[i], nil)
-		}
-	}
-	n := kills(t)
-	for k := range n {
-		i := rand.IntN(len(nodes))
-		nodes[i].up(t)
-		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // a random moment
-		switch {
-		case k%5 == 4: // a suspended process continues next to its successor
-			nodes[i].signal(syscall.SIGSTOP)
-			time.Sleep(lease + lease/2)
-			nodes[i].signal(syscall.SIGCONT)
-		case k == n/2:
-			must(t, p.Stop("immediate"))
-			must(t, p.Start())
-		default:
-			nodes[i].kill()
-			again := start(t, roles[i], url, c.hear)
-			if roles[i] == "server" {
-				c.use(again, nodes[i])
-			}
-			nodes[i] = again
-		}
-	}
-	c.stop.Store(true)
-	c.wg.Wait()
-	for _, n := range nodes {
-		n.stop()
-	}
-	c.judge(t, url)
-}
-
-// The test forces the order: the first process waits before its effect until the other one has completed
-// the job.
-func TestASuspendedProcessChangesNothingWhenItContinues(t *testing.T) {
-	url := databases.Postgres(t)
-	witness(t, url)
-	db := openDB(t, url)
-	q := open(t, url, job.Config{DB: db, Lease: lease})
-	j := submit(t, q, job.Submission{Kind: "held"})
-	paused := start(t, "worker", url, nil)
-	if line := <-paused.said; line != "begun 1" {
-		t.Fatal(line)
-	}
-	paused.signal(syscall.SIGSTOP)
-	work(t, q, 1, perform(nil, "successor"))
-	if j := ended(t, q, j.ID); j.State != job.Done || j.Attempt != 2 {
-		t.Fatal(j)
-	}
-	paused.signal(syscall.SIGCONT)
-	fmt.Fprintln(paused.in)
-	if line := <-paused.said; line != "effect false fence false" {
-		t.Error(line)
-	}
-	paused.stop()
-	report, err := q.Report(t.Context(), j.ID)
-	if j := get(t, q, j.ID); err != nil || string(report) != `"successor"` || j.Attempt != 2 {
-		t.Error(j, string(report), err)
-	}
-	if n := count(t, db, `SELECT attempt FROM effects`); n != 2 {
-		t.Error("the effect is that of attempt", n)
-	}
-}
-
-// The runner emits a tick every 100 ms. Fewer than ten ticks mean less than a second, even on a busy
-// machine.
-func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
-	url := databases.Postgres(t)
-	q := open(t, url, job.Config{})
-	start(t, "worker", url, nil)
-	j := submit(t, q, job.Submission{Kind: "ticks"})
-	ticks, asked := 0, false
-	for e, err := range q.Watch(t.Context(), j.ID, 0) {
-		must(t, err)
-		switch e.Kind {
-		case "tick":
-			if ticks++; ticks == 3 && !asked {
-				if _, err := q.Cancel(context.WithoutCancel(t.Context()), j.ID, nil); err != nil {
-					t.Fatal(err)
-				}
-				asked, ticks = true, 0
-			}
-		case "ended":
-			if err := json.Unmarshal(e.Data, &j); err != nil || j.State != job.Canceled || !asked || ticks >= 10 {
-				t.Error(j, err, ticks, "ticks after the cancel")
-			}
-			t.Log(ticks, "ticks after the cancel")
-		}
-	}
-}
-
 func TestASecondServerOnTheFileIsRefused(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "dray.db")
 	s := start(t, "server", url, nil)
@@ -286,39 +177,4 @@ func TestASecondServerOnTheFileIsRefused(t *testing.T) {
 	s.kill()
 	third := start(t, "server", url, nil) // the lock of a killed process does not remain
 	third.up(t)
-}
-
-func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
-	p := database.NewPostgres(t)
-	db := openDB(t, p.URL)
-	q := open(t, p.URL, job.Config{DB: db})
-	begun, down := make(chan struct{}), make(chan struct{})
-	work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
-		close(begun)
-		<-down
-		for range 300 {
-			if err := r.Item(ctx, json.RawMessage(`{}`)); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := r.Fence(ctx); err != nil {
-			t.Error(err)
-		}
-		return job.Outcome{State: job.Done}
-	})
-	j := submit(t, q, job.Submission{})
-	restarted := make(chan error, 1)
-	go func() {
-		<-begun
-		err := p.Stop("fast")
-		close(down)
-		restarted <- errors.Join(err, p.Start())
-	}()
-	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 { // the watch survives the restart too
-		t.Error(j)
-	}
-	must(t, <-restarted)
-	if items, err := q.Items(t.Context(), j.ID, 0, 0); err != nil || len(items) != 300 {
-		t.Error(len(items), err)
-	}
 }

@@ -148,14 +148,12 @@ func (q *Queue) Report(ctx context.Context, id string) (json.RawMessage, error) 
 	return raw(report), q.db.Explain("get report of job", err)
 }
 
-// Items returns up to limit items of the latest attempt, beginning after sequence number after. A limit
-// of 0 means 1000; the maximum is 10,000.
+// Items returns up to limit items of the latest attempt, beginning after sequence number after. An item that
+// is written later has a higher number. A limit of 0 means 1000; the maximum is 10,000.
 func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([]Item, error) {
-	j, err := q.Get(ctx, id)
-	if err != nil {
+	if _, err := q.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	after = max(after, int64(j.Attempt)<<attemptBits)
 	rows, err := q.db.QueryContext(ctx,
 		`SELECT seq, data FROM job_items WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
 	if err != nil {
@@ -204,13 +202,14 @@ func (q *Queue) Log(ctx context.Context, id string, after int64, limit int) ([]L
 // event that is still kept. The first event is "state", and "state" is repeated when the state changes.
 // In between are the events of the run, and the last event is "ended".
 //
-// Events of the run may be missing, if there were more than can be kept or if a connection was down.
-// States are never missing. The sequence ends after "ended", or with an error, also when ctx ends.
+// If the job runs in another process, or in parts, the events of the run are "log" and "progress", as they
+// are written to the database. Events of the run may be missing, if there were more than can be kept; some
+// may be repeated, if the watch continues in another process. States are never missing. The sequence ends
+// after "ended", or with an error, also when ctx ends.
 func (q *Queue) Watch(ctx context.Context, id string, after int64) iter.Seq2[Event, error] {
-	return q.watched().Watch(ctx, id, after)
+	j := live.Jobs{Get: q.Get, Log: q.Log, Here: q.ring, Bell: &q.bell, Now: q.now, Bits: eventBits}
+	return j.Watch(ctx, id, after)
 }
-
-func (q *Queue) watched() live.Jobs { return live.Jobs{DB: q.db, Get: q.Get, Here: q.ring, Now: q.now} }
 
 // page returns the number of rows that one query returns: limit, but 1000 for 0 and at most 10,000.
 func page(limit int) int { return min(cmp.Or(max(limit, 0), 1000), 10_000) }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/internal/testbed/database"
 )
@@ -28,6 +29,13 @@ func TestMain(m *testing.M) {
 	os.Exit(databases.Main(m))
 }
 
+// both runs f on the embedded engine, and on an engine that divides, with PostgreSQL.
+func both(t *testing.T, f func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) { f(t, databases.SQLite(t)) })
+	t.Run("divider", func(t *testing.T) { f(t, databases.Postgres(t)) })
+}
+
 func bothBench(b *testing.B, f func(b *testing.B, url string)) {
 	b.Helper()
 	b.Run("sqlite", func(b *testing.B) { f(b, databases.SQLite(b)) })
@@ -40,6 +48,9 @@ func open(tb testing.TB, url string, cfg job.Config) *job.Queue {
 	tb.Helper()
 	if cfg.DB == nil {
 		cfg.DB = openDB(tb, url)
+	}
+	if cfg.DB.Postgres() && cfg.Engine == nil {
+		cfg.Engine = suite.Divide
 	}
 	q, err := job.Open(tb.Context(), cfg)
 	if err != nil {
@@ -81,7 +92,7 @@ func submit(tb testing.TB, q *job.Queue, s job.Submission) job.Job {
 }
 
 // work runs q.Work until the returned function is called or the test ends.
-func work(tb testing.TB, q *job.Queue, slots int, run job.Runner) (stop func()) {
+func work(tb testing.TB, q *job.Queue, slots int, run suite.Func) (stop func()) {
 	tb.Helper()
 	ctx, done := context.WithCancel(context.Background())
 	over := make(chan error, 1)

@@ -12,15 +12,21 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Open creates or updates the tables and returns a Queue on them. It also queues again the jobs that a
-// dead process left. A SQLite database has one process and one Queue, so these are all jobs that were
-// running. On PostgreSQL, another process may still run them, so they stay until their leases expire.
+// Open creates or updates the tables and returns a Queue on them. The embedded engine also queues the jobs
+// again that a dead process left.
+//
+// Errors are Refused for the embedded engine on PostgreSQL, and those of Config.Engine and of the database.
 func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if cfg.DB == nil {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "open queue", Err: errors.New("no database")}
 	}
+	if cfg.Engine == nil && cfg.DB.Postgres() {
+		return nil, &fault.Fault{Kind: fault.Refused, Op: "open queue", Name: cfg.DB.URL(),
+			Err:  errors.New("jobs on PostgreSQL need an engine that several processes share"),
+			Hint: "give --engine temporal://HOST:7233/NAMESPACE, or use a SQLite database"}
+	}
 	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, entropy: ulid.Monotonic(rand.Reader, 0)}
-	q.running, q.backlogs = map[string]*Run{}, map[string]backlog{}
+	q.running, q.backlogs = map[*Run]bool{}, map[string]backlog{}
 	q.owner = cmp.Or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
 	if err := q.db.Migrate(ctx, "job", schema()); err != nil {
 		return nil, err
@@ -28,11 +34,19 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if err := q.setClock(ctx); err != nil {
 		return nil, err
 	}
-	if !q.db.Postgres() {
-		if err := q.sweep(ctx, allLeases); err != nil {
+	if cfg.Engine == nil {
+		e := newEmbedded(q)
+		if err := e.recover(ctx); err != nil {
 			return nil, err
 		}
+		q.engine = e
+		return q, nil
 	}
+	e, err := cfg.Engine(q)
+	if err != nil {
+		return nil, err
+	}
+	q.engine = e
 	return q, nil
 }
 
@@ -120,5 +134,46 @@ CREATE TABLE budgets (
 	registry TEXT NOT NULL, identity TEXT NOT NULL, class TEXT NOT NULL,
 	tokens DOUBLE PRECISION NOT NULL, refilled BIGINT NOT NULL,
 	PRIMARY KEY (registry, identity, class)
+)`, `
+ALTER TABLE jobs ADD COLUMN pool TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN alone BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN wrote BIGINT NOT NULL DEFAULT 0;
+DROP INDEX jobs_owned;
+ALTER TABLE jobs DROP COLUMN lease_until;
+UPDATE jobs SET seq = (attempt + 1) * 4294967296 WHERE ended = 0 AND attempt > 0;
+DELETE FROM job_items WHERE job IN (SELECT id FROM jobs WHERE attempt > 1)
+	AND seq <= (SELECT attempt FROM jobs WHERE id = job_items.job) * 4294967296;
+ALTER TABLE job_items ADD COLUMN part BIGINT NOT NULL DEFAULT 0;
+
+CREATE TABLE job_parts (
+	job TEXT NOT NULL,
+	part BIGINT NOT NULL,
+	request TEXT NOT NULL,
+	state TEXT NOT NULL DEFAULT 'queued',
+	attempt BIGINT NOT NULL DEFAULT 0,
+	lost BIGINT NOT NULL DEFAULT 0,
+	alone BIGINT NOT NULL DEFAULT 0,
+	owner TEXT NOT NULL DEFAULT '',
+	fence BIGINT NOT NULL DEFAULT 0,
+	wrote BIGINT NOT NULL DEFAULT 0,
+	progress TEXT NOT NULL DEFAULT '',
+	outcome TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (job, part)
+);
+CREATE TABLE job_orders (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL);
+INSERT INTO job_orders (kind, id) SELECT 'start', id FROM jobs WHERE ended = 0 ORDER BY id;
+INSERT INTO job_orders (kind, id) SELECT 'schedule', id FROM schedules;
+CREATE TABLE workers (
+	id TEXT PRIMARY KEY,
+	name TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	pools TEXT NOT NULL,
+	slots BIGINT NOT NULL,
+	running BIGINT NOT NULL,
+	version TEXT NOT NULL,
+	started BIGINT NOT NULL,
+	seen BIGINT NOT NULL
 )`}
 }

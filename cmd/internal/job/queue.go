@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/json"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,16 +14,55 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
+)
+
+// Package wire declares the types that a client sees, so that a client does not link a database.
+type (
+	// State is the state of a job.
+	State = wire.State
+	// Failure says why a job did not succeed completely.
+	Failure = wire.Failure
+	// Job is one queued request with its state and progress.
+	Job = wire.Job
+	// Item is one line of a job's report.
+	Item = wire.Item
+	// Line is one line of a job's log.
+	Line = wire.Line
+	// Event is one event of a job that is being watched.
+	Event = wire.Event
+	// Filter selects jobs.
+	Filter = wire.Filter
+	// Schedule creates a job each time that it is due.
+	Schedule = wire.Schedule
+	// Worker is a process that runs jobs.
+	Worker = wire.Worker
+)
+
+// The states of a job's life, in order.
+const (
+	Queued   = wire.Queued
+	Running  = wire.Running
+	Waiting  = wire.Waiting
+	Done     = wire.Done
+	Partly   = wire.Partly
+	Failed   = wire.Failed
+	Canceled = wire.Canceled
 )
 
 // Config configures a Queue. DB is required. Every other field has a default, which its zero value means.
 type Config struct {
-	DB    *store.DB
-	Owner string // name of this worker for people, such as its host name; each Queue appends random characters
-	Seal  Sealer // seals secrets; if nil, a submission with a secret is Refused
+	DB     *store.DB
+	Engine func(*Queue) (Engine, error) // makes the engine of the Queue; default: the embedded engine, which needs a SQLite file
 
-	Lease    time.Duration // time after its last renewal for which a worker keeps a job; default 15 s
-	Losses   int           // a job that has lost its worker this often is Failed; default 10
+	Owner   string   // name of this process for people, such as its host name; each Queue appends random characters
+	Kind    string   // "server" or "worker", for Workers; default "worker"
+	Version string   // version of this program, for Workers
+	Pools   []string // the pools whose jobs this process runs, for Workers
+
+	Seal Sealer // seals secrets; if nil, a submission with a secret is Refused
+
 	Grace    time.Duration // time that running jobs have to end when Work is stopped; default 8 s
 	Keep     time.Duration // how long ended jobs are kept; default 30 days
 	KeepMost int           // maximum number of ended jobs that are kept; default 1,000,000
@@ -35,8 +74,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Lease = cmp.Or(c.Lease, 15*time.Second)
-	c.Losses = cmp.Or(c.Losses, 10)
+	c.Kind = cmp.Or(c.Kind, "worker")
 	c.Grace = cmp.Or(c.Grace, 8*time.Second)
 	c.Keep = cmp.Or(c.Keep, 30*24*time.Hour)
 	c.KeepMost = cmp.Or(c.KeepMost, 1_000_000)
@@ -47,52 +85,56 @@ func (c Config) withDefaults() Config {
 
 // Queue is the queue of one database. It is safe for concurrent use.
 type Queue struct {
-	cfg   Config
-	db    *store.DB
-	owner string
-	ahead atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
+	cfg    Config
+	db     *store.DB
+	owner  string
+	engine Engine
+	bell   live.Bell
+	ahead  atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
 
 	mu       sync.Mutex
-	running  map[string]*Run
+	running  map[*Run]bool
 	recent   []*Run // runs that ended here last; a watcher that was cut off can still read their events
 	working  bool
+	stopping bool
 	entropy  *ulid.MonotonicEntropy
 	backlogs map[string]backlog // by principal
 }
 
-// backlog estimates how many jobs one principal has queued: the last count, and the jobs added since.
-type backlog struct {
-	queued  int
-	counted time.Time
-}
-
-// attemptBits is a number of bits. The sequence numbers of an attempt begin at attempt << 32, so that they
-// increase from attempt to attempt.
-const attemptBits = 32
-
-// Run is one attempt at a job. Its methods are safe for concurrent use.
+// Run is one attempt at a job, or at a part of a job. Its methods are safe for concurrent use.
 type Run struct {
 	Job  Job
-	live *live.Ring // the latest events, for watchers
+	Part int // 0: the whole job; else the number of the part
 
 	q      *Queue
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when the runner has returned and the outcome is stored
+	fence  int64      // tells this attempt from all others at the job and its parts
+	live   *live.Ring // the latest events, for watchers
+	engine func(ctx context.Context) error
+	left   chan struct{} // closed if the outcome of the runner is no longer waited for
 
 	flushing sync.Mutex // held during a flush, so that lines are written in order
+	seq      int64      // the job's last number, as of the last flush
 
 	mu       sync.Mutex
-	items    []Item
-	lines    []Line
-	lineSeq  int64
-	itemSeq  int64
+	cancel   context.CancelCauseFunc // nil until Carry
+	cause    error                   // why the runner's context has to end
+	asked    bool                    // whether a cancel was requested
+	items    []Item                  // not written yet; Seq is their local number
+	lines    []Line                  // the same
+	local    int64                   // the last local number
+	logged   int                     // lines so far
 	progress json.RawMessage
-	written  string // the progress that is stored in the job's row
-	asked    bool   // whether a cancel was requested
+	written  string // the progress that is stored
 }
 
-// Owner returns the name under which this Queue holds leases.
+// Owner returns the name under which this Queue runs jobs.
 func (q *Queue) Owner() string { return q.owner }
+
+// Ready says why no job can be started now. It returns nil if the engine answers.
+func (q *Queue) Ready(ctx context.Context) error { return q.engine.Ready(ctx) }
+
+// Close closes the engine. Call it after Work has returned and before the database is closed.
+func (q *Queue) Close() error { return q.engine.Close() }
 
 func (q *Queue) now() time.Time {
 	if q.cfg.Clock != nil {
@@ -101,12 +143,12 @@ func (q *Queue) now() time.Time {
 	return time.Now().Add(time.Duration(q.ahead.Load()))
 }
 
-// setClock measures the difference between the clock of the database and the local one. Leases need a
-// clock on which all processes agree.
+// setClock measures the difference between the clock of the database and the local one, so that all
+// processes agree on the time.
 func (q *Queue) setClock(ctx context.Context) error {
 	asked := time.Now()
 	there, err := q.db.Now(ctx)
-	if err == nil {
+	if err == nil && q.db.Postgres() {
 		here := time.Now()
 		q.ahead.Store(int64(there.Sub(asked.Add(here.Sub(asked) / 2))))
 	}
@@ -127,30 +169,146 @@ func (q *Queue) runs() []*Run {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	all := make([]*Run, 0, len(q.running))
-	for _, r := range q.running {
+	for r := range q.running {
 		all = append(all, r)
 	}
 	return all
 }
 
-func (q *Queue) local(id string) *Run {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if r := q.running[id]; r != nil {
-		return r
-	}
-	for _, r := range slices.Backward(q.recent) {
+// local returns the runs of a job in this process, of the whole job and of its parts.
+func (q *Queue) local(id string) (runs []*Run) {
+	for _, r := range q.runs() {
 		if r.Job.ID == id {
-			return r
+			runs = append(runs, r)
 		}
 	}
-	return nil
+	return runs
 }
 
-// ring returns the events of the job's run in this process. It returns nil if there is none.
+// ring returns the events of the job's latest run in this process that is not of a part. It returns nil if
+// there is none.
 func (q *Queue) ring(id string) *live.Ring {
-	if r := q.local(id); r != nil {
-		return r.live
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var last *Run
+	look := func(r *Run) {
+		if r.Job.ID == id && r.Part == 0 && (last == nil || r.fence > last.fence) {
+			last = r
+		}
 	}
-	return nil
+	for _, r := range q.recent {
+		look(r)
+	}
+	for r := range q.running {
+		look(r)
+	}
+	if last == nil {
+		return nil
+	}
+	return last.live
+}
+
+// FailureOf returns err in its stored form. It returns nil if err is nil.
+func FailureOf(err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	return &Failure{Kind: fault.KindOf(err), Side: fault.SideOf(err), Text: err.Error(), Hint: fault.HintOf(err)}
+}
+
+// Submission describes a job that Submit creates. Kind and Principal are required.
+type Submission struct {
+	Kind, Principal string
+	Request         json.RawMessage
+	Source, Target  string // for lists of jobs, in which people search for them
+	Pool            string // only workers of this pool run the job; "" means those of no pool; the embedded engine ignores it
+	// Same is the part of Request that tells requests with the same Key apart; nil means all of it.
+	Same json.RawMessage
+	// Key is the client's idempotency key; "" means none. For one day, the same key of the same principal
+	// stands for the same job. Another request with the same key is a Conflict.
+	Key              string
+	Parent, Schedule string
+	Secret           []byte // stored sealed, and deleted when the job ends; nil means none
+	// Also runs in the same transaction if the job is new, perhaps more than once; nil does nothing.
+	Also func(ctx context.Context, tx *sql.Tx, j Job) error
+}
+
+// submission is a Submission with the values that must be the same each time that its transaction runs.
+type submission struct {
+	Submission
+	id     string
+	now    time.Time
+	due    time.Time // when the schedule was due; zero for a job that no schedule fired
+	sealed []byte
+}
+
+// Outcome is the result of a run.
+type Outcome struct {
+	// State is Done, Partly, Failed or Canceled; or Waiting, to run the job again later. Carry also returns
+	// Queued for a run that was stopped with its process, Running for a job that was divided into parts,
+	// and "" if nothing was stored, because another attempt has the job or the database did not answer.
+	State   State
+	After   time.Duration // with Waiting: the time until the job is queued again
+	Report  json.RawMessage
+	Failure *Failure // nil for Done
+}
+
+// Stats has figures of the queue.
+type Stats struct {
+	Jobs   map[State]int // number of jobs in each state, including the history that is kept
+	Oldest time.Duration // how long the oldest queued job has waited; 0 if no job is queued
+}
+
+// Sealer encrypts secrets for storage. A sealed secret can only be opened with the name that it was
+// sealed with.
+type Sealer interface {
+	Seal(plain []byte, name string) ([]byte, error)
+	Open(sealed []byte, name string) ([]byte, error)
+}
+
+const columns = `id, kind, principal, request, source, target, pool, state, attempt, lost, owner, client_key, parent,
+	schedule, cancel_requested, progress, failure, created, started, ended`
+
+type scanner interface{ Scan(...any) error }
+
+// scan reads the columns of a row. more receives the values of further columns.
+func scan(row scanner, more ...any) (Job, error) {
+	var j Job
+	var request, progress, failure string
+	var cancel, created, started, ended int64
+	if err := row.Scan(append([]any{&j.ID, &j.Kind, &j.Principal, &request, &j.Source, &j.Target, &j.Pool, &j.State,
+		&j.Attempt, &j.Lost, &j.Owner, &j.Key, &j.Parent, &j.Schedule, &cancel, &progress, &failure,
+		&created, &started, &ended}, more...)...); err != nil {
+		return Job{}, err
+	}
+	j.Request, j.Progress, j.CancelRequested = raw(request), raw(progress), cancel != 0
+	if failure != "" {
+		j.Failure = &Failure{}
+		if err := json.Unmarshal([]byte(failure), j.Failure); err != nil {
+			return Job{}, err
+		}
+	}
+	j.Created, j.Started, j.Ended = instant(created), instant(started), instant(ended)
+	return j, nil
+}
+
+func raw(s string) json.RawMessage {
+	if s == "" {
+		return nil
+	}
+	return json.RawMessage(s)
+}
+
+func instant(us int64) time.Time { return store.Time(us) }
+
+// pause waits for d. It reports false if ctx ends before that.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }

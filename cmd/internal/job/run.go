@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -15,21 +14,20 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Runner carries out a job. ctx ends when the job is canceled, when another worker has claimed the job,
-// or when Work was stopped and Config.Grace is over. context.Cause(ctx) says which. If another worker has
-// claimed the job, the outcome that the runner returns is ignored.
-type Runner func(ctx context.Context, r *Run) Outcome
-
 const (
 	maxLines  = 10_000  // lines of the log of one attempt
 	maxLine   = 4 << 10 // bytes of one line
 	itemBatch = 256     // unwritten items at which Item writes them itself
 )
 
-func newRun(q *Queue, j Job) *Run {
-	first := int64(j.Attempt) << attemptBits
-	ring := live.New(j.ID, j.Attempt, first)
-	return &Run{Job: j, q: q, live: ring, lineSeq: first, itemSeq: first, done: make(chan struct{})}
+// eventBits is a number of bits. The events of an attempt are numbered from fence << 16, so that their numbers
+// increase from attempt to attempt. An event that was read from the database has the number of its line in
+// the same place.
+const eventBits = 16
+
+func newRun(q *Queue, j Job, c Claim, fence int64) *Run {
+	ring := live.New(j.Attempt, fence<<eventBits)
+	return &Run{Job: j, Part: c.Part, q: q, fence: fence, live: ring, engine: c.Fence, left: make(chan struct{})}
 }
 
 // Secret returns the decrypted secret that was submitted with the job, or nil if there was none. The
@@ -65,7 +63,7 @@ func (r *Run) Emit(kind string, data json.RawMessage) {
 }
 
 // Progress sets the latest snapshot of the progress. Watchers receive it at once as a "progress" event.
-// It is stored with the job every few seconds.
+// It is stored with the job every second. The progress of a divided job is the sum of that of its parts.
 func (r *Run) Progress(data json.RawMessage) {
 	r.mu.Lock()
 	r.progress = data
@@ -77,12 +75,12 @@ func (r *Run) Progress(data json.RawMessage) {
 // the job has ended. An error means that items could not be written; the run should then end.
 func (r *Run) Item(ctx context.Context, data json.RawMessage) error {
 	r.mu.Lock()
-	r.itemSeq++
-	r.items = append(r.items, Item{Seq: r.itemSeq, Data: data})
+	r.local++
+	r.items = append(r.items, Item{Seq: r.local, Data: data})
 	full := len(r.items) >= itemBatch
 	r.mu.Unlock()
 	if full {
-		return retryOutage(ctx, func() error { return r.flush(ctx) })
+		return retryOutage(ctx, func() error { return r.q.flush(ctx, r) })
 	}
 	return nil
 }
@@ -95,16 +93,16 @@ func (r *Run) Log(text string) {
 		text = strings.ToValidUTF8(text[:maxLine], "") + "…"
 	}
 	r.mu.Lock()
-	n := r.lineSeq - int64(r.Job.Attempt)<<attemptBits
-	if n > maxLines {
+	if r.logged > maxLines {
 		r.mu.Unlock()
 		return
 	}
-	if n == maxLines {
+	if r.logged == maxLines {
 		text = "the log of this attempt is full; no more lines are kept"
 	}
-	r.lineSeq++
-	line := Line{Seq: r.lineSeq, At: r.q.now(), Text: text}
+	r.logged++
+	r.local++
+	line := Line{Seq: r.local, At: r.q.now(), Text: text}
 	r.lines = append(r.lines, line)
 	r.mu.Unlock()
 	if told, err := json.Marshal(text); err == nil {
@@ -112,18 +110,21 @@ func (r *Run) Log(text string) {
 	}
 }
 
-// Fence asks the database whether this attempt still holds the job. Call it right before an action that
-// must not be done twice. The error is nil if the attempt holds the job, Canceled if a cancel was
-// requested, Moved if another worker has the job, and Unavailable if the database does not answer for a
-// minute.
+// Fence asks the database, and the engine if it has a fence, whether this attempt still has the job. Call it
+// right before an action that must not be done twice. The error is nil if the attempt has the job, Canceled
+// if a cancel was requested, Moved if another attempt has the job, and Unavailable if the database or the
+// engine does not answer for a minute.
 func (r *Run) Fence(ctx context.Context) error {
 	return retryOutage(ctx, func() error {
-		return r.held(r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt))
+		query, args := r.holds("")
+		if err := r.held(r.q.db.QueryRowContext(ctx, query, args...)); err != nil || r.engine == nil {
+			return err
+		}
+		return r.engine(ctx)
 	})
 }
 
-// outage is how long a result is retried if the database does not answer. After that the lease
-// expires, and the job runs again.
+// outage is how long a result is retried if the database does not answer. After that the job runs again.
 const outage = time.Minute
 
 // retryOutage repeats f while the database does not answer, for up to a minute. The database may be
@@ -138,16 +139,25 @@ func retryOutage(ctx context.Context, f func() error) error {
 	}
 }
 
-const holds = `SELECT cancel_requested FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running'`
+// holds returns a query for the row of the job, or of the part, if this attempt has it. Its columns are those
+// of first, whether a cancel was requested, and how far the attempt is written.
+func (r *Run) holds(first string) (query string, args []any) {
+	if r.Part == 0 {
+		return `SELECT ` + first + `j.cancel_requested, j.wrote FROM jobs j
+			WHERE j.id = $1 AND j.fence = $2 AND j.state = 'running'`, []any{r.Job.ID, r.fence}
+	}
+	return `SELECT ` + first + `j.cancel_requested, p.wrote FROM jobs j JOIN job_parts p ON p.job = j.id
+		WHERE j.id = $1 AND p.fence = $2 AND p.part = $3 AND j.state = 'running'`, []any{r.Job.ID, r.fence, r.Part}
+}
 
 func (r *Run) held(row *sql.Row) error {
-	var cancel int64
-	err := row.Scan(&cancel)
+	var cancel, wrote int64
+	err := row.Scan(&cancel, &wrote)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return r.lost()
+		return r.moved()
 	case err != nil:
-		return r.q.db.Explain("ask for lease of job", err)
+		return r.q.db.Explain("ask who has the job", err)
 	case cancel != 0:
 		return canceled(r.Job.ID)
 	}
@@ -172,16 +182,17 @@ func (r *Run) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 
 func (r *Run) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	return r.q.db.Tx(ctx, func(tx *sql.Tx) error {
-		if err := r.held(tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt)); err != nil {
+		query, args := r.holds("")
+		if err := r.held(tx.QueryRowContext(ctx, query+r.q.db.ForUpdate(), args...)); err != nil {
 			return err
 		}
 		return f(tx)
 	})
 }
 
-func (r *Run) lost() error {
+func (r *Run) moved() error {
 	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID,
-		Err: errors.New("this worker no longer holds the lease of the job")}
+		Err: errors.New("this worker no longer has the job")}
 }
 
 func canceled(id string) error {
@@ -195,87 +206,38 @@ func (r *Run) CancelRequested() bool {
 	return r.asked
 }
 
-// askCancel ends the runner's context because a cancel was requested.
-func (r *Run) askCancel() {
+// AskCancel ends the runner's context because a cancel was requested. An engine calls it when it learns of
+// the cancel.
+func (r *Run) AskCancel() {
 	r.mu.Lock()
 	r.asked = true
 	r.mu.Unlock()
-	r.cancel(canceled(r.Job.ID))
+	r.interrupt(canceled(r.Job.ID))
 }
 
-// unwritten takes the items and lines that are not written yet. The caller writes them, or gives them
-// back with putBack.
-func (r *Run) unwritten() (items []Item, lines []Line) {
+// Lose ends the runner's context because another attempt has the job. An engine calls it when it learns of
+// that.
+func (r *Run) Lose() { r.interrupt(r.moved()) }
+
+// interrupt ends the runner's context, or will when Carry begins. Only the first cause counts.
+func (r *Run) interrupt(cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	items, lines = r.items, r.lines
-	r.items, r.lines = nil, nil
-	return items, lines
+	if r.cause != nil {
+		return
+	}
+	if r.cause = cause; r.cancel != nil {
+		r.cancel(cause)
+	}
 }
 
-func (r *Run) putBack(items []Item, lines []Line) {
+// abandon makes Carry return without the outcome of the runner.
+func (r *Run) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.items, r.lines = append(items, r.items...), append(lines, r.lines...)
-}
-
-// flush writes the items and lines that Item and Log have collected, if this attempt holds the job.
-func (r *Run) flush(ctx context.Context) error {
-	r.flushing.Lock()
-	defer r.flushing.Unlock()
-	items, lines := r.unwritten()
-	if len(items)+len(lines) == 0 {
-		return nil
+	select {
+	case <-r.left:
+	default:
+		close(r.left)
 	}
-	err := r.q.db.Tx(ctx, func(tx *sql.Tx) error {
-		err := r.held(tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
-		if err != nil && !fault.Is(err, fault.Canceled) { // a job that is being canceled still has its items
-			return err
-		}
-		return write(ctx, tx, r.Job.ID, items, lines)
-	})
-	if err != nil && !fault.Is(err, fault.Moved) {
-		r.putBack(items, lines)
-	}
-	return r.q.db.Explain("write items of job", err)
-}
-
-func write(ctx context.Context, tx *sql.Tx, id string, items []Item, lines []Line) error {
-	var rows [][]any
-	for _, it := range items {
-		rows = append(rows, []any{id, it.Seq, string(it.Data)})
-	}
-	if err := insertMany(ctx, tx, `INSERT INTO job_items (job, seq, data) VALUES `, rows); err != nil {
-		return err
-	}
-	rows = nil
-	for _, l := range lines {
-		rows = append(rows, []any{id, l.Seq, store.Micros(l.At), l.Text})
-	}
-	return insertMany(ctx, tx, `INSERT INTO job_log (job, seq, at, text) VALUES `, rows)
-}
-
-const rowsAtOnce = 64 // rows in one statement
-
-// insertMany inserts rows. Rows that exist already are ignored, so it may be repeated when it is unknown
-// whether they were committed.
-func insertMany(ctx context.Context, tx *sql.Tx, into string, rows [][]any) error {
-	for len(rows) > 0 {
-		part := rows[:min(rowsAtOnce, len(rows))]
-		rows = rows[len(part):]
-		var values []string
-		var args []any
-		for _, row := range part {
-			marks := make([]string, len(row))
-			for i, v := range row {
-				args = append(args, v)
-				marks[i] = fmt.Sprintf("$%d", len(args))
-			}
-			values = append(values, "("+strings.Join(marks, ", ")+")")
-		}
-		if _, err := tx.ExecContext(ctx, into+strings.Join(values, ", ")+` ON CONFLICT DO NOTHING`, args...); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -6,53 +6,39 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
-	_ "time/tzdata" // the release image has no time zones of its own
 
-	"github.com/netresearch/go-cron"
-
+	"github.com/drayage/dray/cmd/internal/schedule"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
 
-const minEvery = time.Minute // the shortest interval that @every may name
-
-// next returns the first time after t at which s is due. t may be in any time zone.
-func next(s Schedule, t time.Time) (time.Time, error) {
-	zone, err := time.LoadLocation(cmp.Or(s.Zone, "UTC"))
-	if err != nil || s.Zone == "Local" {
-		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone,
-			Hint: "write a name such as Europe/Berlin"}
+// rule returns the rule of s, with what H in it means for this schedule.
+func rule(s Schedule) (schedule.Schedule, error) {
+	spec := schedule.Spec{Cron: s.Cron, TimeZone: s.Zone, Key: cmp.Or(s.ID, s.Name)}
+	if every, ok := strings.CutPrefix(s.Cron, "@every "); ok {
+		spec.Cron, spec.Every = "", strings.TrimSpace(every)
 	}
-	const fields = cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow
-	parser, err := cron.TryNewParser(fields | cron.Descriptor | cron.Hash | cron.DowOrDom)
-	if err != nil {
-		return time.Time{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: s.Cron, Err: err}
-	}
-	rule, err := parser.WithMinEveryInterval(minEvery).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
-	if err != nil {
-		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: err,
+	r, err := schedule.Parse(spec)
+	if err == nil && r.Never() {
+		err = &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Name, Err: errors.New("the rule is missing"),
 			Hint: "write five fields: minute hour day month weekday"}
 	}
-	if spec, ok := rule.(*cron.SpecSchedule); ok {
-		spec.Location = zone // replaces a zone that "CRON_TZ=" in the rule may have set
+	return r, err
+}
+
+// next returns the first time after t at which s is due. An interval is counted from t.
+func next(s Schedule, t time.Time) (time.Time, error) {
+	r, err := rule(s)
+	if err != nil {
+		return time.Time{}, err
 	}
-	due := rule.Next(t.In(zone))
-	if spec, ok := rule.(*cron.SpecSchedule); ok && spec.Hour&everyHour == 0 && repeatedHour(due) {
-		due = rule.Next(due)
-	}
+	due := r.Next(t)
 	if due.IsZero() {
 		return due, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: errors.New("it is never due")}
 	}
 	return due, nil
-}
-
-const everyHour = 1 << 63 // the bit that package cron sets in a field for *
-
-// repeatedHour reports whether local clocks showed the same time one hour before due, as when summer
-// time ends. A daily rule was already due then.
-func repeatedHour(due time.Time) bool {
-	return !due.IsZero() && due.Add(-time.Hour).Format(time.TimeOnly) == due.Format(time.TimeOnly)
 }
 
 // PutSchedule creates a schedule if s.ID is "", and else changes the schedule with that ID. The time at
@@ -78,6 +64,9 @@ func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, 
 		if err := q.putSchedule(ctx, tx, s, fresh, now, due); err != nil {
 			return err
 		}
+		if err := q.engine.Order(ctx, tx, Order{Kind: OrderSchedule, ID: s.ID}); err != nil {
+			return err
+		}
 		out, err := scanSchedule(tx.QueryRowContext(ctx, schedules+` WHERE s.id = $1`, s.ID))
 		if err == nil && also != nil {
 			err = also(tx, out)
@@ -89,6 +78,7 @@ func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, 
 		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name,
 			Err: errors.New("a schedule of this name exists already")}
 	}
+	q.engine.Kick()
 	return s, q.db.Explain("put schedule", err)
 }
 
@@ -148,16 +138,21 @@ func (q *Queue) Schedules(ctx context.Context, principal string) ([]Schedule, er
 	if err != nil {
 		return nil, q.db.Explain("list schedules", err)
 	}
+	all, err := scanSchedules(rows)
+	return all, q.db.Explain("list schedules", err)
+}
+
+func scanSchedules(rows *sql.Rows) ([]Schedule, error) {
 	defer rows.Close()
 	var all []Schedule
 	for rows.Next() {
 		s, err := scanSchedule(rows)
 		if err != nil {
-			return nil, q.db.Explain("list schedules", err)
+			return nil, err
 		}
 		all = append(all, s)
 	}
-	return all, q.db.Explain("list schedules", rows.Err())
+	return all, rows.Err()
 }
 
 // Schedule returns the schedule with the given ID. The error is NotFound if there is none.
@@ -203,10 +198,13 @@ func (q *Queue) changeSchedule(
 			return err
 		}
 		if also != nil {
-			return also(tx)
+			if err := also(tx); err != nil {
+				return err
+			}
 		}
-		return nil
+		return q.engine.Order(ctx, tx, Order{Kind: OrderSchedule, ID: id})
 	})
+	q.engine.Kick()
 	return q.db.Explain("change schedule", err)
 }
 
@@ -230,6 +228,7 @@ func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, J
 		res, err := tx.ExecContext(ctx, setLast, j.ID, store.Micros(now), id)
 		return foundOne(res, err, id)
 	})
+	q.engine.Kick()
 	return j, q.db.Explain("run schedule", err)
 }
 
@@ -242,61 +241,141 @@ func firing(s Schedule, id string, now time.Time) submission {
 	}}
 }
 
-// fireDue creates the jobs of the schedules that are due. Several processes may call it at the same
-// time. The transaction that creates a job also advances next_due, and a unique index allows each
-// (schedule, due) only once.
-func (q *Queue) fireDue(ctx context.Context) error {
+// Fire creates the job of a schedule that is due. It creates none if the schedule is paused or gone, if due is
+// not one of its times, if it is overdue by more than Config.Late, or if its last job has not ended. fresh is
+// true for a new job. If the job for this time exists already, Fire returns it, and fresh is false.
+//
+// Whatever it decides, the schedule's next time is then after due. The errors are those of the database.
+func (q *Queue) Fire(ctx context.Context, id string, due time.Time) (j Job, fresh bool, err error) {
 	now := q.now()
+	sub := submission{id: q.id(now), now: now, due: due}
+	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
+		j, fresh, err = q.fire(ctx, tx, id, sub)
+		return err
+	})
+	if err != nil {
+		return Job{}, false, q.db.Explain("fire schedule", err)
+	}
+	q.engine.Kick()
+	return j, fresh, nil
+}
+
+func (q *Queue) fire(ctx context.Context, tx *sql.Tx, id string, sub submission) (Job, bool, error) {
+	now, due := sub.now, sub.due
+	// The schedule is locked before its last job is read.
+	var locked string
+	err := tx.QueryRowContext(ctx, `SELECT id FROM schedules WHERE id = $1`+q.db.ForUpdate(), id).Scan(&locked)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Job{}, false, nil
+	}
+	if err != nil {
+		return Job{}, false, err
+	}
+	s, err := scanSchedule(tx.QueryRowContext(ctx, schedules+` WHERE s.id = $1`, id))
+	if err != nil {
+		return Job{}, false, err
+	}
+	j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE schedule = $1 AND due = $2 AND due > 0`,
+		id, store.Micros(due)))
+	there := err == nil
+	if err != nil && !errors.Is(err, sql.ErrNoRows) || there && due.Before(s.NextDue) {
+		return j, false, err
+	}
+	if s.Paused || !isDue(s, due) {
+		return Job{}, false, nil
+	}
+	following, err := following(s, due, now)
+	if err != nil { // It was valid once. Its zone no longer exists, or its last date has passed.
+		if _, err := tx.ExecContext(ctx, `UPDATE schedules SET paused = 1 WHERE id = $1`, id); err != nil {
+			return Job{}, false, err
+		}
+		return Job{}, false, q.engine.Order(ctx, tx, Order{Kind: OrderSchedule, ID: id})
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE schedules SET next_due = $1 WHERE id = $2`,
+		store.Micros(following), id); err != nil {
+		return Job{}, false, err
+	}
+	if there || now.Sub(due) > q.cfg.Late || s.LastState != "" && !s.LastState.Ended() {
+		return j, false, nil
+	}
+	sub.Submission = firing(s, sub.id, now).Submission
+	if j, _, err = q.insert(ctx, tx, sub); err != nil {
+		return Job{}, false, fmt.Errorf("fire schedule %s: %w", id, err)
+	}
+	_, err = tx.ExecContext(ctx, setLast, j.ID, store.Micros(due), id)
+	return j, true, err
+}
+
+// isDue reports whether due is a time of s that has not been decided yet.
+func isDue(s Schedule, due time.Time) bool {
+	if due.Equal(s.NextDue) {
+		return true
+	}
+	if due.Before(s.NextDue) {
+		return false
+	}
+	r, err := rule(s)
+	if err != nil {
+		return false
+	}
+	if every := r.Every(); every > 0 {
+		return due.Sub(s.NextDue)%every == 0
+	}
+	return r.Next(due.Add(-time.Microsecond)).Equal(due)
+}
+
+// following returns the first time of s after due that is not missed. The times of an interval stay in step
+// with due.
+func following(s Schedule, due, now time.Time) (time.Time, error) {
+	r, err := rule(s)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if every := r.Every(); every > 0 {
+		return due.Add((max(now.Sub(due), 0)/every + 1) * every), nil
+	}
+	if now.After(due) {
+		due = now
+	}
+	return next(s, due)
+}
+
+// fireDue fires the schedules that are due.
+func (q *Queue) fireDue(ctx context.Context, now time.Time) error {
 	rows, err := q.db.QueryContext(ctx,
 		schedules+` WHERE s.paused = 0 AND s.next_due <= $1 ORDER BY s.next_due LIMIT 100`, store.Micros(now))
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	var due []Schedule
-	for rows.Next() {
-		s, err := scanSchedule(rows)
-		if err != nil {
-			return err
+	due, err := scanSchedules(rows)
+	var errs []error
+	for _, s := range due {
+		if _, _, err := q.Fire(ctx, s.ID, s.NextDue); err != nil {
+			errs = append(errs, err) // it must not keep the others from firing
 		}
-		due = append(due, s)
 	}
-	if err := rows.Err(); err != nil {
+	return errors.Join(append(errs, err)...)
+}
+
+// hasten makes schedules due earlier, if by their rules and the clock they are: the clock was set back.
+func (q *Queue) hasten(ctx context.Context, now time.Time) error {
+	rows, err := q.db.QueryContext(ctx, schedules+` WHERE s.paused = 0`)
+	if err != nil {
 		return err
 	}
-	for _, s := range due {
-		if err := q.fire(ctx, s, now); err != nil {
+	all, err := scanSchedules(rows)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		due, err := next(s, now)
+		if err != nil || !due.Before(s.NextDue) {
+			continue // a rule that is no longer valid is noticed when it is due
+		}
+		if _, err := q.db.ExecContext(ctx, `UPDATE schedules SET next_due = $1 WHERE id = $2 AND next_due = $3`,
+			store.Micros(due), s.ID, store.Micros(s.NextDue)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// fire advances s to its next time and creates its job. It creates no job if s is overdue by more than
-// Config.Late, or if the last job of s has not ended.
-func (q *Queue) fire(ctx context.Context, s Schedule, now time.Time) error {
-	due, err := next(s, now)
-	if err != nil { // It was valid once. Its zone no longer exists, or its last date has passed.
-		return q.changeSchedule(ctx, s.ID, nil, `UPDATE schedules SET paused = 1 WHERE id = $1`)
-	}
-	missed := now.Sub(s.NextDue) > q.cfg.Late
-	busy := s.LastState != "" && !s.LastState.Ended()
-	sub := firing(s, q.id(now), now)
-	sub.due = s.NextDue
-	return q.db.Tx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE schedules SET next_due = $1 WHERE id = $2 AND next_due = $3 AND paused = 0`,
-			store.Micros(due), s.ID, store.Micros(s.NextDue))
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 || missed || busy {
-			return err // another process fired it, or no job is to be created
-		}
-		j, _, err := q.insert(ctx, tx, sub)
-		if err != nil {
-			return fmt.Errorf("fire schedule %s: %w", s.ID, err)
-		}
-		_, err = tx.ExecContext(ctx, setLast, j.ID, store.Micros(s.NextDue), s.ID)
-		return err
-	})
 }

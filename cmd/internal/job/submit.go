@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/store"
@@ -43,6 +44,7 @@ func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, er
 	if err != nil {
 		return Job{}, false, q.db.Explain("submit job", err)
 	}
+	q.engine.Kick()
 	return j, fresh, nil
 }
 
@@ -69,11 +71,11 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 		return j, j.ID == s.id, err
 	}
 	j := Job{ID: s.id, Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target,
-		State: Queued, Key: s.Key, Parent: s.Parent, Schedule: s.Schedule, Created: instant(store.Micros(s.now))}
+		Pool: s.Pool, State: Queued, Key: s.Key, Parent: s.Parent, Schedule: s.Schedule, Created: instant(store.Micros(s.now))}
 	res, err := tx.ExecContext(ctx, `INSERT INTO jobs
-		(id, kind, principal, request, source, target, state, client_key, parent, schedule, due, created)
-		VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,
-		j.ID, j.Kind, j.Principal, string(j.Request), j.Source, j.Target, j.Key, j.Parent, j.Schedule,
+		(id, kind, principal, request, source, target, pool, state, client_key, parent, schedule, due, created)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,
+		j.ID, j.Kind, j.Principal, string(j.Request), j.Source, j.Target, j.Pool, j.Key, j.Parent, j.Schedule,
 		store.Micros(s.due), store.Micros(s.now))
 	if err != nil {
 		return Job{}, false, err
@@ -95,7 +97,7 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 			return Job{}, false, err
 		}
 	}
-	return j, true, q.db.Notify(tx, topicQueued, "")
+	return j, true, q.engine.Order(ctx, tx, Order{Kind: OrderStart, ID: j.ID, Principal: j.Principal})
 }
 
 // sameKey returns the job that s.Key stands for. If there is none, it records that the key stands for s
@@ -159,4 +161,61 @@ func fingerprint(s Submission) string {
 		h.Write(sum[:])
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+const (
+	recount     = time.Second            // how long a count is used
+	recountFull = 100 * time.Millisecond // how long a count is used if it refuses jobs
+	backlogs    = 1000                   // maximum number of principals with a remembered count
+)
+
+// backlog estimates how many jobs one principal has queued: the last count, and the jobs added since.
+type backlog struct {
+	queued  int
+	counted time.Time
+}
+
+// admit returns Throttled if s, which was just inserted, is more than its principal may have queued. The
+// caller then rolls the transaction back.
+//
+// The cost of counting grows with the number of jobs, so admit uses a count for some time. With several
+// processes, each may admit some jobs too many. The firing of a schedule is always admitted, because a
+// schedule has at most one job at a time.
+func (q *Queue) admit(ctx context.Context, tx *sql.Tx, s submission) error {
+	if !s.due.IsZero() {
+		return nil
+	}
+	now, most := time.Now(), q.cfg.QueuedMost
+	q.mu.Lock()
+	b := q.backlogs[s.Principal]
+	q.mu.Unlock()
+	b.queued++
+	if age := now.Sub(b.counted); age > recount || b.queued > most && age > recountFull {
+		by := ""
+		if !q.db.Postgres() { // which has no statistics of the table, and might read the history of the principal
+			by = " INDEXED BY jobs_queued"
+		}
+		count := `SELECT count(*) FROM (
+			SELECT 1 FROM jobs` + by + ` WHERE state = 'queued' AND principal = $1 LIMIT $2) AS counted`
+		if err := tx.QueryRowContext(ctx, count, s.Principal, most+1).Scan(&b.queued); err != nil {
+			return err
+		}
+		b.counted = now
+	}
+	full := b.queued > most
+	if full {
+		b.queued-- // the refused job is rolled back
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, known := q.backlogs[s.Principal]; !known && len(q.backlogs) >= backlogs {
+		clear(q.backlogs)
+	}
+	q.backlogs[s.Principal] = b
+	if full {
+		return &fault.Fault{Kind: fault.Throttled, Op: "submit job", Name: s.Principal, RetryAfter: 5 * time.Second,
+			Err:  fmt.Errorf("the principal has %d jobs queued", most),
+			Hint: "wait until some of them have ended, or raise server.per-principal.queued-jobs"}
+	}
+	return nil
 }

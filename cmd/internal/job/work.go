@@ -4,152 +4,155 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/fault"
 )
 
-const (
-	returnTime = time.Second // how long a runner has to return after its context ended, when Work is stopped
-)
+// returnTime is how long a runner has to return after its context ended, when Work is stopped.
+const returnTime = time.Second
 
-// Work claims jobs and runs them, up to slots at a time. It also does the housekeeping of the queue:
-// leases, schedules and history. With slots of 0 or less it only does the housekeeping.
+// Work runs jobs, up to slots at a time, as the engine decides. It also does the housekeeping of the queue.
+// With slots of 0 or less it runs no jobs.
 //
 // Work returns when ctx has ended. Running jobs then have Config.Grace to end. After that their contexts
-// end, and jobs that are not complete are queued again for another worker. A runner that does not return
-// even then is left running, but the fence keeps it from changing its job.
+// end, and jobs that are not complete are queued again. A runner that does not return even then is left
+// running, but the fence keeps it from changing its job.
 //
-// Work continues while the database is not reachable. The only error is Conflict, if Work is already
-// running on this Queue.
+// Work continues while the database is not reachable. Errors are Conflict, if Work is already running on
+// this Queue, and those of the engine.
 func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
+	if err := q.beginWork(); err != nil {
+		return err
+	}
+	defer q.endWork()
+	slots = max(slots, 0)
+	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var loops sync.WaitGroup
+	_ = q.beat(upkeep, slots) // the next one tries again
+	loops.Go(func() { loop(upkeep, beatInterval, func(ctx context.Context) error { return q.beat(ctx, slots) }) })
+	loops.Go(func() {
+		loop(upkeep, flushInterval, func(ctx context.Context) error { return q.flush(ctx, q.runs()...) })
+	})
+	loops.Go(func() { q.cleaning(upkeep) })
+	over := make(chan error, 1)
+	go func() { over <- q.engine.Work(ctx, slots, run) }()
+	err := q.windDown(ctx, over)
+	stop()
+	loops.Wait()
+	q.leave(ctx)
+	return err
+}
+
+func (q *Queue) beginWork() error {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.working {
-		q.mu.Unlock()
 		return &fault.Fault{Kind: fault.Conflict, Op: "work", Name: q.owner,
 			Err: errors.New("the queue has a worker already")}
 	}
 	q.working = true
-	q.mu.Unlock()
-
-	loopsCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){q.renewing, q.canceling, q.flushing, q.watched().Tell} {
-		loops.Go(func() { loop(loopsCtx) })
-	}
-	loops.Go(func() { q.housekeeping(ctx) })
-	q.dispatch(ctx, slots, run)
-	q.windDown(loopsCtx)
-	stop()
-	loops.Wait()
-
-	q.mu.Lock()
-	q.working = false
-	q.mu.Unlock()
 	return nil
 }
 
-// dispatch claims jobs for the free slots until ctx ends.
-func (q *Queue) dispatch(ctx context.Context, slots int, run Runner) {
-	said, err := q.db.Listen(ctx, topicQueued)
-	if err != nil || slots <= 0 {
-		<-ctx.Done()
-		return
-	}
-	freed := make(chan struct{}, 1)
-	for ctx.Err() == nil {
-		free := slots - len(q.runs())
-		got := 0
-		if free > 0 {
-			runs, err := q.claimWhole(ctx, free)
-			if err != nil {
-				pause(ctx, poll/2)
-				continue
-			}
-			for _, r := range runs {
-				q.start(ctx, r, run, freed)
-			}
-			got = len(runs)
-		}
-		if got > 0 && got == free {
-			continue
-		}
-		// A random part of the interval keeps many idle workers from asking at the same moment.
-		t := time.NewTimer(poll + rand.N(poll/4)) //nolint:gosec // spreads the load; needs no secure randomness
-		select {
-		case <-ctx.Done():
-		case _, open := <-said:
-			if said = drain(said); !open {
-				said = nil
-			}
-		case <-freed:
-		case <-t.C:
-		}
-		t.Stop()
-	}
-}
-
-// claimWhole claims jobs even if ctx ends in the meantime. An interrupted claim could leave jobs claimed
-// that no worker runs.
-func (q *Queue) claimWhole(ctx context.Context, n int) ([]*Run, error) {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.Lease/3)
-	defer done()
-	return q.claim(ctx, n)
-}
-
-// drain discards pending notifications, because the caller is about to look for jobs anyway. It returns
-// nil if said is closed.
-func drain(said <-chan string) <-chan string {
-	for {
-		select {
-		case _, open := <-said:
-			if !open {
-				return nil
-			}
-		default:
-			return said
-		}
-	}
-}
-
-func (q *Queue) start(ctx context.Context, r *Run, run Runner, freed chan<- struct{}) {
-	ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+func (q *Queue) endWork() {
 	q.mu.Lock()
-	q.running[r.Job.ID] = r
-	q.mu.Unlock()
-	if r.Job.CancelRequested {
-		r.askCancel()
-	}
-	_ = q.db.Publish(live.Topic(r.Job.ID), "") // an empty payload is never too large
-	go func() {
-		out := guarded(ctx, r, run)
-		r.live.End()
-		q.finish(ctx, r, out)
-		r.cancel(nil)
-		q.forget(r)
-		close(r.done)
-		select {
-		case freed <- struct{}{}:
-		default:
-		}
-	}()
+	defer q.mu.Unlock()
+	q.working, q.stopping = false, false
 }
+
+// windDown waits until the engine has returned, which it does when ctx has ended and no run is left. It
+// ends runs that take too long.
+func (q *Queue) windDown(ctx context.Context, over <-chan error) error {
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-over:
+		return err
+	case <-time.After(q.cfg.Grace):
+	}
+	q.mu.Lock()
+	q.stopping = true // a run that begins from now on is handed back at once
+	q.mu.Unlock()
+	for _, r := range q.runs() {
+		r.interrupt(errStopped)
+	}
+	select {
+	case err := <-over:
+		return err
+	case <-time.After(returnTime):
+	}
+	for _, r := range q.runs() {
+		r.abandon()
+	}
+	return <-over
+}
+
+// loop calls f at an interval, until ctx ends. An error does not end the loop, and the next call tries
+// again. Each call has limited time.
+func loop(ctx context.Context, every time.Duration, f func(context.Context) error) {
+	for pause(ctx, every) {
+		ctx, done := context.WithTimeout(ctx, loopTime)
+		_ = f(ctx)
+		done()
+	}
+}
+
+const loopTime = 10 * time.Second
 
 // keptRuns is how many ended runs are kept, so that watchers can read their events.
 const keptRuns = 16
 
-// forget removes r from the running jobs, unless this process has claimed the same job again.
+// Carry carries out an attempt: it calls f, writes what f leaves behind, and stores the outcome, unless
+// another attempt has the job by then. It returns what was stored. If Work is stopped and f does not return
+// in time, the job is queued again and f is left running.
+func (q *Queue) Carry(ctx context.Context, r *Run, f func(context.Context, *Run) Outcome) Outcome {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	q.enter(r, cancel)
+	defer q.forget(r)
+	q.bell.Ring(r.Job.ID)
+	returned := make(chan Outcome, 1)
+	go func() { returned <- guarded(ctx, r, f) }()
+	var out Outcome
+	select {
+	case out = <-returned:
+	case <-r.left:
+	}
+	r.live.End()
+	return q.finish(ctx, r, out)
+}
+
+func (q *Queue) enter(r *Run, cancel context.CancelCauseFunc) {
+	q.mu.Lock()
+	q.running[r] = true
+	stopping := q.stopping
+	q.mu.Unlock()
+	r.mu.Lock()
+	r.cancel = cancel
+	cause := r.cause
+	r.mu.Unlock()
+	switch {
+	case cause != nil:
+		cancel(cause)
+	case r.Job.CancelRequested:
+		r.AskCancel()
+	case stopping:
+		r.interrupt(errStopped)
+	}
+}
+
+// forget removes r from the runs of this process.
 func (q *Queue) forget(r *Run) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.running[r.Job.ID] == r {
-		delete(q.running, r.Job.ID)
-	}
+	delete(q.running, r)
 	if q.recent = append(q.recent, r); len(q.recent) > keptRuns {
 		q.recent = slices.Delete(q.recent, 0, 1)
 	}
@@ -157,7 +160,7 @@ func (q *Queue) forget(r *Run) {
 
 // guarded runs one job. If the runner panics, only its job fails, and the other jobs of this process
 // continue.
-func guarded(ctx context.Context, r *Run, run Runner) (out Outcome) {
+func guarded(ctx context.Context, r *Run, f func(context.Context, *Run) Outcome) (out Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.Log(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
@@ -166,48 +169,5 @@ func guarded(ctx context.Context, r *Run, run Runner) (out Outcome) {
 				Hint: "this is a defect of dray: report it with the job's log"}}
 		}
 	}()
-	return run(ctx, r)
-}
-
-// windDown waits for running jobs to end, and queues those again that do not.
-func (q *Queue) windDown(ctx context.Context) {
-	grace, done := context.WithTimeout(ctx, q.cfg.Grace)
-	defer done()
-	left := wait(grace, q.runs())
-	for _, r := range left {
-		r.cancel(errStopped)
-	}
-	end, ended := context.WithTimeout(ctx, returnTime)
-	defer ended()
-	for _, r := range wait(end, left) {
-		if q.handBack(ctx, r) == nil {
-			q.forget(r)
-		}
-	}
-}
-
-// wait waits for runs to end and returns those that had not ended when ctx did.
-func wait(ctx context.Context, runs []*Run) (left []*Run) {
-	for _, r := range runs {
-		select {
-		case <-r.done:
-		case <-ctx.Done():
-			select {
-			case <-r.done:
-			default:
-				left = append(left, r)
-			}
-		}
-	}
-	return left
-}
-
-// flushing writes the items and log lines of the runs in this process every second.
-func (q *Queue) flushing(ctx context.Context) {
-	for pause(ctx, poll) {
-		for _, r := range q.runs() {
-			// On an error the items are kept, and the next Item returns the error if it persists.
-			_ = r.flush(ctx)
-		}
-	}
+	return f(ctx, r)
 }

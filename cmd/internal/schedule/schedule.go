@@ -26,6 +26,10 @@ type Spec struct {
 
 	// TimeZone is the name of the time zone of Cron, such as "Europe/Berlin"; "" means UTC.
 	TimeZone string `json:"time-zone,omitempty"`
+
+	// Key is the name of what is scheduled. If it is set, Cron may contain H, which means a minute or an hour
+	// that is derived from Key, so that not everything is due at once.
+	Key string `json:"-"`
 }
 
 // Least is the shortest interval that Every allows.
@@ -63,14 +67,14 @@ func Parse(s Spec) (Schedule, error) {
 	case s.Cron == "":
 		return Schedule{}, nil
 	}
-	return parseCron(s.Cron, zone)
+	return parseCron(s.Cron, s.Key, zone)
 }
 
 // maxYears is a number of years: a schedule must be due within this time. 29 February occurs at least
 // once in 8 years.
 const maxYears = 9
 
-func parseCron(text string, zone *time.Location) (Schedule, error) {
+func parseCron(text, key string, zone *time.Location) (Schedule, error) {
 	const hint = "write MINUTE HOUR DAY MONTH WEEKDAY as in crontab, or @hourly, @daily, @weekly, @monthly, @yearly"
 	// The parser would accept a time zone and an interval in the text, which have their own keys.
 	if strings.Contains(text, "=") || strings.HasPrefix(text, "@every") {
@@ -79,11 +83,16 @@ func parseCron(text string, zone *time.Location) (Schedule, error) {
 	// As in crontab(5), if both the day of the month and the day of the week are restricted, it is due
 	// when either matches.
 	const five = cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow
-	p, err := cron.TryNewParser(five | cron.DowOrDom | cron.Descriptor)
+	options := five | cron.DowOrDom | cron.Descriptor
+	if key != "" {
+		options |= cron.Hash
+	}
+	p, err := cron.TryNewParser(options)
 	if err != nil {
 		return Schedule{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: text, Err: err}
 	}
-	c, err := p.WithMaxSearchYears(maxYears).Parse(text)
+	p = p.WithMaxSearchYears(maxYears)
+	c, err := p.ParseWithHashKey(text, key)
 	if err != nil {
 		return Schedule{}, invalid(text, "not a schedule: "+err.Error(), hint)
 	}
@@ -118,6 +127,9 @@ func misread(op, name, cause, hint string) error {
 
 // Never reports whether s is the zero Schedule, which is never due.
 func (s Schedule) Never() bool { return s.cron == nil && s.every == 0 }
+
+// Every returns the interval of s, or 0 if s is not an interval.
+func (s Schedule) Every() time.Duration { return s.every }
 
 // Next returns the first time after `after` at which s is due, or the zero time if there is none. An
 // interval is added to `after`, which must be the start of the last run.

@@ -68,9 +68,15 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	if p.traces, err = measure.NewTraces(ctx, c.Env, c.Version); err != nil {
 		return p, err
 	}
+	kind := "server"
+	if addr == nil {
+		kind = "worker"
+	}
 	p.queue, err = job.Open(ctx, job.Config{
 		DB:         p.db,
 		Owner:      hostname(),
+		Kind:       kind,
+		Version:    c.Version,
 		Seal:       p.vault,
 		Grace:      max(c.Grace-closeTime, 0),
 		Keep:       c.Keep,
@@ -147,6 +153,9 @@ func (p *parts) close() error {
 	}
 	if p.traces != nil {
 		p.traces.Close()
+	}
+	if p.queue != nil {
+		errs = append(errs, p.queue.Close())
 	}
 	if p.db != nil {
 		errs = append(errs, p.db.Close())

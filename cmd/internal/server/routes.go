@@ -154,5 +154,5 @@ func plain(w http.ResponseWriter, status int, text string) {
 
 // runner returns the Runner of jobs, with metrics and traces around it.
 func (s *serving) runner() job.Runner {
-	return s.traces.Jobs(s.metrics.Jobs(s.service.Run))
+	return s.traces.Jobs(s.metrics.Jobs(s.service))
 }

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -53,7 +53,7 @@ func newFixture(t *testing.T, c dray.Config, rules ...access.Rule) *fixture {
 	must(err)
 	_, _, err = h.access.NewToken(t.Context(), access.Token{Principal: ann.Name, Role: ann.Role, By: "root"})
 	must(err)
-	h.queue, err = job.Open(t.Context(), job.Config{DB: h.db, Seal: vault, Lease: 2 * time.Second})
+	h.queue, err = job.Open(t.Context(), job.Config{DB: h.db, Seal: vault})
 	must(err)
 	h.service = h.worker(t, c)
 	return h
@@ -166,7 +166,7 @@ func TestAJobThatIsNoLongerAllowedDoesNotRun(t *testing.T) {
 	if _, _, err := h.queue.Submit(t.Context(), job.Submission{Kind: "import", Principal: "ann", Request: row}); err != nil {
 		t.Fatal(err)
 	}
-	j := h.runOne(t, h.service.Run)
+	j := h.runOne(t, h.service)
 	if j.State != job.Failed || j.Failure.Kind != fault.Denied {
 		t.Errorf("%s %+v", j.State, j.Failure)
 	}
@@ -202,7 +202,7 @@ func (h *fixture) runOne(t *testing.T, run job.Runner) job.Job {
 // takeAway queues r's job again, as when its lease has expired.
 func (h *fixture) takeAway(t *testing.T, r *job.Run) {
 	t.Helper()
-	if _, err := h.db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', attempt = attempt + 1 WHERE id = $1`, r.Job.ID); err != nil {
+	if _, err := h.db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', fence = 0 WHERE id = $1`, r.Job.ID); err != nil {
 		t.Error(err)
 	}
 }
@@ -219,14 +219,14 @@ func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 	}
 	var first job.Outcome
 	runs := 0
-	j := h.runOne(t, func(ctx context.Context, r *job.Run) job.Outcome {
+	j := h.runOne(t, suite.Func(func(ctx context.Context, r *job.Run) job.Outcome {
 		if runs++; runs > 1 {
 			return job.Outcome{State: job.Done} // the other worker does nothing
 		}
 		h.takeAway(t, r)
 		first = h.service.Run(ctx, r)
 		return first
-	})
+	}))
 	if j.State != job.Done || first.State == job.Done || first.Failure == nil {
 		t.Errorf("%s, the first: %s %+v", j.State, first.State, first.Failure)
 	}
@@ -244,7 +244,7 @@ func TestTheAuditLogRecordsThePrincipalAndTheNamesThatMoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done := h.runOne(t, h.service.Run); done.State != job.Done {
+	if done := h.runOne(t, h.service); done.State != job.Done {
 		t.Fatalf("%+v", done.Failure)
 	}
 	entries := h.entries(t)
@@ -290,7 +290,7 @@ func TestTheAuditLogRecordsANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 		}
 		killed := make(chan struct{})
 		runs := 0
-		j := h.runOne(t, func(ctx context.Context, r *job.Run) job.Outcome {
+		j := h.runOne(t, suite.Func(func(ctx context.Context, r *job.Run) job.Outcome {
 			if runs++; runs > 1 {
 				return h.service.Run(ctx, r)
 			}
@@ -304,7 +304,7 @@ func TestTheAuditLogRecordsANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 			}
 			h.takeAway(t, r)
 			return job.Outcome{State: job.Failed} // ignored, because this attempt no longer holds the job
-		})
+		}))
 		if j.State != job.Done || runs != 2 {
 			t.Errorf("%s after %d runs: %+v", j.State, runs, j.Failure)
 		}
@@ -340,7 +340,7 @@ func TestTheAuditLogRecordsWhatATargetDidNotConfirm(t *testing.T) {
 	if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
 		t.Fatal(err)
 	}
-	if j := h.runOne(t, h.service.Run); j.State != job.Partly {
+	if j := h.runOne(t, h.service); j.State != job.Partly {
 		t.Errorf("%s %+v", j.State, j.Failure)
 	}
 	said := map[string]int{}
@@ -428,7 +428,7 @@ func TestAPlanThatWasWrittenByHandNeedsTheRightsOfItsSteps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if done := h.runOne(t, h.service.Run); done.State != job.Done {
+			if done := h.runOne(t, h.service); done.State != job.Done {
 				t.Fatalf("%+v", done.Failure)
 			}
 			_, _, err = h.service.Submit(t.Context(), ann, wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: j.ID}}, "")

@@ -8,6 +8,7 @@
 // In the order of the walk:
 //
 //	schedules.go   schedules: requests that become a job each time that they are due
+//	divide.go      parts of a job, which several workers carry out at the same time
 //	run.go         one run of a job, from its request to its outcome
 //	retry.go       a new job for the steps that failed in another one
 //	submit.go      requests that become jobs

@@ -31,7 +31,7 @@ func TestAJobWhoseOwnerNoLongerExistsDoesNotRun(t *testing.T) {
 		if _, err := h.service.RunSchedule(t.Context(), ann, s.ID); err != nil {
 			t.Fatal(err)
 		}
-		return h.runOne(t, h.service.Run)
+		return h.runOne(t, h.service)
 	}
 	paused := func() bool {
 		t.Helper()
@@ -117,7 +117,7 @@ func TestAReceiptNamesThePrincipalWhateverItSays(t *testing.T) {
 		if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
 			t.Fatal(err)
 		}
-		j := h.runOne(t, h.service.Run)
+		j := h.runOne(t, h.service)
 		report, err := h.queue.Report(t.Context(), j.ID)
 		if err != nil || !strings.Contains(string(report), `"by":"`+want+`"`) {
 			t.Errorf("%q: %s %v", by, report, err)

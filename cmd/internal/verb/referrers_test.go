@@ -64,7 +64,7 @@ func TestARequestChoosesWhatTravelsWithAnImage(t *testing.T) {
 				if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
 					t.Fatal(err)
 				}
-				if j := h.runOne(t, h.service.Run); j.State != job.Done {
+				if j := h.runOne(t, h.service); j.State != job.Done {
 					t.Fatalf("%s %+v", j.State, j.Failure)
 				}
 				resp := dst.Direct(t, http.MethodHead, "/v2/"+to+"/manifests/"+sbom.Digest(), http.Header{"Accept": oci.Accept}, nil, nil)

@@ -30,7 +30,7 @@ const (
 	retryAfterOutage = 5 * time.Second
 )
 
-// Run carries out the job of r. It is the job.Runner of the queue.
+// Run carries out the job of r. The Service is the job.Runner of the queue.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally()}
 	w.kinds, w.announced = map[fault.Kind]bool{}, map[ref.Name]bool{}

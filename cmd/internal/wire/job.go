@@ -16,7 +16,7 @@ type State string
 // The states of a job's life, in order. A job ends in one of the last four.
 const (
 	Queued   State = "queued"   // the job waits for a worker
-	Running  State = "running"  // a worker holds the job's lease
+	Running  State = "running"  // a worker runs the job, or several run its parts
 	Waiting  State = "waiting"  // the job's runner asked to continue later; the job is queued again then
 	Done     State = "done"     // every step succeeded
 	Partly   State = "partly"   // some steps succeeded, others did not
@@ -48,15 +48,16 @@ type Job struct {
 	Request         json.RawMessage `json:"request,omitempty"`
 	Source          string          `json:"source,omitempty"`
 	Target          string          `json:"target,omitempty"`
+	Pool            string          `json:"pool,omitempty"` // only workers of this pool run the job; "" means those of no pool
 	State           State           `json:"state"`
-	Attempt         int             `json:"attempt"`         // how often a worker claimed the job
-	Lost            int             `json:"lost,omitempty"`  // how often a worker lost the job because its lease expired
+	Attempt         int             `json:"attempt"`         // how often the job was begun
+	Lost            int             `json:"lost,omitempty"`  // how many attempts ended because their process died
 	Owner           string          `json:"owner,omitempty"` // the worker of the last attempt
 	Key             string          `json:"key,omitempty"`
 	Parent          string          `json:"parent,omitempty"`
 	Schedule        string          `json:"schedule,omitempty"`
 	CancelRequested bool            `json:"cancelRequested,omitempty"`
-	Progress        json.RawMessage `json:"progress,omitempty"` // latest stored snapshot; some seconds old while the job runs
+	Progress        json.RawMessage `json:"progress,omitempty"` // latest stored snapshot; about a second old while the job runs
 	Failure         *Failure        `json:"failure,omitempty"`
 	Created         time.Time       `json:"created"`
 	Started         time.Time       `json:"started,omitzero"` // start of the first attempt; zero before
@@ -150,4 +151,18 @@ type Schedule struct {
 	LastDue   time.Time       `json:"lastDue,omitzero"` // when LastJob was due, or when a person started it
 	LastJob   string          `json:"lastJob,omitempty"`
 	LastState State           `json:"lastState,omitempty"` // state of LastJob; "" if that job was deleted from history
+}
+
+// Worker is a process that runs jobs.
+type Worker struct {
+	ID      string    `json:"id"`              // differs from start to start
+	Name    string    `json:"name"`            // for people, such as the name of the machine
+	Kind    string    `json:"kind"`            // "server" or "worker"
+	Pools   []string  `json:"pools,omitempty"` // the pools whose jobs it runs; none means the jobs of no pool
+	Slots   int       `json:"slots"`           // how many jobs, or parts of jobs, it runs at a time; a server may have none
+	Running int       `json:"running"`         // how many it runs at the moment
+	Version string    `json:"version,omitempty"`
+	Started time.Time `json:"started"`
+	Seen    time.Time `json:"seen"`  // when it said last that it is alive
+	Alive   bool      `json:"alive"` // whether it said so in the last seconds
 }

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/drayage/dray/event"
@@ -20,6 +22,25 @@ type Progress struct {
 	Blobs    []Blob  `json:"blobs,omitempty"`   // blobs in transfer, the oldest first, at most 16
 	Waiting  []Wait  `json:"waiting,omitempty"` // registries that receive no requests at the moment
 	Rate     float64 `json:"bytesPerSecond"`
+}
+
+// shownBlobs is the number of blobs that a snapshot has at most.
+const shownBlobs = 16
+
+// Plus returns the progress of two parts of one job together. Of a registry that makes both wait, it has the
+// longer wait.
+func (p Progress) Plus(o Progress) Progress {
+	p.Steps, p.Finished, p.Failed = p.Steps+o.Steps, p.Finished+o.Finished, p.Failed+o.Failed
+	p.Done, p.Total, p.Rate = p.Done+o.Done, p.Total+o.Total, p.Rate+o.Rate
+	p.Blobs = slices.Concat(p.Blobs, o.Blobs)
+	slices.SortFunc(p.Blobs, func(a, b Blob) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest, b.Digest))
+	})
+	p.Blobs = p.Blobs[:min(len(p.Blobs), shownBlobs)]
+	all := slices.Concat(p.Waiting, o.Waiting)
+	slices.SortFunc(all, func(a, b Wait) int { return cmp.Or(cmp.Compare(a.Host, b.Host), b.Until.Compare(a.Until)) })
+	p.Waiting = slices.CompactFunc(all, func(a, b Wait) bool { return a.Host == b.Host })
+	return p
 }
 
 // Blob is a blob in transfer.

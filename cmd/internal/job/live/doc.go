@@ -1,9 +1,8 @@
 // Package live passes the events of jobs on to watchers while the jobs run. A watcher in the process that
-// runs a job reads its events directly. A watcher in another process receives them as notifications of
-// the database. In the order of the walk:
+// runs a job reads its events directly. A watcher of a job that runs elsewhere reads the database every
+// second. In the order of the walk:
 //
-//	watch.go   the events that a watcher receives, of a run in this process or in another
-//	tell.go    sends the events of runs in this process to watchers in other processes
-//	jobs.go    access to the jobs, and the topics of notifications
+//	watch.go   the events that a watcher receives
 //	ring.go    the latest events of a run
+//	bell.go    wakes watchers when a job has changed in this process
 package live

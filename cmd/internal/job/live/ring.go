@@ -14,8 +14,8 @@ const (
 // Ring keeps the latest events of a run. Watchers read them at their own pace. A slow watcher misses
 // events, and neither the run nor other watchers wait for it. A Ring is safe for concurrent use.
 type Ring struct {
-	job     string
 	attempt int
+	first   int64 // the number before that of the first event
 
 	mu      sync.Mutex
 	seq     int64
@@ -23,11 +23,12 @@ type Ring struct {
 	size    int
 	changed chan struct{} // closed and replaced with each event
 	ended   bool
+	stored  int64 // the number of the last line in the database, when the run's outcome had been stored
 }
 
-// New returns the ring of an attempt at a job. Its first event has the sequence number first+1.
-func New(job string, attempt int, first int64) *Ring {
-	return &Ring{job: job, attempt: attempt, seq: first, changed: make(chan struct{})}
+// New returns the ring of an attempt. Its first event has the sequence number first+1.
+func New(attempt int, first int64) *Ring {
+	return &Ring{attempt: attempt, first: first, seq: first, changed: make(chan struct{})}
 }
 
 // Add gives e the next sequence number and keeps it. After End it does nothing.
@@ -69,4 +70,29 @@ func (r *Ring) End() {
 		r.ended = true
 		close(r.changed)
 	}
+}
+
+// Stored notes that the outcome of the run is stored, and the number of the last line in the database.
+func (r *Ring) Stored(line int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stored = line
+}
+
+// state reports whether the run's outcome is stored and all of its events precede seq or have been read. The
+// returned number is that from which a watcher continues then.
+func (r *Ring) state(seq int64, bits int) (gone bool, from int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stored == 0 {
+		return false, seq
+	}
+	line := r.stored << bits
+	return seq >= r.seq || seq >= line, max(seq, line)
+}
+
+func (r *Ring) latest() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seq
 }

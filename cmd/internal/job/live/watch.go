@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
-	"strconv"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -12,30 +11,27 @@ import (
 )
 
 const (
-	poll   = time.Second      // notifications may be lost, so a watcher also reads the job at this interval
-	remind = 10 * time.Second // how often a watcher announces itself to the process that runs the job
+	poll    = time.Second      // how often a watcher reads the job
+	patient = 30 * time.Second // how long a watcher waits for a database that does not answer
+	atOnce  = 1000             // lines of the log that are read at once
 )
 
-// Watch yields the events of a job that follow sequence number after. With 0 it begins with the oldest
-// event that is still kept. The first event is "state", and "state" is repeated when the state changes.
-// In between are the events of the run, and the last event is "ended".
-//
-// Events of the run may be missing, if there were more than can be kept or if a connection was down.
-// States are never missing. The sequence ends after "ended", or with an error, also when ctx ends.
-//
-// The events of a run in this process are read directly. For a run in another process, the watcher
-// announces itself with a notification, and that process sends the events. If notifications do not
-// arrive, the watcher sees only states and the stored snapshots of progress.
+// Jobs gives access to the jobs of one database from one process. All fields are required.
+type Jobs struct {
+	Get  func(ctx context.Context, id string) (wire.Job, error)
+	Log  func(ctx context.Context, id string, after int64, limit int) ([]wire.Line, error)
+	Here func(id string) *Ring // the events of a run in this process that runs or ended recently; nil if there is none
+	Bell *Bell                 // rung when a job has changed in this process
+	Now  func() time.Time
+	Bits int // an event that was read from the database has the number of its line, shifted by this many bits
+}
+
+// Watch yields the events of a job that follow sequence number after, as Queue.Watch says.
 func (j Jobs) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
-		ctx, done := context.WithCancel(ctx)
-		defer done()
-		said, err := j.DB.Listen(ctx, Topic(id))
-		if err != nil {
-			yield(wire.Event{}, err)
-			return
-		}
-		w := &watcher{looked: time.Now(), jobs: j, id: id, seq: after, said: said, yield: yield}
+		rung, stop := j.Bell.listen(id)
+		defer stop()
+		w := &watcher{jobs: j, id: id, seq: after, rung: rung, yield: yield, looked: time.Now()}
 		if err := w.run(ctx); err != nil {
 			yield(wire.Event{}, err)
 		}
@@ -46,13 +42,12 @@ type watcher struct {
 	jobs  Jobs
 	id    string
 	seq   int64 // sequence number of the last event that was yielded
-	said  <-chan string
+	rung  <-chan struct{}
 	yield func(wire.Event, error) bool
 
-	last     wire.Job  // the job as it was read last
-	here     *Ring     // events of the latest attempt that ran in this process
-	reminded time.Time // when the watcher announced itself last
-	looked   time.Time // when the job was read last
+	last   wire.Job  // the job as it was read last
+	here   *Ring     // events of the latest attempt that ran in this process
+	looked time.Time // when the job was read last
 }
 
 // run returns nil when the watch is over, because the job has ended or yield returned false.
@@ -61,95 +56,119 @@ func (w *watcher) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		j, err := w.jobs.Get(ctx, w.id)
-		if fault.Is(err, fault.Unavailable) && time.Since(w.looked) < interest && pause(ctx) {
+		if fault.Is(err, fault.Unavailable) && time.Since(w.looked) < patient && pause(ctx) {
 			continue // the database may be restarting
 		}
 		if err != nil {
 			return err
 		}
 		w.looked = time.Now()
-		if here := w.jobs.Here(w.id); here != nil {
-			w.here = here // It is kept after the run has ended, because its last events are still to be read.
+		if on, err := w.tell(ctx, j); err != nil || !on {
+			return err
 		}
-		r := w.here
-		if r != nil && r.attempt != j.Attempt {
-			r = nil
-		}
-		if !w.tell(j, r) {
-			return nil
-		}
-		var more <-chan struct{}
-		if r != nil {
-			var on bool
-			if more, on = w.read(r); !on {
-				return nil
-			}
-		} else if j.State == wire.Running && time.Since(w.reminded) > remind {
-			w.reminded = time.Now()
-			if err := w.jobs.DB.Publish(watched, w.id+" "+strconv.FormatInt(w.seq, 10)); err != nil {
-				return err
-			}
-		}
-		look, err := w.wait(ctx, r, more, tick.C)
-		if err != nil || !look {
+		if look, err := w.wait(ctx, tick.C); err != nil || !look {
 			return err
 		}
 	}
 }
 
-// wait passes events on until the job must be read again, and then returns true. It returns false if
-// yield returned false.
-func (w *watcher) wait(ctx context.Context, r *Ring, more <-chan struct{}, tick <-chan time.Time) (bool, error) {
+// wait passes events of a run in this process on until the job must be read again, and then returns true. It
+// returns false if yield returned false.
+func (w *watcher) wait(ctx context.Context, tick <-chan time.Time) (bool, error) {
 	for {
+		var more <-chan struct{}
+		if w.here != nil {
+			var on bool
+			if more, on = w.read(w.here); !on {
+				return false, nil
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return false, context.Cause(ctx)
 		case <-tick:
 			return true, nil
+		case <-w.rung:
+			return true, nil
 		case <-more:
-			next, on := w.read(r)
-			if !on {
-				return false, nil
-			}
-			if more = next; more == nil {
-				return true, nil
-			}
-		case payload, open := <-w.said:
-			if !open {
-				w.said = nil
-			}
-			if payload == "" {
-				w.reminded = time.Time{} // the run may have just begun, so it must hear of the watcher at once
-				return true, nil
-			}
-			if r == nil && !w.replay(payload) {
-				return false, nil
-			}
 		}
 	}
 }
 
-// tell yields the job's state if it has changed, and reports whether the watch continues.
-func (w *watcher) tell(j wire.Job, r *Ring) bool {
+// tell yields what has changed since the job was read last, and reports whether the watch continues.
+func (w *watcher) tell(ctx context.Context, j wire.Job) (on bool, err error) {
 	was := w.last
 	w.last = j
+	w.choose(j)
+	changed := was.State != j.State || was.Attempt != j.Attempt || was.CancelRequested != j.CancelRequested
+	if !j.State.Ended() && changed && !w.say("state", j) {
+		return false, nil
+	}
+	// The last events of the run precede its end.
+	if w.here != nil {
+		if _, on := w.read(w.here); !on {
+			return false, nil
+		}
+	}
+	if w.here == nil {
+		if on, err := w.lookUp(ctx, was, j); err != nil || !on {
+			return false, err
+		}
+	}
 	if j.State.Ended() {
-		// The last events of the run precede its end, so they are yielded first.
-		if r != nil {
-			if _, on := w.read(r); !on {
-				return false
+		w.say("ended", j)
+		return false, nil
+	}
+	return true, nil
+}
+
+// choose decides whether the events of a run in this process are read, or the database.
+func (w *watcher) choose(j wire.Job) {
+	r := w.jobs.Here(w.id)
+	if r != nil && r.attempt != j.Attempt {
+		r = nil
+	}
+	if w.here != nil && w.here != r {
+		_, w.seq = w.here.state(w.seq, w.jobs.Bits)
+	}
+	// The job goes on after this run: its parts run, or another process continues it.
+	if r != nil && !j.State.Ended() {
+		if gone, seq := r.state(w.seq, w.jobs.Bits); gone {
+			r, w.seq = nil, seq
+		}
+	}
+	if r != nil && r != w.here && w.seq > r.latest() { // the number is from another process
+		w.seq = r.first
+	}
+	w.here = r
+}
+
+// lookUp yields the lines of the log and the progress that the database has, of a run that is not in this
+// process.
+func (w *watcher) lookUp(ctx context.Context, was, j wire.Job) (on bool, err error) {
+	for {
+		lines, err := w.jobs.Log(ctx, w.id, w.seq>>w.jobs.Bits, atOnce)
+		if err != nil {
+			return false, err
+		}
+		for _, l := range lines {
+			data, err := json.Marshal(l.Text)
+			if err != nil {
+				return false, err
+			}
+			w.seq = l.Seq << w.jobs.Bits
+			if !w.yield(wire.Event{Seq: w.seq, Kind: "log", Data: data, At: l.At}, nil) {
+				return false, nil
 			}
 		}
-		if !w.catchUp() {
-			return false
+		if len(lines) < atOnce {
+			break
 		}
-		w.say("ended", j)
-		return false
 	}
-	if was.State != j.State || was.Attempt != j.Attempt || was.CancelRequested != j.CancelRequested {
-		return w.say("state", j)
+	if j.Progress == nil || string(j.Progress) == string(was.Progress) {
+		return true, nil
 	}
-	return true
+	return w.yield(wire.Event{Seq: w.seq, Kind: "progress", Data: j.Progress, At: w.jobs.Now()}, nil), nil
 }
 
 func (w *watcher) say(kind string, j wire.Job) bool {
@@ -178,41 +197,6 @@ func (w *watcher) read(r *Ring) (more <-chan struct{}, on bool) {
 			return more, true
 		}
 	}
-}
-
-// catchUp yields the events of notifications that have already arrived.
-func (w *watcher) catchUp() bool {
-	for {
-		select {
-		case payload, open := <-w.said:
-			if !open {
-				return true
-			}
-			if payload != "" && !w.replay(payload) {
-				return false
-			}
-		default:
-			return true
-		}
-	}
-}
-
-// replay yields the new events of a notification.
-func (w *watcher) replay(payload string) bool {
-	var events []wire.Event
-	if json.Unmarshal([]byte(payload), &events) != nil {
-		return true // it is not a list of events
-	}
-	for _, e := range events {
-		if e.Seq <= w.seq {
-			continue
-		}
-		w.seq = e.Seq
-		if !w.yield(e, nil) {
-			return false
-		}
-	}
-	return true
 }
 
 // pause waits for the polling interval. It reports false if ctx ends before that.

@@ -2,6 +2,8 @@ package measure
 
 import (
 	"context"
+	"encoding/json"
+	"iter"
 	"net/http"
 	"strconv"
 	"sync"
@@ -129,16 +131,38 @@ func knownMethod(s string) string {
 }
 
 // Jobs returns a Runner that counts the runs of run.
-func (m *Metrics) Jobs(run job.Runner) job.Runner {
-	return func(ctx context.Context, r *job.Run) job.Outcome {
-		m.working.Inc()
-		defer m.working.Dec()
-		start := time.Now()
-		out := run(ctx, r)
-		m.runs.WithLabelValues(r.Job.Kind, string(out.State)).Inc()
-		m.runTook.WithLabelValues(r.Job.Kind).Observe(time.Since(start).Seconds())
-		return out
-	}
+func (m *Metrics) Jobs(run job.Runner) job.Runner { return counted{run, m} }
+
+type counted struct {
+	job.Runner
+	m *Metrics
+}
+
+func (c counted) Run(ctx context.Context, r *job.Run) job.Outcome {
+	c.m.working.Inc()
+	defer c.m.working.Dec()
+	start := time.Now()
+	out := c.Runner.Run(ctx, r)
+	c.ended(r, out, time.Since(start))
+	return out
+}
+
+func (c counted) Part(ctx context.Context, r *job.Run, part json.RawMessage) job.Outcome {
+	c.m.working.Inc()
+	defer c.m.working.Dec()
+	return c.Runner.Part(ctx, r, part)
+}
+
+// Sum counts a divided job as one run, which began with the job.
+func (c counted) Sum(ctx context.Context, r *job.Run, parts iter.Seq2[job.Outcome, error]) job.Outcome {
+	out := c.Runner.Sum(ctx, r, parts)
+	c.ended(r, out, time.Since(r.Job.Started))
+	return out
+}
+
+func (c counted) ended(r *job.Run, out job.Outcome, took time.Duration) {
+	c.m.runs.WithLabelValues(r.Job.Kind, string(out.State)).Inc()
+	c.m.runTook.WithLabelValues(r.Job.Kind).Observe(took.Seconds())
 }
 
 // Request counts a request of a job to a registry, and the bytes of its bodies.

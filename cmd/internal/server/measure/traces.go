@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -92,15 +93,31 @@ func (t *Traces) Jobs(run job.Runner) job.Runner {
 	if t.provider == nil {
 		return run
 	}
-	return func(ctx context.Context, r *job.Run) job.Outcome {
-		ctx, span := t.tracer.Start(ctx, "job "+r.Job.Kind, trace.WithAttributes(
-			attribute.String("dray.job.id", r.Job.ID), attribute.Int("dray.job.attempt", r.Job.Attempt)))
-		defer span.End()
-		out := run(ctx, r)
-		span.SetAttributes(attribute.String("dray.job.state", string(out.State)))
-		if out.Failure != nil {
-			span.SetStatus(codes.Error, string(out.Failure.Kind))
-		}
-		return out
+	return traced{run, t}
+}
+
+type traced struct {
+	job.Runner
+	t *Traces
+}
+
+func (d traced) Run(ctx context.Context, r *job.Run) job.Outcome {
+	return d.span(ctx, r, func(ctx context.Context) job.Outcome { return d.Runner.Run(ctx, r) })
+}
+
+func (d traced) Part(ctx context.Context, r *job.Run, part json.RawMessage) job.Outcome {
+	return d.span(ctx, r, func(ctx context.Context) job.Outcome { return d.Runner.Part(ctx, r, part) })
+}
+
+func (d traced) span(ctx context.Context, r *job.Run, f func(context.Context) job.Outcome) job.Outcome {
+	ctx, span := d.t.tracer.Start(ctx, "job "+r.Job.Kind, trace.WithAttributes(
+		attribute.String("dray.job.id", r.Job.ID), attribute.Int("dray.job.attempt", r.Job.Attempt),
+		attribute.Int("dray.job.part", r.Part)))
+	defer span.End()
+	out := f(ctx)
+	span.SetAttributes(attribute.String("dray.job.state", string(out.State)))
+	if out.Failure != nil {
+		span.SetStatus(codes.Error, string(out.Failure.Kind))
 	}
+	return out
 }
