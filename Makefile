@@ -30,6 +30,8 @@ REGSYNC    := github.com/regclient/regclient/cmd/regsync@v0.11.7
 ORAS       := oras.land/oras/cmd/oras@v1.3.6
 # renovate: module=github.com/sigstore/cosign/v2
 COSIGN     := github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
+# renovate: module=github.com/temporalio/cli
+TEMPORAL   := github.com/temporalio/cli/cmd/temporal@v1.5.1
 PACKAGES   := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
 CLIENTS    := azure-cli nodejs
 TOOLS      := $(CURDIR)/.tools
@@ -144,6 +146,10 @@ clients: go-version ## install the real clients that the tests drive: az (whose 
 	@demo/packages.sh $(CLIENTS)
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(COSIGN)
 	cd internal/testbed/hands && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(TOOLS)/hands .
+
+.PHONY: temporal
+temporal: go-version ## build Temporal's development server, for the tests of servers on many machines: some minutes
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(TEMPORAL)
 
 .PHONY: go-version
 go-version:
