@@ -1,5 +1,3 @@
-// Package pool groups registries by the workers that reach them. A pool is a name for such a group, for example
-// for a network zone. A worker serves pools, and a job belongs to the pool of the registries that it touches.
 package pool
 
 import (

@@ -18,6 +18,7 @@
 //	audit.go       entries of the audit log, written before a name is set and after a failure
 //	work.go        the state of one run
 //	progress.go    the progress of a run, computed from its events
+//	pool.go        which workers a job is for, and what its names mean there
 //	asks.go        the rights that a request needs, checked against the rules
 //	planfile.go    the file of a plan, read from its job
 //	build.go       requests of package dray, and the checks that need no registry

@@ -80,7 +80,7 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	if err = cmp.Or(err, e); err != nil {
 		return failure(job.Failed, nil, err)
 	}
-	w.Service = w.In(w.row.Words)
+	w.Service = w.reading(w.row)
 	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words, IncludeForeign: foreignOf(w.row.Request)})
 	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
 	switch {
@@ -92,7 +92,7 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	if err := cmp.Or(err, checkVerb(w.row.Request)); err != nil {
 		return failure(job.Failed, nil, err)
 	}
-	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
+	if _, err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
 		return failure(job.Failed, nil, err)
 	}
 	join(&w.row.Request, hidden)
