@@ -123,6 +123,9 @@ func TestATokenIsShownOnceAndKnownAgain(t *testing.T) {
 		t.Errorf("%+v %v", list, err)
 	}
 	// The database contains neither the text of the token nor its secret part.
+	if err := a.Chain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	var dump strings.Builder
 	rows, err := a.db.QueryContext(t.Context(), `SELECT id || name || principal || hash FROM access_tokens UNION ALL SELECT principal || verb || source || target || old || new FROM audit`)
 	if err != nil {

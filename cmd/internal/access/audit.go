@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
@@ -43,16 +45,32 @@ func redact(s string) string {
 	return s
 }
 
-const auditColumns = `seq, at, principal, verb, source, target, old, new, prev, hash`
+const (
+	auditFields  = `at, principal, verb, source, target, old, new`
+	auditColumns = `seq, ` + auditFields + `, prev, hash`
+)
 
-// Audit appends e to the audit log within the transaction tx. So the entry is written if, and only
-// if, the change that it records is written. Audit sets Seq, At and the hashes. Call it last in tx: on
-// PostgreSQL, other transactions that call Audit wait until tx ends. Errors are those of the database.
+// Audit writes e to the audit log within the transaction tx. So the entry is written if, and only if, the
+// change that it records is written. Audit sets At. Errors are those of the database.
+//
+// On SQLite the entry is in the hash chain at once. On PostgreSQL it waits for its place, because the
+// transactions of all processes would otherwise wait for each other until each is synced: Chain gives the
+// entries that wait their places, many at a time. The entries of one transaction keep their order, and an
+// entry comes before those of transactions that began after its own was committed.
 func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 	for _, field := range []*string{&e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New} {
 		*field = redact(*field)
 	}
-	e.At = a.now()
+	e.At, e.Seq, e.Prev = a.now(), 0, ""
+	if a.db.Postgres() {
+		seal, err := a.seal([]byte(sum(e)), waitingSeal)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO audit_waiting (seal, `+auditFields+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			seal, store.Micros(e.At), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New)
+		return dbFault("write", "audit log", err)
+	}
 	head := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`)
 	if err := head.Scan(&e.Seq, &e.Prev); err != nil {
 		return dbFault("write", "audit log", err)
@@ -66,6 +84,130 @@ func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 	return dbFault("write", "audit log", err)
 }
 
+// waitingSeal is the name under which the digest of an entry that waits is sealed.
+const waitingSeal = "audit"
+
+// changedBefore is the verb of an entry that Chain puts before one that was changed while it waited.
+const changedBefore = "the next entry was changed before it was chained"
+
+// KeepChained calls Chain every half second until ctx ends. It logs a failure at once and then one each
+// minute. On SQLite it returns at once, because no entry waits.
+func (a *Access) KeepChained(ctx context.Context, log *slog.Logger) {
+	const interval, limit, each = 500 * time.Millisecond, 30 * time.Second, time.Minute
+	if !a.db.Postgres() {
+		return
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var told time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		once, done := context.WithTimeout(ctx, limit)
+		err := a.Chain(once)
+		done()
+		if err != nil && ctx.Err() == nil && time.Since(told) >= each {
+			told = time.Now()
+			log.LogAttrs(ctx, slog.LevelError, "entries of the audit log wait to be chained", slog.Any("err", err))
+		}
+	}
+}
+
+// Chain gives the entries that wait their sequence numbers and hashes. It returns nil if none waits. Any
+// number of processes may call it; one at a time does it. Errors are those of the database.
+func (a *Access) Chain(ctx context.Context) error {
+	const tries = 3 // if the answers to the commits are lost
+	for unsure := 0; a.db.Postgres(); {
+		waits := false
+		if err := a.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM audit_waiting)`).Scan(&waits); err != nil || !waits {
+			return dbFault("chain", "audit log", err)
+		}
+		err := a.db.Tx(ctx, func(tx *sql.Tx) error { return a.chainSome(ctx, tx) })
+		if errors.Is(err, store.ErrUncertain) && unsure < tries {
+			unsure++ // perhaps chained: look again
+		} else if err != nil {
+			return dbFault("chain", "audit log", err)
+		}
+	}
+	return nil
+}
+
+const chainBatch = 500 // entries that one transaction chains
+
+func (a *Access) chainSome(ctx context.Context, tx *sql.Tx) error {
+	var head Entry
+	if err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`+a.db.ForUpdate()).Scan(&head.Seq, &head.Hash); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `SELECT set_config('dray.chaining', 'on', true)`); err != nil {
+		return err
+	}
+	// What is deleted is exactly what is read: an entry with a lower number may be committed meanwhile.
+	rows, err := tx.QueryContext(ctx, `WITH taken AS (DELETE FROM audit_waiting
+			WHERE id IN (SELECT id FROM audit_waiting ORDER BY id LIMIT $1) RETURNING id, seal, `+auditFields+`)
+		SELECT seal, `+auditFields+` FROM taken ORDER BY id`, chainBatch)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var batch columns
+	for rows.Next() {
+		var e Entry
+		var seal string
+		var at int64
+		if err := rows.Scan(&seal, &at, &e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New); err != nil {
+			return err
+		}
+		e.At = store.Time(at)
+		if plain, err := a.unseal(seal, waitingSeal); err != nil || string(plain) != sum(e) {
+			head = batch.add(head, Entry{At: a.now(), Verb: changedBefore})
+		}
+		head = batch.add(head, e)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`) SELECT * FROM unnest($1::bigint[], $2::bigint[],
+		$3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])`, batch.arrays()...); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`, head.Seq, head.Hash)
+	return err
+}
+
+// columns holds entries as the arrays of their columns, in the order of auditColumns.
+type columns struct {
+	numbers [2][]int64
+	texts   [8][]string
+}
+
+// add appends e, chained to last, and returns it.
+func (c *columns) add(last, e Entry) Entry {
+	e.Seq, e.Prev = last.Seq+1, last.Hash
+	e.Hash = sum(e)
+	for i, n := range []int64{e.Seq, store.Micros(e.At)} {
+		c.numbers[i] = append(c.numbers[i], n)
+	}
+	for i, s := range []string{e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev, e.Hash} {
+		c.texts[i] = append(c.texts[i], s)
+	}
+	return e
+}
+
+func (c *columns) arrays() []any {
+	var all []any
+	for _, n := range c.numbers {
+		all = append(all, n)
+	}
+	for _, s := range c.texts {
+		all = append(all, s)
+	}
+	return all
+}
+
 // sum returns the SHA-256 of e and of the previous hash, in hex. It hashes a JSON list of numbers and
 // strings, which is unambiguous and which anybody can compute from an export.
 func sum(e Entry) string {
@@ -77,9 +219,16 @@ func sum(e Entry) string {
 
 const maxEntries = 1000 // entries of one page
 
-// Entries returns the entries after the sequence number after, in order. It returns at most limit
-// entries; 0, or more than 1000, means 1000.
+// Entries returns the entries after the sequence number after, in order, after chaining those that wait. It
+// returns at most limit entries; 0, or more than 1000, means 1000.
 func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, error) {
+	if err := a.Chain(ctx); err != nil {
+		return nil, err
+	}
+	return a.chained(ctx, after, limit)
+}
+
+func (a *Access) chained(ctx context.Context, after int64, limit int) ([]Entry, error) {
 	if limit <= 0 || limit > maxEntries {
 		limit = maxEntries
 	}
@@ -105,8 +254,11 @@ func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, 
 
 // Verify reads the whole log and checks its hash chain. The error is Corrupt and names the first entry
 // that is missing, was changed, or does not follow from the previous entry. Verify also notices if
-// the last entries are missing.
+// the last entries are missing. Entries that wait are chained first.
 func (a *Access) Verify(ctx context.Context) error {
+	if err := a.Chain(ctx); err != nil {
+		return err
+	}
 	// Read the head first: entries that are written meanwhile come after it.
 	var head Entry
 	row := a.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`)
@@ -121,8 +273,11 @@ func (a *Access) Verify(ctx context.Context) error {
 }
 
 // Export writes the log to w as JSON Lines, in order, and checks the chain of the entries that it
-// writes. The error is one of Verify or of w.
+// writes. Entries that wait are chained first. The error is one of Verify or of w.
 func (a *Access) Export(ctx context.Context, w io.Writer) error {
+	if err := a.Chain(ctx); err != nil {
+		return err
+	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	var head int64
@@ -136,7 +291,7 @@ func (a *Access) Export(ctx context.Context, w io.Writer) error {
 // walk calls visit for each entry up to end, after checking the entry against the previous one.
 func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (last Entry, err error) {
 	for last.Seq < end {
-		page, err := a.Entries(ctx, last.Seq, int(min(end-last.Seq, maxEntries)))
+		page, err := a.chained(ctx, last.Seq, int(min(end-last.Seq, maxEntries)))
 		if err != nil {
 			return last, err
 		}
@@ -151,6 +306,8 @@ func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (
 				return last, broken(e.Seq, "the entry does not match the hash of the previous entry")
 			case e.Hash != sum(e):
 				return last, broken(e.Seq, "the entry was changed")
+			case last.Verb == changedBefore:
+				return last, broken(e.Seq, "the entry was changed before it was chained")
 			}
 			if err := visit(e); err != nil {
 				return last, err

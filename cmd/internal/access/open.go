@@ -90,7 +90,8 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 	if err := a.checkKeys(ctx); err != nil {
 		return nil, err
 	}
-	return a, nil
+	// An older key may be removed after this start, so the entries that wait are checked with it now.
+	return a, a.Chain(ctx)
 }
 
 // Fits returns the error with which Open would refuse db, because a newer dray has used it, or because v
@@ -124,16 +125,29 @@ CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, principal TEXT N
 	source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL,
 	prev TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
-INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '')`}
+INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '')`, `
+CREATE TABLE audit_waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, seal TEXT NOT NULL, at BIGINT NOT NULL, principal TEXT NOT NULL,
+	verb TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL)`}
 
 // guards returns a query that counts the triggers of the audit log, and the statements that create
 // them.
 func (a *Access) guards() (count string, create []string) {
 	if a.db.Postgres() {
-		count = `SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'audit_stays' AND tgrelid = 'audit'::regclass`
+		count = `SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'audit_waits' AND tgrelid = 'audit_waiting'::regclass`
 		return count, []string{
 			`CREATE OR REPLACE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 				BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$`,
+			// Only Chain deletes an entry that waits, when it gives the entry its place.
+			`CREATE OR REPLACE FUNCTION audit_waits() RETURNS trigger LANGUAGE plpgsql AS $$
+				BEGIN
+					IF TG_OP <> 'DELETE' OR coalesce(current_setting('dray.chaining', true), '') <> 'on' THEN
+						RAISE EXCEPTION 'the audit log is append-only';
+					END IF;
+					RETURN NULL;
+				END $$`,
+			`DROP TRIGGER IF EXISTS audit_stays ON audit`,
+			`CREATE TRIGGER audit_waits BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_waiting
+				FOR EACH STATEMENT EXECUTE FUNCTION audit_waits()`,
 			`CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 				FOR EACH STATEMENT EXECUTE FUNCTION audit_stays()`,
 		}

@@ -176,6 +176,12 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 	}, true, nil
 }
 
+// seal encrypts plain, and returns it in base64.
+func (a *Access) seal(plain []byte, name string) (string, error) {
+	sealed, err := a.vault.Seal(plain, name)
+	return base64.StdEncoding.EncodeToString(sealed), err
+}
+
 // unseal decrypts text, which is in base64.
 func (a *Access) unseal(text, name string) ([]byte, error) {
 	raw, err := base64.StdEncoding.DecodeString(text)
@@ -193,12 +199,8 @@ const witness = "the key of this database" // encrypted by the first server that
 // encrypted the secrets, checkKeys encrypts them with the newest key. After that, the old key may be
 // removed.
 func (a *Access) checkKeys(ctx context.Context) error {
-	seal := func(plain []byte, name string) (string, error) {
-		sealed, err := a.vault.Seal(plain, name)
-		return base64.StdEncoding.EncodeToString(sealed), err
-	}
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
-		fresh, err := seal([]byte(witness), witness)
+		fresh, err := a.seal([]byte(witness), witness)
 		if err != nil {
 			return err
 		}
@@ -220,7 +222,7 @@ func (a *Access) checkKeys(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE access_seal SET sealed = $1 WHERE id = 1`, fresh); err != nil {
 			return err
 		}
-		return a.reseal(ctx, tx, seal)
+		return a.reseal(ctx, tx)
 	})
 	return dbFault("open", "database", err)
 }
@@ -235,7 +237,7 @@ func otherKey() error {
 }
 
 // reseal encrypts all stored logins with the newest key.
-func (a *Access) reseal(ctx context.Context, tx *sql.Tx, seal func([]byte, string) (string, error)) error {
+func (a *Access) reseal(ctx context.Context, tx *sql.Tx) error {
 	rows, err := tx.QueryContext(ctx, `SELECT id, place, sealed FROM access_secrets`)
 	if err != nil {
 		return err
@@ -249,7 +251,7 @@ func (a *Access) reseal(ctx context.Context, tx *sql.Tx, seal func([]byte, strin
 		}
 		plain, err := a.unseal(text, sealName(id, at))
 		if err == nil {
-			renewed[id], err = seal(plain, sealName(id, at))
+			renewed[id], err = a.seal(plain, sealName(id, at))
 		}
 		if err != nil {
 			return err

@@ -256,7 +256,7 @@ type Outcome struct {
 
 // Stats has figures of the queue.
 type Stats struct {
-	Jobs   map[State]int // number of jobs in each state, including the history that is kept
+	Jobs   map[State]int // number of jobs in each state that is not an end, at most 100,000
 	Oldest time.Duration // how long the oldest queued job has waited; 0 if no job is queued
 }
 

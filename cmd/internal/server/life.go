@@ -37,6 +37,7 @@ func (s *serving) start(ctx context.Context, l net.Listener, main *http.Server) 
 		s.serve(l, main)
 	}
 	work := s.work(ctx)
+	s.running.Go(func() { s.access.KeepChained(work, s.config.Log) })
 	s.working.Store(true)
 	s.running.Go(func() {
 		defer s.working.Store(false)

@@ -30,16 +30,19 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	if s.reg != nil {
 		all = append(all, ask("storage", s.reg.Ping))
 	}
-	if stats, err := s.queue.Stats(ctx); err == nil {
-		f := wire.Finding{What: "queue", OK: true, Text: "ok"}
-		if !s.working.Load() {
-			f.OK, f.Text, f.Kind = false, "the worker is not running", fault.Unavailable
-		} else if stats.Oldest > time.Minute {
-			f.Text = fmt.Sprintf("ok, the oldest job has waited for %s", stats.Oldest.Round(time.Second))
-		}
-		all = append(all, f)
+	var oldest time.Duration
+	f := ask("queue", func(ctx context.Context) (err error) {
+		oldest, err = s.queue.Oldest(ctx)
+		return err
+	})
+	switch {
+	case !f.OK:
+	case !s.working.Load():
+		f.OK, f.Text, f.Kind = false, "the worker is not running", fault.Unavailable
+	case oldest > time.Minute:
+		f.Text = fmt.Sprintf("ok, the oldest job has waited for %s", oldest.Round(time.Second))
 	}
-	return all
+	return append(all, f)
 }
 
 // finding returns err as a Finding, or text if err is nil.

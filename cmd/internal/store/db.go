@@ -11,19 +11,18 @@ import (
 type DB struct {
 	*sql.DB
 
-	writer  *writer   // of a SQLite file; nil on PostgreSQL and if opened to read only
-	bus     *bus      // notifications within this process
-	wire    *wire     // notifications between processes on PostgreSQL; nil on SQLite
-	release io.Closer // the lock of a SQLite file; nil if there is none
-	url     string    // without the password, for errors
-	path    string    // path of a SQLite file
+	writer   *writer   // of a SQLite file; nil on PostgreSQL and if opened to read only
+	patience *patience // of the connections to PostgreSQL; nil on SQLite
+	release  io.Closer // the lock of a SQLite file; nil if there is none
+	url      string    // without the password, for errors
+	path     string    // path of a SQLite file
 
 	closing sync.Once
 	closed  error
 }
 
 // Postgres reports whether the database is PostgreSQL, which several processes may share.
-func (d *DB) Postgres() bool { return d.wire != nil }
+func (d *DB) Postgres() bool { return d.patience != nil }
 
 // URL returns the address of the database without its password.
 func (d *DB) URL() string { return d.url }

@@ -7,16 +7,16 @@
 //
 // In the order of the walk:
 //
-//	open.go        opens and closes a database
+//	open.go        opens and closes a database, or waits until it answers
 //	sqlite.go      a SQLite file, and its backup
-//	postgres.go    a PostgreSQL database
+//	postgres.go    a PostgreSQL database, and the settings of its sessions
 //	migrate.go     creates and updates tables
 //	statement.go   single statements, and the differences between the two databases
 //	tx.go          write transactions
-//	listen.go      notifications: how they are sent and received
 //	db.go          the DB type
 //	writer.go      the only connection that writes to a SQLite file
-//	wire.go        notifications between processes, over PostgreSQL
-//	bus.go         notifications within a process
+//	shrink.go      makes a SQLite file smaller after rows were deleted
+//	path.go        a connection to PostgreSQL, and how long it waits
+//	socket_linux.go, socket_other.go   an option of its socket
 //	faults.go      the errors of both databases, and which of them allow another attempt
 package store

@@ -72,6 +72,8 @@ func postgresKind(code string) fault.Kind {
 	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57"),
 		strings.HasPrefix(code, "40"), code == "55P03":
 		return fault.Unavailable
+	case code == "25P03": // idle in a transaction for too long
+		return fault.Unavailable
 	case code == "25006":
 		return fault.Unavailable // read only: during a fail-over, this is a standby for a moment
 	}
@@ -120,7 +122,8 @@ const outage = 5 * time.Second // how long a transaction is retried while the da
 func postgresVerdict(err error) verdict {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
-		case pg.Code == "40001", pg.Code == "40P01":
+		case pg.Code == "40001", pg.Code == "40P01",
+			pg.Code == "25P03": // this process was paused, and the server has ended the transaction
 			return soon
 		case strings.HasPrefix(pg.Code, "08"), pg.Code == "53300", pg.Code == "25006",
 			pg.Code == "57P01", pg.Code == "57P02", pg.Code == "57P03":

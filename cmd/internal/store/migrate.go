@@ -12,12 +12,20 @@ import (
 
 // Migrate creates or updates the tables of room, which is the package that owns them. steps are the
 // migrations that create the tables, the oldest first. A step has one or more statements, writes BLOB
-// for bytes, and must not be changed once it is released.
+// for bytes and INTEGER PRIMARY KEY AUTOINCREMENT for a number that the database
+// gives to each row, and must not be changed once it is released.
 //
 // The steps that the database does not have yet run in one transaction, under a lock. If the database
 // has had more steps than this program knows, the error is Conflict and nothing changes.
 func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
+	if d.Postgres() {
+		d.patience.migrating.Add(1)
+		defer d.patience.migrating.Add(-1)
+	}
 	err := d.Tx(ctx, func(tx *sql.Tx) error {
+		if err := d.unhurried(ctx, tx); err != nil {
+			return err
+		}
 		if err := d.Lock(ctx, tx, "schema"); err != nil {
 			return err
 		}
@@ -44,6 +52,20 @@ func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
 		return err
 	})
 	return d.explain("migrate", err)
+}
+
+// unhurried lets the statements of tx, and their waits for others, take as long as ctx allows. The steps of
+// a large database may need more than a minute.
+func (d *DB) unhurried(ctx context.Context, tx *sql.Tx) error {
+	if !d.Postgres() {
+		return nil
+	}
+	for _, name := range []string{"lock_timeout", "statement_timeout"} {
+		if _, err := tx.ExecContext(ctx, `SELECT set_config($1, '0', true)`, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Fits returns the error that Migrate would return because the database has had more steps than this

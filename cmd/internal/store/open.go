@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray/fault"
 )
@@ -27,6 +29,34 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		Hint: "write sqlite:PATH or postgres://USER@HOST/NAME"}
 }
 
+// OpenWaiting is Open, but if PostgreSQL does not answer, it tries again each second until ctx ends. It logs
+// the first failure at once and then one each minute. When ctx ends, the error is the last one of Open. What
+// waiting does not mend, such as a wrong password or a missing database, is returned at once.
+func OpenWaiting(ctx context.Context, url string, log *slog.Logger) (*DB, error) {
+	const pause, each = time.Second, time.Minute
+	var told time.Time
+	for began := time.Now(); ; {
+		d, err := Open(ctx, url)
+		if err == nil && !told.IsZero() {
+			log.LogAttrs(ctx, slog.LevelInfo, "the database answers", slog.String("database", d.url),
+				slog.Duration("waited", time.Since(began)))
+		}
+		if !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
+			return d, err
+		}
+		if now := time.Now(); now.Sub(told) >= each {
+			told = now
+			log.LogAttrs(ctx, slog.LevelWarn, "waiting for the database", slog.Any("err", err),
+				slog.String("hint", fault.HintOf(err)))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
+}
+
 // OpenReadOnly opens a database to read it or to back it up, even while another process has it open. On
 // SQLite, Tx and ExecContext are Refused, and a file that does not exist is NotFound. PostgreSQL is
 // opened as by Open.
@@ -45,10 +75,6 @@ func (d *DB) Close() error {
 }
 
 func (d *DB) close() error {
-	if d.wire != nil {
-		d.wire.close()
-	}
-	d.bus.close()
 	var err error
 	if d.writer != nil {
 		err = d.writer.close()

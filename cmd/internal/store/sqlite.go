@@ -42,7 +42,7 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 			Err:  ErrHeld,
 			Hint: "stop the other server, or use a PostgreSQL database for both"}
 	}
-	d := &DB{bus: newBus(), release: lock, url: "sqlite:" + path, path: path}
+	d := &DB{release: lock, url: "sqlite:" + path, path: path}
 	if err := d.openPools(ctx); err != nil {
 		_ = lock.Close() // err says why the database could not be opened
 		return nil, err
@@ -76,7 +76,11 @@ func (d *DB) openPools(ctx context.Context) error {
 	// In WAL mode, readers do not wait for the writer.
 	w, err := sql.Open("sqlite", dsn(d.path, url.Values{
 		"_txlock": {"immediate"},
-		"_pragma": {"journal_mode(WAL)", "wal_autocheckpoint(4000)", "cache_size(-16000)"},
+		// auto_vacuum comes first: it must be set before anything is written to a new file.
+		"_pragma": {
+			"auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "wal_autocheckpoint(4000)",
+			"journal_size_limit(67108864)", "cache_size(-16000)",
+		},
 	}))
 	if err != nil {
 		return d.explain("open database", err)
@@ -87,7 +91,7 @@ func (d *DB) openPools(ctx context.Context) error {
 		w.Close()
 		return d.explain("open database", err)
 	}
-	d.writer = newWriter(w, d.bus, d.url)
+	d.writer = newWriter(w, d.url, incremental(ctx, w, d.path))
 	d.DB, err = sql.Open("sqlite", dsn(d.path, url.Values{"_pragma": {"query_only(ON)"}}))
 	if err != nil {
 		return d.explain("open database", errors.Join(err, d.writer.close()))
@@ -105,7 +109,7 @@ func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, &fault.Fault{Kind: fault.NotFound, Op: "open database", Name: path, Err: err}
 	}
-	d := &DB{bus: newBus(), url: "sqlite:" + path, path: path}
+	d := &DB{url: "sqlite:" + path, path: path}
 	// mode=ro would not work: if the last process was killed, SQLite must recover the file from its
 	// write-ahead log, which writes to it.
 	d.DB, err = sql.Open("sqlite", dsn(path, url.Values{"_pragma": {"query_only(ON)"}}))
@@ -141,6 +145,14 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 		return d.explain("back up", err)
 	}
 	defer c.Close()
+	c.SetMaxOpenConns(1)
+	// The copy can shrink, also if this file cannot. Asking this of a file that can would be a write to it.
+	if mode, err := pragma(ctx, c, "auto_vacuum"); err == nil && mode == 0 {
+		_, err = c.ExecContext(ctx, `PRAGMA auto_vacuum = INCREMENTAL`)
+		if err != nil {
+			return d.explain("back up", err)
+		}
+	}
 	part := path + ".part"
 	os.Remove(part)
 	// VACUUM INTO would create a file that every user can read. It fills an existing empty file, so one

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // Tx runs f in a write transaction. If Tx returns nil, the transaction is committed and durable. If f
@@ -26,7 +27,7 @@ func (d *DB) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 	switch {
 	case d.writer != nil:
 		return d.writer.tx(ctx, f)
-	case d.wire != nil:
+	case d.Postgres():
 		return d.txRetried(ctx, f)
 	}
 	return &fault.Fault{Kind: fault.Refused, Op: "write to", Name: d.url,
@@ -60,30 +61,28 @@ func (d *DB) txOnce(ctx context.Context, f func(*sql.Tx) error) (verdict, error)
 	if err != nil {
 		return postgresVerdict(err), d.explain("begin", err)
 	}
-	d.bus.begin(tx)
-	defer d.bus.forget(tx)
 	defer tx.Rollback() // after a commit it has no effect; it also covers a panic in f
 	if err := f(tx); err != nil {
 		return postgresVerdict(err), err
 	}
-	said := d.bus.said(tx)
 	if err := tx.Commit(); err != nil {
 		if v := postgresVerdict(err); v == soon {
-			return soon, d.explain("commit", err)
+			return soon, d.explain("commit", err) // the server has said that it rolled back
 		}
 		return no, uncertain(d.explain("commit", err))
 	}
-	d.send(said)
 	return no, nil
 }
 
 // ErrUncertain is contained in the error of a Tx that may have taken effect.
-var ErrUncertain = errors.New("the transaction may have taken effect")
+var ErrUncertain = errors.New("the database has not confirmed the change, which may have taken effect")
 
 func uncertain(err error) error {
 	var f *fault.Fault
 	if errors.As(err, &f) && (f.Kind == fault.Unavailable || f.Kind == fault.Canceled) {
 		f.Err = fmt.Errorf("%w: %w", ErrUncertain, f.Err)
+		f.Hint = "look before you repeat it, for a job with " + shell.Dray("jobs", "list") +
+			"; a request with the same idempotency key is never carried out twice"
 	}
 	return err
 }

@@ -14,17 +14,21 @@ import (
 // single transaction waits for no others.
 type writer struct {
 	db    *sql.DB
-	bus   *bus
 	url   string
 	turns chan *turn
+
+	tick    *time.Ticker // when to look for free pages
+	shrinks bool         // the file can shrink in steps
+
 	stop  chan struct{}
 	ended chan struct{}
 }
 
 const maxGroup = 256 // maximum number of transactions in one commit
 
-func newWriter(db *sql.DB, b *bus, url string) *writer {
-	w := &writer{db: db, bus: b, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{})}
+func newWriter(db *sql.DB, url string, shrinks bool) *writer {
+	w := &writer{db: db, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{}),
+		tick: time.NewTicker(shrinkInterval), shrinks: shrinks}
 	go w.run()
 	return w
 }
@@ -67,12 +71,15 @@ func (t *turn) run(tx *sql.Tx, f func(*sql.Tx) error) {
 
 func (w *writer) run() {
 	defer close(w.ended)
+	defer w.tick.Stop()
 	for {
 		select {
 		case <-w.stop:
 			return
 		case t := <-w.turns:
 			w.group(w.gather(t))
+		case <-w.tick.C:
+			w.shrink()
 		}
 	}
 }
@@ -100,15 +107,11 @@ func (w *writer) group(turns []*turn) {
 	ctx := context.Background()
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err == nil {
-		w.bus.begin(tx)
-		defer w.bus.forget(tx)
 		defer tx.Rollback()
 		turns, err = w.each(ctx, tx, turns)
 	}
 	if err == nil {
-		said := w.bus.said(tx)
 		if err = tx.Commit(); err == nil {
-			w.bus.send(said)
 			for _, t := range turns {
 				t.end <- nil
 			}
@@ -136,13 +139,11 @@ func (w *writer) each(ctx context.Context, tx *sql.Tx, turns []*turn) ([]*turn, 
 		if _, err := tx.ExecContext(ctx, `SAVEPOINT turn`); err != nil {
 			return append(good, turns[i:]...), err
 		}
-		mark := w.bus.mark(tx)
 		t.begin <- tx
 		failed := <-t.did
 		if failed == nil {
 			good = append(good, t)
 		} else {
-			w.bus.cut(tx, mark)
 			t.end <- failed
 			// An interrupted statement may have rolled back the whole transaction. Then there is no
 			// savepoint left.
@@ -178,20 +179,20 @@ func (w *writer) once(t *turn) (again bool, err error) {
 		_, again := sqliteKind(err)
 		return again, explained("begin", w.url, "", err)
 	}
-	w.bus.begin(tx)
-	defer w.bus.forget(tx)
 	defer tx.Rollback()
 	t.begin <- tx
 	if err := <-t.did; err != nil {
 		_, again := sqliteKind(err)
 		return again, err
 	}
-	said := w.bus.said(tx)
 	if err := tx.Commit(); err != nil {
 		_, again := sqliteKind(err)
-		return again, explained("commit", w.url, "", err)
+		err = explained("commit", w.url, "", err)
+		if !again {
+			err = uncertain(err) // what was written before the error may be found when the file is opened again
+		}
+		return again, err
 	}
-	w.bus.send(said)
 	return false, nil
 }
 

@@ -76,7 +76,7 @@ func TestAWorkerThatIsSuspendedInATransactionHoldsUpNobodyForLong(t *testing.T) 
 	w.signal(syscall.SIGSTOP)
 	began := time.Now()
 	work(t, q, 1, newRunner())
-	other := submit(t, q, "done") // not held up at all
+	other := submit(t, q, "done") // as long as a task that the suspended process was given
 	if j := ended(t, q, other.ID); j.State != job.Done {
 		t.Error(j)
 	}

@@ -204,7 +204,7 @@ func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
 	return &queueMetrics{
 		queue:  q,
 		db:     db,
-		jobs:   desc("dray_jobs", "Jobs in the database, by state.", "state"),
+		jobs:   desc("dray_jobs", "Jobs that have not ended, by state; at most 100,000 are counted.", "state"),
 		oldest: desc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited."),
 		budget: desc("dray_budget_requests", "Requests that the shared budget of a registry still allows, "+
 			"as of the last draw; the lowest value of all logins.", "registry", "class"),
@@ -222,14 +222,25 @@ const statsTimeout = 2 * time.Second // the longest wait for the database
 func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
+	q.collectJobs(ctx, to)
+	q.collectBudgets(ctx, to)
+}
+
+// collectJobs sends nothing if the database does not answer; the metrics of this process are still served.
+func (q *queueMetrics) collectJobs(ctx context.Context, to chan<- prometheus.Metric) {
 	stats, err := q.queue.Stats(ctx)
-	if err != nil { // the database does not answer; the metrics of this process are still served
+	if err != nil {
 		return
 	}
 	for _, state := range wire.States() {
-		to <- prometheus.MustNewConstMetric(q.jobs, prometheus.GaugeValue, float64(stats.Jobs[state]), string(state))
+		if !state.Ended() {
+			to <- prometheus.MustNewConstMetric(q.jobs, prometheus.GaugeValue, float64(stats.Jobs[state]), string(state))
+		}
 	}
 	to <- prometheus.MustNewConstMetric(q.oldest, prometheus.GaugeValue, stats.Oldest.Seconds())
+}
+
+func (q *queueMetrics) collectBudgets(ctx context.Context, to chan<- prometheus.Metric) {
 	rows, err := q.db.QueryContext(ctx, `SELECT registry, class, MIN(tokens) FROM budgets GROUP BY registry, class`)
 	if err != nil {
 		return

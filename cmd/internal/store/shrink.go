@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"time"
+)
+
+const (
+	shrinkInterval = time.Minute           // time between two looks for free pages
+	shrinkPause    = 20 * time.Millisecond // time between two steps, in which transactions get their turns
+	shrinkStep     = 512                   // pages that one step gives back, 2 MB
+	slack          = 1024                  // free pages that a file keeps, because they are soon used again
+	convertMost    = 128 << 20             // bytes of an older file that is converted when it is opened
+)
+
+// shrink gives free pages at the end of the file back to the file system, a few at a time. It runs between
+// two groups of transactions.
+func (w *writer) shrink() {
+	next := shrinkInterval
+	defer func() { w.tick.Reset(next) }()
+	ctx := context.Background() // a step takes milliseconds
+	free, err := pragma(ctx, w.db, "freelist_count")
+	if err != nil || free <= slack || !w.shrinks {
+		return
+	}
+	// Each row that is read frees a page, so it is not enough to execute the statement.
+	rows, err := w.db.QueryContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, min(shrinkStep, free-slack)))
+	if err != nil {
+		return
+	}
+	for rows.Next() {
+	}
+	if rows.Close() != nil || rows.Err() != nil {
+		return
+	}
+	if free > slack+shrinkStep {
+		next = shrinkPause
+		return
+	}
+	// The file itself gets smaller when the log is copied into it. PASSIVE waits for nobody.
+	_, _ = w.db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+}
+
+// incremental reports whether the file can shrink in steps, which is decided when a file is created. It
+// converts an older file unless that is large, because a conversion writes the whole file anew.
+func incremental(ctx context.Context, db *sql.DB, path string) bool {
+	const steps = 2 // the value of auto_vacuum for INCREMENTAL
+	mode, err := pragma(ctx, db, "auto_vacuum")
+	if err != nil || mode == steps {
+		return err == nil
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() > convertMost {
+		return false
+	}
+	if _, err := db.ExecContext(ctx, `VACUUM`); err != nil {
+		return false // another process reads the file, or the disk is full; the next start tries again
+	}
+	mode, err = pragma(ctx, db, "auto_vacuum")
+	return err == nil && mode == steps
+}
+
+func pragma(ctx context.Context, db *sql.DB, name string) (n int, err error) {
+	err = db.QueryRowContext(ctx, `PRAGMA `+name).Scan(&n)
+	return n, err
+}
