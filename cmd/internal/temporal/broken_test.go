@@ -14,6 +14,7 @@ import (
 )
 
 func TestTheJobOfAKilledWorkerGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q := open(t, p)
@@ -42,6 +43,7 @@ func TestTheJobOfAKilledWorkerGoesOnElsewhere(t *testing.T) {
 
 // The first process continues when the other one has completed the job.
 func TestASuspendedWorkerChangesNothingWhenItContinues(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q := open(t, p)
@@ -66,6 +68,7 @@ func TestASuspendedWorkerChangesNothingWhenItContinues(t *testing.T) {
 
 // The first process is suspended while it holds the row of the job. PostgreSQL ends its transaction.
 func TestAWorkerThatIsSuspendedInATransactionHoldsUpNobodyForLong(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q := open(t, p)
@@ -94,6 +97,7 @@ func TestAWorkerThatIsSuspendedInATransactionHoldsUpNobodyForLong(t *testing.T) 
 }
 
 func TestAWorkerThatTemporalDoesNotHearLosesItsJobs(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	far := p
@@ -129,6 +133,7 @@ func TestAWorkerThatTemporalDoesNotHearLosesItsJobs(t *testing.T) {
 }
 
 func TestARunOutlivesASilentDatabase(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	far := p
@@ -155,6 +160,7 @@ func TestARunOutlivesASilentDatabase(t *testing.T) {
 }
 
 func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
+	t.Parallel()
 	s := database.NewPostgres(t)
 	p := place{db: s.URL, temporal: servers.Namespace(t)}
 	witness(t, p)
@@ -173,6 +179,7 @@ func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
 }
 
 func TestARunOutlivesARestartOfTemporal(t *testing.T) {
+	t.Parallel()
 	s := bed.New(t)
 	p := place{db: databases.Postgres(t), temporal: s.Namespace(t)}
 	db := witness(t, p)

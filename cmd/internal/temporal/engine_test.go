@@ -20,6 +20,7 @@ import (
 )
 
 func TestJobsRunAndWait(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q := open(t, p)
@@ -39,6 +40,7 @@ func TestJobsRunAndWait(t *testing.T) {
 }
 
 func TestADividedJobRunsOnAllProcesses(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
@@ -70,6 +72,7 @@ func TestADividedJobRunsOnAllProcesses(t *testing.T) {
 }
 
 func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	q := open(t, p)
@@ -110,6 +113,7 @@ func boolean(b bool) int {
 }
 
 func TestAJobThatIsCanceledBeforeItStartsLeavesNothingInTemporal(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	q, e := openBoth(t, p)
@@ -153,6 +157,7 @@ func eventually(tb testing.TB, ok func() bool) {
 
 // What people do in Temporal by hand, and what a restored database of Temporal's has forgotten.
 func TestTheRowsAreTheTruth(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
@@ -191,6 +196,7 @@ func TestTheRowsAreTheTruth(t *testing.T) {
 }
 
 func TestAWorkerThatStopsGivesItsJobsBack(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	q := open(t, p)
@@ -215,6 +221,7 @@ func TestAWorkerThatStopsGivesItsJobsBack(t *testing.T) {
 }
 
 func TestSlotsAreSharedByThePoolsOfAProcess(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	elsewhere := open(t, p, func(c *temporal.Config) { c.Pools = []string{"b"} })
@@ -238,6 +245,7 @@ func TestSlotsAreSharedByThePoolsOfAProcess(t *testing.T) {
 }
 
 func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	q := open(t, p)
@@ -262,6 +270,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 }
 
 func TestAProcessThatStartsBeforeTemporalWaitsForIt(t *testing.T) {
+	t.Parallel()
 	s := bed.New(t)
 	p := place{db: databases.Postgres(t), temporal: s.Namespace(t)}
 	witness(t, p)
@@ -280,6 +289,7 @@ func TestAProcessThatStartsBeforeTemporalWaitsForIt(t *testing.T) {
 }
 
 func TestAnEngineSaysThatItsNamespaceIsMissing(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	p.temporal = p.temporal[:strings.LastIndex(p.temporal, "/")] + "/missing"
 	q := open(t, p)

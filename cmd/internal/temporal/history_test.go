@@ -3,6 +3,8 @@
 package temporal_test
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -71,6 +73,7 @@ func payloads(event *history.HistoryEvent) (all [][]byte) {
 }
 
 func TestHistoriesAreSmallAndTellNothing(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	q, e := openBoth(t, p)
@@ -94,6 +97,28 @@ func TestHistoriesAreSmallAndTellNothing(t *testing.T) {
 		}
 	}
 	if longest["job.v1"] > 120 || longest["range.v1"] > 20*6+20 {
+		t.Error(longest)
+	}
+	t.Log(longest)
+}
+
+// A transfer of ten thousand repositories. Its histories stay small however many parts it has.
+func TestAJobOfTenThousandParts(t *testing.T) {
+	t.Parallel()
+	n := 10_000
+	if os.Getenv("DRAY_SOAK") == "" {
+		t.Skip("SKIPPED: it takes minutes; make soak runs it")
+	}
+	p := here(t)
+	db := witness(t, p)
+	q, e := openBoth(t, p)
+	work(t, q, 16, newRunner())
+	ended(t, q, submit(t, q, fmt.Sprintf("parts %d", n)).ID)
+	if done := count(t, db, `SELECT count(DISTINCT part) FROM effects`); done != n {
+		t.Error(done, "parts")
+	}
+	_, longest := runs(t, e)
+	if longest["job.v1"] > 3100 || longest["range.v1"] > 3100 {
 		t.Error(longest)
 	}
 	t.Log(longest)

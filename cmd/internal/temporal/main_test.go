@@ -129,7 +129,7 @@ func ended(tb testing.TB, q *job.Queue, id string) job.Job {
 
 func until(tb testing.TB, q *job.Queue, id string, ok func(job.Job) bool) job.Job {
 	tb.Helper()
-	last := time.Now().Add(2 * time.Minute)
+	last := time.Now().Add(patience)
 	for {
 		j, err := q.Get(tb.Context(), id)
 		if err == nil && ok(j) {
@@ -154,3 +154,6 @@ func number(text string) int {
 	n, _ := strconv.Atoi(text)
 	return n
 }
+
+// patience is how long a job of a test may take. Only a long test takes more than seconds.
+const patience = 15 * time.Minute

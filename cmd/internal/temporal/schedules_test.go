@@ -22,6 +22,7 @@ func daily(name string) job.Schedule {
 }
 
 func TestAScheduleFiresOnce(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
@@ -48,6 +49,7 @@ func TestAScheduleFiresOnce(t *testing.T) {
 }
 
 func TestAScheduleThatTemporalHasNotFiredFiresAllTheSame(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
@@ -64,6 +66,7 @@ func TestAScheduleThatTemporalHasNotFiredFiresAllTheSame(t *testing.T) {
 // In the nights when clocks change Temporal reads a rule in another way than docs/jobs.md says. So it has to
 // get our times.
 func TestTemporalFiresAtTheTimesOfOurRules(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
@@ -105,6 +108,7 @@ func TestTemporalFiresAtTheTimesOfOurRules(t *testing.T) {
 }
 
 func TestASchedulePausesAndGoesInTemporalToo(t *testing.T) {
+	t.Parallel()
 	p := here(t)
 	witness(t, p)
 	q, e := openBoth(t, p)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestTheURLOfAnEngineIsRead(t *testing.T) {
+	t.Parallel()
 	key := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(key, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -35,6 +36,7 @@ func TestTheURLOfAnEngineIsRead(t *testing.T) {
 }
 
 func TestAWrongURLOfAnEngineIsInvalidAndShowsNoSecret(t *testing.T) {
+	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
