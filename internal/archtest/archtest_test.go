@@ -102,6 +102,7 @@ var may = map[string]string{
 	"cmd/internal/access":              "cmd/internal/store cmd/internal/wire credential fault ref",
 	"cmd/internal/store":               "fault",
 	"cmd/internal/job":                 "cmd/internal/job/live cmd/internal/store cmd/internal/wire fault",
+	"cmd/internal/temporal":            "cmd/internal/job fault",
 	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
 	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault internal/name",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault ref",
@@ -130,6 +131,7 @@ var may = map[string]string{
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",
 	"internal/testbed/tools":    "",
+	"internal/testbed/temporal": "",
 
 	// The packages below job and server.
 	"cmd/internal/job/live":       "fault cmd/internal/store cmd/internal/wire",
@@ -179,16 +181,17 @@ var never = map[string][]string{
 var unlinked = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
 	"github.com/sirupsen/logrus", "log/slog", "database/sql", "google.golang.org/grpc", "github.com/sigstore", "github.com/notaryproject",
+	"go.temporal.io",
 }
 
 // serving lists what a server and the verifier of signatures consist of: drayd links it, and dray must not, so that it starts
 // quickly.
 var serving = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/danielgtaylor/huma", "database/sql", "modernc.org",
-	"github.com/jackc/pgx", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io",
+	"github.com/jackc/pgx", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io", "go.temporal.io",
 	module + "/cmd/internal/access", module + "/cmd/internal/store", module + "/cmd/internal/job", module + "/cmd/internal/verb",
 	module + "/cmd/internal/api", module + "/cmd/internal/arm", module + "/cmd/internal/server",
-	module + "/cmd/internal/gatekeeper/verifier", "github.com/sigstore", "github.com/notaryproject",
+	module + "/cmd/internal/temporal", module + "/cmd/internal/gatekeeper/verifier", "github.com/sigstore", "github.com/notaryproject",
 }
 
 type pkg struct {

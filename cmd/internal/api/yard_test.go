@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -57,7 +59,8 @@ type settings struct {
 	src   *testbed.Registry
 	dst   *testbed.Registry
 
-	queued        int // the most queued jobs of one principal; 0 means no limit
+	database      string // "" means a SQLite file
+	queued        int    // the most queued jobs of one principal; 0 means no limit
 	streams, held *access.Places
 }
 
@@ -79,14 +82,18 @@ func newYard(tb testing.TB, s settings) *yard {
 		}
 	}
 	var err error
-	y.db, err = store.Open(ctx, "sqlite:"+y.path)
+	y.db, err = store.Open(ctx, cmp.Or(s.database, "sqlite:"+y.path))
 	must(err)
 	tb.Cleanup(func() { y.db.Close() })
 	vault, err := access.OpenVault(ctx, access.KeySource{File: filepath.Join(tb.TempDir(), "key")})
 	must(err)
 	y.access, err = access.Open(ctx, access.Config{DB: y.db, Vault: vault, Rules: rules(), Clock: y.now})
 	must(err)
-	y.queue, err = job.Open(ctx, job.Config{DB: y.db, Seal: vault, Grace: time.Second, QueuedMost: s.queued})
+	queue := job.Config{DB: y.db, Seal: vault, Grace: time.Second, QueuedMost: s.queued}
+	if y.db.Postgres() {
+		queue.Engine = suite.Divide
+	}
+	y.queue, err = job.Open(ctx, queue)
 	must(err)
 	egress := &access.Egress{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	d, err := dray.New(dray.Config{Dial: egress.Dial, Logins: credential.Chain{y.access.Lookup}, Registries: map[string]dray.Registry{

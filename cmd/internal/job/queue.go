@@ -106,11 +106,12 @@ type Run struct {
 	Job  Job
 	Part int // 0: the whole job; else the number of the part
 
-	q      *Queue
-	fence  int64      // tells this attempt from all others at the job and its parts
-	live   *live.Ring // the latest events, for watchers
-	engine func(ctx context.Context) error
-	left   chan struct{} // closed if the outcome of the runner is no longer waited for
+	q       *Queue
+	resumed bool       // the attempt goes on after the parts of the job
+	fence   int64      // tells this attempt from all others at the job and its parts
+	live    *live.Ring // the latest events, for watchers
+	engine  func(ctx context.Context) error
+	left    chan struct{} // closed if the outcome of the runner is no longer waited for
 
 	flushing sync.Mutex // held during a flush, so that lines are written in order
 	seq      int64      // the job's last number, as of the last flush

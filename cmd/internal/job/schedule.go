@@ -28,8 +28,9 @@ func rule(s Schedule) (schedule.Schedule, error) {
 	return r, err
 }
 
-// next returns the first time after t at which s is due. An interval is counted from t.
-func next(s Schedule, t time.Time) (time.Time, error) {
+// Next returns the first time after t at which s is due. An interval is counted from t. The error is Invalid
+// if the rule cannot be read, or if it is never due.
+func Next(s Schedule, t time.Time) (time.Time, error) {
 	r, err := rule(s)
 	if err != nil {
 		return time.Time{}, err
@@ -56,7 +57,7 @@ func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, 
 	if fresh {
 		s.ID = q.id(now)
 	}
-	due, err := next(s, now)
+	due, err := Next(s, now)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -182,7 +183,7 @@ func (q *Queue) ResumeSchedule(ctx context.Context, id string, also func(*sql.Tx
 	if err != nil {
 		return err
 	}
-	due, err := next(s, q.now())
+	due, err := Next(s, q.now())
 	if err != nil {
 		return err
 	}
@@ -339,7 +340,7 @@ func following(s Schedule, due, now time.Time) (time.Time, error) {
 	if now.After(due) {
 		due = now
 	}
-	return next(s, due)
+	return Next(s, due)
 }
 
 // fireDue fires the schedules that are due.
@@ -370,7 +371,7 @@ func (q *Queue) hasten(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, s := range all {
-		due, err := next(s, now)
+		due, err := Next(s, now)
 		if err != nil || !due.Before(s.NextDue) {
 			continue // a rule that is no longer valid is noticed when it is due
 		}

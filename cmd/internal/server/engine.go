@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/pool"
+	"github.com/drayage/dray/cmd/internal/temporal"
 )
 
 // checkEngine refuses a database and an engine that do not belong together, and settings that only an engine gives
@@ -67,8 +68,14 @@ func (c Config) engine(serves []string) func(*job.Queue) (job.Engine, error) {
 			serves[i] = ""
 		}
 	}
-	return func(*job.Queue) (job.Engine, error) {
-		return nil, configFault("engine", "", fmt.Errorf("the engine %s is not there yet, for the pools %s", c.Engine, serves))
+	return func(q *job.Queue) (job.Engine, error) {
+		return temporal.Open(temporal.Config{
+			URL:    c.Engine,
+			APIKey: c.Env("TEMPORAL_API_KEY"),
+			Queue:  q,
+			Pools:  serves,
+			Log:    c.Log,
+		})
 	}
 }
 
