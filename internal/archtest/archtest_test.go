@@ -135,7 +135,7 @@ var may = map[string]string{
 
 	// The packages below job and server.
 	"cmd/internal/job/live":       "fault cmd/internal/store cmd/internal/wire",
-	"cmd/internal/server/measure": "event fault cmd/internal/job cmd/internal/store cmd/internal/wire",
+	"cmd/internal/server/measure": "event fault cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire",
 	"cmd/internal/server/gate":    "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
 	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several

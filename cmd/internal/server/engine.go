@@ -19,8 +19,8 @@ import (
 // an effect. It opens nothing.
 func (c Config) checkEngine() error {
 	const temporalURL = "temporal://HOST:7233/NAMESPACE"
-	switch file := isFile(c.Database); {
-	case c.Engine == "" && !file:
+	switch file, postgres := isFile(c.Database), strings.HasPrefix(c.Database, "postgres"); {
+	case c.Engine == "" && postgres:
 		return configFault("database",
 			"add --engine "+temporalURL+", or leave out the database to keep the jobs in a file; "+
 				"for data of an older dray see docs/cluster.md",
@@ -44,7 +44,10 @@ func (c Config) checkEngine() error {
 				errors.New("the configuration has no such pool"))
 		}
 	}
-	return nil
+	if c.Engine == "" {
+		return nil
+	}
+	return temporal.Check(temporal.Config{URL: c.Engine, APIKey: c.Env("TEMPORAL_API_KEY")})
 }
 
 // poolNames returns the names that --pool may have.

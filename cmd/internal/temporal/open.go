@@ -73,6 +73,12 @@ func Open(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
+// Check returns the error with which Open would refuse cfg. It connects to nothing.
+func Check(cfg Config) error {
+	_, err := parse(cfg.URL, cfg.APIKey)
+	return err
+}
+
 // Close ends the connections to Temporal.
 func (e *Engine) Close() error {
 	e.there.Close()
