@@ -53,11 +53,12 @@ var may = map[string]string{
 	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/subject": "event fault internal/remote/ask internal/remote/limit internal/remote/push internal/remote/read internal/remote/wire oci ref",
 
-	"internal/archive":     "fault",
-	"internal/layout":      "event fault oci ref",
-	"internal/ends":        "fault internal/archive internal/layout oci ref",
-	"internal/ends/fuzzed": "", // fuzz tests
-	"internal/registry":    "fault oci ref",
+	"internal/archive":          "fault",
+	"internal/layout":           "event fault oci ref",
+	"internal/ends":             "fault internal/archive internal/layout oci ref",
+	"internal/ends/fuzzed":      "", // fuzz tests
+	"internal/registry":         "fault internal/registry/backing oci ref",
+	"internal/registry/backing": "fault",
 
 	"internal/name":                    "event fault plan ref",
 	"internal/foreign":                 "fault internal/remote internal/transfer oci",
@@ -87,10 +88,11 @@ var may = map[string]string{
 	"internal/probe":                   "credential event fault internal/admit internal/layout internal/lock internal/name internal/nearest internal/place internal/remote internal/survey oci plan ref report",
 	"internal/look":                    "credential event fault internal/layout internal/name internal/nearest internal/place internal/referrers internal/remote internal/survey internal/trim oci plan ref report",
 	".":                                "credential event fault gate internal/admit internal/apply internal/bundle internal/ends internal/estimate internal/foreign internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/referrers internal/remote internal/stock internal/survey internal/transfer oci plan ref report",
-	"cmd/internal/config":              "cmd/internal/config/gates cmd/internal/config/textfile cmd/internal/pool cmd/internal/schedule credential fault plan ref",
+	"cmd/internal/config":              "cmd/internal/config/gates cmd/internal/config/storing cmd/internal/config/textfile cmd/internal/pool cmd/internal/schedule credential fault plan ref",
 	"cmd/internal/pool":                "cmd/internal/wire fault ref",
 	"cmd/internal/config/settings":     "cmd/internal/config cmd/internal/config/gates oci plan",
 	"cmd/internal/config/gates":        "plan",
+	"cmd/internal/config/storing":      "fault",
 	"cmd/internal/config/textfile":     "fault",
 	"cmd/internal/gatekeeper":          "cmd/internal/config/gates cmd/internal/gatekeeper/evidence fault gate oci plan",
 	"cmd/internal/gatekeeper/evidence": "oci",
@@ -103,10 +105,12 @@ var may = map[string]string{
 	"cmd/internal/store":               "fault",
 	"cmd/internal/job":                 "cmd/internal/job/live cmd/internal/store cmd/internal/wire fault",
 	"cmd/internal/temporal":            "cmd/internal/job fault",
-	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
+	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
 	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault internal/name",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault ref",
-	"cmd/internal/server":              ". cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/pool cmd/internal/server/gate cmd/internal/server/measure cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/place internal/registry ref",
+	"cmd/internal/server":              ". cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/pool cmd/internal/server/gate cmd/internal/server/measure cmd/internal/server/shared cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/place internal/registry ref",
+	"cmd/internal/verb/share":          ". cmd/internal/job fault plan ref",
+	"cmd/internal/verb/tally":          "cmd/internal/wire event",
 	"cmd/internal/cli/query":           "",
 	"cmd/internal/cli/out":             ". cmd/internal/cli/query cmd/internal/wire event fault plan",
 	"cmd/internal/cli/flag":            ". cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config cmd/internal/config/textfile event fault oci plan",
@@ -122,7 +126,7 @@ var may = map[string]string{
 	"cmd/internal/cli/setup":           "cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/config cmd/internal/config/settings credential fault ref",
 	"cmd/internal/cli/foreign":         "ref",
 	"cmd/internal/cli":                 "cmd/internal/cli/app cmd/internal/cli/bundling cmd/internal/cli/flag cmd/internal/cli/foreign cmd/internal/cli/jobs cmd/internal/cli/looking cmd/internal/cli/mirroring cmd/internal/cli/moving cmd/internal/cli/out cmd/internal/cli/serve cmd/internal/cli/setup fault",
-	"cmd/internal/cli/serving":         "cmd/internal/access cmd/internal/cli/app cmd/internal/config cmd/internal/server cmd/internal/wire credential internal/registry",
+	"cmd/internal/cli/serving":         "cmd/internal/access cmd/internal/cli/app cmd/internal/config cmd/internal/config/storing cmd/internal/server cmd/internal/wire credential internal/registry",
 	"cmd/internal/program":             "cmd/internal/cli/app fault",
 	"cmd/dray":                         "cmd/internal/cli cmd/internal/program",
 	"cmd/drayd":                        "cmd/internal/cli cmd/internal/cli/serving cmd/internal/gatekeeper/evidence cmd/internal/gatekeeper/verifier cmd/internal/program",
@@ -134,8 +138,10 @@ var may = map[string]string{
 	"internal/testbed/temporal": "",
 
 	// The packages below job and server.
-	"cmd/internal/job/live":       "fault cmd/internal/store cmd/internal/wire",
-	"cmd/internal/server/measure": "event fault cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire",
+	"cmd/internal/job/live":       "cmd/internal/store cmd/internal/wire fault",
+	"cmd/internal/server/measure": "cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire event fault",
+	"internal/testbed/stores":     "",
+	"cmd/internal/server/shared":  "fault cmd/internal/store",
 	"cmd/internal/server/gate":    "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
 	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several

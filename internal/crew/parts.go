@@ -3,6 +3,7 @@ package crew
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/drayage/dray/plan"
 )
@@ -39,6 +40,20 @@ func Groups(in *plan.Reader, take func([]plan.Step) error) error {
 		}
 		group = append(group, s)
 	}
+}
+
+// MaxParts is how many parts a job is divided into at most. There are many more than workers, so that all workers end
+// at about the same time, and few enough that their sum is small.
+const MaxParts = 1000
+
+// Parts joins groups to at most MaxParts parts, in their order.
+func Parts[T any](groups [][]T) [][]T {
+	n := min(len(groups), MaxParts)
+	parts := make([][]T, n)
+	for i := range parts {
+		parts[i] = slices.Concat(groups[i*len(groups)/n : (i+1)*len(groups)/n]...)
+	}
+	return parts
 }
 
 // By groups items by a key, such as the target repository of steps, in the order in which the keys first appear.

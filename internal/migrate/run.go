@@ -41,6 +41,14 @@ type transferring struct {
 	selected int       // the number of source repositories
 	idle     []string  // lines about rules that match nothing, which are not reported yet
 
+	part     []plan.Landing        // what this run does, if it is a part of a divided transfer
+	divided  bool                  // this run is a part, or divides: what concerns all parts is left to their sum
+	splits   bool                  // this run divides
+	parts    int                   // into which it divides
+	complete bool                  // all sources were looked at
+	trims    trim.Count            // of the plans
+	digests  map[string]oci.Digest // what a verification found, by target repository
+
 	paths   map[ref.Repo]string // sources on disk, and the repository path of each
 	running *running            // nil if the request does not list images in use
 
@@ -84,6 +92,8 @@ type Request struct {
 
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
+
+	Part *report.Part
 }
 
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
@@ -91,7 +101,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 	sum := newSumming("transfer")
 	whole := b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs))
 	whole.GatedBy(req.Gate)
-	return &transferring{
+	r := &transferring{
 		Scope:  newScope(b, req),
 		req:    req,
 		names:  names.Noting(obs),
@@ -99,6 +109,11 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 		whole:  whole,
 		images: crew.NewImages(b, req.Delay),
 	}
+	if p := req.Part; p != nil {
+		b.Runs.Join(p.Of, whole)
+		r.part, r.divided = p.Landings, !p.Whole
+	}
+	return r
 }
 
 // trimmer returns what finds out what of the images of req is copied. A run that repairs the target does not believe
@@ -152,11 +167,16 @@ func (r *transferring) end(ctx context.Context, err error) (report.Transfer, err
 // endPlan is end for a run that only plans: a step that cannot be applied is not an error there.
 func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.whole.Shared.Keep()
-	r.report.end()
+	if !r.divided {
+		r.report.end()
+	}
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
 	r.report.sum.Traffic, r.report.sum.Pulls = r.whole.Traffic.Exchanged(), r.whole.Traffic.Pulls(r.Base)
 	r.report.sum.Took = time.Since(r.report.began)
+	if r.divided || r.req.Part != nil {
+		r.report.sum.Pending = r.pending(err).raw()
+	}
 	return r.report.sum, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/backing"
 )
 
 // Files in a registry's directory, next to the storage.
@@ -84,7 +85,7 @@ func secretIn(dir string) (string, error) {
 // indexOnce records the subjects of manifests that were stored without the index. It does so only
 // once for each storage. What says so is next to the content: in dir, or in the bucket that several
 // servers share.
-func indexOnce(ctx context.Context, dir string, s Storage, x *index, log *slog.Logger) error {
+func indexOnce(ctx context.Context, dir string, s backing.Storage, x *index, log *slog.Logger) error {
 	name := filepath.Join(dir, indexedFile)
 	_, err := os.Stat(name)
 	if !s.Local() {

@@ -444,6 +444,10 @@ func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error
 			return
 		}
 		for _, tag := range named {
+			// Another client, or another server, may have moved the tag meanwhile.
+			if now, err := s.reg.follow(ctx, path.Join(tagDir(s.repo.Path, tag), "current")); err == nil && now != dgst {
+				continue
+			}
 			if err := tags.Untag(ctx, tag); err != nil && !missing(err) {
 				removed = err
 				return

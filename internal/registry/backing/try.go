@@ -72,7 +72,7 @@ const hint = "check the parameters of the storage, that the bucket exists, and t
 	"delete objects"
 
 func kindOf(ctx context.Context) fault.Kind {
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return fault.Canceled
 	}
 	return fault.Unavailable
