@@ -47,7 +47,7 @@ func (d *Dray) plan(
 ) (*Prepared, error) {
 	s := d.base.Begin(o.source, o.target, obs)
 	s.GatedBy(o.gate)
-	d.base.Runs.Join(o.of, s)
+	s.Join(o.of)
 	defer s.Release()
 	var notes []string
 	p, err := draft(s, d.names.Noting(func(e event.Event) { notes = append(notes, e.Text) }))

@@ -103,7 +103,7 @@ var may = map[string]string{
 	"cmd/internal/client":              "cmd/internal/wire credential event fault plan",
 	"cmd/internal/access":              "cmd/internal/store cmd/internal/wire credential fault ref",
 	"cmd/internal/store":               "fault",
-	"cmd/internal/job":                 "cmd/internal/job/live cmd/internal/store cmd/internal/wire fault",
+	"cmd/internal/job":                 "cmd/internal/job/live cmd/internal/job/turn cmd/internal/schedule cmd/internal/store cmd/internal/wire fault",
 	"cmd/internal/temporal":            "cmd/internal/job fault",
 	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
 	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault internal/name",
@@ -138,7 +138,9 @@ var may = map[string]string{
 	"internal/testbed/temporal": "",
 
 	// The packages below job and server.
-	"cmd/internal/job/live":       "cmd/internal/store cmd/internal/wire fault",
+	"cmd/internal/job/live":       "fault cmd/internal/wire",
+	"cmd/internal/job/turn":       "",
+	"cmd/internal/job/suite":      "fault cmd/internal/job cmd/internal/store",
 	"cmd/internal/server/measure": "cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire event fault",
 	"internal/testbed/stores":     "",
 	"cmd/internal/server/shared":  "fault cmd/internal/store",

@@ -56,6 +56,39 @@ func Parts[T any](groups [][]T) [][]T {
 	return parts
 }
 
+// Sharing groups items so that no two groups have a key in common, in the order of their first items.
+func Sharing[S any, K comparable](items []S, keys func(S) []K) [][]S {
+	at := map[K]int{} // the group of each key
+	var groups [][]S
+	for _, s := range items {
+		into := -1
+		for _, k := range keys(s) {
+			i, known := at[k]
+			switch {
+			case !known || i == into:
+			case into < 0:
+				into = i
+			default: // s joins two groups
+				for _, moved := range groups[i] {
+					for _, k := range keys(moved) {
+						at[k] = into
+					}
+				}
+				groups[into], groups[i] = append(groups[into], groups[i]...), nil
+			}
+		}
+		if into < 0 {
+			into = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[into] = append(groups[into], s)
+		for _, k := range keys(s) {
+			at[k] = into
+		}
+	}
+	return slices.DeleteFunc(groups, func(g []S) bool { return g == nil })
+}
+
 // By groups items by a key, such as the target repository of steps, in the order in which the keys first appear.
 func By[S any, K comparable](items []S, key func(S) K) [][]S {
 	at := map[K]int{}

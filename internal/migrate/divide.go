@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
@@ -75,7 +76,8 @@ func (r *transferring) split(
 		return nil, sum, err
 	}
 	var parts []report.Part
-	for _, some := range chunks(landings) {
+	from := func(l plan.Landing) []ref.Repo { return l.From }
+	for _, some := range crew.Parts(crew.Sharing(landings, from)) {
 		parts = append(parts, report.Part{Of: id, Landings: some})
 	}
 	r.running.trackOthers(landings)
@@ -102,7 +104,7 @@ func Sum(
 	}
 	err := a.end(r)
 	r.report.end()
-	sum.Took = a.took()
+	sum.Took = a.ended.Sub(a.began)
 	return *sum, cmp.Or(err, a.problem, a.step)
 }
 
@@ -133,7 +135,7 @@ func SumVerify(
 	for _, note := range v.report.sum.Notes {
 		sum.Note(note)
 	}
-	sum.InUse, sum.Took, sum.Digest = v.report.sum.InUse, a.took(), cmp.Or(whole, digestOf(v.digests))
+	sum.InUse, sum.Took, sum.Digest = v.report.sum.InUse, a.ended.Sub(a.began), cmp.Or(whole, digestOf(v.digests))
 	return *sum, cmp.Or(err, a.problem, a.step)
 }
 

@@ -16,6 +16,6 @@
 //	landings.go    which source repositories go where
 //	layouts.go     image layouts on disk as source or target
 //	run.go         the state of one transfer
-//	pending.go     what a part leaves to the sum, and which repositories are one part
+//	pending.go     what a part leaves to the sum
 //	sum.go         the report of one transfer
 package migrate

@@ -60,17 +60,6 @@ func (u *running) trackOthers(landings []plan.Landing) {
 	}
 }
 
-// reading returns the sources of landings.
-func reading(landings []plan.Landing) map[ref.Repo]bool {
-	sources := map[ref.Repo]bool{}
-	for _, l := range landings {
-		for _, from := range l.From {
-			sources[from] = true
-		}
-	}
-	return sources
-}
-
 // addSurveyed records that a repository was surveyed, and the images that its plan copies.
 func (u *running) addSurveyed(from []ref.Repo, steps []plan.Step) {
 	if u == nil {

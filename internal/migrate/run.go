@@ -36,11 +36,10 @@ type transferring struct {
 	report   *summing
 	whole    *place.Session // what all repositories share; nothing is opened in it
 	images   *crew.Images
-	hold     plan.Hold // "" means plan.Each
-	looks    bool      // the plan is only shown: it also has what travels with the images
-	selected int       // the number of source repositories
-	idle     []string  // lines about rules that match nothing, which are not reported yet
-
+	hold     plan.Hold             // "" means plan.Each
+	looks    bool                  // the plan is only shown: it also has what travels with the images
+	selected int                   // the number of source repositories
+	idle     []string              // lines about rules that match nothing, which are not reported yet
 	part     []plan.Landing        // what this run does, if it is a part of a divided transfer
 	divided  bool                  // this run is a part, or divides: what concerns all parts is left to their sum
 	splits   bool                  // this run divides
@@ -110,7 +109,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 		images: crew.NewImages(b, req.Delay),
 	}
 	if p := req.Part; p != nil {
-		b.Runs.Join(p.Of, whole)
+		whole.Join(p.Of)
 		r.part, r.divided = p.Landings, !p.Whole
 	}
 	return r
@@ -289,4 +288,19 @@ func (r *transferring) seen(repo ref.Repo) (seen ref.Repo, ok bool) {
 		host = onDisk
 	}
 	return ref.Repo{Host: host, Path: path}, path != ""
+}
+
+// pending returns what is left to the sum. err is why the run ended before its time. The caller holds r.report.mu.
+func (r *transferring) pending(err error) pending {
+	p := pending{
+		Whole: !r.divided, Plans: r.looks, Began: r.report.began, Ended: time.Now(), Complete: r.complete,
+		Step: problemOf(r.report.sum.Err), Problem: problemOf(err),
+	}
+	switch {
+	case r.splits: // the parts see the tags again that a check of all of them saw
+		p.Split, p.Parts, p.Selected = true, r.parts, r.selected
+	case r.divided:
+		p.Tags, p.Trims, p.Digests = r.TagShare(), r.trims, r.digests
+	}
+	return p
 }

@@ -114,6 +114,7 @@ func (r *transferring) begun(ctx context.Context) ([]plan.Landing, error) {
 		return nil, err
 	}
 	if r.part != nil {
+		r.trackOwn(r.part)
 		return r.part, r.ofPart()
 	}
 	landings, err := r.landings(ctx)

@@ -98,6 +98,7 @@ func Verify(
 // begun finds what is to be compared with what. A part has its landings.
 func (v *verifying) begun(ctx context.Context) ([]plan.Landing, error) {
 	if v.part != nil {
+		v.trackOwn(v.part)
 		return v.part, v.ofPart()
 	}
 	landings, err := v.pairs(ctx)

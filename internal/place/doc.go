@@ -8,10 +8,10 @@
 //	session.go     state that a plan and its application share: open repositories, logins
 //	sharing.go     which repositories of a registry hold which blobs
 //	verdicts.go    what a gate said about images
-//	runs.go        what the parts of a divided run share
 //	told.go        tells a note about a registry once in a run
 //	traffic.go     counts the traffic with registries
 //	base.go        state that all sessions of one Dray share
+//	runs.go        what the parts of a divided run share
 //	repository.go  the interfaces of a repository
 //	each.go        runs a function for several items at a time
 package place
