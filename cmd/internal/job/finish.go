@@ -17,13 +17,23 @@ var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job",
 	Err: errors.New("this worker is stopping, and another one continues the job")}
 
 // finish stores how r ended, if r still has the job, and returns what it stored. If the process stops and
-// the job is not complete, the job is queued again.
+// the job is not complete, the job is queued again; one that was divided stays so. A run that its engine has
+// lost stores nothing but Done: what else it says is the effect of the loss.
 func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) Outcome {
 	limit := outage
-	if errors.Is(context.Cause(ctx), errStopped) && out.State != Done && out.State != Partly {
+	switch cause := context.Cause(ctx); {
+	case fault.Is(cause, fault.Moved) && out.State != Done:
+		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer done()
+		_ = q.db.Tx(ctx, func(tx *sql.Tx) error { return q.busy(ctx, tx, -1) }) // the next beat corrects it
+		return Outcome{}
+	case errors.Is(cause, errStopped) && out.State != Done && out.State != Partly:
 		r.Log("the worker is stopping; the job is queued again")
 		out, limit = Outcome{State: Queued}, 2*time.Second // the database may be what keeps the process from stopping
-	} else {
+		if r.resumed {
+			out.State = Running
+		}
+	default:
 		out = validOutcome(out)
 	}
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), limit)

@@ -22,10 +22,13 @@ type Databases struct {
 	err     error
 }
 
-// Main runs the tests and stops the server. It fails if a goroutine is left running. It returns the
-// exit code.
-func (d *Databases) Main(m *testing.M) int {
+// Main runs the tests, calls each function of ends, and stops the server. It fails if a goroutine is left
+// running. It returns the exit code.
+func (d *Databases) Main(m *testing.M, ends ...func()) int {
 	code := m.Run()
+	for _, end := range ends {
+		end()
+	}
 	if d.cluster != nil {
 		d.cluster.End()
 	}

@@ -1,0 +1,300 @@
+//go:build unix
+
+package temporal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/temporal"
+	"github.com/drayage/dray/fault"
+	bed "github.com/drayage/dray/internal/testbed/temporal"
+)
+
+func TestJobsRunAndWait(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	db := witness(t, p)
+	q := open(t, p)
+	must(t, q.Ready(t.Context()))
+	work(t, q, 2, newRunner())
+	for kind, want := range map[string]struct {
+		state   job.State
+		attempt int
+	}{"done": {job.Done, 1}, "wait": {job.Done, 2}, "fail": {job.Failed, 1}, "parts 0": {job.Done, 1}} {
+		if j := ended(t, q, submit(t, q, kind).ID); j.State != want.state || j.Attempt != want.attempt {
+			t.Errorf("%s: %+v", kind, j)
+		}
+	}
+	if n := count(t, db, `SELECT count(*) FROM effects`); n != 2 {
+		t.Error(n, "effects")
+	}
+}
+
+func TestADividedJobRunsOnAllProcesses(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	db := witness(t, p)
+	q, e := openBoth(t, p)
+	e.DivideBy(16)
+	work(t, q, 0, newRunner()) // a server that runs no jobs
+	for range 4 {
+		start(t, p, 2).hear("up")
+	}
+	time.Sleep(time.Second)
+	j := ended(t, q, submit(t, q, "parts 40", func(s *job.Submission) { s.Source = "sleep 150" }).ID)
+	report, err := q.Report(t.Context(), j.ID)
+	if j.State != job.Done || j.Attempt != 1 || string(report) != `{"done":40}` {
+		t.Error(j, string(report), err)
+	}
+	if n := count(t, db, `SELECT count(DISTINCT part) FROM effects WHERE job = $1`, j.ID); n != 40 {
+		t.Error(n, "parts")
+	}
+	items, err := q.Items(t.Context(), j.ID, 0, 100)
+	must(t, err)
+	by := map[int]int{}
+	for _, it := range items {
+		var at struct{ Pid int }
+		must(t, json.Unmarshal(it.Data, &at))
+		by[at.Pid]++
+	}
+	if len(by) != 4 || len(items) != 40 {
+		t.Error(by)
+	}
+}
+
+func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	witness(t, p)
+	q := open(t, p)
+	work(t, q, 0, newRunner())
+	w := start(t, p, 4)
+	w.hear("up")
+	whole := submit(t, q, "hold")
+	w.hear("begun 1")
+	parts := submit(t, q, "hold parts 2")
+	w.next()
+	w.next()
+	for _, j := range []job.Job{whole, parts} {
+		began := time.Now()
+		_, err := q.Cancel(t.Context(), j.ID, nil)
+		must(t, err)
+		said := w.next()
+		took := time.Since(began)
+		if !strings.Contains(said, "a cancel was requested") || took > 2*time.Second { // a busy machine
+			t.Error(took, said)
+		}
+		if j = ended(t, q, j.ID); j.State != job.Canceled {
+			t.Error(j)
+		}
+		t.Log(j.Kind, "saw its cancel after", took, "and ended after", time.Since(began))
+		for range 2 - boolean(j.ID == whole.ID) { // the effects, which the fence refuses
+			for !strings.HasPrefix(w.next(), "effect false fence false") {
+				continue
+			}
+		}
+	}
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestAJobThatIsCanceledBeforeItStartsLeavesNothingInTemporal(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	witness(t, p)
+	q, e := openBoth(t, p)
+	never := submit(t, q, "done")
+	_, err := q.Cancel(t.Context(), never.ID, nil)
+	must(t, err)
+	work(t, q, 0, newRunner())
+	early := submit(t, q, "done") // started, but no worker has a slot
+	eventually(t, func() bool {
+		return status(t, e, early.ID) == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	})
+	_, err = q.Cancel(t.Context(), early.ID, nil)
+	must(t, err)
+	eventually(t, func() bool { return status(t, e, early.ID) == enums.WORKFLOW_EXECUTION_STATUS_CANCELED })
+	if s := status(t, e, never.ID); s != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+		t.Error(s)
+	}
+	eventually(t, func() bool { o, err := q.Orders(t.Context(), 0, 10); return err == nil && len(o) == 0 })
+}
+
+// status returns the state of a job's workflow; it is unspecified if there is none.
+func status(tb testing.TB, e *temporal.Engine, id string) enums.WorkflowExecutionStatus {
+	tb.Helper()
+	d, err := e.Client().DescribeWorkflowExecution(tb.Context(), id, "")
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
+	}
+	must(tb, err)
+	return d.GetWorkflowExecutionInfo().GetStatus()
+}
+
+func eventually(tb testing.TB, ok func() bool) {
+	tb.Helper()
+	for last := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(last) {
+			tb.Fatal("it does not happen")
+		}
+	}
+}
+
+// What people do in Temporal by hand, and what a restored database of Temporal's has forgotten.
+func TestTheRowsAreTheTruth(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	db := witness(t, p)
+	q, e := openBoth(t, p)
+	run := newRunner()
+	work(t, q, 4, run)
+	canceled, terminated := submit(t, q, "hold"), submit(t, q, "hold")
+	for _, j := range []job.Job{canceled, terminated} {
+		until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })
+	}
+	must(t, e.Client().CancelWorkflow(t.Context(), canceled.ID, ""))
+	if j := ended(t, q, canceled.ID); j.State != job.Canceled {
+		t.Error(j)
+	}
+	must(t, e.Client().TerminateWorkflow(t.Context(), terminated.ID, "", ""))
+	must(t, e.LookFor(t.Context(), terminated.ID))
+	if j := get(t, q, terminated.ID); j.State != job.Failed || !strings.Contains(j.Failure.Text, "terminated") {
+		t.Error(j, j.Failure)
+	}
+
+	gone := submit(t, q, "sleep 500") // its row disappears, and its workflow ends quietly
+	_, err := db.ExecContext(t.Context(), `DELETE FROM jobs WHERE id = $1`, gone.ID)
+	must(t, err)
+	eventually(t, func() bool {
+		s := status(t, e, gone.ID)
+		return s == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED || s == enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
+	})
+
+	again := ended(t, q, submit(t, q, "done").ID) // as in a database that was restored from a backup
+	eventually(t, func() bool { return status(t, e, again.ID) == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED })
+	_, err = db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', ended = 0 WHERE id = $1`, again.ID)
+	must(t, err)
+	must(t, e.LookFor(t.Context(), again.ID))
+	if j := ended(t, q, again.ID); j.State != job.Done || j.Attempt != 2 {
+		t.Error(j)
+	}
+}
+
+func TestAWorkerThatStopsGivesItsJobsBack(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	witness(t, p)
+	q := open(t, p)
+	first, second := newRunner(), newRunner()
+	stop := work(t, q, 2, first)
+	whole, parts := submit(t, q, "hold"), submit(t, q, "hold parts 1")
+	for _, j := range []job.Job{whole, parts} {
+		until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })
+	}
+	other := open(t, p)
+	work(t, other, 2, second)
+	began := time.Now()
+	stop()
+	second.told <- struct{}{}
+	second.told <- struct{}{}
+	for _, j := range []job.Job{whole, parts} {
+		if j := ended(t, other, j.ID); j.State != job.Done || j.Lost != 0 {
+			t.Error(j)
+		}
+	}
+	t.Log("stopped, and done elsewhere, after", time.Since(began))
+}
+
+func TestSlotsAreSharedByThePoolsOfAProcess(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	witness(t, p)
+	elsewhere := open(t, p, func(c *temporal.Config) { c.Pools = []string{"b"} })
+	strange := newRunner()
+	work(t, elsewhere, 2, strange)
+	q := open(t, p, func(c *temporal.Config) { c.Pools = []string{"", "a"} })
+	run := newRunner()
+	work(t, q, 1, run)
+	var all []job.Job
+	for range 4 {
+		all = append(all, submit(t, q, "sleep 30"), submit(t, q, "sleep 30", func(s *job.Submission) { s.Pool = "a" }))
+	}
+	for _, j := range all {
+		if j := ended(t, q, j.ID); j.State != job.Done {
+			t.Error(j)
+		}
+	}
+	if run.most() != 1 || len(strange.order()) != 0 {
+		t.Error(run.most(), "at the same time;", len(strange.order()), "in another pool")
+	}
+}
+
+func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	witness(t, p)
+	q := open(t, p)
+	n := 40
+	for range n {
+		submit(t, q, "done")
+	}
+	other := submit(t, q, "done", func(s *job.Submission) { s.Principal = "bob" })
+	stop := work(t, q, 0, newRunner())
+	eventually(t, func() bool { o, err := q.Orders(t.Context(), 0, 10); return err == nil && len(o) == 0 })
+	time.Sleep(3 * time.Second) // the workflows order their activities
+	stop()
+	run := newRunner()
+	began := time.Now()
+	work(t, q, 1, run)
+	ended(t, q, other.ID)
+	place := slices.Index(run.order(), other.ID)
+	t.Log("the job of bob was number", place+1, "of", n+1, "after", time.Since(began))
+	if place > n/4 {
+		t.Error(place)
+	}
+}
+
+func TestAProcessThatStartsBeforeTemporalWaitsForIt(t *testing.T) {
+	t.Parallel()
+	s := bed.New(t)
+	p := place{db: databases.Postgres(t), temporal: s.Namespace(t)}
+	witness(t, p)
+	must(t, s.Stop())
+	q := open(t, p)
+	if err := q.Ready(t.Context()); !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+	j := submit(t, q, "done")
+	work(t, q, 1, newRunner())
+	time.Sleep(time.Second)
+	must(t, s.Start())
+	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 {
+		t.Error(j)
+	}
+}
+
+func TestAnEngineSaysThatItsNamespaceIsMissing(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	p.temporal = p.temporal[:strings.LastIndex(p.temporal, "/")] + "/missing"
+	q := open(t, p)
+	err := q.Ready(t.Context())
+	if !fault.Is(err, fault.NotFound) || !strings.Contains(fault.HintOf(err), "namespace create") {
+		t.Error(err)
+	}
+}

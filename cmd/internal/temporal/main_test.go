@@ -1,0 +1,159 @@
+//go:build unix
+
+package temporal_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/temporal"
+	"github.com/drayage/dray/internal/testbed/database"
+	bed "github.com/drayage/dray/internal/testbed/temporal"
+)
+
+var (
+	databases database.Databases
+	servers   bed.Servers
+)
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv("DRAY_TEMPORAL_ACT"); url != "" {
+		if err := act(url, os.Getenv("DRAY_TEMPORAL_DB")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(databases.Main(m, servers.End))
+}
+
+// place is where the processes of one cluster meet.
+type place struct{ db, temporal string }
+
+func here(tb testing.TB) place {
+	tb.Helper()
+	return place{db: databases.Postgres(tb), temporal: servers.Namespace(tb)}
+}
+
+// open opens a queue with an engine, as one process of a cluster does.
+func open(tb testing.TB, p place, change ...func(*temporal.Config)) *job.Queue {
+	tb.Helper()
+	q, _ := openBoth(tb, p, change...)
+	return q
+}
+
+func openBoth(tb testing.TB, p place, change ...func(*temporal.Config)) (*job.Queue, *temporal.Engine) {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), p.db)
+	must(tb, err)
+	q, e, err := join(tb.Context(), db, p.temporal, change...)
+	must(tb, err)
+	tb.Cleanup(func() {
+		if err := q.Close(); err != nil {
+			tb.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return q, e
+}
+
+func join(
+	ctx context.Context, db *store.DB, url string, change ...func(*temporal.Config),
+) (q *job.Queue, e *temporal.Engine, err error) {
+	q, err = job.Open(ctx, job.Config{DB: db, Owner: "test", Grace: time.Second, Engine: func(q *job.Queue) (job.Engine, error) {
+		cfg := temporal.Config{URL: url, Queue: q, Lease: lease}
+		if os.Getenv("DRAY_TEMPORAL_LOG") != "" {
+			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		}
+		for _, c := range change {
+			c(&cfg)
+		}
+		e, err = temporal.Open(cfg)
+		return e, err
+	}})
+	return q, e, err
+}
+
+// lease is short, so that tests do not wait long for the loss of a worker.
+const lease = 3 * time.Second
+
+func work(tb testing.TB, q *job.Queue, slots int, run job.Runner) (stop func()) {
+	tb.Helper()
+	ctx, done := context.WithCancel(context.Background())
+	over := make(chan error, 1)
+	go func() { over <- q.Work(ctx, slots, run) }()
+	stop = sync.OnceFunc(func() {
+		done()
+		if err := <-over; err != nil {
+			tb.Error(err)
+		}
+	})
+	tb.Cleanup(stop)
+	return stop
+}
+
+func submit(tb testing.TB, q *job.Queue, kind string, change ...func(*job.Submission)) job.Job {
+	tb.Helper()
+	s := job.Submission{Kind: kind, Principal: "ann", Request: json.RawMessage(`{"source":"registry.example/hunter2"}`)}
+	for _, c := range change {
+		c(&s)
+	}
+	j, _, err := q.Submit(tb.Context(), s)
+	must(tb, err)
+	return j
+}
+
+func get(tb testing.TB, q *job.Queue, id string) job.Job {
+	tb.Helper()
+	j, err := q.Get(tb.Context(), id)
+	must(tb, err)
+	return j
+}
+
+// ended waits until a job has ended.
+func ended(tb testing.TB, q *job.Queue, id string) job.Job {
+	tb.Helper()
+	return until(tb, q, id, func(j job.Job) bool { return j.State.Ended() })
+}
+
+func until(tb testing.TB, q *job.Queue, id string, ok func(job.Job) bool) job.Job {
+	tb.Helper()
+	last := time.Now().Add(patience)
+	for {
+		j, err := q.Get(tb.Context(), id)
+		if err == nil && ok(j) {
+			return j
+		}
+		if time.Now().After(last) {
+			tb.Fatalf("%+v %v", j, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// number returns N of a kind such as "parts 12".
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+// patience is how long a job of a test may take. Only a long test takes more than seconds.
+const patience = 15 * time.Minute

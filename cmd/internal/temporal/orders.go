@@ -1,0 +1,158 @@
+package temporal
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/fault"
+)
+
+const (
+	orderInterval = time.Second // a process that was killed may have committed orders and carried none out
+	ordersAtOnce  = 256
+	carriers      = 8 // orders that are carried out at the same time
+)
+
+// carrying carries orders out, until ctx ends: soon after Kick, and every second what other processes left.
+func (e *Engine) carrying(ctx context.Context) {
+	t := time.NewTicker(orderInterval)
+	defer t.Stop()
+	failing := false
+	for ctx.Err() == nil {
+		err := e.carryAll(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			e.log.Warn("orders cannot be carried out yet", "err", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+		case <-e.kick:
+		case <-t.C:
+		}
+	}
+}
+
+// carryAll carries out all orders that are stored.
+func (e *Engine) carryAll(ctx context.Context) error {
+	for {
+		page, err := e.orders(ctx)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		done, err := e.carryPage(ctx, page)
+		if e := e.carried(ctx, done); e != nil || err != nil || len(page) < ordersAtOnce {
+			return errors.Join(err, e)
+		}
+	}
+}
+
+func (e *Engine) orders(ctx context.Context) ([]job.Order, error) {
+	ctx, done := context.WithTimeout(ctx, callTime)
+	defer done()
+	return e.q.Orders(ctx, 0, ordersAtOnce)
+}
+
+func (e *Engine) carried(ctx context.Context, seq []int64) error {
+	ctx, done := context.WithTimeout(ctx, callTime)
+	defer done()
+	return e.q.Carried(ctx, seq...)
+}
+
+// carryPage carries out orders, a few at the same time, those of one job or schedule one after the other. It
+// returns the numbers of those that were carried out.
+func (e *Engine) carryPage(ctx context.Context, page []job.Order) (done []int64, err error) {
+	var lanes [carriers][]job.Order
+	for _, o := range page {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(o.ID))
+		lanes[h.Sum32()%carriers] = append(lanes[h.Sum32()%carriers], o)
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, lane := range lanes {
+		wg.Go(func() {
+			stuck := map[string]bool{}
+			for _, o := range lane {
+				if stuck[o.ID] {
+					continue
+				}
+				failed := e.carryOut(ctx, o)
+				stuck[o.ID] = failed != nil
+				mu.Lock()
+				if err = errors.Join(err, failed); failed == nil {
+					done = append(done, o.Seq)
+				}
+				mu.Unlock()
+				if fault.Is(failed, fault.Unavailable) {
+					return // the rest would wait for the same
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return done, err
+}
+
+// carryOut carries out one order. It may be carried out before, or by another process at the same time.
+func (e *Engine) carryOut(ctx context.Context, o job.Order) error {
+	ctx, done := context.WithTimeout(ctx, 4*callTime)
+	defer done()
+	switch o.Kind {
+	case job.OrderStart:
+		return e.start(ctx, o.ID, enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+	case job.OrderCancel:
+		return e.cancel(ctx, o.ID)
+	case job.OrderSchedule:
+		return e.keep(ctx, o.ID)
+	}
+	e.log.Error("an order of an unknown kind is dropped", "kind", o.Kind, "id", o.ID)
+	return nil
+}
+
+// start starts the workflow of a job, unless the job has ended or its workflow exists.
+func (e *Engine) start(ctx context.Context, id string, reuse enums.WorkflowIdReusePolicy) error {
+	j, err := e.q.Get(ctx, id)
+	if fault.Is(err, fault.NotFound) || err == nil && j.State.Ended() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fair := fairness(j.Principal)
+	_, err = e.there.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: workflowQueue, WorkflowIDReusePolicy: reuse, WorkflowExecutionErrorWhenAlreadyStarted: true,
+		Priority: temporal.Priority{FairnessKey: fair},
+	}, jobWorkflow, plan{Queue: queueOf(j.Pool), Fair: fair, Lease: e.lease, Range: e.perRange})
+	var exists *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &exists) {
+		return nil
+	}
+	return e.explain("start job in Temporal", err)
+}
+
+// cancel cancels the workflow of a job, if it runs.
+func (e *Engine) cancel(ctx context.Context, id string) error {
+	err := e.there.CancelWorkflow(ctx, id, "")
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return nil
+	}
+	return e.explain("cancel job in Temporal", err)
+}
+
+// fairness returns the fairness key of a principal. It does not show the name.
+func fairness(principal string) string {
+	sum := sha256.Sum256([]byte("dray/fairness/" + principal))
+	return hex.EncodeToString(sum[:8])
+}

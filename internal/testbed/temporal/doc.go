@@ -1,0 +1,5 @@
+// Package temporal starts Temporal's own development server for tests. In the order of the walk:
+//
+//	servers.go   the server that the tests of a package share, and a namespace for each test
+//	server.go    one server: start, stop, kill
+package temporal
