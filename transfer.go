@@ -162,10 +162,10 @@ func (d *Dray) SplitTransfer(
 	return migrate.Split(ctx, d.base, d.names, migrate.Request(req), obs)
 }
 
-// SumTransfer adds up the reports of a divided transfer: first that of [Dray.SplitTransfer], then those of the parts, in
-// any order. It makes no requests. A report may have been stored as JSON in between. The sum is that of one Transfer,
-// except that its Retags and notes follow the order of reports. A blob that parts in several processes
-// need at the same time may be sent by each of them, and counts as often.
+// SumTransfer adds up the reports of a divided transfer: first that of [Dray.SplitTransfer], then those of
+// the parts, in any order. It makes no requests. A report may have been stored as JSON in between. The sum
+// is that of one Transfer, except that its Retags and notes follow the order of reports. A blob that parts
+// in several processes need at the same time may be sent by each of them, and counts as often.
 //
 // Here the rules about tags are checked that match nothing in any part. The error is that of [Dray.Transfer]: that of
 // such a check, or of the first report with a failed step. It is [fault.Canceled] if reports are missing, and

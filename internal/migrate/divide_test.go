@@ -3,6 +3,7 @@ package migrate_test
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -187,7 +188,7 @@ func (s *sides) transferred(steps []dray.StepReport, sum dray.TransferReport, er
 // firstOf returns err, but not which of several steps failed first.
 func firstOf(err error) error {
 	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
-		return &fault.Fault{Kind: fault.KindOf(err), Err: fmt.Errorf("a step failed")}
+		return &fault.Fault{Kind: fault.KindOf(err), Err: errors.New("a step failed")}
 	}
 	return err
 }
