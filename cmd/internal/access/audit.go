@@ -67,8 +67,8 @@ func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO audit_waiting (seal, `+auditFields+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			seal, store.Micros(e.At), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New)
+		_, err = tx.ExecContext(ctx, `INSERT INTO audit_waiting (seal, `+auditFields+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, seal, store.Micros(e.At), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New)
 		return dbFault("write", "audit log", err)
 	}
 	head := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`)
@@ -122,10 +122,11 @@ func (a *Access) Chain(ctx context.Context) error {
 	const tries = 3 // if the answers to the commits are lost
 	for unsure := 0; a.db.Postgres(); {
 		waits := false
-		if err := a.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM audit_waiting)`).Scan(&waits); err != nil || !waits {
+		err := a.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM audit_waiting)`).Scan(&waits)
+		if err != nil || !waits {
 			return dbFault("chain", "audit log", err)
 		}
-		err := a.db.Tx(ctx, func(tx *sql.Tx) error { return a.chainSome(ctx, tx) })
+		err = a.db.Tx(ctx, func(tx *sql.Tx) error { return a.chainSome(ctx, tx) })
 		if errors.Is(err, store.ErrUncertain) && unsure < tries {
 			unsure++ // perhaps chained: look again
 		} else if err != nil {
@@ -139,7 +140,8 @@ const chainBatch = 500 // entries that one transaction chains
 
 func (a *Access) chainSome(ctx context.Context, tx *sql.Tx) error {
 	var head Entry
-	if err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`+a.db.ForUpdate()).Scan(&head.Seq, &head.Hash); err != nil {
+	last := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`+a.db.ForUpdate())
+	if err := last.Scan(&head.Seq, &head.Hash); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `SELECT set_config('dray.chaining', 'on', true)`); err != nil {
@@ -170,8 +172,10 @@ func (a *Access) chainSome(ctx context.Context, tx *sql.Tx) error {
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`) SELECT * FROM unnest($1::bigint[], $2::bigint[],
-		$3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])`, batch.arrays()...); err != nil {
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`)
+		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+			$8::text[], $9::text[], $10::text[])`, batch.arrays()...)
+	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`, head.Seq, head.Hash)

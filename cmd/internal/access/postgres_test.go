@@ -48,6 +48,7 @@ func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
 // Two processes write at the same time, and both chain. An entry of a transaction that is still open must
 // not be lost because a later one is chained before it.
 func entriesThatWaitAreChainedInTheirOrder(t *testing.T) {
+	t.Helper()
 	url, vault := onPostgres(t), testVault(t)
 	through := func(more string) *Access { // as behind connection poolers
 		t.Helper()
@@ -118,6 +119,7 @@ func entriesThatWaitAreChainedInTheirOrder(t *testing.T) {
 }
 
 func aChangeOfAnEntryThatWaitsIsNoticed(t *testing.T) {
+	t.Helper()
 	a := open(t, Config{})
 	for _, who := range []string{"ann", "bob", "cleo"} {
 		if err := audit(t.Context(), a, Entry{Principal: who, Verb: "import"}); err != nil {
@@ -139,6 +141,7 @@ func aChangeOfAnEntryThatWaitsIsNoticed(t *testing.T) {
 }
 
 func whatWaitsIsChainedInTheBackground(t *testing.T) {
+	t.Helper()
 	a := open(t, Config{})
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

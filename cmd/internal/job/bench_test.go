@@ -18,7 +18,7 @@ import (
 
 // One client submits jobs. Each is durable before the next.
 func BenchmarkSubmitOneByOne(b *testing.B) {
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		q := open(b, url, job.Config{})
 		for b.Loop() {
@@ -29,7 +29,7 @@ func BenchmarkSubmitOneByOne(b *testing.B) {
 }
 
 func BenchmarkSubmitFrom200Clients(b *testing.B) {
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		q := open(b, url, job.Config{})
 		b.ResetTimer()
@@ -43,7 +43,7 @@ func BenchmarkSubmitFrom200Clients(b *testing.B) {
 
 // 200 clients submit 100 jobs a second together, while two slots run them.
 func BenchmarkSubmit100PerSecond(b *testing.B) {
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		q := open(b, url, job.Config{})
 		work(b, q, 2, done)
@@ -100,7 +100,7 @@ func quantiles(b *testing.B, took []time.Duration) {
 
 // The time from the submission to the start of the runner, on an idle worker.
 func BenchmarkIdleSubmitToStart(b *testing.B) {
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		q := open(b, url, job.Config{})
 		started := make(chan struct{})
@@ -120,7 +120,7 @@ func BenchmarkIdleSubmitToStart(b *testing.B) {
 }
 
 func BenchmarkJobsThatDoNothing(b *testing.B) {
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		q := open(b, url, job.Config{})
 		fromClients(b, 50, b.N, func(int) { submit(b, q, job.Submission{}) })
@@ -135,7 +135,7 @@ func BenchmarkJobsThatDoNothing(b *testing.B) {
 
 // The cost of fairness depends on the number of principals with queued jobs.
 func BenchmarkJobsOf1000Principals(b *testing.B) {
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		q := open(b, url, job.Config{})
 		fromClients(b, 50, max(b.N, 2000), func(i int) { submit(b, q, job.Submission{Principal: fmt.Sprint("p", i%1000)}) })
@@ -184,7 +184,7 @@ func BenchmarkListPageOf100k(b *testing.B) {
 		"nothing":   {Text: "no such thing"},
 		"deep":      {After: fmt.Sprintf("01JAAA%020d", 50_000)},
 	}
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		db := openDB(b, url)
 		q := open(b, url, job.Config{DB: db})
@@ -214,7 +214,7 @@ func BenchmarkListPageOf100k(b *testing.B) {
 
 // A server restarts with a history of 100,000 jobs and one job that was running.
 func BenchmarkRestartToFirstDispatch(b *testing.B) {
-	bothBench(b, func(b *testing.B, url string) {
+	each(b, func(b *testing.B, url string) {
 		b.Helper()
 		func() {
 			db, err := store.Open(b.Context(), url)

@@ -61,7 +61,8 @@ type Runner interface {
 	// Part carries out one part of a job. r is a run of that part. The report of the outcome is kept for Sum.
 	Part(ctx context.Context, r *Run, part json.RawMessage) Outcome
 	// Sum returns the outcome of a job from those of its parts, in their order, also after a cancel. The
-	// State of a part that was not carried out is Queued, Waiting or Running.
+	// State of a part that was not carried out is Queued, Waiting or Running. A cancel does not end ctx;
+	// r.CancelRequested tells of it.
 	Sum(ctx context.Context, r *Run, parts iter.Seq2[Outcome, error]) Outcome
 }
 

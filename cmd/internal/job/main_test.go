@@ -4,10 +4,8 @@ package job_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/job"
@@ -29,17 +27,27 @@ func TestMain(m *testing.M) {
 	os.Exit(databases.Main(m))
 }
 
-// both runs f on the embedded engine, and on an engine that divides, with PostgreSQL.
-func both(t *testing.T, f func(t *testing.T, url string)) {
-	t.Helper()
-	t.Run("embedded", func(t *testing.T) { f(t, databases.SQLite(t)) })
-	t.Run("divider", func(t *testing.T) { f(t, databases.Postgres(t)) })
+func TestTheEmbeddedEngine(t *testing.T) {
+	suite.Run(t, suite.Bed{Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
+		t.Helper()
+		c.DB = openDB(t, databases.SQLite(t))
+		return open(t, "", c), c.DB
+	}})
 }
 
-func bothBench(b *testing.B, f func(b *testing.B, url string)) {
+// The rows are the same on PostgreSQL, under an engine that divides jobs.
+func TestTheRowsOnPostgreSQL(t *testing.T) {
+	suite.Run(t, suite.Bed{Divides: true, Unfair: -1, Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
+		t.Helper()
+		c.DB, c.Engine = openDB(t, databases.Postgres(t)), suite.Divide
+		return open(t, "", c), c.DB
+	}})
+}
+
+// each runs f on a new SQLite file.
+func each(b *testing.B, f func(b *testing.B, url string)) {
 	b.Helper()
-	b.Run("sqlite", func(b *testing.B) { f(b, databases.SQLite(b)) })
-	b.Run("postgres", func(b *testing.B) { f(b, databases.Postgres(b)) })
+	f(b, databases.SQLite(b))
 }
 
 // open opens a queue. Without cfg.DB it opens the database first, which on SQLite only one queue at a
@@ -48,9 +56,6 @@ func open(tb testing.TB, url string, cfg job.Config) *job.Queue {
 	tb.Helper()
 	if cfg.DB == nil {
 		cfg.DB = openDB(tb, url)
-	}
-	if cfg.DB.Postgres() && cfg.Engine == nil {
-		cfg.Engine = suite.Divide
 	}
 	q, err := job.Open(tb.Context(), cfg)
 	if err != nil {
@@ -75,55 +80,17 @@ func openDB(tb testing.TB, url string) *store.DB {
 
 func submit(tb testing.TB, q *job.Queue, s job.Submission) job.Job {
 	tb.Helper()
-	if s.Kind == "" {
-		s.Kind = "test"
-	}
-	if s.Principal == "" {
-		s.Principal = "ann"
-	}
-	if s.Request == nil {
-		s.Request = json.RawMessage(`{}`)
-	}
-	j, _, err := q.Submit(tb.Context(), s)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return j
+	return suite.Submit(tb, q, s)
 }
 
-// work runs q.Work until the returned function is called or the test ends.
 func work(tb testing.TB, q *job.Queue, slots int, run suite.Func) (stop func()) {
 	tb.Helper()
-	ctx, done := context.WithCancel(context.Background())
-	over := make(chan error, 1)
-	go func() { over <- q.Work(ctx, slots, run) }()
-	stop = sync.OnceFunc(func() {
-		done()
-		if err := <-over; err != nil {
-			tb.Error(err)
-		}
-	})
-	tb.Cleanup(stop)
-	return stop
+	return suite.Work(tb, q, slots, run)
 }
 
-// ended watches a job until it has ended and returns it.
 func ended(tb testing.TB, q *job.Queue, id string) job.Job {
 	tb.Helper()
-	for e, err := range q.Watch(tb.Context(), id, 0) {
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if e.Kind == "ended" {
-			var j job.Job
-			if err := json.Unmarshal(e.Data, &j); err != nil {
-				tb.Fatal(err)
-			}
-			return j
-		}
-	}
-	tb.Fatal("the watch ended before the job")
-	return job.Job{}
+	return suite.Ended(tb, q, id)
 }
 
 func get(tb testing.TB, q *job.Queue, id string) job.Job {

@@ -107,8 +107,8 @@ type Run struct {
 	Part int // 0: the whole job; else the number of the part
 
 	q       *Queue
-	resumed bool       // the attempt goes on after the parts of the job
 	fence   int64      // tells this attempt from all others at the job and its parts
+	resumed bool       // the attempt went on after the parts of the job
 	live    *live.Ring // the latest events, for watchers
 	engine  func(ctx context.Context) error
 	left    chan struct{} // closed if the outcome of the runner is no longer waited for

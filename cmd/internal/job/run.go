@@ -27,7 +27,7 @@ const eventBits = 16
 
 func newRun(q *Queue, j Job, c Claim, fence int64) *Run {
 	ring := live.New(j.Attempt, fence<<eventBits)
-	return &Run{Job: j, Part: c.Part, resumed: c.Resume, q: q, fence: fence, live: ring, engine: c.Fence, left: make(chan struct{})}
+	return &Run{Job: j, Part: c.Part, q: q, fence: fence, resumed: c.Resume, live: ring, engine: c.Fence, left: make(chan struct{})}
 }
 
 // Secret returns the decrypted secret that was submitted with the job, or nil if there was none. The
@@ -206,12 +206,15 @@ func (r *Run) CancelRequested() bool {
 	return r.asked
 }
 
-// AskCancel ends the runner's context because a cancel was requested. An engine calls it when it learns of
-// the cancel.
+// AskCancel ends the runner's context because a cancel was requested, unless the run only adds up what parts
+// have done. An engine calls it when it learns of the cancel.
 func (r *Run) AskCancel() {
 	r.mu.Lock()
 	r.asked = true
 	r.mu.Unlock()
+	if r.resumed {
+		return
+	}
 	r.interrupt(canceled(r.Job.ID))
 }
 

@@ -26,14 +26,7 @@ func (w *writer) shrink() {
 	if err != nil || free <= slack || !w.shrinks {
 		return
 	}
-	// Each row that is read frees a page, so it is not enough to execute the statement.
-	rows, err := w.db.QueryContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, min(shrinkStep, free-slack)))
-	if err != nil {
-		return
-	}
-	for rows.Next() {
-	}
-	if rows.Close() != nil || rows.Err() != nil {
+	if giveBack(ctx, w.db, min(shrinkStep, free-slack)) != nil {
 		return
 	}
 	if free > slack+shrinkStep {
@@ -42,6 +35,18 @@ func (w *writer) shrink() {
 	}
 	// The file itself gets smaller when the log is copied into it. PASSIVE waits for nobody.
 	_, _ = w.db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+}
+
+// giveBack frees pages. Each row that is read frees one, so it is not enough to execute the statement.
+func giveBack(ctx context.Context, db *sql.DB, pages int) error {
+	rows, err := db.QueryContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, pages))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
 }
 
 // incremental reports whether the file can shrink in steps, which is decided when a file is created. It

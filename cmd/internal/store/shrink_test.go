@@ -16,8 +16,8 @@ import (
 
 // fill adds 12 MB of rows, and empty deletes them.
 const (
-	fill = `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 12000)
-		INSERT INTO things (name, n, bytes) SELECT 'x' || i, i, zeroblob(1000) FROM s`
+	fill = `WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 12000)
+		INSERT INTO things (name, n, bytes) SELECT 'x' || i, 0, zeroblob(1000) FROM s`
 	empty = `DELETE FROM things`
 )
 

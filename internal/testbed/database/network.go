@@ -112,7 +112,7 @@ func (n *Network) close(conns ...net.Conn) {
 	}
 }
 
-// pass copies from from to to, until one of them ends or goesOn is false.
+// pass copies what arrives on one connection to the other, until one of them ends or goesOn is false.
 func (n *Network) pass(to io.Writer, from io.Reader, goesOn func(some []byte, cut string) bool) {
 	buf := make([]byte, 64<<10)
 	for {

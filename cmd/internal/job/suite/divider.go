@@ -45,6 +45,9 @@ func (d *divider) Work(ctx context.Context, slots int, run job.Runner) error {
 	d.slots = make(chan struct{}, max(slots, 1))
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	if slots > 0 {
+		d.again(ctx, run)
+	}
 	for slots > 0 && ctx.Err() == nil {
 		d.orders(ctx, run)
 		d.schedules(ctx)
@@ -70,6 +73,22 @@ func (d *divider) orders(ctx context.Context, run job.Runner) {
 		}
 		if d.q.Carried(ctx, o.Seq) != nil {
 			return
+		}
+	}
+}
+
+// again carries out the jobs that an earlier Work left.
+func (d *divider) again(ctx context.Context, run job.Runner) {
+	jobs, _, err := d.q.List(ctx, job.Filter{States: []job.State{job.Queued, job.Waiting}, Limit: 500})
+	if err != nil {
+		return
+	}
+	for _, j := range jobs {
+		d.mu.Lock()
+		delete(d.begun, j.ID)
+		d.mu.Unlock()
+		if d.begin(j.ID) {
+			d.going.Go(func() { d.carry(ctx, j.ID, run) })
 		}
 	}
 }
@@ -128,9 +147,18 @@ func (d *divider) divided(ctx context.Context, id string, run job.Runner) (out j
 		return job.Outcome{}, false
 	}
 	var parts sync.WaitGroup
-	for _, n := range open {
-		parts.Go(func() { d.part(ctx, id, n, run) })
+	next := make(chan int)
+	for range cap(d.slots) {
+		parts.Go(func() {
+			for n := range next {
+				d.part(ctx, id, n, run)
+			}
+		})
 	}
+	for _, n := range open {
+		next <- n
+	}
+	close(next)
 	parts.Wait()
 	return d.attempt(ctx, job.Claim{ID: id, Resume: true}, func(ctx context.Context, r *job.Run) job.Outcome {
 		return run.Sum(ctx, r, d.q.Outcomes(ctx, id))
