@@ -19,7 +19,9 @@ import (
 
 // Config configures an Engine. URL and Queue are required.
 type Config struct {
-	URL   string // temporal://HOST[:7233]/NAMESPACE[?tls=true&ca=FILE&cert=FILE&key=FILE&server-name=NAME&api-key-file=FILE]
+	// URL is temporal://HOST[:7233]/NAMESPACE, with the parameters tls=true, ca=FILE, cert=FILE and key=FILE,
+	// server-name=NAME, and api-key-file=FILE.
+	URL   string
 	Queue *job.Queue
 	Log   *slog.Logger // what Temporal's SDK has to say, and what this process waits for; nil drops it
 
@@ -83,7 +85,8 @@ func (e *Engine) Close() error {
 func (e *Engine) Ready(ctx context.Context) error {
 	ctx, done := context.WithTimeout(ctx, callTime)
 	defer done()
-	_, err := e.there.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: e.at.namespace})
+	_, err := e.there.WorkflowService().DescribeNamespace(ctx,
+		&workflowservice.DescribeNamespaceRequest{Namespace: e.at.namespace})
 	return e.explain("ask Temporal", err)
 }
 

@@ -17,7 +17,7 @@ func TestTheEngine(t *testing.T) {
 	beside := func(t *testing.T, db *store.DB, c job.Config) *job.Queue {
 		t.Helper()
 		c.DB, c.Engine = db, func(q *job.Queue) (job.Engine, error) {
-			return temporal.Open(temporal.Config{URL: places[db].temporal, Queue: q, Lease: lease})
+			return temporal.Open(temporal.Config{URL: places[db].temporal, Queue: q, Lease: lease, Pools: c.Pools})
 		}
 		q, err := job.Open(t.Context(), c)
 		must(t, err)

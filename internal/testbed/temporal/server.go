@@ -117,7 +117,8 @@ func (s *Server) up(gone <-chan struct{}) error {
 	defer c.Close()
 	for {
 		try, tried := context.WithTimeout(ctx, 2*time.Second)
-		_, err := c.WorkflowService().DescribeNamespace(try, &workflowservice.DescribeNamespaceRequest{Namespace: "default"})
+		_, err := c.WorkflowService().DescribeNamespace(try,
+			&workflowservice.DescribeNamespaceRequest{Namespace: "default"})
 		tried()
 		if err == nil {
 			return nil
