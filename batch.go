@@ -3,6 +3,7 @@ package dray
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -43,6 +44,17 @@ type BatchRequest struct {
 
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
+
+	// Of identifies the batch that Entries are a part of, see [BatchPart]. "" means that they are all of it.
+	Of string
+}
+
+// BatchPart is a part of a batch. It has a JSON form.
+type BatchPart struct {
+	// Of identifies the batch, for BatchRequest.Of. Parts that one Dray carries out share what they learn about the
+	// targets, so that a blob is sent once and then mounted.
+	Of      string `json:"of"`
+	Entries []int  `json:"entries"` // indexes of BatchRequest.Entries
 }
 
 // PlanBatch plans every entry of req. An entry whose name cannot be parsed, or whose image cannot be
@@ -53,11 +65,31 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
 		return d.draftBatch(ctx, s, names, req, plan.Refuse)
 	}
-	p, err := d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
+	p, err := d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate, req.Of}, obs, draft)
 	if p != nil {
 		p.Proof = req.Proof
 	}
 	return p, err
+}
+
+// SplitBatch divides a batch into parts that several processes can carry out at the same time, in any order. For each
+// part, plan and apply a request with its entries alone and its Of, and put the reports together with [Report.Add]. The
+// entries of one source repository are in one part, so that each source is read by one part. There are at most 1000
+// parts. SplitBatch makes no requests.
+//
+// A batch with plan.All, with an end on disk, or with two different sources for one target cannot be divided. It is a
+// single part. Tags such as "latest" are set after the others of their part.
+func (d *Dray) SplitBatch(req BatchRequest) []BatchPart {
+	all := [][]int{place.IndexesOf(req.Entries)}
+	if req.Hold != plan.All {
+		all = survey.List{Name: req.List, Entries: req.Entries, Target: req.Target}.Divide(d.names)
+	}
+	id := rand.Text()
+	var parts []BatchPart
+	for _, entries := range all {
+		parts = append(parts, BatchPart{id, entries})
+	}
+	return parts
 }
 
 // draftBatch plans the entries of req. overwrite is for a request that does not set it.

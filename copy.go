@@ -72,5 +72,5 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		}
 		return survey.Copy(ctx, s, source, targets, req.Tags, r)
 	}
-	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
+	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate, ""}, obs, draft)
 }

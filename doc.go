@@ -35,6 +35,7 @@
 //   - [Dray.PlanTransfer]: what a transfer would do.
 //   - [Dray.Transfer]: plan and carry out.
 //   - [Dray.Verify]: compare targets with their sources.
+//   - [Dray.SplitTransfer], [Dray.SplitVerify] and [Dray.SplitBatch]: the same on several processes.
 //
 // Plans in files, to review and to apply later:
 //   - [Prepared] has a Write method, and [ReadPlan] reads the file.

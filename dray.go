@@ -236,6 +236,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Sparse:   ledger.NewSparse(c.StateDir),
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
+			Runs:     &place.Runs{},
 		},
 		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
 

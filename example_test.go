@@ -50,6 +50,43 @@ func exampleRegistry() (d *dray.Dray, stop func()) {
 	return d, func() { d.Close(); server.Close() }
 }
 
+// exampleRegistries starts a registry "dev" with three repositories and an empty registry "prod", and returns two Drays
+// that know them.
+func exampleRegistries() (first, second *dray.Dray, stop func()) {
+	known := map[string]dray.Registry{}
+	var servers []*httptest.Server
+	for _, registryName := range []string{"dev", "prod"} {
+		server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+		servers = append(servers, server)
+		known[registryName] = dray.Registry{Host: strings.TrimPrefix(server.URL, "http://"), Settings: dray.Settings{PlainHTTP: true}}
+	}
+	for _, repo := range []string{"team/api", "team/web", "tool"} {
+		tag, err := name.NewTag(known["dev"].Host + "/" + repo + ":v1")
+		if err == nil {
+			err = remote.Write(tag, empty.Image)
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	var drays []*dray.Dray
+	for range 2 {
+		d, err := dray.New(dray.Config{Registries: known})
+		if err != nil {
+			log.Fatal(err)
+		}
+		drays = append(drays, d)
+	}
+	return drays[0], drays[1], func() {
+		for _, d := range drays {
+			d.Close()
+		}
+		for _, s := range servers {
+			s.Close()
+		}
+	}
+}
+
 // Plan a copy, look at the plan, and carry it out.
 func Example() {
 	d, stop := exampleRegistry()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"sync"
 	"time"
 
 	"github.com/drayage/dray"
@@ -82,4 +83,47 @@ func ExampleDray_Verify() {
 	// Output:
 	// v1 missing
 	// all the same: false
+}
+
+// Spread a transfer over two Drays, which may be processes on two machines: the parts, and the reports, have a JSON form.
+func ExampleDray_SplitTransfer() {
+	first, second, stop := exampleRegistries()
+	defer stop()
+	ctx := context.Background()
+
+	request := dray.TransferRequest{Sources: []string{"dev"}, Target: "prod"}
+	parts, report, err := first.SplitTransfer(ctx, request, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	reports := []dray.TransferReport{report}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i, d := range []*dray.Dray{first, second} {
+		wg.Go(func() {
+			for k := i; k < len(parts); k += 2 { // a queue would hand out the parts
+				one := request
+				one.Part = &parts[k]
+				// A step that failed is in the report, too.
+				report, _ := d.Transfer(ctx, one, nil, func(dray.RepositoryReport) error { return nil })
+				mu.Lock()
+				reports = append(reports, report)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+
+	sum, err := first.SumTransfer(request, func(yield func(dray.TransferReport, error) bool) {
+		for _, r := range reports {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("parts:", len(parts), "repositories:", sum.Repositories, "tags copied:", sum.States[dray.Done])
+	// Output: parts: 3 repositories: 3 tags copied: 3
 }

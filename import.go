@@ -82,7 +82,7 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
 		return survey.Import(ctx, s, names, req.names(), r)
 	}
-	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate}, obs, draft)
+	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate, ""}, obs, draft)
 }
 
 // ImportNames returns the names that PlanImport reads from req. If req asks for several tags, they are

@@ -37,6 +37,7 @@ type Prepared struct {
 type opening struct {
 	source, target *credential.Login
 	gate           gate.Gate
+	of             string // see BatchRequest.Of
 }
 
 // plan makes a plan in a new session, and asks the gates about it.
@@ -46,6 +47,7 @@ func (d *Dray) plan(
 ) (*Prepared, error) {
 	s := d.base.Begin(o.source, o.target, obs)
 	s.GatedBy(o.gate)
+	s.Join(o.of)
 	defer s.Release()
 	var notes []string
 	p, err := draft(s, d.names.Noting(func(e event.Event) { notes = append(notes, e.Text) }))

@@ -27,6 +27,8 @@ type (
 
 	// Have is the answer of [Dray.HaveList].
 	Have = report.Have
+	// Part is a part of a divided transfer or verification.
+	Part = report.Part
 	// RepositoryReport says what was done for one target repository.
 	RepositoryReport = report.Repository
 	// ReferrerReport says what became of the signatures and other documents that refer to images.

@@ -2,6 +2,7 @@ package dray
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/drayage/dray/credential"
@@ -100,6 +101,10 @@ type TransferRequest struct {
 
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
+
+	// Part limits the request to a part that [Dray.SplitTransfer] made of the same request. Then the
+	// registries are not listed again. nil means all of the request.
+	Part *Part
 }
 
 // PlanTransfer plans a transfer. It compares all sources with the targets and calls visit with the plan
@@ -134,6 +139,39 @@ func (d *Dray) Transfer(
 ) (TransferReport, error) {
 	req.Referrers, req.Platforms = d.Choices(req.Referrers, req.Platforms)
 	return migrate.Transfer(ctx, d.base, d.names, migrate.Request(req), obs, visit)
+}
+
+// SplitTransfer divides a transfer into parts that several processes can carry out at the same time, in any order. Each
+// of them calls [Dray.Transfer] with the same request and a [TransferRequest.Part], and [Dray.SumTransfer] adds up the
+// reports. The result is that of one Transfer.
+//
+// SplitTransfer lists the registries, and checks what concerns the whole request: rules about repositories, mappings,
+// locks, and names that collide. It copies nothing. A part has repositories that share no source with other parts, so
+// that each source is read by one part. There are at most 1000 parts, and none if there is nothing to copy. The report
+// has the requests and the notes of this. It is the first report for SumTransfer.
+//
+// Some requests cannot be divided: with a Delay, which is a pause between all images; with
+// Selection.MaxRepositories, which stops at a repository that depends on those before it; and with an end on
+// disk. They get a single part with [Part.Whole].
+//
+// The error is that of a list that cannot be read, or of a check.
+func (d *Dray) SplitTransfer(
+	ctx context.Context, req TransferRequest, obs event.Observer,
+) ([]Part, TransferReport, error) {
+	req.Referrers, req.Platforms = d.Choices(req.Referrers, req.Platforms)
+	return migrate.Split(ctx, d.base, d.names, migrate.Request(req), obs)
+}
+
+// SumTransfer adds up the reports of a divided transfer: first that of [Dray.SplitTransfer], then those of the parts, in
+// any order. It makes no requests. A report may have been stored as JSON in between. The sum is that of one Transfer,
+// except that its Retags and notes follow the order of reports. A blob that parts in several processes
+// need at the same time may be sent by each of them, and counts as often.
+//
+// Here the rules about tags are checked that match nothing in any part. The error is that of [Dray.Transfer]: that of
+// such a check, or of the first report with a failed step. It is [fault.Canceled] if reports are missing, and
+// [fault.Invalid] for a report without [TransferReport.Pending]. If reports returns an error, SumTransfer ends with it.
+func (d *Dray) SumTransfer(req TransferRequest, reports iter.Seq2[TransferReport, error]) (TransferReport, error) {
+	return migrate.Sum(d.base, d.names, migrate.Request(req), reports)
 }
 
 // End is a source or a target of a transfer. It is the repository Repo or, if Repo is zero, all

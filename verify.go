@@ -2,6 +2,7 @@ package dray
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/drayage/dray/event"
@@ -44,7 +45,26 @@ func (d *Dray) Verify(
 	ctx context.Context, req VerifyRequest, obs event.Observer, visit func(VerifyEntry) error,
 ) (Receipt, error) {
 	req.Of.Referrers, req.Of.Platforms = d.Choices(req.Of.Referrers, req.Of.Platforms)
-	return migrate.Verify(ctx, d.base, d.names, migrate.VerifyRequest{
+	return migrate.Verify(ctx, d.base, d.names, req.inside(), obs, visit)
+}
+
+// SplitVerify divides a verification as [Dray.SplitTransfer] divides a transfer. The parts are for req.Of.Part. The
+// receipt is the first one for [Dray.SumVerify]. A verification of a single image, or with an end on disk, gets a single
+// part with [Part.Whole].
+func (d *Dray) SplitVerify(ctx context.Context, req VerifyRequest, obs event.Observer) ([]Part, Receipt, error) {
+	req.Of.Referrers, req.Of.Platforms = d.Choices(req.Of.Referrers, req.Of.Platforms)
+	return migrate.SplitVerify(ctx, d.base, d.names, req.inside(), obs)
+}
+
+// SumVerify adds up the receipts of a divided verification: first that of [Dray.SplitVerify], then those of the parts, in
+// any order. The sum is that of one [Dray.Verify], with the same Digest. It makes no requests. Errors are like those of
+// [Dray.SumTransfer].
+func (d *Dray) SumVerify(req VerifyRequest, receipts iter.Seq2[Receipt, error]) (Receipt, error) {
+	return migrate.SumVerify(d.base, d.names, req.inside(), receipts)
+}
+
+func (req VerifyRequest) inside() migrate.VerifyRequest {
+	return migrate.VerifyRequest{
 		Of:     migrate.Request(req.Of),
 		Depth:  req.Depth,
 		Sample: req.Sample,
@@ -52,5 +72,5 @@ func (d *Dray) Verify(
 		By:     req.By,
 		Tool:   req.Tool,
 		When:   req.When,
-	}, obs, visit)
+	}
 }

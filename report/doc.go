@@ -24,6 +24,8 @@
 //
 // In the order in which they use each other:
 //
+//	part.go      a part of a transfer or of a verification
+//	add.go       the sum of several reports
 //	look.go      images, tags and manifests; what a removal removes
 //	check.go     a check: what would block a copy
 //	estimate.go  what a plan would cost

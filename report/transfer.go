@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -64,6 +65,8 @@ type Transfer struct {
 	Took  time.Duration    `json:"tookNanoseconds"`
 	// Bundle is what Dray.CreateBundle wrote, or what Dray.LoadBundle read.
 	Bundle *Bundle `json:"bundle,omitempty"`
+	// Pending is what only the sum of all parts can tell, for Dray.SumTransfer. nil unless the transfer is divided.
+	Pending json.RawMessage `json:"pending,omitempty"`
 	// Err is the error of the first step that failed; the transfer continued after it.
 	Err error `json:"-"`
 }

@@ -143,7 +143,8 @@ type Receipt struct {
 	// Healed counts names that were repaired. They are counted as Same too.
 	Healed int    `json:"healed,omitempty"`
 	Looked Looked `json:"looked"` // what was checked at the targets
-	// Digest is that of a line "TO SOURCE MATCH\n" for each name, in order.
+	// Digest is that of a line "REPOSITORY DIGEST\n" for each target repository, sorted. There, DIGEST is that of a line
+	// "NAME SOURCE MATCH\n" for each of its names, in order. "" in the receipt of a part.
 	Digest oci.Digest `json:"digest"`
 	// Troubles are the names that are not the Same, at most MaxTroubles.
 	Troubles []Comparison       `json:"troubles,omitempty"`
@@ -151,6 +152,9 @@ type Receipt struct {
 	Pulls    map[string]Pulls   `json:"pulls,omitempty"` // by registry host, for registries that count pulls
 	Notes    []string           `json:"notes,omitempty"` // what a person should know
 	Took     time.Duration      `json:"tookNanoseconds"`
+
+	// Pending is what only the sum of all parts can tell, for Dray.SumVerify. nil unless the verification is divided.
+	Pending json.RawMessage `json:"pending,omitempty"`
 }
 
 // Looked counts what was checked at the targets. Content counts once for each repository.

@@ -41,7 +41,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring cmd/internal/cli/bundling " +
 		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
-	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/gates cmd/internal/config/textfile cmd/internal/mirror cmd/internal/schedule"},
+	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/gates cmd/internal/config/storing cmd/internal/config/textfile cmd/internal/mirror cmd/internal/schedule"},
 	{"Selections, maps and plan files", "plan internal/kube internal/python"},
 	{"Logins and credentials", "credential internal/remote/signin internal/remote/product"},
 	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/reason internal/remote/ask internal/remote/limit"},
@@ -53,10 +53,10 @@ var chapters = []struct{ title, rooms string }{
 	{"What a gate refuses", "gate internal/admit cmd/internal/gatekeeper cmd/internal/gatekeeper/verifier"},
 	{"Bundles", "internal/bundle internal/shelf internal/stock internal/volume internal/have internal/outfile"},
 	{"dray check", "internal/probe"},
-	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb"},
+	{"A server, seen by its clients", "cmd/internal/client cmd/internal/api cmd/internal/arm cmd/internal/wire cmd/internal/verb cmd/internal/verb/share"},
 	{"Jobs and schedules of a server", "cmd/internal/job cmd/internal/job/live cmd/internal/temporal"},
 	{"Who may do what at a server", "cmd/internal/access cmd/internal/server/gate"},
-	{"Running a server", "cmd/internal/cli/serve cmd/internal/cli/serving cmd/internal/server cmd/internal/server/measure cmd/internal/store internal/registry"},
+	{"Running a server", "cmd/internal/cli/serve cmd/internal/cli/serving cmd/internal/server cmd/internal/server/measure cmd/internal/server/shared cmd/internal/store internal/registry internal/registry/backing"},
 }
 
 const preface = `# Messages

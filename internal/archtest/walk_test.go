@@ -21,8 +21,10 @@ const (
 
 // large lists packages that have more than maxFiles files or maxLines lines, with the reason.
 var large = map[string]string{
-	"credential": "the token exchange of each cloud is one or two files; as separate packages they would either be public too, or not usable to build a Chain",
-	"bench":      "one program with the workloads, the registries and the peers; nothing imports it",
+	"credential":        "the token exchange of each cloud is one or two files; as separate packages they would either be public too, or not usable to build a Chain",
+	"cmd/internal/job":  "the rows of jobs, parts and schedules, and the engine of one process: all of them change rows in the transactions of a Queue, which a second package would have to be shown",
+	"cmd/internal/verb": "one run of a job is one state, which each verb, a part of it and the sum of the parts share; the forms of requests could move out",
+	"bench":             "one program with the workloads, the registries and the peers; nothing imports it",
 }
 
 // up lists references from a file to one that doc.go names earlier, as "package from.go to.go",

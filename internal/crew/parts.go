@@ -3,6 +3,7 @@ package crew
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/drayage/dray/plan"
 )
@@ -39,6 +40,53 @@ func Groups(in *plan.Reader, take func([]plan.Step) error) error {
 		}
 		group = append(group, s)
 	}
+}
+
+// MaxParts is how many parts a job is divided into at most. There are many more than workers, so that all workers end
+// at about the same time, and few enough that their sum is small.
+const MaxParts = 1000
+
+// Parts joins groups to at most MaxParts parts, in their order.
+func Parts[T any](groups [][]T) [][]T {
+	n := min(len(groups), MaxParts)
+	parts := make([][]T, n)
+	for i := range parts {
+		parts[i] = slices.Concat(groups[i*len(groups)/n : (i+1)*len(groups)/n]...)
+	}
+	return parts
+}
+
+// Sharing groups items so that no two groups have a key in common, in the order of their first items.
+func Sharing[S any, K comparable](items []S, keys func(S) []K) [][]S {
+	at := map[K]int{} // the group of each key
+	var groups [][]S
+	for _, s := range items {
+		into := -1
+		for _, k := range keys(s) {
+			i, known := at[k]
+			switch {
+			case !known || i == into:
+			case into < 0:
+				into = i
+			default: // s joins two groups
+				for _, moved := range groups[i] {
+					for _, k := range keys(moved) {
+						at[k] = into
+					}
+				}
+				groups[into], groups[i] = append(groups[into], groups[i]...), nil
+			}
+		}
+		if into < 0 {
+			into = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[into] = append(groups[into], s)
+		for _, k := range keys(s) {
+			at[k] = into
+		}
+	}
+	return slices.DeleteFunc(groups, func(g []S) bool { return g == nil })
 }
 
 // By groups items by a key, such as the target repository of steps, in the order in which the keys first appear.

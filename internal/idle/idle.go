@@ -4,6 +4,7 @@ package idle
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,21 +19,22 @@ import (
 // Limits of what is kept and told.
 const (
 	maxNames = 1000 // names to find similar ones
+	maxShare = 100  // those of a part of the sources
 	maxLines = 3    // lines for the rules of one kind; more rules are counted in one line
 )
 
-// rule is a rule that matches nothing.
-type rule struct {
-	kind string // the flag or the key of the configuration: "include", "map"
-	text string // as it was written
-	like string // the name that it may have meant; "" if it is not a name
+// Rule is a rule that matches nothing.
+type Rule struct {
+	Kind string `json:"kind"`           // the flag or the key of the configuration: "include", "map"
+	Text string `json:"text"`           // as it was written
+	Like string `json:"like,omitempty"` // the name that it may have meant; "" if it is not a name
 }
 
 // Repositories returns lines for the rules of s that match none of all, the paths of the listed repositories.
 func Repositories(s plan.Selection, all []string) []string {
 	rules := among("include", s.IncludeRepositories, all)
 	if s.Letters.String() != "" && !slices.ContainsFunc(all, s.Letters.Match) {
-		rules = append(rules, rule{kind: "letters", text: s.Letters.String()})
+		rules = append(rules, Rule{Kind: "letters", Text: s.Letters.String()})
 	}
 	rules = append(rules, among("exclude", s.ExcludeRepositories, all)...)
 	return lines(append(rules, among("ignore-pattern", s.Ignore, all)...), "repository", len(all), all)
@@ -40,11 +42,11 @@ func Repositories(s plan.Selection, all []string) []string {
 
 // Renames returns lines for the rules of m that change none of the paths, those of the selected repositories.
 func Renames(m plan.Mapping, paths []string) []string {
-	var rules []rule
+	var rules []Rule
 	if prefix := strings.TrimSuffix(m.StripPrefix, "/"); prefix != "" {
 		strips := func(path string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
 		if !slices.ContainsFunc(paths, strips) {
-			rules = append(rules, rule{"strip", m.StripPrefix, prefix})
+			rules = append(rules, Rule{"strip", m.StripPrefix, prefix})
 		}
 	}
 	used := make([]bool, len(m.Rename))
@@ -59,7 +61,7 @@ func Renames(m plan.Mapping, paths []string) []string {
 type Tags struct {
 	mu       sync.Mutex
 	seen     map[ref.Repo]bool
-	idle     []rule          // of the tags so far
+	idle     []Rule          // of the tags so far
 	keys     map[string]bool // the tags that pairs name, and whether one of them is selected
 	renamed  []bool          // which substitutions apply to a selected tag
 	names    []string        // some of the tags
@@ -67,6 +69,73 @@ type Tags struct {
 	listed   int
 	selected int
 	part     bool // of a source, only the newest tags were listed
+	added    int  // sources that others saw
+}
+
+// Share is what Tags knows about a part of the sources, in a form that can be stored. Add puts it together with what is
+// known about the other sources.
+type Share struct {
+	Sources  int             `json:"sources,omitempty"`
+	Idle     []Rule          `json:"idle,omitempty"`
+	Keys     map[string]bool `json:"keys,omitempty"`
+	Renamed  []bool          `json:"renamed,omitempty"`
+	Names    []string        `json:"names,omitempty"`  // each once, if there is a rule whose name may resemble one of them
+	Chosen   []string        `json:"chosen,omitempty"` // the same, of the selected tags
+	Listed   int             `json:"listed,omitempty"`
+	Selected int             `json:"selected,omitempty"`
+	Part     bool            `json:"part,omitempty"`
+}
+
+// Share returns what t knows.
+func (t *Tags) Share() Share {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Share{Sources: len(t.seen) + t.added, Idle: t.idle, Keys: t.keys, Renamed: t.renamed,
+		Listed: t.listed, Selected: t.selected, Part: t.part}
+	if len(t.idle) > 0 {
+		s.Names = once(t.names)
+	}
+	unnamed := func(used bool) bool { return !used }
+	if slices.ContainsFunc(slices.Collect(maps.Values(t.keys)), unnamed) || slices.ContainsFunc(t.renamed, unnamed) {
+		s.Chosen = once(t.chosen)
+	}
+	return s
+}
+
+// once returns the first names, each once.
+func once(names []string) (some []string) {
+	known := map[string]bool{}
+	for _, n := range names {
+		if !known[n] && len(some) < maxShare {
+			known[n] = true
+			some = append(some, n)
+		}
+	}
+	return some
+}
+
+// Add adds what is known about sources that t has not seen.
+func (t *Tags) Add(s Share) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.part = t.part || s.Part
+	if s.Sources == 0 {
+		return
+	}
+	if len(t.seen)+t.added == 0 {
+		t.idle, t.keys, t.renamed = slices.Clone(s.Idle), map[string]bool{}, slices.Clone(s.Renamed)
+	}
+	t.added += s.Sources
+	t.idle = slices.DeleteFunc(t.idle, func(r Rule) bool { return !slices.Contains(s.Idle, r) })
+	for key, used := range s.Keys {
+		t.keys[key] = t.keys[key] || used
+	}
+	for i := range min(len(t.renamed), len(s.Renamed)) {
+		t.renamed[i] = t.renamed[i] || s.Renamed[i]
+	}
+	t.names = append(t.names, s.Names[:min(len(s.Names), maxNames-len(t.names))]...)
+	t.chosen = append(t.chosen, s.Chosen[:min(len(s.Chosen), maxNames-len(t.chosen))]...)
+	t.listed, t.selected = t.listed+s.Listed, t.selected+s.Selected
 }
 
 // Saw records the tags of repo and those that sel keeps, which m renames. A repository that is surveyed again
@@ -95,7 +164,7 @@ func (t *Tags) Saw(repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept 
 	if len(t.idle) > 0 {
 		names := namesOf(tags, len(tags))
 		still := append(among("include-tags", sel.IncludeTags, names), among("exclude-tags", sel.ExcludeTags, names)...)
-		t.idle = slices.DeleteFunc(t.idle, func(r rule) bool { return !slices.Contains(still, r) })
+		t.idle = slices.DeleteFunc(t.idle, func(r Rule) bool { return !slices.Contains(still, r) })
 	}
 	t.names = append(t.names, namesOf(tags, maxNames-len(t.names))...)
 	t.chosen = append(t.chosen, namesOf(kept, maxNames-len(t.chosen))...)
@@ -114,7 +183,7 @@ func (t *Tags) Part() {
 func (t *Tags) Empty() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.seen) > 0 && t.listed == 0 && !t.part
+	return len(t.seen)+t.added > 0 && t.listed == 0 && !t.part
 }
 
 // Lines returns lines for the rules that matched no tag, and one if no tag is selected.
@@ -129,10 +198,10 @@ func (t *Tags) Lines(sel plan.Selection, m plan.TagMap) []string {
 	if t.selected == 0 {
 		return out
 	}
-	var rules []rule
+	var rules []Rule
 	for _, key := range m.Keys() {
 		if !t.keys[key] {
-			rules = append(rules, rule{"map", key, key})
+			rules = append(rules, Rule{"map", key, key})
 		}
 	}
 	rules = append(rules, unused("rename", m.Rename, t.renamed)...)
@@ -149,11 +218,11 @@ func namesOf(tags []oci.Listed, most int) (names []string) {
 
 // among returns the patterns that match none of all. A pattern that takes too long counts as one that
 // matches, since the selection fails with its error.
-func among(kind string, ps plan.Patterns, all []string) (rules []rule) {
+func among(kind string, ps plan.Patterns, all []string) (rules []Rule) {
 	for _, p := range ps {
 		matches := func(name string) bool { ok, err := p.Match(name); return ok || err != nil }
 		if !slices.ContainsFunc(all, matches) {
-			rules = append(rules, rule{kind, p.String(), likeOf(p.String())})
+			rules = append(rules, Rule{kind, p.String(), likeOf(p.String())})
 		}
 	}
 	return rules
@@ -175,10 +244,10 @@ func mark(used []bool, all plan.Renames, s string) {
 	}
 }
 
-func unused(kind string, all plan.Renames, used []bool) (rules []rule) {
+func unused(kind string, all plan.Renames, used []bool) (rules []Rule) {
 	for i, sub := range all {
 		if !used[i] {
-			rules = append(rules, rule{kind, sub.Match.String(), literal(sub.Match)})
+			rules = append(rules, Rule{kind, sub.Match.String(), literal(sub.Match)})
 		}
 	}
 	return rules
@@ -195,30 +264,30 @@ func literal(expression *regexp.Regexp) string {
 
 // lines says which rules match none of the total names, and which of the names are similar. what is one of
 // them: "tag", "repository". Of many rules of one kind it names only the first.
-func lines(rules []rule, what string, total int, names []string) (out []string) {
+func lines(rules []Rule, what string, total int, names []string) (out []string) {
 	counts := map[string]int{}
 	for _, r := range rules {
-		counts[r.kind]++
+		counts[r.Kind]++
 	}
 	told := map[string]bool{}
 	for _, r := range rules {
-		n := counts[r.kind]
+		n := counts[r.Kind]
 		switch {
 		case n <= maxLines:
 			out = append(out, r.line(what, total, names))
-		case !told[r.kind]:
-			told[r.kind] = true
-			out = append(out, fmt.Sprintf("%s: %d rules match no %s of %d, such as %q", r.kind, n, what, total, r.text))
+		case !told[r.Kind]:
+			told[r.Kind] = true
+			out = append(out, fmt.Sprintf("%s: %d rules match no %s of %d, such as %q", r.Kind, n, what, total, r.Text))
 		}
 	}
 	return out
 }
 
-func (r rule) line(what string, total int, names []string) string {
-	line := fmt.Sprintf("%s %q matches no %s of %d", r.kind, r.text, what, total)
+func (r Rule) line(what string, total int, names []string) string {
+	line := fmt.Sprintf("%s %q matches no %s of %d", r.Kind, r.Text, what, total)
 	var near []string
-	if r.like != "" {
-		near = name.Similar(r.like, name.WithPrefixes(names))
+	if r.Like != "" {
+		near = name.Similar(r.Like, name.WithPrefixes(names))
 	}
 	if len(near) > 0 {
 		line += "; similar: " + strings.Join(near, ", ")

@@ -3,6 +3,7 @@
 //
 // Files, in the order in which they use each other:
 //
+//	divide.go      divides a transfer or a verification into parts, and adds up what they did
 //	transfer.go    plans all target repositories and applies the plans
 //	file.go        applies a plan file while reading it
 //	verify.go      compares all target repositories with their sources
@@ -15,5 +16,6 @@
 //	landings.go    which source repositories go where
 //	layouts.go     image layouts on disk as source or target
 //	run.go         the state of one transfer
+//	pending.go     what a part leaves to the sum
 //	sum.go         the report of one transfer
 package migrate

@@ -18,7 +18,7 @@ func (r *transferring) trackInUse() error {
 	if err != nil {
 		return err
 	}
-	r.running = &running{looked: map[ref.Repo]bool{}, found: map[ref.Name]bool{}}
+	r.running = newRunning()
 	for _, n := range r.req.InUse.Images {
 		if slices.ContainsFunc(sources, func(s name.End) bool { return s.Host == n.Host }) {
 			r.running.images = append(r.running.images, n)
@@ -34,6 +34,30 @@ func (r *transferring) trackInUse() error {
 			"dray uses their names where these are given", n)
 	}
 	return nil
+}
+
+func newRunning() *running { return &running{looked: map[ref.Repo]bool{}, found: map[ref.Name]bool{}} }
+
+// trackOwn tracks the images in use that are in the sources of a part.
+func (r *transferring) trackOwn(landings []plan.Landing) {
+	if len(r.req.InUse.Images) == 0 {
+		return
+	}
+	r.running = newRunning()
+	own := reading(landings)
+	for _, n := range r.req.InUse.Images {
+		if own[n.Repo] {
+			r.running.images = append(r.running.images, n)
+		}
+	}
+}
+
+// trackOthers leaves out the images in use that are in the sources of a part, since the part reports them.
+func (u *running) trackOthers(landings []plan.Landing) {
+	if u != nil {
+		own := reading(landings)
+		u.images = slices.DeleteFunc(u.images, func(n ref.Name) bool { return own[n.Repo] })
+	}
 }
 
 // addSurveyed records that a repository was surveyed, and the images that its plan copies.

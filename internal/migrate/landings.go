@@ -253,3 +253,34 @@ next:
 	}
 	return parts
 }
+
+// ofPart learns from the request what its part needs to know about its sources. It sends no request to a registry.
+func (r *transferring) ofPart() error {
+	sources, _, err := r.ends()
+	r.report.sum.Notes = nil // those about the request are in the report of the split
+	if err != nil {
+		return err
+	}
+	for from := range reading(r.part) {
+		for _, s := range sources {
+			switch {
+			case s.Single() && s.Repo == from, !s.Single() && s.Host == from.Host && r.req.Selection.Repository != "":
+				r.Named[from] = true
+			case s.Covers(from):
+				r.Cataloged[from] = true
+			}
+		}
+	}
+	return nil
+}
+
+// reading returns the sources of landings.
+func reading(landings []plan.Landing) map[ref.Repo]bool {
+	sources := map[ref.Repo]bool{}
+	for _, l := range landings {
+		for _, from := range l.From {
+			sources[from] = true
+		}
+	}
+	return sources
+}

@@ -36,10 +36,17 @@ type transferring struct {
 	report   *summing
 	whole    *place.Session // what all repositories share; nothing is opened in it
 	images   *crew.Images
-	hold     plan.Hold // "" means plan.Each
-	looks    bool      // the plan is only shown: it also has what travels with the images
-	selected int       // the number of source repositories
-	idle     []string  // lines about rules that match nothing, which are not reported yet
+	hold     plan.Hold             // "" means plan.Each
+	looks    bool                  // the plan is only shown: it also has what travels with the images
+	selected int                   // the number of source repositories
+	idle     []string              // lines about rules that match nothing, which are not reported yet
+	part     []plan.Landing        // what this run does, if it is a part of a divided transfer
+	divided  bool                  // this run is a part, or divides: what concerns all parts is left to their sum
+	splits   bool                  // this run divides
+	parts    int                   // into which it divides
+	complete bool                  // all sources were looked at
+	trims    trim.Count            // of the plans
+	digests  map[string]oci.Digest // what a verification found, by target repository
 
 	paths   map[ref.Repo]string // sources on disk, and the repository path of each
 	running *running            // nil if the request does not list images in use
@@ -84,6 +91,8 @@ type Request struct {
 
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
+
+	Part *report.Part
 }
 
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
@@ -91,7 +100,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 	sum := newSumming("transfer")
 	whole := b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs))
 	whole.GatedBy(req.Gate)
-	return &transferring{
+	r := &transferring{
 		Scope:  newScope(b, req),
 		req:    req,
 		names:  names.Noting(obs),
@@ -99,6 +108,11 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 		whole:  whole,
 		images: crew.NewImages(b, req.Delay),
 	}
+	if p := req.Part; p != nil {
+		whole.Join(p.Of)
+		r.part, r.divided = p.Landings, !p.Whole
+	}
+	return r
 }
 
 // trimmer returns what finds out what of the images of req is copied. A run that repairs the target does not believe
@@ -152,11 +166,16 @@ func (r *transferring) end(ctx context.Context, err error) (report.Transfer, err
 // endPlan is end for a run that only plans: a step that cannot be applied is not an error there.
 func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.whole.Shared.Keep()
-	r.report.end()
+	if !r.divided {
+		r.report.end()
+	}
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
 	r.report.sum.Traffic, r.report.sum.Pulls = r.whole.Traffic.Exchanged(), r.whole.Traffic.Pulls(r.Base)
 	r.report.sum.Took = time.Since(r.report.began)
+	if r.divided || r.req.Part != nil {
+		r.report.sum.Pending = r.pending(err).raw()
+	}
 	return r.report.sum, err
 }
 
@@ -269,4 +288,19 @@ func (r *transferring) seen(repo ref.Repo) (seen ref.Repo, ok bool) {
 		host = onDisk
 	}
 	return ref.Repo{Host: host, Path: path}, path != ""
+}
+
+// pending returns what is left to the sum. err is why the run ended before its time. The caller holds r.report.mu.
+func (r *transferring) pending(err error) pending {
+	p := pending{
+		Whole: !r.divided, Plans: r.looks, Began: r.report.began, Ended: time.Now(), Complete: r.complete,
+		Step: problemOf(r.report.sum.Err), Problem: problemOf(err),
+	}
+	switch {
+	case r.splits: // the parts see the tags again that a check of all of them saw
+		p.Split, p.Parts, p.Selected = true, r.parts, r.selected
+	case r.divided:
+		p.Tags, p.Trims, p.Digests = r.TagShare(), r.trims, r.digests
+	}
+	return p
 }

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,9 +13,6 @@ import (
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
-
-// maxNotes limits the notes of a report. Many tags may be deleted while they are listed.
-const maxNotes = 1000
 
 // summing is a report.Transfer while it is made.
 type summing struct {
@@ -38,14 +34,7 @@ func (s *summing) verb() string { return s.sum.Verb }
 func (s *summing) notef(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text := fmt.Sprintf(format, args...)
-	switch n := len(s.sum.Notes); {
-	case n > maxNotes || slices.Contains(s.sum.Notes, text):
-	case n == maxNotes:
-		s.sum.Notes = append(s.sum.Notes, "further notes are left out")
-	default:
-		s.sum.Notes = append(s.sum.Notes, text)
-	}
+	s.sum.Note(fmt.Sprintf(format, args...))
 }
 
 // watch returns an observer that puts notes about entries of a list into the report, and passes all

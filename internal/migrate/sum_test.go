@@ -3,10 +3,13 @@ package migrate
 import (
 	"strings"
 	"testing"
+
+	"github.com/drayage/dray/report"
 )
 
 func TestNotesStayBounded(t *testing.T) {
 	s := newSumming("transfer")
+	const maxNotes = report.MaxNotes
 	for i := range 2 * maxNotes {
 		s.notef("tag %d", i/2)
 		s.notef("tag %d", i)

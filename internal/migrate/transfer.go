@@ -13,7 +13,6 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
-	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -65,20 +64,11 @@ var errEnough = errors.New("enough")
 // planAll plans each landing and passes the plans on in the order of the landings. Plans with the
 // same sources are passed on together.
 func (r *transferring) planAll(ctx context.Context, take func(context.Context, []survey.Surveyed) error) error {
-	if err := cmp.Or(survey.CheckRules(r.rules()), r.checkIncremental()); err != nil {
-		return err
-	}
-	landings, err := r.landings(ctx)
-	if err == nil {
-		err = cmp.Or(r.checkLocking(landings), r.trackInUse())
-	}
-	if err == nil {
-		err = r.checkCollisions(ctx, landings)
-	}
+	landings, err := r.begun(ctx)
 	if err != nil {
 		return err
 	}
-	needing, parts := 0, trim.Count{}
+	needing := 0
 	passOn := func(ctx context.Context, part []survey.Surveyed) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "plan transfer")
@@ -91,7 +81,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 			}
 		}
 		for _, p := range part {
-			parts.Add(p.Steps)
+			r.trims.Add(p.Steps)
 			r.running.addSurveyed(p.From, p.Steps)
 			r.explain(p.Explains...)
 			r.report.planned(p.Steps, p.Notes)
@@ -100,20 +90,48 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		return take(ctx, part)
 	}
 	err = crew.InOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
-	for _, note := range parts.Notes() {
-		r.report.notef("%s", note)
+	if !r.divided {
+		r.noteTrims()
 	}
 	switch {
 	case errors.Is(err, errEnough):
 		err = nil
-	case err == nil: // all sources were looked at
+	case err == nil && !r.divided: // all sources were looked at
 		r.idleTags()
 		err = r.checkMatches()
 	}
 	if err == nil {
+		r.complete = true
 		r.report.sum.InUse = r.running.end()
 	}
 	return err
+}
+
+// begun finds the landings, and checks what concerns all of them. A part has its landings, and was checked with the
+// others.
+func (r *transferring) begun(ctx context.Context) ([]plan.Landing, error) {
+	if err := cmp.Or(survey.CheckRules(r.rules()), r.checkIncremental()); err != nil {
+		return nil, err
+	}
+	if r.part != nil {
+		r.trackOwn(r.part)
+		return r.part, r.ofPart()
+	}
+	landings, err := r.landings(ctx)
+	if err == nil {
+		err = cmp.Or(r.checkLocking(landings), r.trackInUse())
+	}
+	if err == nil {
+		err = r.checkCollisions(ctx, landings)
+	}
+	return landings, err
+}
+
+// noteTrims notes how many names get a part of an image.
+func (r *transferring) noteTrims() {
+	for _, note := range r.trims.Notes() {
+		r.report.notef("%s", note)
+	}
 }
 
 // planPart surveys the sources of a part once, and each of its targets. An error at one target

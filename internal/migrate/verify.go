@@ -5,7 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"hash"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -71,13 +71,9 @@ func Verify(
 	if err != nil {
 		return report.Receipt{}, err
 	}
-	began := time.Now()
-	landings, err := v.pairs(ctx)
-	if err == nil {
-		err = v.trackInUse()
-	}
+	landings, err := v.begun(ctx)
 	if err != nil {
-		return v.receipt, err
+		return v.end(err)
 	}
 	err = crew.InOrder(ctx, v.parallel(), landings, v.compare, func(ctx context.Context, got compared) error {
 		if ctx.Err() != nil {
@@ -85,25 +81,53 @@ func Verify(
 		}
 		return v.take(got, visit)
 	})
-	if err == nil {
+	if err == nil && !v.divided {
 		v.idleTags()
 		err = v.checkMatches()
 	}
 	if ctx.Err() != nil {
 		err = canceled(ctx, "verify")
 	}
-	if v.receipt.Names == 0 && err == nil && v.first == nil {
-		v.report.notef("there is nothing to compare")
-	}
 	if err == nil {
+		v.complete = true
 		v.receipt.InUse = v.running.end()
 	}
-	sum, _ := v.endPlan(nil)
+	return v.end(err)
+}
+
+// begun finds what is to be compared with what. A part has its landings.
+func (v *verifying) begun(ctx context.Context) ([]plan.Landing, error) {
+	if v.part != nil {
+		v.trackOwn(v.part)
+		return v.part, v.ofPart()
+	}
+	landings, err := v.pairs(ctx)
+	return landings, cmp.Or(err, v.trackInUse())
+}
+
+// end completes the receipt. If err is nil, the error of the first name that could not be compared is returned.
+func (v *verifying) end(err error) (report.Receipt, error) {
+	if v.receipt.Names == 0 && err == nil && v.first == nil && !v.divided {
+		v.report.notef("there is nothing to compare")
+	}
+	v.report.sum.Err = v.first
+	sum, _ := v.endPlan(err)
 	v.receipt.Traffic, v.receipt.Pulls, v.receipt.Notes = sum.Traffic, sum.Pulls, sum.Notes
 	v.receipt.Empty, v.receipt.Skipped = sum.Empty, sum.Skipped
-	v.receipt.Took = time.Since(began)
-	v.receipt.Digest = oci.Digest(fmt.Sprintf("sha256:%x", v.lines.Sum(nil)))
+	v.receipt.Took, v.receipt.Pending = sum.Took, sum.Pending
+	if !v.divided {
+		v.receipt.Digest = digestOf(v.digests)
+	}
 	return v.receipt, cmp.Or(err, v.first)
+}
+
+// digestOf returns the digest of a receipt from those of its repositories.
+func digestOf(repos map[string]oci.Digest) oci.Digest {
+	all := sha256.New()
+	for _, repo := range slices.Sorted(maps.Keys(repos)) {
+		fmt.Fprintf(all, "%s %s\n", repo, repos[repo])
+	}
+	return oci.Digest(fmt.Sprintf("sha256:%x", all.Sum(nil)))
 }
 
 // verifying is the state of one verification.
@@ -111,7 +135,6 @@ type verifying struct {
 	*transferring
 	of      VerifyRequest
 	image   *pair // set if a single image is compared
-	lines   hash.Hash
 	receipt report.Receipt
 	first   error
 }
@@ -137,7 +160,8 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	if err := of.Platforms.Check(); err != nil {
 		return nil, err
 	}
-	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
+	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req}
+	v.digests = map[string]oci.Digest{}
 	v.Trimmer = trim.Proving(of.Platforms)
 	v.receipt = report.Receipt{
 		Format:  1,
@@ -339,13 +363,10 @@ func (v *verifying) take(got compared, visit func(report.Comparison) error) erro
 	for _, n := range got.notes {
 		v.report.notef("%s", n)
 	}
-	r := &v.receipt
+	r, lines := &v.receipt, sha256.New()
 	r.Repositories++
 	r.Extra += got.extra
-	r.Looked.Documents += got.Looked.Documents
-	r.Looked.Blobs += got.Looked.Blobs
-	r.Looked.Read += got.Looked.Read
-	r.Looked.Bytes += got.Looked.Bytes
+	r.Looked.Add(got.Looked)
 	for _, e := range got.Entries {
 		r.Names++
 		r.Matches[e.Match]++
@@ -361,10 +382,11 @@ func (v *verifying) take(got compared, visit func(report.Comparison) error) erro
 		if e.Match != report.Same && len(r.Troubles) < report.MaxTroubles {
 			r.Troubles = append(r.Troubles, e)
 		}
-		fmt.Fprintf(v.lines, "%s %s %s\n", e.To, e.Source, e.Match)
+		fmt.Fprintf(lines, "%s %s %s\n", e.To, e.Source, e.Match)
 		if err := visit(e); err != nil {
 			return err
 		}
 	}
+	v.digests[got.To.String()] = oci.Digest(fmt.Sprintf("sha256:%x", lines.Sum(nil)))
 	return nil
 }

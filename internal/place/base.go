@@ -66,6 +66,7 @@ type Base struct {
 	Sparse   *ledger.Sparse
 	Marks    *ledger.Marks
 	Earlier  *ledger.Whereabouts // where earlier runs saw blobs; nil means that nothing is known
+	Runs     *Runs               // divided runs of which this process carries out parts
 }
 
 // Draw is a request that is about to be sent to a registry with rate limits.

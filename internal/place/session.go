@@ -119,6 +119,24 @@ func (s *Session) Another() *Session {
 	return other
 }
 
+// learned is what the sessions of one run share.
+type learned struct {
+	shared    *Sharing
+	documents *transfer.Documents
+	told      *Told
+	verdicts  *Verdicts
+}
+
+// Join lets s share what the other parts of a divided run learn that this process carries out, as if they were one run:
+// which repositories hold which blobs, what was read, what was told, and what a gate said. It does nothing if run is "".
+func (s *Session) Join(run string) {
+	if run == "" {
+		return
+	}
+	l, _ := s.Base.Runs.Of(run, learned{s.Shared, s.Documents, s.Told, s.Verdicts}).(learned)
+	s.Shared, s.Documents, s.Told, s.Verdicts = l.shared, l.documents, l.told, l.verdicts
+}
+
 // GatedBy lets g decide about images, too. The gate that every session has is asked before it. A nil g
 // changes nothing.
 func (s *Session) GatedBy(g gate.Gate) {

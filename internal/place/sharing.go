@@ -132,6 +132,9 @@ func (s *Sharing) of(host string) *shared {
 
 // Keep saves what this run saw for later runs. Errors of the disk are ignored.
 func (s *Sharing) Keep() {
+	if s.earlier == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for host, known := range s.hosts {

@@ -56,8 +56,9 @@ type Collected struct {
 // also needed, whatever its kind and depth. The referrers of a needed manifest, and their
 // referrers, are needed too.
 //
-// No process may serve dir at the same time; otherwise the error is Conflict and nothing is
-// removed. If a manifest cannot be read, the error is Corrupt and nothing is removed, because it
+// If the content is in dir, no process may serve dir at the same time; otherwise the error is
+// Conflict and nothing is removed. If it is in a bucket, the caller must see to it that nobody
+// writes to the bucket or collects there, except with DryRun. Pulls may continue. If a manifest cannot be read, the error is Corrupt and nothing is removed, because it
 // is not known what that manifest needs. If Collect is stopped or killed, the registry stays
 // consistent, because manifests are removed before the content that they need.
 func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, err error) {
@@ -71,14 +72,16 @@ func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, er
 	if err != nil {
 		return Collected{}, collecting(ctx, dir, err)
 	}
-	lock, err := lockDir(dir)
-	if err != nil {
-		return Collected{}, err
+	if o.Storage.Local() {
+		lock, err := lockDir(dir)
+		if err != nil {
+			return Collected{}, err
+		}
+		defer func() { err = errors.Join(err, lock.Close()) }()
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
 	quiet()
 	forward(o.Log)
-	driver, err := o.Storage.open(ctx, dir)
+	driver, err := o.Storage.Open(ctx, dir)
 	if err != nil {
 		return Collected{}, err
 	}
@@ -93,7 +96,7 @@ func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, er
 		needed:  map[digest.Digest]bool{},
 	}
 	if o.Untagged { // otherwise all manifests are kept, and referrers do not have to be found
-		if err := indexOnce(ctx, dir, c.index, o.Log); err != nil {
+		if err := indexOnce(ctx, dir, o.Storage, c.index, o.Log); err != nil {
 			return Collected{}, err
 		}
 	}

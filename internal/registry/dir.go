@@ -15,6 +15,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/backing"
 )
 
 // Files in a registry's directory, next to the storage.
@@ -23,6 +24,8 @@ const (
 	secretFile  = "http-secret"       // signs upload locations
 	indexedFile = "referrers-indexed" // exists after the storage was searched for referrers
 )
+
+const indexedObject = "/dray/referrers-indexed" // the same in a bucket
 
 const secretBytes = 32
 
@@ -80,22 +83,29 @@ func secretIn(dir string) (string, error) {
 }
 
 // indexOnce records the subjects of manifests that were stored without the index. It does so only
-// once.
-func indexOnce(ctx context.Context, dir string, x *index, log *slog.Logger) error {
+// once for each storage. What says so is next to the content: in dir, or in the bucket that several
+// servers share.
+func indexOnce(ctx context.Context, dir string, s backing.Storage, x *index, log *slog.Logger) error {
 	name := filepath.Join(dir, indexedFile)
-	if _, err := os.Stat(name); err == nil {
+	_, err := os.Stat(name)
+	if !s.Local() {
+		_, err = x.driver.Stat(ctx, indexedObject)
+	}
+	if err == nil {
 		return nil
 	}
-	if err := x.rebuild(ctx, log); err != nil {
-		if ctx.Err() != nil {
-			return failed(dir, fault.Canceled, "", context.Cause(ctx))
-		}
-		return failed(dir, kindOf(err), "", err)
+	if err = x.rebuild(ctx, log); err == nil && s.Local() {
+		err = writeFile(name, "")
+	} else if err == nil {
+		err = x.driver.PutContent(ctx, indexedObject, []byte("yes"))
 	}
-	if err := writeFile(name, "1\n"); err != nil {
-		return failed(dir, kindOf(err), "", err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return failed(dir, fault.Canceled, "", context.Cause(ctx))
 	}
-	return nil
+	return failed(dir, kindOf(err), "", err)
 }
 
 // writeFile writes content to the file name, which only this user can read. After a crash, the

@@ -1,4 +1,4 @@
-// Package registry is a durable OCI registry in one directory. It uses the storage and the HTTP
+// Package registry is a durable OCI registry in one directory or one bucket. It uses the storage and the HTTP
 // handlers of the distribution project inside this process, and adds the referrers API.
 //
 // It implements distribution-spec v1.1.1: pull, push (monolithic, chunked, mounted, resumed after a
@@ -16,7 +16,6 @@
 //	store.go        reads from a repository of the registry, without HTTP
 //	http.go         the handler: distribution's handler plus referrers and subjects
 //	registry.go     Registry: open and close
-//	storage.go      where the content is stored
 //	dir.go          the directory: its lock, its secret, its state
 //	log.go          forwards the log of distribution
 //	referrers.go    finds manifests by their subject

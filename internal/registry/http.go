@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/distribution/distribution/v3/manifest/manifestlist"
 	"github.com/distribution/distribution/v3/manifest/schema2"
@@ -23,6 +25,10 @@ import (
 const everyType = v1.MediaTypeImageIndex + ", " + v1.MediaTypeImageManifest + ", " +
 	manifestlist.MediaTypeManifestList + ", " + schema2.MediaTypeManifest
 
+// maxWait is how long a request waits until the content may be changed. Clients and proxies often wait
+// for a minute.
+const maxWait = 30 * time.Second
+
 // ServeHTTP serves all paths below /v2/.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !r.enter() {
@@ -36,6 +42,19 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	// content, and a handler in front of this one checks only the query. So the query is the form.
 	req.Form = req.URL.Query()
 	a := &answer{ResponseWriter: w}
+
+	switch req.Method {
+	case http.MethodPost, http.MethodPut, http.MethodDelete: // what PATCH writes belongs to no repository yet
+		ctx, cancel := context.WithTimeout(req.Context(), maxWait)
+		done, err := r.writes(ctx)
+		cancel()
+		if err != nil {
+			a.Header().Set("Retry-After", "10")
+			refuse(a, http.StatusServiceUnavailable, errcode.ErrorCodeUnavailable.WithDetail(err.Error()))
+			return
+		}
+		defer done()
+	}
 
 	repo, part, last := split(req.URL.Path)
 	reads := req.Method == http.MethodGet || req.Method == http.MethodHead

@@ -96,8 +96,12 @@ func (x *index) put(ctx context.Context, l *link, store func()) error {
 	if err := x.shared(ctx, l, store); err != nil {
 		return err
 	}
-	if there, err := x.has(ctx, l.repo, l.referrer); there || err != nil {
+	there, err := x.has(ctx, l.repo, l.referrer)
+	if err != nil {
 		return err
+	}
+	if there { // another server, which mu does not exclude, may have removed the record of an earlier manifest
+		return x.record(ctx, l)
 	}
 	// The manifest was refused. Now the lock excludes all puts, so check again: another put of
 	// the same manifest may have succeeded in the meantime.

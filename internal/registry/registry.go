@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/backing"
 )
 
 const (
@@ -41,7 +42,18 @@ type Options struct {
 	ReferrersPage int
 	// Storage is where the content is stored. The zero Storage stores it in Dir.
 	Storage Storage
+	// Secret signs the locations of uploads. Servers that share a Storage need the same secret, because
+	// a balancer may send each request of an upload to another server. "" means that a random secret is
+	// kept in Dir.
+	Secret string
+	// Writes is called before each change of the content, and the function that it returns after the
+	// change. It may wait. If it returns an error, nothing is changed. nil means that changes are always
+	// allowed.
+	Writes func(ctx context.Context) (done func(), err error)
 }
+
+// Storage is backing.Storage.
+type Storage = backing.Storage
 
 // Registry is an open registry. It is safe for concurrent use.
 type Registry struct {
@@ -52,13 +64,15 @@ type Registry struct {
 	local bool  // the content is in a directory on this machine
 	puts  turns // blobs that are being written to a repository
 
+	writes func(ctx context.Context) (done func(), err error) // Options.Writes, never nil
+
 	mu      sync.Mutex // guards closed, and prevents running.Add after running.Wait
 	closed  bool
 	running sync.WaitGroup
 }
 
-// Open opens the registry in o.Dir, or creates one there. Only one process at a time can have it
-// open. Upload sessions of an earlier process can be resumed, even if that process was killed.
+// Open opens the registry in o.Dir, or creates one there. Only one process at a time can have a
+// directory open. Several processes, each with its own Dir, may share a bucket: see Storage. Upload sessions of an earlier process can be resumed, even if that process was killed.
 // Those older than a week are removed.
 //
 // Another distribution registry may have stored the content, if its root directory was moved to
@@ -73,6 +87,9 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	}
 	if o.ReferrersPage == 0 {
 		o.ReferrersPage = 500
+	}
+	if o.Writes == nil {
+		o.Writes = func(context.Context) (func(), error) { return func() {}, nil }
 	}
 	if o.Dir == "" {
 		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry",
@@ -91,16 +108,17 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 			_ = lock.Close()
 		}
 	}()
-	secret, err := secretIn(dir)
-	if err != nil {
-		return nil, err
+	if o.Secret == "" {
+		if o.Secret, err = secretIn(dir); err != nil {
+			return nil, err
+		}
 	}
 	quiet()
-	driver, err := o.Storage.open(ctx, dir)
+	driver, err := o.Storage.Open(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	app, err := newApp(ctx, dir, configure(driver, secret))
+	app, err := newApp(ctx, dir, configure(driver, o))
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +132,13 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		return nil, failed(dir, fault.Internal, "", err)
 	}
 	x := &index{driver: driver, store: store, page: o.ReferrersPage}
-	if err := indexOnce(ctx, dir, x, o.Log); err != nil {
+	if err := indexOnce(ctx, dir, o.Storage, x, o.Log); err != nil {
 		return nil, err
 	}
 	forward(o.Log)
-	return &Registry{app: app, index: x, lock: lock, log: o.Log, local: o.Storage.isLocal()}, nil
+	return &Registry{
+		app: app, index: x, lock: lock, log: o.Log, local: o.Storage.Local(), writes: o.Writes,
+	}, nil
 }
 
 // Ping checks that the storage responds.
@@ -153,20 +173,18 @@ func (r *Registry) Close() error {
 }
 
 // configure sets every option whose default in distribution would break a copy.
-func configure(driver storagedriver.StorageDriver, secret string) *configuration.Configuration {
+func configure(driver storagedriver.StorageDriver, o Options) *configuration.Configuration {
 	c := &configuration.Configuration{
 		Storage: configuration.Storage{
-			openDriver: {"driver": driver},
-			"delete":   {"enabled": true},
-			// Clients of a registry inside a private network cannot always reach the storage
-			// behind it.
-			"redirect": {"disable": true},
+			backing.Given: {"driver": driver},
+			"delete":      {"enabled": true},
+			"redirect":    {"disable": !o.Storage.Redirect},
 			// No "cache" here, because cached descriptors would still exist after their blobs are
 			// deleted.
 		},
 	}
 	// With a new random secret at each start, no open upload session could be resumed.
-	c.HTTP.Secret = secret
+	c.HTTP.Secret = o.Secret
 	// Absolute locations would repeat the Host header as a proxy sends it.
 	c.HTTP.RelativeURLs = true
 	// 0 would refuse every ?n= of a catalog request, and would not limit the list of tags.

@@ -2,7 +2,9 @@ package registry_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,6 +27,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry"
+	"github.com/drayage/dray/oci"
 )
 
 // place is a registry in one directory, served on loopback. It can be closed and opened again.
@@ -454,4 +457,37 @@ func TestConcurrentPushesOfOneImageAllArrive(t *testing.T) {
 	if got := p.referrers("app", subject.Digest, ""); len(got) != 4 {
 		t.Fatalf("%d referrers, want 4", len(got))
 	}
+}
+
+func TestEachChangeAsksFirst(t *testing.T) {
+	asked, refuse := 0, false
+	p := start(t, registry.Options{Writes: func(context.Context) (func(), error) {
+		if refuse {
+			return nil, errors.New("not now")
+		}
+		asked++
+		return func() { asked-- }, nil
+	}})
+	m := p.push("app", "v1", "text")
+	if asked != 0 {
+		t.Errorf("%d changes have not ended", asked)
+	}
+	up := p.do("POST", "/v2/app/blobs/uploads/", nil).want(202).Header.Get("Location")
+	refuse = true
+	p.do("GET", "/v2/app/manifests/v1", nil).want(200)
+	up = p.do("PATCH", up, []byte("chunk")).want(202).Header.Get("Location")
+	p.do("PUT", up+"&digest="+oci.Sum([]byte("chunk")).String(), nil).want(503).header("Retry-After", "10")
+	p.do("POST", "/v2/app/blobs/uploads/", nil).want(503)
+	p.do("DELETE", "/v2/app/manifests/"+m.Digest.String(), nil).want(503)
+	s := p.store("app")
+	b := []byte("bytes")
+	if _, err := s.Put(t.Context(), descriptor(b), nil, serving(b)); err == nil {
+		t.Error("a blob was put")
+	}
+	if err := s.Delete(t.Context(), "v1"); err == nil {
+		t.Error("a tag was deleted")
+	}
+	refuse = false
+	p.do("PUT", up+"&digest="+oci.Sum([]byte("chunk")).String(), nil).want(201)
+	p.bring(s, b)
 }

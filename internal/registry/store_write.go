@@ -111,6 +111,11 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 // because a repository in likely has it.
 func (s *Store) putWithoutBytes(ctx context.Context, d oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
 	const op = "put blob"
+	done, err := s.reg.writes(ctx)
+	if err != nil {
+		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
+	}
+	defer done()
 	there, err := s.has(ctx, d)
 	if err != nil {
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
@@ -247,7 +252,13 @@ func (s *Store) fill(ctx context.Context, d oci.Descriptor, w io.Writer, v *oci.
 func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w storagedriver.FileWriter) error {
 	const op = "put blob"
 	driver := s.reg.index.driver
-	err := w.Commit(ctx)
+	done, err := s.reg.writes(ctx)
+	if err != nil {
+		w.Close()
+		return s.failed(ctx, op, string(d.Digest), err)
+	}
+	defer done()
+	err = w.Commit(ctx)
 	w.Close()
 	if err == nil && d.Size == 0 { // object stores do not keep an empty upload
 		err = driver.PutContent(ctx, blobPath(d.Digest), nil)
@@ -285,7 +296,7 @@ func (s *Store) uploadDir(d oci.Descriptor) string {
 // handler. It records the subject before it stores the document.
 func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	const op = "put manifest"
-	done, err := s.begin(ctx, op, string(doc.Digest))
+	done, err := s.beginWrite(ctx, op, string(doc.Digest))
 	if err != nil {
 		return oci.Accepted{}, err
 	}
@@ -329,6 +340,20 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 		acc.Tags = append(acc.Tags, tag)
 	}
 	return acc, nil
+}
+
+// beginWrite is begin for a change of the content.
+func (s *Store) beginWrite(ctx context.Context, op, reference string) (done func(), err error) {
+	end, err := s.begin(ctx, op, reference)
+	if err != nil {
+		return nil, err
+	}
+	written, err := s.reg.writes(ctx)
+	if err != nil {
+		end()
+		return nil, s.failed(ctx, op, reference, err)
+	}
+	return func() { written(); end() }, nil
 }
 
 // store puts doc through distribution's own checks.
@@ -392,7 +417,7 @@ func (s *Store) tag(ctx context.Context, tag string, d digest.Digest) error {
 // error is NotFound.
 func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error {
 	const op = "delete"
-	done, err := s.begin(ctx, op, reference)
+	done, err := s.beginWrite(ctx, op, reference)
 	if err != nil {
 		return err
 	}
@@ -419,6 +444,10 @@ func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error
 			return
 		}
 		for _, tag := range named {
+			// Another client, or another server, may have moved the tag meanwhile.
+			if now, err := s.reg.follow(ctx, path.Join(tagDir(s.repo.Path, tag), "current")); err == nil && now != dgst {
+				continue
+			}
 			if err := tags.Untag(ctx, tag); err != nil && !missing(err) {
 				removed = err
 				return

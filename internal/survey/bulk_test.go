@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/plan"
 )
 
 func TestAllTagsOfACRAreCopiedWithoutAHeadAtTheSource(t *testing.T) {
@@ -209,5 +210,72 @@ func TestAListThatFallsBackIsToldOnce(t *testing.T) {
 	}
 	if len(notes) != 1 || !strings.Contains(notes[0], "hub.docker.com") {
 		t.Errorf("%q", notes)
+	}
+}
+
+// The parts of a batch have together the steps of the batch, and each source repository is asked by one part.
+func TestThePartsOfABatchAddUpToTheWhole(t *testing.T) {
+	y := yard.New(t)
+	var entries []dray.BatchEntry
+	for i := range 12 {
+		repo, tag := fmt.Sprintf("r%d", i%4), fmt.Sprintf("v%d", i/4)
+		y.Tagged(repo, tag)
+		entries = append(entries, dray.BatchEntry{Source: "src/" + repo + ":" + tag, Targets: []string{"TO/" + repo + ":" + tag}})
+	}
+	entries = append(entries, dray.BatchEntry{Source: "src/r0:none"}, dray.BatchEntry{Source: "not a name"})
+	request := func(to string, at ...int) dray.BatchRequest {
+		req := dray.BatchRequest{Target: "dst"}
+		for _, i := range at {
+			e := entries[i]
+			if len(e.Targets) > 0 {
+				e.Targets = []string{strings.ReplaceAll(e.Targets[0], "TO", to)}
+			}
+			req.Entries = append(req.Entries, e)
+		}
+		return req
+	}
+	text := func(rep dray.Report, to string) string {
+		var lines []string
+		for _, s := range rep.Steps {
+			lines = append(lines, strings.ReplaceAll(fmt.Sprintf("%s %s %s %s %v", s.Asked, s.From, s.To, s.State, s.Err), "/"+to+"/", "/TO/"))
+		}
+		slices.Sort(lines)
+		return strings.Join(append(lines, rep.Notes...), "\n")
+	}
+	all := make([]int, len(entries))
+	for i := range all {
+		all[i] = i
+	}
+	y.Forget()
+	p, err := y.PlanBatch(t.Context(), request("one", all...), nil)
+	whole, _ := y.Applied(p, err)
+	asked := y.Src.Requests()
+	y.Forget()
+	parts := y.SplitBatch(request("some", all...))
+	var sum dray.Report
+	for _, part := range parts {
+		req := request("some", part.Entries...)
+		req.Of = part.Of
+		p, err := y.PlanBatch(t.Context(), req, nil)
+		rep, _ := y.Applied(p, err)
+		sum.Add(rep)
+	}
+	if got, want := text(sum, "some"), text(whole, "one"); got != want || sum.Verb != "batch" || len(parts) != 5 {
+		t.Errorf("%d parts:\n%s\nthe whole:\n%s", len(parts), got, want)
+	}
+	if got := y.Src.Requests(); got > asked {
+		t.Errorf("%d requests at the source, want %d", got, asked)
+	}
+
+	twice := request("x", 0, 1, 2)
+	twice.Entries[1].Targets = twice.Entries[0].Targets
+	held := request("x", all...)
+	held.Hold = plan.All
+	disk := request("x", 0, 1)
+	disk.Entries[1].Targets = []string{"oci:" + t.TempDir()}
+	for name, req := range map[string]dray.BatchRequest{"one target of two sources": twice, "all or none": held, "on disk": disk} {
+		if parts := y.SplitBatch(req); len(parts) != 1 || len(parts[0].Entries) != len(req.Entries) {
+			t.Errorf("%s: %v", name, parts)
+		}
 	}
 }

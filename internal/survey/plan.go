@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
@@ -75,6 +76,33 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r 
 		return p, err
 	}
 	return p, p.skipGone(ctx)
+}
+
+// Divide divides l into parts that can be planned and applied on their own, as indexes of the entries. Entries with one
+// source repository are in one part. If two entries have the same target, only a plan of the whole list can tell whether
+// they collide, so that there is one part.
+func (l List) Divide(names *name.Reader) [][]int {
+	type from struct {
+		source ref.Name
+		own    string
+	}
+	all, sources, targets := place.IndexesOf(l.Entries), make([]ref.Repo, len(l.Entries)), map[ref.Name]from{}
+	for i, e := range l.Entries {
+		n, err := names.Noting(nil).Entry(e, l.Target)
+		if err != nil {
+			continue // it becomes a Broken step
+		}
+		sources[i] = n.Source.Repo
+		for _, to := range n.Targets {
+			mine := from{n.Source, keyOf(e.Own) + string(e.Overwrite)}
+			other, twice := targets[to]
+			if n.Source.IsLayout() || to.IsLayout() || twice && to.Tag != "" && other != mine {
+				return [][]int{all}
+			}
+			targets[to] = mine
+		}
+	}
+	return crew.Parts(crew.By(all, func(i int) ref.Repo { return sources[i] }))
 }
 
 // Copy plans the copy of one image or, depending on which, of several tags of its repository.

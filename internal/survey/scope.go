@@ -130,6 +130,12 @@ func (s *Scope) IdleTags() []string {
 	return lines
 }
 
+// TagShare returns what is known about the rules about tags, for AddTags of the scope of another part of the transfer.
+func (s *Scope) TagShare() idle.Share { return s.idle.Share() }
+
+// AddTags adds what the scope of a part with other sources knows.
+func (s *Scope) AddTags(t idle.Share) { s.idle.Add(t) }
+
 // acquireLookup waits until another name may be looked up at a side. The caller must call done when
 // the lookup has ended.
 func (s *Scope) acquireLookup(ctx context.Context, side fault.Side) (done func(), err error) {

@@ -53,9 +53,8 @@ const (
 // Audit writes e to the audit log within the transaction tx. So the entry is written if, and only if, the
 // change that it records is written. Audit sets At. Errors are those of the database.
 //
-// On SQLite the entry is in the hash chain at once. On PostgreSQL it waits for its place, because the
-// transactions of all processes would otherwise wait for each other until each is synced: Chain gives the
-// entries that wait their places, many at a time. The entries of one transaction keep their order, and an
+// On SQLite the entry is in the hash chain at once. On PostgreSQL it waits for Chain, because transactions would
+// otherwise wait for each other until each is synced. The entries of one transaction keep their order, and an
 // entry comes before those of transactions that began after its own was committed.
 func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 	for _, field := range []*string{&e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New} {
@@ -84,23 +83,19 @@ func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 	return dbFault("write", "audit log", err)
 }
 
-// waitingSeal is the name under which the digest of an entry that waits is sealed.
-const waitingSeal = "audit"
-
-// changedBefore is the verb of an entry that Chain puts before one that was changed while it waited.
-const changedBefore = "the next entry was changed before it was chained"
+const (
+	waitingSeal   = "audit"                                            // the name of the seal of an entry that waits
+	changedBefore = "the next entry was changed before it was chained" // the verb of an entry that Chain adds
+)
 
 // KeepChained calls Chain every half second until ctx ends. It logs a failure at once and then one each
 // minute. On SQLite it returns at once, because no entry waits.
 func (a *Access) KeepChained(ctx context.Context, log *slog.Logger) {
 	const interval, limit, each = 500 * time.Millisecond, 30 * time.Second, time.Minute
-	if !a.db.Postgres() {
-		return
-	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var told time.Time
-	for {
+	for a.db.Postgres() {
 		select {
 		case <-ctx.Done():
 			return
@@ -155,7 +150,7 @@ func (a *Access) chainSome(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	defer rows.Close()
-	var batch columns
+	batch := []stored{}
 	for rows.Next() {
 		var e Entry
 		var seal string
@@ -165,51 +160,37 @@ func (a *Access) chainSome(ctx context.Context, tx *sql.Tx) error {
 		}
 		e.At = store.Time(at)
 		if plain, err := a.unseal(seal, waitingSeal); err != nil || string(plain) != sum(e) {
-			head = batch.add(head, Entry{At: a.now(), Verb: changedBefore})
+			head = follow(&batch, head, Entry{At: a.now(), Verb: changedBefore})
 		}
-		head = batch.add(head, e)
+		head = follow(&batch, head, e)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`)
-		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-			$8::text[], $9::text[], $10::text[])`, batch.arrays()...)
+	text, err := json.Marshal(batch)
 	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`)
+		SELECT `+auditColumns+` FROM json_populate_recordset(NULL::audit, $1::text::json)`, string(text)); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`, head.Seq, head.Hash)
 	return err
 }
 
-// columns holds entries as the arrays of their columns, in the order of auditColumns.
-type columns struct {
-	numbers [2][]int64
-	texts   [8][]string
+// stored is an entry with its time as the table has it.
+type stored struct {
+	Entry
+	At int64 `json:"at"`
 }
 
-// add appends e, chained to last, and returns it.
-func (c *columns) add(last, e Entry) Entry {
+// follow appends e to the batch, chained to last, and returns it.
+func follow(batch *[]stored, last, e Entry) Entry {
 	e.Seq, e.Prev = last.Seq+1, last.Hash
 	e.Hash = sum(e)
-	for i, n := range []int64{e.Seq, store.Micros(e.At)} {
-		c.numbers[i] = append(c.numbers[i], n)
-	}
-	for i, s := range []string{e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev, e.Hash} {
-		c.texts[i] = append(c.texts[i], s)
-	}
+	*batch = append(*batch, stored{e, store.Micros(e.At)})
 	return e
-}
-
-func (c *columns) arrays() []any {
-	var all []any
-	for _, n := range c.numbers {
-		all = append(all, n)
-	}
-	for _, s := range c.texts {
-		all = append(all, s)
-	}
-	return all
 }
 
 // sum returns the SHA-256 of e and of the previous hash, in hex. It hashes a JSON list of numbers and

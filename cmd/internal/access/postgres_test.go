@@ -59,7 +59,7 @@ func entriesThatWaitAreChainedInTheirOrder(t *testing.T) {
 		t.Cleanup(func() { db.Close() })
 		return open(t, Config{DB: db, Vault: vault})
 	}
-	a, b := through("&default_query_exec_mode=exec"), through("&default_query_exec_mode=simple_protocol")
+	a, b := through("&default_query_exec_mode=exec&idle_in_transaction_session_timeout=0"), through("&default_query_exec_mode=simple_protocol")
 	slow, err := a.db.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)

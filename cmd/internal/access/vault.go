@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +35,7 @@ type vaultKey struct {
 	id      [4]byte     // identifies the key in encrypted data
 	aead    cipher.AEAD // encrypts
 	signing [32]byte    // signs sessions
+	uploads [32]byte    // signs the locations of uploads
 }
 
 // KeySource says where the keys of a vault come from. Exactly one of File, Env and Command must be
@@ -187,6 +189,11 @@ func newKey(key []byte) (vaultKey, error) {
 		return k, err
 	}
 	copy(k.signing[:], signing)
+	uploads, err := hkdf.Key(sha256.New, key, nil, "dray uploads", keySize)
+	if err != nil {
+		return k, err
+	}
+	copy(k.uploads[:], uploads)
 	block, err := aes.NewCipher(sealing)
 	if err != nil {
 		return k, err
@@ -237,6 +244,10 @@ func (v *Vault) Open(sealed []byte, name string) ([]byte, error) {
 func (v *Vault) newest(sealed []byte) bool {
 	return len(sealed) >= 5 && bytes.Equal(sealed[1:5], v.keys[0].id[:])
 }
+
+// UploadSecret returns the secret that signs the locations of uploads. It is the same for all servers with the
+// same newest key, so that each of them can continue an upload that another has begun.
+func (v *Vault) UploadSecret() string { return hex.EncodeToString(v.keys[0].uploads[:]) }
 
 // additionalData returns the additional data of AES-GCM, which binds sealed data to its name.
 func additionalData(head []byte, name string) []byte {

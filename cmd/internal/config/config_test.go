@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/config/gates"
+	"github.com/drayage/dray/cmd/internal/config/storing"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -87,7 +88,7 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		},
 		Egress:  Egress{Allow: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},
-		Storage: Storage{Driver: "s3", Parameters: map[string]string{"region": "eu-central-1", "bucket": "images"}, ParametersEnv: map[string]string{"secretkey": "S3_SECRET"}},
+		Storage: storing.Storage{Driver: "s3", Redirect: true, Parameters: map[string]string{"region": "eu-central-1", "bucket": "images"}, ParametersEnv: map[string]string{"accesskey": "S3_KEY"}, ParametersFile: map[string]string{"secretkey": "/run/secrets/s3"}},
 
 		Schedules:    filepath.Join(dir, "mirror.yaml"),
 		PerPrincipal: PerPrincipal{QueuedJobs: 20000, Streams: 200, HeldAnswers: 100},
@@ -185,6 +186,16 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{"server: {egress: {allow: [10.0.0.1/8]}}", `1: invalid: not a network: "10.0.0.1/8"`, "10.0.0.0/8"},
 		{"server: {secrets: {key-env: canary-7f3a91}}", `1: invalid: not the name of an environment variable`, ""},
 		{"server: {storage: {driver: s3, parameters: {secretkey: canary-7f3a91}}}", `1: invalid: a secret does not belong in this file`, "parameters-env"},
+		{"server:\n  storage:\n    parameters:\n      buckett: x\n    driver: s3", `4: invalid: unknown key "buckett" (did you mean "bucket"?)`, "known keys: accelerate"},
+		{"server:\n  storage:\n    driver: azure\n    parameters:\n      credentials: {type: sharedkey}", `5: invalid: unknown value "sharedkey" (did you mean "shared_key"?)`, "use one of shared_key"},
+		{"server:\n  storage:\n    driver: azure\n    parameters:\n      credentials: {secret: canary-7f3a91}", `5: invalid: a secret does not belong in this file`, "parameters-file"},
+		{"server: {storage: {driver: azure, parameters: {credentials: shared_key}}}", `1: invalid: credentials must be a mapping, found text`, ""},
+		{"server: {storage: {driver: s3, parameters: {bucket: b}}}", `1: invalid: storage requires the parameter region for the driver s3`, "below parameters"},
+		{"server: {storage: {driver: azure, parameters: {accountname: a, container: c, credentials: {type: shared_key}}}}", `1: invalid: storage requires the parameter accountkey for the driver azure`, "parameters-file"},
+		{"server: {storage: {driver: s3, parameters: {chunksize: big}}}", `1: invalid: chunksize must be a number, found text`, ""},
+		{"server: {storage: {driver: s3, parameters: {bucket: b}, parameters-env: {bucket: B}}}", `1: invalid: the parameter bucket is set twice`, "keep one"},
+		{"server: {storage: {driver: filesystem, parameters: {rootdirectory: /x}}}", `1: invalid: the driver filesystem has no parameters`, "remove"},
+		{"server: {storage: {driver: filesystem, redirect: false}}", `1: invalid: redirect requires an object store`, "remove"},
 		{"registries: {a: }", `1: invalid: a has no value`, ""},
 		{"registries:", `1: invalid: registries has no value`, ""},
 		{"default-registry: prd\n" + reg, `1: invalid: no registry has the name "prd" (did you mean "prod"?)`, "registries:"},

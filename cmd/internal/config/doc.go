@@ -12,6 +12,7 @@
 //	parse.go         the keys of the file, of a registry and of a rule of the policy
 //	config.go        Config and Registry: the content of the file
 //	server.go        Server: the settings of dray serve and dray worker
+//	storage.go       where a server stores the content of its registry
 //	client.go        Client: the server that runs the jobs of the command line
 //	credentials.go   Credentials: where the login of a registry comes from
 //	gates.go         the gates that images must pass

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +95,20 @@ func (p parser) text(n *yaml.Node, out *string) error {
 		return p.empty(n)
 	}
 	*out = n.Value
+	return nil
+}
+
+// oneOf reads one of the words known. what says in errors what the word is.
+func (p parser) oneOf(n *yaml.Node, known []string, what string, out *string) error {
+	if err := p.written(n); err != nil {
+		return err
+	}
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if !slices.Contains(known, *out) {
+		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "use one of "+strings.Join(known, ", "))
+	}
 	return nil
 }
 

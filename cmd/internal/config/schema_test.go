@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/storing"
 	"github.com/drayage/dray/fault"
 )
 
@@ -211,6 +212,11 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		"egress":        "server: {egress: {x-y: 1}}",
 		"secrets":       "server: {secrets: {x-y: 1}}",
 		"storage":       "server: {storage: {x-y: 1}}",
+		"s3":            "server: {storage: {driver: s3, parameters: {x-y: 1}}}",
+		"s3-env":        "server: {storage: {driver: s3, parameters-env: {x-y: 1}}}",
+		"azure":         "server: {storage: {driver: azure, parameters: {x-y: 1}}}",
+		"azure-file":    "server: {storage: {driver: azure, parameters-file: {x-y: 1}}}",
+		"gcs":           "server: {storage: {driver: gcs, parameters: {x-y: 1}}}",
 		"per-principal": "server: {per-principal: {x-y: 1}}",
 		"gate":          "gates: {a: {x-y: 1}}",
 		"signature":     "gates: {a: {signature: {x-y: 1}}}",
@@ -222,8 +228,10 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		if !found {
 			t.Fatalf("%s: %v (%s)", file, err, fault.HintOf(err))
 		}
-		// The parser knows the keys password and token only to refuse them.
-		keys := slices.DeleteFunc(strings.Split(known, ", "), func(key string) bool { return key == "password" || key == "token" })
+		// The parser knows the keys password and token, and secrets in parameters, only to refuse them.
+		keys := slices.DeleteFunc(strings.Split(known, ", "), func(key string) bool {
+			return key == "password" || key == "token" || storing.Of(part, key).Secret
+		})
 		slices.Sort(keys)
 		if want := keysOf(schema, part); !slices.Equal(keys, want) {
 			t.Errorf("%q: the parser knows %v, the schema %v", part, keys, want)
@@ -270,7 +278,15 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		"server: {policy: [{principals: [a], verbs: [import], sources: ['a.example/**']}]}": true, "server: {policy: {principals: [a]}}": false,
 		"server: {egress: {allow: [10.0.0.0/8, 'fd00::/8']}}": true, "server: {egress: {allow: [10.0.0.1]}}": false, "server: {egress: {allow: 10.0.0.0/8}}": false,
 		"server: {secrets: {key-file: k}}": true, "server: {secrets: {key-file: k, key-env: K}}": false, "server: {secrets: {}}": false, "server: {secrets: {key-command: [pass, show]}}": true, "server: {secrets: {key-command: []}}": false,
-		"server: {storage: {driver: s3, parameters: {bucket: b, secure: true, chunksize: 5}, parameters-env: {secretkey: S}}}": true, "server: {storage: {driver: s3, parameters: {secretkey: b}}}": false,
+		"server: {storage: {driver: s3, parameters: {bucket: b, region: r, secure: true, chunksize: 5}, parameters-env: {secretkey: S}}}": true, "server: {storage: {driver: s3, parameters: {secretkey: b}}}": false,
+		"server: {storage: {driver: s3, redirect: true, parameters: {bucket: b, region: r}, parameters-file: {secretkey: /s}}}": true, "server: {storage: {driver: s3, redirect: 1, parameters: {bucket: b, region: r}}}": false, "server: {storage: {driver: s3, parameters: {bucket: b, region: r, secure: 'true'}}}": false,
+		"server: {storage: {driver: s3, parameters: {bucket: b, region: r, chunksize: 5.5}}}": false, "server: {storage: {driver: s3, parameters: {bucket: b, region: r, container: c}}}": false, "server: {storage: {driver: s3, parameters: {bucket: 7, region: r}}}": false,
+		"server: {storage: {driver: azure, parameters: {accountname: a, container: c, credentials: {type: shared_key}}, parameters-env: {accountkey: K}}}":                                           true,
+		"server: {storage: {driver: azure, parameters: {accountname: a, container: c, credentials: {type: client_secret, clientid: i, tenantid: t}}, parameters-file: {credentials: {secret: /s}}}}": true,
+		"server: {storage: {driver: azure, parameters: {accountname: a, container: c, credentials: {type: default_credentials}, max_retries: 7}}}":                                                   true, "server: {storage: {driver: azure, parameters: {accountname: a, container: c, credentials: {type: x}}}}": false,
+		"server: {storage: {driver: azure, parameters: {credentials: {secret: x}}}}": false, "server: {storage: {driver: azure, parameters: {credentials: x}}}": false, "server: {storage: {driver: azure, parameters-env: {credentials: {secret: 'a b'}}}}": false,
+		"server: {storage: {driver: gcs, parameters: {bucket: b, keyfile: k.json}}}": true, "server: {storage: {driver: gcs, parameters: {bucket: b, region: r}}}": false,
+		"server: {storage: {driver: filesystem}}": true, "server: {storage: {driver: filesystem, parameters: {rootdirectory: /x}}}": false, "server: {storage: {driver: filesystem, redirect: true}}": false,
 		"gates: {}": true, "gates: {a: {}}": false, "gates: {A: {min-age: 7d}}": false, "gates: {a: {min-age: 7d}}": true, "gates: {a: {min-age: soon}}": false, "gates: {a: {min-age: 7}}": false,
 		"gates: {a: {max-size: 5GiB, platforms: linux/amd64}}": true, "gates: {a: {platforms: [linux/amd64, linux/arm64/v8]}}": true, "gates: {a: {platforms: [linux]}}": false, "gates: {a: {platforms: Linux/amd64}}": false, "gates: {a: {platforms: []}}": false,
 		"gates: {a: {allow: 'docker.io/*', deny: ['*/x', 're:y'], referrers: application/spdx+json}}": true, "gates: {a: {allow: ''}}": false,

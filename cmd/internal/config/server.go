@@ -4,11 +4,12 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/cmd/internal/config/storing"
 )
 
 // Server holds the settings of dray serve and dray worker. The zero Server means the defaults: the
@@ -29,7 +30,7 @@ type Server struct {
 	Policy    []Rule
 	Egress    Egress
 	Secrets   Secrets
-	Storage   Storage
+	Storage   storing.Storage
 	Schedules string // the absolute path of a file of mirror rules
 
 	PerPrincipal PerPrincipal
@@ -79,14 +80,6 @@ type Secrets struct {
 	KeyCommand []string // a program that prints the key, and its arguments
 }
 
-// Storage says where the embedded registry stores content. An empty Driver means in the data
-// directory.
-type Storage struct {
-	Driver        string            // "filesystem", "s3", "azure" or "gcs"
-	Parameters    map[string]string // parameters of the driver
-	ParametersEnv map[string]string // parameters of the driver whose values are in variables: the names of the variables
-}
-
 // ownRegistry is the name of a server's own registry, unless a registry of the configuration has it.
 const ownRegistry = "dray"
 
@@ -99,11 +92,8 @@ func Verbs() []string {
 }
 
 var (
-	roles   = []string{"reader", "submitter", "admin"}
-	rights  = []string{"create", "overwrite", "mount", "delete"}
-	drivers = []string{"filesystem", "s3", "azure", "gcs"}
-
-	secretForm = lazily(`(?i)secret|password|accountkey|credentials`)
+	roles  = []string{"reader", "submitter", "admin"}
+	rights = []string{"create", "overwrite", "mount", "delete"}
 )
 
 // server reads the key server, except for the policy, which it returns unread: the policy may name
@@ -210,20 +200,6 @@ func (p parser) auth(n *yaml.Node, a *Auth) error {
 	})
 }
 
-// oneOf reads one of the words known. what says in errors what the word is.
-func (p parser) oneOf(n *yaml.Node, known []string, what string, out *string) error {
-	if err := p.written(n); err != nil {
-		return err
-	}
-	if err := p.text(n, out); err != nil {
-		return err
-	}
-	if !slices.Contains(known, *out) {
-		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "use one of "+strings.Join(known, ", "))
-	}
-	return nil
-}
-
 // prefix reads a network such as 10.0.0.0/8.
 func (p parser) prefix(n *yaml.Node, out *netip.Prefix) error {
 	var s string
@@ -260,43 +236,6 @@ func (p parser) secrets(n *yaml.Node, s *Secrets) error {
 	})
 	if err == nil && (len(ways) != 1 || s.KeyFile+s.KeyEnv == "" && len(s.KeyCommand) == 0) {
 		err = p.bad(n, "secrets requires exactly one source of the key", "use key-file, key-env or key-command")
-	}
-	return err
-}
-
-// storage reads the key storage.
-func (p parser) storage(n *yaml.Node, s *Storage) error {
-	err := p.mapping(n, "storage", []field{
-		{"driver", func(n *yaml.Node) error { return p.oneOf(n, drivers, "driver", &s.Driver) }},
-		{"parameters", func(n *yaml.Node) error {
-			s.Parameters = map[string]string{}
-			return p.each(n, "parameters", func(key, value *yaml.Node) error {
-				switch {
-				case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" || value.Value == "":
-					return p.bad(value, "a parameter must be text, a number, true or false", "")
-				case secretForm().MatchString(key.Value):
-					return p.bad(key, "a secret does not belong in this file",
-						"put the secret in an environment variable, and its name below parameters-env")
-				}
-				s.Parameters[key.Value] = value.Value
-				return nil
-			})
-		}},
-		{"parameters-env", func(n *yaml.Node) error {
-			s.ParametersEnv = map[string]string{}
-			return p.each(n, "parameters-env", func(key, value *yaml.Node) error {
-				if err := p.written(value); err != nil {
-					return named(key.Value, err)
-				}
-				var name string
-				err := p.variable(value, &name)
-				s.ParametersEnv[key.Value] = name
-				return err
-			})
-		}},
-	})
-	if err == nil && s.Driver == "" {
-		err = p.bad(n, "storage requires a driver", "use one of "+strings.Join(drivers, ", "))
 	}
 	return err
 }

@@ -133,27 +133,6 @@ func BenchmarkJobsThatDoNothing(b *testing.B) {
 	})
 }
 
-// The cost of fairness depends on the number of principals with queued jobs.
-func BenchmarkJobsOf1000Principals(b *testing.B) {
-	each(b, func(b *testing.B, url string) {
-		b.Helper()
-		q := open(b, url, job.Config{})
-		fromClients(b, 50, max(b.N, 2000), func(i int) { submit(b, q, job.Submission{Principal: fmt.Sprint("p", i%1000)}) })
-		b.ResetTimer()
-		var left atomic.Int64
-		left.Store(int64(b.N))
-		ended := make(chan struct{})
-		work(b, q, 32, func(context.Context, *job.Run) job.Outcome {
-			if left.Add(-1) == 0 {
-				close(ended)
-			}
-			return job.Outcome{State: job.Done}
-		})
-		<-ended
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
-	})
-}
-
 // history fills a database with ended jobs.
 func history(tb testing.TB, db *store.DB, n int) {
 	tb.Helper()
@@ -244,4 +223,32 @@ func BenchmarkRestartToFirstDispatch(b *testing.B) {
 			b.StartTimer()
 		}
 	})
+}
+
+// The cost of a claim with few and many principals, each with six queued jobs, at most 60,000 in all.
+func BenchmarkClaim(b *testing.B) {
+	for _, n := range []int{10, 1000, 10_000} {
+		b.Run(fmt.Sprint(n, " principals"), func(b *testing.B) {
+			db := openDB(b, databases.SQLite(b))
+			q := open(b, "", job.Config{DB: db})
+			if _, err := db.ExecContext(b.Context(), `INSERT INTO jobs (id, kind, principal, request, source, target, state, created)
+				WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 60000)
+				SELECT '00' || (1000000 + i), 'k', 'p' || (i % $1), '{}', '', '', 'queued', 1 FROM s`, n); err != nil {
+				b.Fatal(err)
+			}
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			ended := make(chan struct{})
+			b.ResetTimer()
+			work(b, q, 16, func(context.Context, *job.Run) job.Outcome {
+				if left.Add(-1) == 0 {
+					close(ended)
+				}
+				return job.Outcome{State: job.Done}
+			})
+			<-ended
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+			b.StopTimer()
+		})
+	}
 }

@@ -57,6 +57,9 @@ func open(tb testing.TB, url string, cfg job.Config) *job.Queue {
 	if cfg.DB == nil {
 		cfg.DB = openDB(tb, url)
 	}
+	if cfg.DB.Postgres() && cfg.Engine == nil {
+		cfg.Engine = suite.Divide
+	}
 	q, err := job.Open(tb.Context(), cfg)
 	if err != nil {
 		tb.Fatal(err)

@@ -70,8 +70,10 @@ func (q *Queue) Part(ctx context.Context, id string, n int) (json.RawMessage, er
 const outcomesAtOnce = 100
 
 // Outcomes yields the outcomes of the parts of a job, in the order of their numbers. The State of a part that
-// has not ended is Queued, Waiting or Running. The sequence ends with an error if there is one.
+// has not ended is Queued, Waiting or Running. The sequence ends with an error if there is one. It does not end with
+// ctx, so that a job that was canceled is added up, too.
 func (q *Queue) Outcomes(ctx context.Context, id string) iter.Seq2[Outcome, error] {
+	ctx = context.WithoutCancel(ctx)
 	return func(yield func(Outcome, error) bool) {
 		for after := 0; ; {
 			page, last, err := q.outcomes(ctx, id, after)

@@ -333,7 +333,8 @@ func following(s Schedule, due, now time.Time) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if every := r.Every(); every > 0 {
-		return due.Add((max(now.Sub(due), 0)/every + 1) * every), nil
+		missed := max(now.Sub(due), 0)
+		return due.Add(missed - missed%every + every), nil
 	}
 	if now.After(due) {
 		due = now

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,10 @@ func TestARunInASkippedHourIsMadeUpForAndOneInARepeatedHourRunsOnce(t *testing.T
 		{Spec{Cron: "@daily", TimeZone: "America/Sao_Paulo"}, "2018-11-03T00:00:00Z", "11-03T03:00 11-04T03:00 11-05T02:00"},
 		// Lord Howe Island, 5 April 2026: 02:00 becomes 01:30 again, at 15:00 UTC the day before.
 		{Spec{Cron: "45 1 * * *", TimeZone: "Australia/Lord_Howe"}, "2026-04-03T15:00:00Z", "04-04T14:45 04-05T15:15 04-06T15:15"},
+		// Lord Howe Island, 4 October 2026: 02:00 becomes 02:30, at 15:30 UTC the day before.
+		{Spec{Cron: "15 2 * * *", TimeZone: "Australia/Lord_Howe"}, "2026-10-02T12:00:00Z", "10-02T15:45 10-03T15:30 10-04T15:15"},
+		// An hourly schedule follows elapsed time in the half hour that occurs twice, so none is left out.
+		{Spec{Cron: "45 * * * *", TimeZone: "Australia/Lord_Howe"}, "2026-04-04T14:00:00Z", "04-04T14:45 04-04T15:15 04-04T16:15"},
 		// Two times in the skipped hour are one run.
 		{Spec{Cron: "0,30 2 * * *", TimeZone: "Europe/Berlin"}, "2026-03-28T02:00:00Z", "03-29T01:00 03-30T00:00 03-30T00:30"},
 		// Hourly schedules are not affected by either change.
@@ -80,6 +85,29 @@ func TestARunInASkippedHourIsMadeUpForAndOneInARepeatedHourRunsOnce(t *testing.T
 		if got := times(t, c.spec, c.after, 3); got != c.want {
 			t.Errorf("%+v: %s, want %s", c.spec, got, c.want)
 		}
+	}
+}
+
+// H is the same for one name each time, spreads names, and is refused where things have no name.
+func TestHIsDerivedFromTheName(t *testing.T) {
+	minutes := map[int]bool{}
+	for i := range 50 {
+		s, err := Parse(Spec{Cron: "H 2 * * *", Key: fmt.Sprint("schedule ", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		day := at(t, "2026-01-10T00:00:00Z")
+		first, second := s.Next(day), s.Next(day.Add(24*time.Hour))
+		if first.Hour() != 2 || second.Sub(first) != 24*time.Hour {
+			t.Error(first, second)
+		}
+		minutes[first.Minute()] = true
+	}
+	if len(minutes) < 20 {
+		t.Errorf("50 names have only %d minutes", len(minutes))
+	}
+	if _, err := Parse(Spec{Cron: "H 2 * * *"}); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
 	}
 }
 

@@ -31,6 +31,9 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 
 	running, err := checkDir(c.Data)
 	add("data directory", notTried(c.Data, running), err)
+	if !c.localContent() {
+		add("storage", c.Storage.String()+": writes, reads, lists and deletes", checkStorage(ctx, c))
+	}
 	_, err = dray.New(c.Dray)
 	add("registries", fmt.Sprintf("%d configured", len(c.Dray.Registries)), err)
 	vault, err := checkKey(ctx, c)
@@ -115,6 +118,13 @@ func checkDir(dir string) (running bool, err error) {
 		return running, dataFault(dir, err)
 	}
 	return running, nil
+}
+
+// checkStorage writes, reads, lists and deletes one object in the object store.
+func checkStorage(ctx context.Context, c Config) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return c.Storage.Try(ctx)
 }
 
 // writable creates a file in dir and removes it.

@@ -360,6 +360,9 @@ func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *acce
 		egress.Hosts = append(egress.Hosts, r.Mirrors...)
 		egress.Hosts = append(egress.Hosts, r.TokenHosts...)
 	}
+	if c.Storage.Redirect { // registries of servers with this storage lead there
+		egress.Hosts = append(egress.Hosts, c.Storage.Hosts()...)
+	}
 	egress.Hosts = append(egress.Hosts, access.Proxies(c.Env)...)
 	d.Dial = egress.Dial
 	d.StateDir = filepath.Join(c.Data, uploadsDir)

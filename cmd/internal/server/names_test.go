@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/internal/registry"
 )
 
 func TestAServersOwnRegistryIsTheDefaultUnderAnyName(t *testing.T) {
@@ -84,6 +86,26 @@ func TestTheHintForALoginNamesTheServerWhereItIsStored(t *testing.T) {
 		want := "dray serve secret put reg.example-5005 reg.example:5005 -u USER --password-stdin --server " + tt.want
 		if got := tt.c.signIn(hosts)("reg.example:5005"); !strings.HasSuffix(got, ": "+want) {
 			t.Errorf("%+v: %s", tt.c.Listen, got)
+		}
+	}
+}
+
+func TestJobsMayFollowARegistryToItsObjectStore(t *testing.T) {
+	for driver, tt := range map[string]struct {
+		parameters map[string]any
+		want       string
+	}{
+		"s3":    {map[string]any{"bucket": "images", "regionendpoint": "http://minio.internal:9000"}, "minio.internal:9000 images.minio.internal:9000"},
+		"azure": {map[string]any{"accountname": "acme", "container": "images"}, "acme.blob.core.windows.net"},
+		"gcs":   {map[string]any{"bucket": "images"}, ""},
+	} {
+		c := Config{Env: func(string) string { return "" }, Storage: registry.Storage{Driver: driver, Parameters: tt.parameters}}
+		if _, egress := c.drayConfig(&access.Access{}, nil); len(egress.Hosts) != 0 {
+			t.Errorf("%s without redirects: %v", driver, egress.Hosts)
+		}
+		c.Storage.Redirect = true
+		if _, egress := c.drayConfig(&access.Access{}, nil); strings.Join(egress.Hosts, " ") != tt.want {
+			t.Errorf("%s: %v", driver, egress.Hosts)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry"
 )
 
 func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
@@ -242,6 +243,12 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 			t.Errorf("%q, want %q", bad, want)
 		}
 	}
+	if bad := findings(server.Config{Listen: free, Data: data, Storage: registry.Storage{Driver: "inmemory"}}); bad != "" {
+		t.Errorf("an object store: %q", bad)
+	}
+	if bad := findings(server.Config{Listen: free, Data: data, Storage: registry.Storage{Driver: "floppy"}}); bad != "storage " {
+		t.Errorf("an object store without a driver: %q", bad)
+	}
 	if bad := findings(server.Config{Listen: free, Ops: free, Data: data}); bad != "ops " {
 		t.Errorf("one address twice: %q", bad)
 	}
@@ -317,5 +324,21 @@ func TestAnswersAreFlushed(t *testing.T) {
 	fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
 		t.Error(line, err)
+	}
+}
+
+func TestGCInAnObjectStoreRefusesWhileTheServerOfTheDatabaseFileRuns(t *testing.T) {
+	c := server.Config{Data: t.TempDir(), Storage: registry.Storage{Driver: "inmemory"}}
+	r := run(t, c)
+	if _, err := server.Collect(t.Context(), c, registry.CollectOptions{}); !fault.Is(err, fault.Conflict) || fault.HintOf(err) != "a server is using it: stop it first" {
+		t.Error(err)
+	}
+	if _, err := server.Collect(t.Context(), c, registry.CollectOptions{DryRun: true}); err != nil {
+		t.Error(err)
+	}
+	r.stop()
+	r.wait()
+	if _, err := server.Collect(t.Context(), c, registry.CollectOptions{}); err != nil {
+		t.Error(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server/measure"
+	"github.com/drayage/dray/cmd/internal/server/shared"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/fault"
@@ -40,6 +41,7 @@ type parts struct {
 	metrics *measure.Metrics
 	budgets budgets
 	traces  *measure.Traces
+	guard   *shared.Guard // nil unless other servers may have the same content
 }
 
 // open opens everything in the order in which the parts need each other. addr is the address that
@@ -58,12 +60,15 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		p.hosts = c.hosts(addr)
 		// The registry locks the directory. It is opened first, so that a process that does not get
 		// the lock has changed nothing.
-		if p.reg, err = registry.Open(ctx, registry.Options{Dir: c.Data, Log: c.Log, Storage: c.Storage}); err != nil {
+		if err := p.openRegistry(ctx); err != nil {
 			return p, err
 		}
 	}
 	if err := p.openAccess(ctx); err != nil {
 		return p, err
+	}
+	if p.reg != nil && !c.localContent() && p.db.Postgres() {
+		p.guard = shared.Open(p.db, c.Storage.ID(), c.Log)
 	}
 	if p.traces, err = measure.NewTraces(ctx, c.Env, c.Version); err != nil {
 		return p, err
@@ -109,13 +114,38 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	return p, nil
 }
 
+// openRegistry opens the embedded registry. Content in an object store is shared with other servers: all sign
+// uploads with the same secret, and ask before they change something.
+func (p *parts) openRegistry(ctx context.Context) (err error) {
+	c := p.config
+	o := registry.Options{Dir: c.Data, Log: c.Log, Storage: c.Storage}
+	if !c.localContent() {
+		if p.vault, err = access.OpenVault(ctx, c.Key); err != nil {
+			return err
+		}
+		o.Secret, o.Writes = p.vault.UploadSecret(), p.mayWrite
+	}
+	p.reg, err = registry.Open(ctx, o)
+	return err
+}
+
+// mayWrite waits while the content of the registry is collected by another process.
+func (p *parts) mayWrite(ctx context.Context) (done func(), err error) {
+	if p.guard == nil {
+		return func() {}, nil
+	}
+	return p.guard.Write(ctx)
+}
+
 // openAccess opens the key, the database and the access control. This is all that is needed to
 // create tokens.
 func (p *parts) openAccess(ctx context.Context) error {
 	c := p.config
 	var err error
-	if p.vault, err = access.OpenVault(ctx, c.Key); err != nil {
-		return err
+	if p.vault == nil {
+		if p.vault, err = access.OpenVault(ctx, c.Key); err != nil {
+			return err
+		}
 	}
 	if p.db, err = store.Open(ctx, c.Database); err != nil {
 		return err
@@ -156,6 +186,9 @@ func (p *parts) close() error {
 	}
 	if p.queue != nil {
 		errs = append(errs, p.queue.Close())
+	}
+	if p.guard != nil {
+		p.guard.Close()
 	}
 	if p.db != nil {
 		errs = append(errs, p.db.Close())
@@ -253,8 +286,13 @@ func (c Config) openAccess(ctx context.Context) (*access.Access, func() error, e
 	return p.access, p.close, nil
 }
 
-// Collect removes content that no image of the registry in c.Data needs; see registry.Collect. It creates no
-// directory: the error is NotFound if c.Data has neither a database nor content.
+// Collect removes content that no image of the registry needs; see registry.Collect. It creates no directory: the
+// error is NotFound if c.Data has neither a database nor content.
+//
+// If the content is in an object store and the database is PostgreSQL, the servers of that database pause changes of
+// the content meanwhile, and continue to serve pulls. The error is Conflict if another process collects there, or if
+// a server has changes in progress that do not end within five minutes. With a SQLite database, the error is Conflict
+// while a server runs.
 func Collect(ctx context.Context, c Config, o registry.CollectOptions) (registry.Collected, error) {
 	c, err := c.filled()
 	if err != nil {
@@ -264,8 +302,30 @@ func Collect(ctx context.Context, c Config, o registry.CollectOptions) (registry
 		return registry.Collected{}, err
 	}
 	o.Storage, o.Log = c.Storage, c.Log
+	if c.localContent() || o.DryRun {
+		return registry.Collect(ctx, c.Data, o)
+	}
+	db, err := store.Open(ctx, c.Database)
+	if errors.Is(err, store.ErrHeld) {
+		err = &fault.Fault{Kind: fault.Conflict, Err: err, Hint: "a server is using it: stop it first"}
+	}
+	if err != nil {
+		return registry.Collected{}, err
+	}
+	defer func() { _ = db.Close() }() // nothing was written to it
+	if db.Postgres() {
+		alone, release, err := shared.Alone(ctx, db, c.Storage.ID(), collectWait)
+		if err != nil {
+			return registry.Collected{}, err
+		}
+		defer release()
+		ctx = alone
+	}
 	return registry.Collect(ctx, c.Data, o)
 }
+
+// collectWait is how long Collect waits for servers to end what they change.
+const collectWait = 5 * time.Minute
 
 // hasData returns NotFound if no server has used c.Data and it has no content. It cannot tell if the database
 // and the content are elsewhere.
@@ -284,7 +344,7 @@ func (c Config) hasData() error {
 
 // localContent reports whether the content of the registry is in c.Data.
 func (c Config) localContent() bool {
-	return c.Storage.Driver == "" || c.Storage.Driver == "filesystem"
+	return c.Storage.Local()
 }
 
 // someOf returns NotFound if none of paths exists.

@@ -36,6 +36,12 @@ type fixture struct {
 
 func newFixture(t *testing.T, c dray.Config, rules ...access.Rule) *fixture {
 	t.Helper()
+	return fixtureOn(t, nil, c, rules...)
+}
+
+// fixtureOn is newFixture with an engine; nil means the embedded one.
+func fixtureOn(t *testing.T, engine func(*job.Queue) (job.Engine, error), c dray.Config, rules ...access.Rule) *fixture {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -53,7 +59,7 @@ func newFixture(t *testing.T, c dray.Config, rules ...access.Rule) *fixture {
 	must(err)
 	_, _, err = h.access.NewToken(t.Context(), access.Token{Principal: ann.Name, Role: ann.Role, By: "root"})
 	must(err)
-	h.queue, err = job.Open(t.Context(), job.Config{DB: h.db, Seal: vault})
+	h.queue, err = job.Open(t.Context(), job.Config{DB: h.db, Seal: vault, Engine: engine})
 	must(err)
 	h.service = h.worker(t, c)
 	return h
@@ -175,13 +181,19 @@ func TestAJobThatIsNoLongerAllowedDoesNotRun(t *testing.T) {
 // runOne runs jobs until the newest one has ended, and returns it.
 func (h *fixture) runOne(t *testing.T, run job.Runner) job.Job {
 	t.Helper()
+	return h.runOn(t, 1, run)
+}
+
+// runOn is runOne with a number of slots.
+func (h *fixture) runOn(t *testing.T, slots int, run job.Runner) job.Job {
+	t.Helper()
 	jobs, _, err := h.queue.List(t.Context(), job.Filter{Limit: 1})
 	if err != nil || len(jobs) != 1 {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	worked := make(chan struct{})
-	go func() { defer close(worked); _ = h.queue.Work(ctx, 1, run) }()
+	go func() { defer close(worked); _ = h.queue.Work(ctx, slots, run) }()
 	defer func() { stop(); <-worked }()
 	for e, err := range h.queue.Watch(t.Context(), jobs[0].ID, 0) {
 		if err != nil {

@@ -40,7 +40,7 @@ func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 		}
 	}
 	done, failed := states[dray.Done]+states[dray.Unchanged], states[dray.Failed]
-	w.tally.ended(done, failed, len(steps)-done-failed)
+	w.tally.Ended(done, failed, len(steps)-done-failed)
 	w.audit(ctx, unsure)
 	return nil
 }
@@ -83,7 +83,7 @@ func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case ctx.Err() != nil && (err != nil || w.bad > 0):
+	case (ctx.Err() != nil || w.canceled) && (err != nil || w.bad > 0):
 		return failure(job.Canceled, raw, stopped(w.row.Kind))
 	case err == nil && w.bad == 0:
 		return job.Outcome{State: job.Done, Report: raw}

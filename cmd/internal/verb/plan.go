@@ -25,7 +25,7 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 			return planReport{}, err
 		}
 		sum, err := w.dray.PlanTransfer(ctx, req, w.observe, func(p dray.RepositoryPlan) error {
-			w.tally.planned(len(p.Steps))
+			w.tally.Planned(len(p.Steps))
 			for _, step := range p.Steps {
 				if err := w.planned(ctx, nil, step); err != nil {
 					return err
@@ -118,14 +118,19 @@ func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Prepared, err
 		}
 		return w.dray.PlanTag(ctx, req, w.observe)
 	}
-	req, err := buildBatch(*r.Batch, w.at)
+	req, err := w.batchRequest(*r.Batch)
 	if err != nil {
 		return nil, err
 	}
-	if req.Gate, err = w.gate(r.Batch.Gates); err != nil {
-		return nil, err
-	}
 	return w.dray.PlanBatch(ctx, req, w.observe)
+}
+
+func (w *work) batchRequest(r wire.Batch) (dray.BatchRequest, error) {
+	req, err := buildBatch(r, w.at)
+	if err == nil {
+		req.Gate, err = w.gate(r.Gates)
+	}
+	return req, err
 }
 
 // planned stores a step of a plan as an item and counts it. A nil sum is not updated.

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb/share"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -114,32 +115,48 @@ func (s *Service) failedSteps(ctx context.Context, id string, visit func(dray.St
 
 // again repeats the failed steps of the job's parent.
 func (w *work) again(ctx context.Context) (any, error) {
-	var failed []dray.StepReport
-	err := w.failedSteps(ctx, w.run.Job.Parent, func(s dray.StepReport) bool { failed = append(failed, s); return true })
+	failed, err := w.toRepeat(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if w.row.Kind == wire.KindTransfer {
 		return w.againTransfer(ctx, failed)
 	}
-	req, err := w.againBatch(failed)
+	p, err := w.planAgain(ctx, failed)
 	if err != nil {
 		return nil, err
 	}
-	if req.Gate, err = w.gate(gatesOf(w.row.Request)); err != nil {
+	return w.applyAll(ctx, p)
+}
+
+// toRepeat returns the failed steps of the job's parent.
+func (w *work) toRepeat(ctx context.Context) (failed []share.Step, err error) {
+	err = w.failedSteps(ctx, w.run.Job.Parent, func(s dray.StepReport) bool {
+		failed = append(failed, share.Step{Asked: s.Asked, From: s.From, To: s.To})
+		return true
+	})
+	return failed, err
+}
+
+// planAgain plans the failed steps of a job that is no transfer.
+func (w *work) planAgain(ctx context.Context, failed []share.Step) (*dray.Prepared, error) {
+	req, err := w.againBatch(failed)
+	if err == nil {
+		req.Gate, err = w.gate(gatesOf(w.row.Request))
+	}
+	if err != nil {
 		return nil, err
 	}
 	p, err := w.dray.PlanBatch(ctx, req, w.observe)
-	if err != nil {
-		return nil, err
+	if p != nil {
+		p.Verb = w.row.Kind
 	}
-	p.Verb = w.row.Kind
-	return w.applyAll(ctx, p)
+	return p, err
 }
 
 // againBatch returns a batch of the failed steps. It names sources by tag, so that a tag that has moved
 // in the meantime is copied in its present state.
-func (w *work) againBatch(failed []dray.StepReport) (req dray.BatchRequest, err error) {
+func (w *work) againBatch(failed []share.Step) (req dray.BatchRequest, err error) {
 	req.Overwrite = plan.Update
 	asked := map[string]wire.BatchEntry{}
 	var said map[[2]ref.Name]dray.BatchEntry
@@ -206,13 +223,10 @@ type retried struct {
 
 // againTransfer transfers the tags that failed. A repository that could not be listed is transferred as
 // a whole.
-func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any, error) {
-	req, err := buildTransfer(*w.row.Transfer, w.at)
-	if err == nil {
-		req.Gate, err = w.gate(w.row.Transfer.Gates)
-	}
+func (w *work) againTransfer(ctx context.Context, failed []share.Step) (sum dray.TransferReport, err error) {
+	req, err := w.transferRequest()
 	if err != nil {
-		return nil, err
+		return sum, err
 	}
 	places := map[ref.Repo]*retried{}
 	for _, s := range failed {
@@ -229,7 +243,6 @@ func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any
 	whole := req.Selection
 	whole.Repository, whole.Letters, whole.Ignore = "", plan.Letters{}, nil
 	whole.IncludeRepositories, whole.ExcludeRepositories, whole.MaxRepositories = nil, nil, 0
-	var sum dray.TransferReport
 	byName := func(a, b ref.Repo) int { return strings.Compare(a.String(), b.String()) }
 	for _, to := range slices.SortedFunc(maps.Keys(places), byName) {
 		at := places[to]
@@ -247,44 +260,10 @@ func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any
 		}
 		rep, err := w.dray.Transfer(ctx, req, w.observe, w.repository(ctx))
 		rep.InUse = nil // It would report every image of the other repositories as lost.
-		sum = added(sum, rep)
+		sum.Add(rep)
 		if ctx.Err() != nil || err != nil && rep.Err == nil {
 			return sum, err
 		}
 	}
 	return sum, sum.Err
-}
-
-// added returns the sum of two reports.
-func added(a, b dray.TransferReport) dray.TransferReport {
-	if a.Verb == "" {
-		return b
-	}
-	a.Repositories += b.Repositories
-	for k, n := range b.Actions {
-		a.Actions[k] += n
-	}
-	for k, n := range b.States {
-		a.States[k] += n
-	}
-	a.Retagged += b.Retagged
-	a.Retags = append(a.Retags, b.Retags...)
-	a.Blobs.Sent += b.Blobs.Sent
-	a.Blobs.Mounted += b.Blobs.Mounted
-	a.Blobs.Present += b.Blobs.Present
-	a.Blobs.Bytes += b.Blobs.Bytes
-	a.Blobs.Proven += b.Blobs.Proven
-	for host, t := range b.Traffic {
-		sum := a.Traffic[host]
-		a.Traffic[host] = dray.Traffic{
-			Requests: sum.Requests + t.Requests, Retries: sum.Retries + t.Retries,
-			Sent: sum.Sent + t.Sent, Received: sum.Received + t.Received,
-		}
-	}
-	a.Locked += b.Locked
-	a.Empty, a.Skipped = append(a.Empty, b.Empty...), append(a.Skipped, b.Skipped...)
-	a.Notes = append(a.Notes, b.Notes...)
-	a.Took += b.Took
-	a.Err = cmp.Or(a.Err, b.Err)
-	return a
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb/tally"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -32,8 +33,26 @@ const (
 
 // Run carries out the job of r. The Service is the job.Runner of the queue.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
-	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally()}
+	w := s.begin(r)
+	return w.guarded(ctx, func(ctx context.Context) job.Outcome {
+		hidden, out := w.prepare(ctx)
+		if out.State != "" {
+			return out
+		}
+		report, err := w.carryOut(ctx, hidden)
+		return w.outcome(ctx, report, err)
+	})
+}
+
+// begin returns the state of a run that begins.
+func (s *Service) begin(r *job.Run) *work {
+	w := &work{Service: s, run: r, at: r.Job.Created, tally: tally.New()}
 	w.kinds, w.announced = map[fault.Kind]bool{}, map[ref.Name]bool{}
+	return w
+}
+
+// guarded calls do, and reports its progress meanwhile. If ctx ends, it waits for do no longer than grace.
+func (w *work) guarded(ctx context.Context, do func(context.Context) job.Outcome) job.Outcome {
 	done := make(chan job.Outcome, 1)
 	go func() {
 		defer func() {
@@ -42,7 +61,7 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 					Err: fmt.Errorf("the job panicked: %v", p)})
 			}
 		}()
-		done <- w.do(ctx)
+		done <- do(ctx)
 	}()
 	tick := time.NewTicker(snapshotInterval)
 	defer tick.Stop()
@@ -64,40 +83,44 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 }
 
 func (w *work) snapshot() {
-	if raw, fresh := w.tally.snapshot(); fresh {
+	if raw, fresh := w.tally.Snapshot(); fresh {
 		w.run.Progress(raw)
 	}
 }
 
-// do reads the request, checks it against the present rules, and carries it out.
-func (w *work) do(ctx context.Context) job.Outcome {
-	r := w.run.Job
-	sealed, err := w.run.Secret(ctx)
-	if err == nil {
-		err = json.Unmarshal(r.Request, &w.row)
-	}
-	hidden, e := unseal(sealed)
-	if err = cmp.Or(err, e); err != nil {
-		return failure(job.Failed, nil, err)
+// read reads the request of the job, without its logins.
+func (w *work) read() error {
+	if err := json.Unmarshal(w.run.Job.Request, &w.row); err != nil {
+		return &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
 	w.Service = w.In(w.row.Words)
 	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words, IncludeForeign: foreignOf(w.row.Request)})
+	return nil
+}
+
+// prepare reads the request and its logins, and checks it against the present rules. out is set if the run ends here.
+func (w *work) prepare(ctx context.Context) (hidden secret, out job.Outcome) {
+	r := w.run.Job
+	sealed, err := w.run.Secret(ctx)
+	hidden, e := unseal(sealed)
+	if err = cmp.Or(err, e, w.read()); err != nil {
+		return hidden, failure(job.Failed, nil, err)
+	}
 	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
 	switch {
 	case fault.Is(err, fault.Unavailable):
-		return job.Outcome{State: job.Waiting, After: retryAfterOutage}
+		return hidden, job.Outcome{State: job.Waiting, After: retryAfterOutage}
 	case fault.Is(err, fault.Denied):
 		w.pauseOrphanedSchedule(ctx)
 	}
 	if err := cmp.Or(err, checkVerb(w.row.Request)); err != nil {
-		return failure(job.Failed, nil, err)
+		return hidden, failure(job.Failed, nil, err)
 	}
 	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
-		return failure(job.Failed, nil, err)
+		return hidden, failure(job.Failed, nil, err)
 	}
 	join(&w.row.Request, hidden)
-	report, err := w.carryOut(ctx, hidden)
-	return w.outcome(ctx, report, err)
+	return hidden, job.Outcome{}
 }
 
 // pauseOrphanedSchedule pauses the schedule that created this job, because its owner no longer exists
@@ -127,16 +150,17 @@ func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err err
 	}
 	switch w.row.Kind {
 	case wire.KindTransfer:
-		req, err := buildTransfer(*w.row.Transfer, w.at)
-		if err == nil {
-			req.Gate, err = w.gate(w.row.Transfer.Gates)
-		}
+		req, err := w.transferRequest()
 		if err != nil {
 			return nil, err
 		}
 		return w.lost(w.dray.Transfer(ctx, req, w.observe, w.repository(ctx)))
 	case wire.KindVerify:
-		return w.verify(ctx, *w.row.Verify)
+		req, err := w.verifyRequest()
+		if err != nil {
+			return nil, err
+		}
+		return w.receipt(w.verify(ctx, req))
 	case wire.KindPlan:
 		if w.row.Plan.Uploaded {
 			return w.upload(ctx, hidden.File)

@@ -81,7 +81,9 @@ func (s *Server) Start() error {
 		return err
 	}
 	args := []string{"server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port, "--log-level", "error",
-		"--disable-config-file", "--disable-config-env", "--db-filename", filepath.Join(s.dir, "temporal.db"), "--sqlite-pragma", "synchronous=off"}
+		"--disable-config-file", "--disable-config-env",
+		// The file need not outlive a crash of the machine.
+		"--db-filename", filepath.Join(s.dir, "temporal.db"), "--sqlite-pragma", "synchronous=off"}
 	for _, v := range settings {
 		args = append(args, "--dynamic-config-value", v)
 	}

@@ -22,8 +22,9 @@ func newServeGC(a *app.App) *cobra.Command {
 		Long: "Remove blobs that no manifest of the server's registry needs. With --untagged, also remove " +
 			"manifests that no tag and no index points to, and that are not referrers of an image that stays. " +
 			"Content that an image refers to stays, and so do its referrers.\n\n" +
-			"dray refuses to do this while a server or another gc uses the directory. You may stop it at any " +
-			"time.",
+			"dray refuses to do this while a server or another gc uses the directory. In an object store with a " +
+			"PostgreSQL database, servers go on: they pause changes of content until gc has ended. You may stop " +
+			"it at any time.",
 		Example: "  dray serve gc --dry-run\n" +
 			"  dray serve gc --untagged --data /srv/dray",
 		Args: flag.Exactly(0, "no argument"),

@@ -7,6 +7,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/storing"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/internal/registry"
 )
@@ -68,20 +69,7 @@ func keyOf(s config.Secrets, env func(string) string) (k access.KeySource, err e
 	return k, err
 }
 
-func storageOf(s config.Storage, env func(string) string) (registry.Storage, error) {
-	out := registry.Storage{Driver: s.Driver}
-	if len(s.Parameters)+len(s.ParametersEnv) > 0 {
-		out.Parameters = map[string]any{}
-	}
-	for key, value := range s.Parameters {
-		out.Parameters[key] = value
-	}
-	for key, name := range s.ParametersEnv {
-		value, err := config.Variable(env, "server.storage.parameters-env."+key, name)
-		if err != nil {
-			return out, err
-		}
-		out.Parameters[key] = value
-	}
-	return out, nil
+func storageOf(s storing.Storage, env func(string) string) (registry.Storage, error) {
+	values, err := config.StorageValues(s, env)
+	return registry.Storage{Driver: s.Driver, Parameters: values, Redirect: s.Redirect}, err
 }

@@ -77,6 +77,7 @@ func report(t *testing.T, q *job.Queue, id string) (sum int, states string) {
 }
 
 func testADividedJobIsTheSumOfItsParts(t *testing.T, b Bed) {
+	t.Helper()
 	if !b.Divides {
 		t.Skip("SKIPPED: this engine divides no jobs")
 	}
@@ -119,6 +120,7 @@ func testADividedJobIsTheSumOfItsParts(t *testing.T, b Bed) {
 }
 
 func testACanceledDividedJobHasTheSumOfWhatWasDone(t *testing.T, b Bed) {
+	t.Helper()
 	if !b.Divides {
 		t.Skip("SKIPPED: this engine divides no jobs")
 	}
@@ -159,6 +161,7 @@ func testACanceledDividedJobHasTheSumOfWhatWasDone(t *testing.T, b Bed) {
 }
 
 func testAPartCanWaitAndFail(t *testing.T, b Bed) {
+	t.Helper()
 	if !b.Divides {
 		t.Skip("SKIPPED: this engine divides no jobs")
 	}
@@ -191,6 +194,7 @@ func testAPartCanWaitAndFail(t *testing.T, b Bed) {
 }
 
 func testAJobThatRunsElsewhereIsWatchedAndCanceled(t *testing.T, b Bed) {
+	t.Helper()
 	if b.Beside == nil {
 		t.Skip("SKIPPED: this engine has one process")
 	}

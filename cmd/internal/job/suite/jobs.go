@@ -17,6 +17,7 @@ import (
 )
 
 func testAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T, b Bed) {
+	t.Helper()
 	q, db := b.Open(t, job.Config{Owner: "host", Seal: reversed{}})
 	sub := job.Submission{Kind: "import", Request: json.RawMessage(`{"a": 1}`), Source: "s", Target: "t", Parent: "p", Secret: []byte("hunter2")}
 	sub.Also = func(ctx context.Context, tx *sql.Tx, j job.Job) error {
@@ -77,6 +78,7 @@ func testAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T, b Bed) {
 }
 
 func testASubmissionThatFailsLeavesNothing(t *testing.T, b Bed) {
+	t.Helper()
 	q, db := b.Open(t, job.Config{})
 	no := errors.New("no audit, no job")
 	for name, s := range map[string]job.Submission{
@@ -94,6 +96,7 @@ func testASubmissionThatFailsLeavesNothing(t *testing.T, b Bed) {
 }
 
 func testAKeyStandsForOneJobForADay(t *testing.T, b Bed) {
+	t.Helper()
 	var ahead atomic.Int64
 	q, _ := b.Open(t, job.Config{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	ids, fresh := sync.Map{}, atomic.Int64{}
@@ -134,6 +137,7 @@ func testAKeyStandsForOneJobForADay(t *testing.T, b Bed) {
 }
 
 func testTheQueuedJobsOfAPrincipalAreLimited(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{QueuedMost: 3})
 	first := Submit(t, q, job.Submission{Key: "first"})
 	Submit(t, q, job.Submission{})
@@ -171,6 +175,7 @@ func testTheQueuedJobsOfAPrincipalAreLimited(t *testing.T, b Bed) {
 }
 
 func testStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{})
 	if s, err := q.Stats(t.Context()); err != nil || s.Jobs[job.Queued] != 0 || s.Oldest != 0 {
 		t.Error(s, err)
@@ -187,6 +192,7 @@ func testStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T, b Bed) {
 }
 
 func testABudgetIsSharedAndNeverOverdrawn(t *testing.T, b Bed) {
+	t.Helper()
 	var at atomic.Int64
 	at.Store(time.Now().UnixMicro())
 	q, _ := b.Open(t, job.Config{Clock: func() time.Time { return time.UnixMicro(at.Load()) }})
@@ -225,6 +231,7 @@ func testABudgetIsSharedAndNeverOverdrawn(t *testing.T, b Bed) {
 }
 
 func testAListHasPagesAndFilters(t *testing.T, b Bed) {
+	t.Helper()
 	var ahead atomic.Int64
 	begin := time.Now()
 	q, _ := b.Open(t, job.Config{Clock: func() time.Time { return begin.Add(time.Duration(ahead.Load())) }})

@@ -16,6 +16,7 @@ import (
 )
 
 func testAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T, b Bed) {
+	t.Helper()
 	q, db := b.Open(t, job.Config{Seal: reversed{}})
 	j := Submit(t, q, job.Submission{Secret: []byte("x")})
 	also := 0
@@ -45,6 +46,7 @@ func testAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T, b Bed) {
 }
 
 func testARunningJobIsCanceled(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{})
 	running := make(chan string, 4)
 	Work(t, q, 4, Func(func(ctx context.Context, r *job.Run) job.Outcome {
@@ -75,6 +77,7 @@ func testARunningJobIsCanceled(t *testing.T, b Bed) {
 }
 
 func testAStoppedWorkerQueuesItsJobsAgain(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{Grace: time.Millisecond})
 	started := make(chan struct{}, 2)
 	leave := make(chan struct{})
@@ -105,6 +108,7 @@ func testAStoppedWorkerQueuesItsJobsAgain(t *testing.T, b Bed) {
 }
 
 func testAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{Grace: time.Hour})
 	started, finish := make(chan struct{}), make(chan struct{})
 	stop := Work(t, q, 1, Func(func(ctx context.Context, r *job.Run) job.Outcome {
@@ -124,6 +128,7 @@ func testAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T, b Bed) {
 }
 
 func testAJobCanWaitAndContinue(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{Seal: reversed{}})
 	Work(t, q, 1, Func(func(ctx context.Context, r *job.Run) job.Outcome {
 		secret, err := r.Secret(ctx)
@@ -152,6 +157,7 @@ func testAJobCanWaitAndContinue(t *testing.T, b Bed) {
 }
 
 func testAPanicFailsOneJobAndNotTheOthers(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{})
 	Work(t, q, 2, Func(func(_ context.Context, r *job.Run) job.Outcome {
 		switch r.Job.Source {
@@ -176,6 +182,7 @@ func testAPanicFailsOneJobAndNotTheOthers(t *testing.T, b Bed) {
 }
 
 func testProgressIsWrittenFromTimeToTimeWhileAJobRuns(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{})
 	finish := make(chan struct{})
 	Work(t, q, 1, Func(func(_ context.Context, r *job.Run) job.Outcome {
@@ -204,6 +211,7 @@ func testProgressIsWrittenFromTimeToTimeWhileAJobRuns(t *testing.T, b Bed) {
 }
 
 func testAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{})
 	step := make(chan struct{})
 	j := Submit(t, q, job.Submission{})
@@ -258,6 +266,7 @@ func testAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T, b Bed) {
 }
 
 func testAScheduleFiresOnceAndSkipsWhatItMissed(t *testing.T, b Bed) {
+	t.Helper()
 	var at atomic.Int64
 	clock := func() time.Time { return time.UnixMicro(at.Load()) }
 	set := func(s string) {
@@ -347,6 +356,7 @@ func testAScheduleFiresOnceAndSkipsWhatItMissed(t *testing.T, b Bed) {
 // A reader that continues after the last number that it has seen gets each item and line once, while they are
 // written.
 func testAReaderOfItemsAndLogMissesNothing(t *testing.T, b Bed) {
+	t.Helper()
 	const n = 2000
 	q, _ := b.Open(t, job.Config{})
 	Work(t, q, 1, Func(func(ctx context.Context, r *job.Run) job.Outcome {
@@ -400,6 +410,7 @@ func testAReaderOfItemsAndLogMissesNothing(t *testing.T, b Bed) {
 }
 
 func testManyJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T, b Bed) {
+	t.Helper()
 	if b.Unfair < 0 {
 		t.Skip("SKIPPED: this engine is not fair")
 	}
@@ -441,6 +452,7 @@ func testManyJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T, b Bed) {
 }
 
 func testWorkersAreListed(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{Owner: "host", Kind: "server", Version: "1.2.3", Pools: []string{"a", "b"}})
 	running := make(chan struct{})
 	stop := Work(t, q, 3, Func(func(ctx context.Context, r *job.Run) job.Outcome {

@@ -133,10 +133,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func count(t *testing.T, db *store.DB, query string, args ...any) int {
+func count(t *testing.T, db *store.DB, query string) int {
 	t.Helper()
 	var n int
-	must(t, db.QueryRowContext(t.Context(), query, args...).Scan(&n))
+	must(t, db.QueryRowContext(t.Context(), query).Scan(&n))
 	return n
 }
 

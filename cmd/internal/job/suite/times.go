@@ -10,6 +10,7 @@ import (
 )
 
 func testAnInvalidRuleOrZoneIsRefused(t *testing.T, b Bed) {
+	t.Helper()
 	q, _ := b.Open(t, job.Config{})
 	for _, s := range []job.Schedule{
 		{Cron: ""}, {Cron: "* * * *"}, {Cron: "61 * * * *"}, {Cron: "* * * * *", Zone: "Nowhere/Land"}, {Cron: "0 0 30 2 *"}, {Cron: "@every 1s"}, {Cron: "* * * * *", Zone: "Local"},
@@ -29,6 +30,7 @@ func testAnInvalidRuleOrZoneIsRefused(t *testing.T, b Bed) {
 
 // The shortest interval is a minute, so this test is long.
 func testAScheduleIsFiredByTheEngine(t *testing.T, b Bed) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes a minute")
 	}

@@ -1,6 +1,6 @@
 //go:build azure
 
-package registry
+package backing
 
 import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/azure" // registers itself as "azure"

@@ -1,4 +1,5 @@
-package verb
+// Package tally computes the progress of a run of a job from the events of what it does.
+package tally
 
 import (
 	"bytes"
@@ -17,8 +18,8 @@ const (
 	window     = 10 * time.Second // the rate is the average over this time
 )
 
-// tally computes the progress of a run from its events.
-type tally struct {
+// Tally is the progress of a run so far. It is safe for concurrent use.
+type Tally struct {
 	mu       sync.Mutex
 	sum      wire.Progress
 	failed   int // steps that the report has as failed
@@ -34,9 +35,11 @@ type sample struct {
 	bytes int64
 }
 
-func newTally() *tally { return &tally{blobs: map[string]*wire.Blob{}, waits: map[string]wire.Wait{}} }
+// New returns the tally of a run that begins.
+func New() *Tally { return &Tally{blobs: map[string]*wire.Blob{}, waits: map[string]wire.Wait{}} }
 
-func (t *tally) see(e event.Event) {
+// See counts an event.
+func (t *Tally) See(e event.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := e.Name + " " + e.Digest
@@ -71,15 +74,16 @@ func (t *tally) see(e event.Event) {
 	}
 }
 
-// steps sets the number of planned steps. planned adds n to it.
-func (t *tally) steps(n int) { t.mu.Lock(); t.sum.Steps = n; t.mu.Unlock() }
+// Steps sets the number of planned steps. Planned adds n to it.
+func (t *Tally) Steps(n int) { t.mu.Lock(); t.sum.Steps = n; t.mu.Unlock() }
 
-func (t *tally) planned(n int) { t.mu.Lock(); t.sum.Steps += n; t.mu.Unlock() }
+// Planned adds to the number of planned steps.
+func (t *Tally) Planned(n int) { t.mu.Lock(); t.sum.Steps += n; t.mu.Unlock() }
 
-// ended adds steps that ended: done of them are as planned, failed of them failed, and left of them were not
+// Ended adds steps that ended: done of them are as planned, failed of them failed, and left of them were not
 // finished. A transfer reports its steps only when they have ended, so the number of planned steps grows with
 // them.
-func (t *tally) ended(done, failed, left int) {
+func (t *Tally) Ended(done, failed, left int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sum.Finished += done
@@ -88,8 +92,8 @@ func (t *tally) ended(done, failed, left int) {
 	t.sum.Steps = max(t.sum.Steps, t.sum.Finished+t.failed+t.left)
 }
 
-// snapshot returns the progress as JSON. fresh is false if it equals the previous snapshot.
-func (t *tally) snapshot() (raw json.RawMessage, fresh bool) {
+// Snapshot returns the progress as JSON. fresh is false if it equals the previous snapshot.
+func (t *Tally) Snapshot() (raw json.RawMessage, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, now := t.sum, time.Now()
@@ -120,7 +124,7 @@ func (t *tally) snapshot() (raw json.RawMessage, fresh bool) {
 	return raw, true
 }
 
-func (t *tally) rate(now time.Time, done int64) float64 {
+func (t *Tally) rate(now time.Time, done int64) float64 {
 	t.samples = append(t.samples, sample{now, done})
 	for len(t.samples) > 2 && now.Sub(t.samples[0].at) > window {
 		t.samples = t.samples[1:]
@@ -130,32 +134,4 @@ func (t *tally) rate(now time.Time, done int64) float64 {
 		return max(0, float64(done-first.bytes)/passed)
 	}
 	return 0
-}
-
-// passedOn has the kinds of events that a job passes on to its watchers, each with its name there. The
-// progress of blobs is part of the snapshots instead, and single HTTP requests would be too many.
-var passedOn = map[event.Kind]string{
-	event.Resolved:  "resolved",
-	event.Sized:     "sized",
-	event.Present:   "present",
-	event.Mounted:   "mounted",
-	event.Started:   "started",
-	event.Restarted: "restarted",
-	event.Moved:     "moved",
-	event.Committed: "committed",
-	event.Tagged:    "tagged",
-	event.Finished:  "finished",
-	event.Failed:    "failed",
-	event.Noted:     "noted",
-	event.Waiting:   "waiting",
-	event.Retried:   "retried",
-}
-
-// oneLine returns the text of err on one line. The text may contain parts of a registry's answer, which
-// must not break or forge lines of the log.
-func oneLine(err error) string {
-	if err == nil {
-		return ""
-	}
-	return wire.OneLine(err.Error())
 }

@@ -1,6 +1,6 @@
 //go:build gcs
 
-package registry
+package backing
 
 import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/gcs" // registers itself as "gcs"

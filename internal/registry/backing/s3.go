@@ -1,6 +1,6 @@
 //go:build s3
 
-package registry
+package backing
 
 import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/s3-aws" // registers itself as "s3"

@@ -1,0 +1,12 @@
+// Package backing opens what is behind a registry: a directory, or a bucket of an object store. The drivers are those
+// of the distribution project.
+//
+// Files, in the order of the walk:
+//
+//	try.go       tries a bucket: writes, reads, lists and deletes one object
+//	backing.go   opens the driver
+//	s3.go        the driver of S3, in a program with the tag s3
+//	azure.go     the driver of Azure Blob Storage, with the tag azure
+//	gcs.go       the driver of Google Cloud Storage, with the tag gcs
+//	storage.go   which storage is meant
+package backing
