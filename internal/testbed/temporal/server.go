@@ -30,9 +30,10 @@ type Server struct {
 // ErrNoTemporal says that Temporal's command line is not installed.
 var ErrNoTemporal = errors.New("no temporal here (make temporal builds it)")
 
-// settings are dynamic settings of the server. The first one makes fairness keys take effect. With the
-// second one, a new namespace can be used at once.
-var settings = []string{"matching.enableFairness=true", `system.namespaceCacheRefreshInterval="100ms"`}
+// settings are dynamic settings of the server. Fairness keys take effect, within one partition of a queue. A
+// new namespace can be used at once.
+var settings = []string{"matching.enableFairness=true", "matching.numTaskqueueReadPartitions=1",
+	"matching.numTaskqueueWritePartitions=1", `system.namespaceCacheRefreshInterval="100ms"`}
 
 func start(dir string) (*Server, error) {
 	program, err := find()
