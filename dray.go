@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"time"
@@ -263,6 +264,11 @@ func (d *Dray) Choices(r plan.Referrers, p plan.Platforms) (plan.Referrers, plan
 func (d *Dray) For(j place.Job) *Dray {
 	names := *d.names
 	names.Words = j.Words
+	if len(j.Hosts) > 0 {
+		names.Hosts = maps.Clone(names.Hosts)
+		maps.Copy(names.Hosts, j.Hosts)
+	}
+	names.Default = cmp.Or(j.Default, names.Default)
 	return &Dray{base: d.base.For(j), names: &names, referrers: d.referrers, platforms: d.platforms}
 }
 

@@ -115,6 +115,12 @@ type Job struct {
 	// Words are those that hints use for the parts of the request.
 	Words name.Words
 
+	// Hosts are those of registries by their names and aliases, and Default is the registry that an import goes to if
+	// it names none. They precede what the configuration says, because names keep the meaning that they had where
+	// the job was accepted. The zero values leave the configuration as it is.
+	Hosts   map[string]string
+	Default string
+
 	// IncludeForeign says whether foreign layers are copied; nil leaves it to the configuration.
 	IncludeForeign *bool
 }

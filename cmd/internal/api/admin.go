@@ -29,6 +29,9 @@ func (a *api) admin() {
 	handle(a, op("list-registries", http.MethodGet, "/registries", wire.Reader, http.StatusOK,
 		"List the configured registries"), a.listRegistries)
 
+	handle(a, op("list-workers", http.MethodGet, "/workers", wire.Reader, http.StatusOK,
+		"List the processes that run jobs: servers, and workers of other machines"), a.listWorkers)
+
 	handle(a, op("list-tokens", http.MethodGet, "/tokens", wire.Admin, http.StatusOK,
 		"List the API tokens, without their secrets"), a.listTokens)
 	handle(a, op("make-token", http.MethodPost, "/tokens", wire.Admin, http.StatusCreated,
@@ -56,6 +59,11 @@ func (a *api) whoami(ctx context.Context, _ *struct{}) (*body[wire.Whoami], erro
 
 func (a *api) listRegistries(context.Context, *struct{}) (*body[wire.Registries], error) {
 	return &body[wire.Registries]{a.Registries}, nil
+}
+
+func (a *api) listWorkers(ctx context.Context, _ *struct{}) (*body[wire.Workers], error) {
+	all, err := a.Queue.Workers(ctx)
+	return &body[wire.Workers]{wire.Workers{Workers: append([]wire.Worker{}, all...)}}, err
 }
 
 func (a *api) listTokens(ctx context.Context, _ *struct{}) (*body[wire.Tokens], error) {

@@ -112,6 +112,9 @@ func (l listing) filter() wire.Filter {
 
 func (a *api) getJob(ctx context.Context, in *ByID) (*body[wire.Job], error) {
 	j, err := a.Verb.Visible(ctx, caller(ctx), in.ID)
+	if err == nil {
+		j.Blocked, err = a.Verb.Blocked(ctx, j)
+	}
 	return &body[wire.Job]{j}, err
 }
 

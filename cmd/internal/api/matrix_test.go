@@ -77,6 +77,7 @@ var expected = map[string]expectation{
 	"resume-schedule": {404, 403, 404, 200, 200, ""},
 	"run-schedule":    {404, 403, 404, 202, 202, ""},
 
+	"list-workers":    {200, 200, 200, 200, 200, ""},
 	"whoami":          {200, 200, 200, 200, 200, ""},
 	"list-registries": {200, 200, 200, 200, 200, ""},
 	"list-tokens":     {403, 403, 403, 403, 200, ""},

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
@@ -81,8 +82,10 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 				}
 			}
 		}()
-		beat := time.NewTicker(a.Heartbeat)
+		beat, look := time.NewTicker(a.Heartbeat), time.NewTicker(blockedInterval)
 		defer beat.Stop()
+		defer look.Stop()
+		b := blocked{verb: a.Verb}
 		err := s.write("retry: 1000\n\n")
 		for err == nil {
 			select {
@@ -90,7 +93,12 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 				if !open {
 					return
 				}
+				b.see(e)
 				err = s.event(e)
+			case <-look.C:
+				if text := b.news(ctx); text != nil {
+					err = s.write("event: " + wire.BlockedEvent + "\ndata: " + string(text) + "\n\n")
+				}
 			case <-beat.C:
 				err = s.write(": still here\n\n")
 			}
@@ -98,6 +106,35 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 		// A write failed, because the client has gone or did not read for s.patience. The deferred
 		// done ends the goroutine above.
 	}}, nil
+}
+
+// blockedInterval is the time between two looks at whether a queued job can start.
+const blockedInterval = 2 * time.Second
+
+// blocked finds out why a job that is being watched cannot start.
+type blocked struct {
+	verb *verb.Service
+	job  wire.Job
+	said string // the last text that was sent
+}
+
+// see remembers the job of an event that has one.
+func (b *blocked) see(e wire.Event) {
+	if e.Kind == "state" {
+		_ = json.Unmarshal(e.Data, &b.job) // a job that cannot be read has no state, and is not looked at
+	}
+}
+
+// news returns why the job cannot start, as the data of an event, if that has changed; else nil. If the database
+// does not answer, there are no news.
+func (b *blocked) news(ctx context.Context) json.RawMessage {
+	text, err := b.verb.Blocked(ctx, b.job)
+	if err != nil || text == b.said {
+		return nil
+	}
+	b.said = text
+	raw, _ := json.Marshal(wire.Blocked{Text: text}) // text is a string, which is always JSON
+	return raw
 }
 
 // sse writes server-sent events. Each write must end within patience.

@@ -163,6 +163,7 @@ func headings() []heading {
 		{"Server", []maker{
 			{"jobs", jobs.NewJobs},
 			{"schedules", jobs.NewSchedules},
+			{"workers", jobs.NewWorkers},
 			{"serve", serve.NewServe},
 			{"worker", serve.NewWorker},
 		}},

@@ -9,17 +9,23 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/serving"
+	"github.com/drayage/dray/internal/testbed/temporal"
 )
 
 // TestMain runs dray if the test program is called dray, since shell scripts run it by a link of that name.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "dray" {
-		os.Exit(m.Run())
+		code := m.Run()
+		engines.End()
+		os.Exit(code)
 	}
 	os.Exit(program(context.Background(), os.Args[1:], app.IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: os.Getenv("HOME"),
 	}))
 }
+
+// engines has the Temporal that the tests share.
+var engines temporal.Servers
 
 // noEnv is an environment without variables.
 func noEnv(string) string { return "" }

@@ -224,8 +224,10 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 	if err := os.WriteFile(config, []byte("server: {database-env: THE_DATABASE, secrets: {key-file: key}, egress: {allow: [127.0.0.0/8]}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	database := database.Postgres(t)
-	env := func(name string) string { return map[string]string{"THE_DATABASE": database}[name] }
+	database, engine := database.Postgres(t), engines.Namespace(t)
+	env := func(name string) string {
+		return map[string]string{"THE_DATABASE": database, "DRAY_ENGINE": engine}[name]
+	}
 	run := func(args ...string) (address string) {
 		ctx, stop := context.WithCancel(context.Background())
 		out, pipe := io.Pipe()

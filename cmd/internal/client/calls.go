@@ -182,6 +182,13 @@ func (c *Client) Registries(ctx context.Context) (all wire.Registries, err error
 	return all, err
 }
 
+// Workers returns the processes that run jobs.
+func (c *Client) Workers(ctx context.Context) ([]wire.Worker, error) {
+	var all wire.Workers
+	err := c.do(ctx, call{method: http.MethodGet, path: "/workers", repeatable: true}, &all)
+	return all.Workers, err
+}
+
 func schedulePath(id, what string) string { return "/schedules/" + url.PathEscape(id) + what }
 
 // Schedules returns every schedule that the client may see.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/cmd/internal/config/storing"
+	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -79,12 +80,13 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
 	}, Server: Server{
 		Listen: "0.0.0.0:5443", PublicURL: "https://dray.example.com", Data: "/var/lib/dray", DatabaseEnv: "DRAY_DATABASE",
+		Engine: "temporal://temporal.example:7233/dray", Pools: pool.Pools{"zone-b": {"reg.zone-b.example:5000", "*.b.example"}},
 		TLS:  TLS{Cert: filepath.Join(dir, "certs", "server.pem"), Key: filepath.Join(dir, "certs", "server.key"), ClientCA: filepath.Join(dir, "certs", "clients-ca.pem")},
 		Auth: Auth{Htpasswd: filepath.Join(dir, "users.htpasswd"), Roles: map[string]string{"alice": "admin", "ci@example.com": "submitter"}},
 		Policy: []Rule{
 			{Principals: []string{"ci@example.com", "team-*"}, Verbs: []string{"import", "copy"}, Sources: []string{"docker.io/library/**", "lab.example.com/team/**"},
-				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":98"},
-			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":103"},
+				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":101"},
+			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":106"},
 		},
 		Egress:  Egress{Allow: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},
@@ -175,6 +177,13 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{"registries: {7: {host: a.example}}", `1: invalid: the key is not text`, "quotes"},
 		{"server: {listen: localhost}", `1: invalid: not an address to listen on: "localhost"`, "HOST:PORT"},
 		{"server: {database: 'postgres://u:canary-7f3a91@h/d'}", `1: invalid: a password does not belong in this file`, "database-env"},
+		{"server: {engine: 'temporal://u:canary-7f3a91@h/d'}", `1: invalid: a login does not belong in this file`, "TEMPORAL_API_KEY"},
+		{"server: {engine: 'temporal://h/d?api-key=canary-7f3a91'}", `1: invalid: a login does not belong in this file`, "api-key-file"},
+		{"server: {engine: 'canary-7f3a91'}", `1: invalid: not the address of an engine`, "temporal://"},
+		{"server:\n  pools:\n    own-x: [a.example]", `3: invalid: read pool "own-x": names that begin with own- belong to the registries of servers`, "another"},
+		{"server:\n  pools:\n    a: [a.example]\n    b: [A.example]", `4: invalid: a.example is in pool a already`, "one pool"},
+		{"server: {pools: {a: []}}", `1: invalid: a pool without registries has no effect`, "remove it"},
+		{"server: {pools: {a: [team]}}", `1: invalid: read pool "team": not a host`, "*.DOMAIN"},
 		{"server: {database: 'canary-7f3a91'}", `1: invalid: not the address of a database`, "postgres://"},
 		{"server: {auth: {roles: {a: Admin}}}", `1: invalid: unknown role "Admin" (did you mean "admin"?)`, "one of reader"},
 		{"server: {policy: [{principals: [a], verbs: [pull, pusch]}]}", `1: invalid: unknown verb "pusch" (did you mean "push"?)`, "use one of import, copy,"},

@@ -101,6 +101,8 @@ func asserts(t *testing.T, key string, arg, v any) bool {
 		return !isText || regexp.MustCompile(arg.(string)).MatchString(text)
 	case "minLength":
 		return !isText || float64(len(text)) >= arg.(float64)
+	case "maxLength":
+		return !isText || float64(len(text)) <= arg.(float64)
 	case "minimum":
 		return !isNumber || number >= arg.(float64)
 	case "maximum":
@@ -271,6 +273,9 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		"server: {public-url: 'https://dray.example:8443'}": true, "server: {public-url: 'https://dray.example/x'}": false, "server: {public-url: 'ftp://dray.example'}": false,
 		"server: {database: 'sqlite:x.db'}": true, "server: {database: 'postgres://u@h/d'}": true, "server: {database: 'postgres://u:p@h/d'}": false, "server: {database: 'mysql://h/d'}": false,
 		"server: {database: 'sqlite:x.db', database-env: X}": false, "server: {database-env: X, database-file: x}": false, "server: {database-env: X}": true,
+		"server: {engine: 'temporal://h:7233/n'}": true, "server: {engine: 'temporal://h:7233/n?tls=true&api-key-file=k'}": true, "server: {engine: 'temporal://u:p@h/n'}": false, "server: {engine: 'temporal://h/n?api-key=k'}": false, "server: {engine: 'h:7233'}": false,
+		"server: {pools: {}}": true, "server: {pools: {zone-b: [a.example, 'b.example:5000', '*.c.example']}}": true, "server: {pools: {zone-b: []}}": false, "server: {pools: {Zone: [a.example]}}": false, "server: {pools: {default: [a.example]}}": false, "server: {pools: {own-a: [a.example]}}": false,
+		"server: {pools: {a: ['*.c.example:5000']}}": false, "server: {pools: {a: [reg]}}": false, "server: {pools: {a: a.example}}": false, "server: {pools: {own: ['[::1]:5000', localhost]}}": true,
 		"server: {tls: {cert: c}}": false, "server: {tls: {cert: c, key: k}}": true, "server: {tls: {client-ca: c}}": false, "server: {tls: {cert: c, key: k, client-ca: c}}": true,
 		"server: {auth: {roles: {alice: admin}}}": true, "server: {auth: {roles: {alice: root}}}": false, "server: {auth: {htpasswd: ''}}": false,
 		"server: {policy: []}": true, "server: {policy: [{principals: ['*'], verbs: [import]}]}": true, "server: {policy: [{principals: ['*']}]}": false, "server: {policy: [{principals: [a], verbs: ['p*', pull]}]}": true, "server: {policy: [{principals: [a], verbs: [pulls]}]}": false, "server: {policy: [{principals: [a], verbs: [pull], sources: [dray/team/**]}]}": true, "server: {policy: [{principals: [], verbs: [import]}]}": false,

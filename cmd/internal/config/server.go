@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/drayage/dray/cmd/internal/config/storing"
+	"github.com/drayage/dray/cmd/internal/pool"
 )
 
 // Server holds the settings of dray serve and dray worker. The zero Server means the defaults: the
@@ -24,6 +25,9 @@ type Server struct {
 	Database     string // "sqlite:PATH", or "postgres://…" without a password
 	DatabaseEnv  string // the name of a variable with the URL
 	DatabaseFile string // the absolute path of a file with the URL
+
+	Engine string     // "temporal://HOST:PORT/NAMESPACE"; "" means the engine inside the process
+	Pools  pool.Pools // the registries that only some workers reach; nil means none
 
 	TLS       TLS
 	Auth      Auth
@@ -110,6 +114,8 @@ func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 		way("database", p.database, &s.Database),
 		way("database-env", p.variable, &s.DatabaseEnv),
 		way("database-file", p.filePath, &s.DatabaseFile),
+		{"engine", func(n *yaml.Node) error { return p.engine(n, &s.Engine) }},
+		{"pools", func(n *yaml.Node) error { return p.pools(n, &s.Pools) }},
 		{"tls", func(n *yaml.Node) error { return p.tls(n, &s.TLS) }},
 		{"auth", func(n *yaml.Node) error { return p.auth(n, &s.Auth) }},
 		{"policy", func(n *yaml.Node) error { policy = n; return nil }},
@@ -167,6 +173,53 @@ func (p parser) database(n *yaml.Node, out *string) error {
 	}
 	*out = s
 	return nil
+}
+
+// engine reads the URL of an engine, which must not contain a secret.
+func (p parser) engine(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	u, err := url.Parse(*out)
+	switch {
+	case err != nil || u.Scheme != "temporal" || u.Host == "":
+		return p.bad(n, "not the address of an engine", "write temporal://HOST:7233/NAMESPACE")
+	case u.User != nil || u.Query().Has("api-key"):
+		return p.bad(n, "a login does not belong in this file",
+			"put an API key in $TEMPORAL_API_KEY, or in a file and write temporal://HOST:7233/NAMESPACE?api-key-file=FILE")
+	}
+	return nil
+}
+
+// pools reads the key pools.
+func (p parser) pools(n *yaml.Node, out *pool.Pools) error {
+	*out = pool.Pools{}
+	of := map[string]string{}
+	return p.each(n, "pools", func(key, value *yaml.Node) error {
+		if err := pool.Name(key.Value); err != nil {
+			return p.wrong(key, err)
+		}
+		var all []string
+		err := list(p, value, &all, func(n *yaml.Node, to *string) error {
+			if err := p.text(n, to); err != nil {
+				return err
+			}
+			host, err := pool.Registry(*to)
+			if err != nil {
+				return p.wrong(n, err)
+			}
+			if other, taken := of[host]; taken {
+				return p.bad(n, host+" is in pool "+other+" already", "keep each registry in one pool")
+			}
+			*to, of[host] = host, key.Value
+			return nil
+		})
+		if err == nil && len(all) == 0 {
+			err = p.bad(value, "a pool without registries has no effect", "list its registries, or remove it")
+		}
+		(*out)[key.Value] = all
+		return err
+	})
 }
 
 // tls reads the key tls.

@@ -214,6 +214,26 @@ func (q *Queue) Watch(ctx context.Context, id string, after int64) iter.Seq2[Eve
 // page returns the number of rows that one query returns: limit, but 1000 for 0 and at most 10,000.
 func page(limit int) int { return min(cmp.Or(max(limit, 0), 1000), 10_000) }
 
+// Backlog counts the queued jobs by their pool, and at most statsMost of all. Its cost does not depend on the history.
+func (q *Queue) Backlog(ctx context.Context) (map[string]int, error) {
+	rows, err := q.db.QueryContext(ctx, `SELECT pool, count(*) FROM (SELECT pool FROM jobs
+		WHERE state = 'queued' AND ended = 0 LIMIT $1) AS counted GROUP BY pool`, statsMost)
+	if err != nil {
+		return nil, q.db.Explain("count queued jobs", err)
+	}
+	defer rows.Close()
+	all := map[string]int{}
+	for rows.Next() {
+		var in string
+		var n int
+		if err := rows.Scan(&in, &n); err != nil {
+			return nil, q.db.Explain("count queued jobs", err)
+		}
+		all[in] = n
+	}
+	return all, q.db.Explain("count queued jobs", rows.Err())
+}
+
 // Stats counts the jobs that have not ended, by state, and at most statsMost of each. Its cost does not depend
 // on the history.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {

@@ -90,17 +90,18 @@ func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh b
 	}
 	if fresh {
 		_, err := tx.ExecContext(ctx, `INSERT INTO schedules
-			(id, name, kind, principal, cron, zone, request, source, target, paused, created, next_due)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			s.ID, s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target,
+			(id, name, kind, principal, cron, zone, request, source, target, pool, paused, created, next_due)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			s.ID, s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, s.Pool,
 			paused, store.Micros(now), store.Micros(due))
 		return err
 	}
 	res, err := tx.ExecContext(ctx, `UPDATE schedules
 		SET name = $1, kind = $2, principal = $3, cron = $4, zone = $5, request = $6, source = $7, target = $8,
-			paused = $9, next_due = $10
-		WHERE id = $11`,
-		s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, paused, store.Micros(due), s.ID)
+			pool = $9, paused = $10, next_due = $11
+		WHERE id = $12`,
+		s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, s.Pool, paused,
+		store.Micros(due), s.ID)
 	return foundOne(res, err, s.ID)
 }
 
@@ -115,7 +116,7 @@ func foundOne(res sql.Result, err error, id string) error {
 	return missing("schedule", id)
 }
 
-const schedules = `SELECT s.id, s.name, s.kind, s.principal, s.cron, s.zone, s.request, s.source, s.target,
+const schedules = `SELECT s.id, s.name, s.kind, s.principal, s.cron, s.zone, s.request, s.source, s.target, s.pool,
 	s.paused, s.created, s.next_due, s.last_due, s.last_job, coalesce(j.state, '')
 	FROM schedules s LEFT JOIN jobs j ON j.id = s.last_job`
 
@@ -123,7 +124,7 @@ func scanSchedule(row scanner) (Schedule, error) {
 	var s Schedule
 	var request string
 	var paused, created, next, last int64
-	if err := row.Scan(&s.ID, &s.Name, &s.Kind, &s.Principal, &s.Cron, &s.Zone, &request, &s.Source, &s.Target,
+	if err := row.Scan(&s.ID, &s.Name, &s.Kind, &s.Principal, &s.Cron, &s.Zone, &request, &s.Source, &s.Target, &s.Pool,
 		&paused, &created, &next, &last, &s.LastJob, &s.LastState); err != nil {
 		return Schedule{}, err
 	}
@@ -238,7 +239,8 @@ const setLast = `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3
 // firing returns the submission of the job that s creates.
 func firing(s Schedule, id string, now time.Time) submission {
 	return submission{id: id, now: now, Submission: Submission{
-		Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, Schedule: s.ID,
+		Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, Pool: s.Pool,
+		Schedule: s.ID,
 	}}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
@@ -52,9 +53,17 @@ type Config struct {
 	// Data is the directory of the database, the registry and the key. It is created if it does not
 	// exist. Only one process at a time can use it.
 	Data string
-	// Database is "sqlite:PATH" or "postgres://…"; "" means Data/dray.db. With PostgreSQL, several
-	// servers and workers share the jobs; each of them needs its own Data.
+	// Database is "sqlite:PATH" or "postgres://…"; "" means Data/dray.db. PostgreSQL requires an Engine: several
+	// servers and workers share the jobs then, and each of them needs its own Data.
 	Database string
+	// Engine is the URL of what hands out the jobs to several machines, "temporal://HOST:PORT/NAMESPACE"; see
+	// temporal.Config. It requires PostgreSQL. "" means that this process runs its jobs alone.
+	Engine string
+	// Pools has the registries that only some workers reach. It requires an Engine.
+	Pools pool.Pools
+	// Serves lists the pools whose jobs this process runs; pool.Default stands for the jobs of no pool, and is
+	// the default. A server always runs the jobs that touch its own registry. It requires an Engine.
+	Serves []string
 	// Storage is where the registry stores content; the zero value means in Data.
 	Storage registry.Storage
 
@@ -425,4 +434,22 @@ func filePath(database string) (string, bool) { return strings.CutPrefix(databas
 func isFile(database string) bool {
 	_, ok := filePath(database)
 	return ok
+}
+
+// dataFault returns an error of the data directory as a Fault.
+func dataFault(dir string, err error) error {
+	kind := fault.Unavailable
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		kind = fault.Denied
+	case errors.Is(err, os.ErrExist):
+		kind = fault.Invalid
+	}
+	return &fault.Fault{
+		Kind: kind,
+		Op:   "open data directory",
+		Name: dir,
+		Hint: "choose a directory that this user may write",
+		Err:  fmt.Errorf("%w", err),
+	}
 }

@@ -8,8 +8,7 @@
 //
 // The files, in the order of the walk:
 //
-//	run.go         Run: a process that serves and runs jobs
-//	worker.go      Worker: a process that only runs jobs
+//	run.go         Run: a process that serves and runs jobs; Worker: a process that only runs jobs
 //	check.go       Check: the problems that Run would meet
 //	backup.go      Backup and Restore: the data of a server
 //	life.go        start and stop of the listeners and the jobs
@@ -19,6 +18,7 @@
 //	serving.go     the running listeners and jobs of a process, and its open event streams
 //	schedules.go   the schedules of the configuration, stored in the database
 //	parts.go       everything that a process opens: database, registry, queue and so on
+//	engine.go      what hands out the jobs of several machines, and which of them this process runs
 //	budgets.go     the rate limits of registries, shared by all workers of a database
 //	listen.go      the listener of an address
 //	tls.go         the server's certificate, which is read again when it changes

@@ -203,13 +203,13 @@ func TestAStopEndsStreamsAndGivesJobsBackWithinTenSeconds(t *testing.T) {
 
 // This test runs a server that runs no jobs, and a worker, which share a PostgreSQL database.
 func TestAWorkerTakesTheJobsOfAServer(t *testing.T) {
-	url := database.Postgres(t)
+	url, engine := database.Postgres(t), engines.Namespace(t)
 	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	target := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	testbed.Random(t, source, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 1 << 10})
 	regs := dray.Config{Registries: map[string]dray.Registry{"src": plainHTTP(source), "dst": plainHTTP(target)}}
 	key := access.KeySource{File: filepath.Join(t.TempDir(), "key")}
-	r := run(t, server.Config{Data: t.TempDir(), Database: url, Slots: -1, Dray: regs, Key: key})
+	r := run(t, server.Config{Data: t.TempDir(), Database: url, Engine: engine, Slots: -1, Dray: regs, Key: key})
 	c := r.remoteAs(credential.Secret{})
 	j, err := c.Submit(t.Context(), importing("src/app:v1", "dst", "app:v1"), client.How{})
 	if err != nil {
@@ -218,7 +218,7 @@ func TestAWorkerTakesTheJobsOfAServer(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ops, ready, ended := freeAddr(t), make(chan net.Addr, 1), make(chan error, 1)
 	go func() {
-		ended <- server.Worker(ctx, server.Config{Data: t.TempDir(), Database: url, Dray: regs, Key: key, Ops: ops, Ready: func(a net.Addr) { ready <- a }})
+		ended <- server.Worker(ctx, server.Config{Data: t.TempDir(), Database: url, Engine: engine, Dray: regs, Key: key, Ops: ops, Ready: func(a net.Addr) { ready <- a }})
 	}()
 	select {
 	case <-ready:

@@ -26,6 +26,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/temporal"
 )
 
 // The server that the test kills is the test program itself, in another process. These environment
@@ -45,8 +46,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	engines.End()
+	os.Exit(code)
 }
+
+// engines has the Temporal that the tests share.
+var engines temporal.Servers
 
 // child is a server in another process.
 type child struct {

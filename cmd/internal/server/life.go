@@ -21,9 +21,17 @@ func (s *serving) work(ctx context.Context) context.Context {
 	return s.workCtx
 }
 
-// start starts the listeners and the worker. main is nil for a process without one.
-func (s *serving) start(ctx context.Context, l net.Listener, main *http.Server) error {
-	s.failed = make(chan error, 2)
+// listen starts the listeners. Their doors answer until the parts are open. l is nil for a process that has only the
+// listener for operators, or none.
+func (s *serving) listen(ctx context.Context, l net.Listener) error {
+	s.main.waits, s.ops.waits = s.waiting, s.waiting
+	var main *http.Server
+	if l != nil {
+		var err error
+		if main, err = s.mainServer(ctx); err != nil {
+			return err
+		}
+	}
 	if s.config.Ops != "" {
 		ops, err := listen(ctx, s.config.Ops)
 		if err != nil {
@@ -31,11 +39,31 @@ func (s *serving) start(ctx context.Context, l net.Listener, main *http.Server) 
 			return err
 		}
 		s.opsAddr = ops.Addr()
-		s.serve(ops, s.newServer(s.opsRoutes()))
+		s.serve(ops, s.newServer(&s.ops))
 	}
 	if main != nil {
 		s.serve(l, main)
 	}
+	return nil
+}
+
+// mainServer returns the HTTP server for c.Listen and starts to watch its certificate.
+func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
+	srv := s.newServer(&s.main)
+	if s.config.TLS.Cert != "" {
+		var err error
+		if s.certs, err = loadCerts(s.config, nil); err != nil {
+			return nil, err
+		}
+		srv.TLSConfig = s.certs.config()
+	}
+	work := s.work(ctx)
+	s.running.Go(func() { s.certs.follow(work) })
+	return srv, nil
+}
+
+// startJobs starts the jobs.
+func (s *serving) startJobs(ctx context.Context) {
 	work := s.work(ctx)
 	s.running.Go(func() { s.access.KeepChained(work, s.config.Log) })
 	s.working.Store(true)
@@ -45,7 +73,6 @@ func (s *serving) start(ctx context.Context, l net.Listener, main *http.Server) 
 			s.failed <- err
 		}
 	})
-	return nil
 }
 
 // serve serves l with srv in a goroutine until stop. An error goes to s.failed.

@@ -3,12 +3,12 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/drayage/dray"
@@ -30,7 +30,9 @@ const closeTime = time.Second
 // parts holds everything that a process has open. close closes it in the right order.
 type parts struct {
 	config  Config
-	hosts   []string // the names of the embedded registry, see Config.hosts; empty in a worker
+	waits   atomic.Value // a string: what open waits for, for people
+	hosts   []string     // the names of the embedded registry, see Config.hosts; empty in a worker
+	own     string       // the pool of the embedded registry, see Config.ownPool
 	db      *store.DB
 	vault   *access.Vault
 	access  *access.Access
@@ -45,33 +47,40 @@ type parts struct {
 }
 
 // open opens everything in the order in which the parts need each other. addr is the address that
-// the embedded registry is served on; nil means a worker, which has no registry.
-func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
-	p = &parts{config: c}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
+// the embedded registry is served on; nil means a worker, which has no registry. The caller must call close, also
+// after an error.
+func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
+	c := p.config
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return p, dataFault(c.Data, err)
+		return dataFault(c.Data, err)
 	}
 	if addr != nil {
 		p.hosts = c.hosts(addr)
 		// The registry locks the directory. It is opened first, so that a process that does not get
 		// the lock has changed nothing.
 		if err := p.openRegistry(ctx); err != nil {
-			return p, err
+			return err
+		}
+		if p.own, err = c.ownPool(); err != nil {
+			return err
 		}
 	}
-	if err := p.openAccess(ctx); err != nil {
-		return p, err
+	openDatabase := store.Open
+	if c.Engine != "" {
+		openDatabase = func(ctx context.Context, url string) (*store.DB, error) {
+			p.waits.Store("database: waiting until it answers")
+			return store.OpenWaiting(ctx, url, c.Log)
+		}
 	}
+	if err := p.openAccess(ctx, openDatabase); err != nil {
+		return err
+	}
+	p.waits.Store("process: starting")
 	if p.reg != nil && !c.localContent() && p.db.Postgres() {
 		p.guard = shared.Open(p.db, c.Storage.ID(), c.Log)
 	}
 	if p.traces, err = measure.NewTraces(ctx, c.Env, c.Version); err != nil {
-		return p, err
+		return err
 	}
 	kind := "server"
 	if addr == nil {
@@ -79,9 +88,11 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	}
 	p.queue, err = job.Open(ctx, job.Config{
 		DB:         p.db,
+		Engine:     c.engine(c.serves(p.own)),
 		Owner:      hostname(),
 		Kind:       kind,
 		Version:    c.Version,
+		Pools:      c.serves(p.own),
 		Seal:       p.vault,
 		Grace:      max(c.Grace-closeTime, 0),
 		Keep:       c.Keep,
@@ -89,7 +100,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		QueuedMost: c.PerPrincipal.QueuedJobs,
 	})
 	if err != nil {
-		return p, err
+		return err
 	}
 	p.metrics = measure.NewMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
@@ -99,7 +110,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		in.Draw = p.budgets.draw
 	}
 	if p.dray, err = dray.NewWith(d, in); err != nil {
-		return p, err
+		return err
 	}
 	p.budgets.serve(p.queue, p.dray, p.metrics)
 	p.service = verb.New(verb.Config{
@@ -109,9 +120,10 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		Access:  p.access,
 		DB:      p.db,
 		Tool:    "dray " + c.Version,
+		Place:   c.placement(p.hosts, p.own),
 		Observe: p.metrics.Observe,
 	})
-	return p, nil
+	return nil
 }
 
 // openRegistry opens the embedded registry. Content in an object store is shared with other servers: all sign
@@ -139,7 +151,7 @@ func (p *parts) mayWrite(ctx context.Context) (done func(), err error) {
 
 // openAccess opens the key, the database and the access control. This is all that is needed to
 // create tokens.
-func (p *parts) openAccess(ctx context.Context) error {
+func (p *parts) openAccess(ctx context.Context, open func(context.Context, string) (*store.DB, error)) error {
 	c := p.config
 	var err error
 	if p.vault == nil {
@@ -147,7 +159,7 @@ func (p *parts) openAccess(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.db, err = store.Open(ctx, c.Database); err != nil {
+	if p.db, err = open(ctx, c.Database); err != nil {
 		return err
 	}
 	p.access, err = access.Open(ctx, access.Config{
@@ -162,6 +174,14 @@ func (p *parts) openAccess(ctx context.Context) error {
 		Loopback: isLoopback(c.Listen) && !c.behindProxy(),
 	})
 	return err
+}
+
+// waiting returns what open waits for, for people.
+func (p *parts) waiting() string {
+	if text, ok := p.waits.Load().(string); ok {
+		return text
+	}
+	return "process: starting"
 }
 
 func hostname() string {
@@ -227,24 +247,6 @@ func (p *parts) mayListen(ctx context.Context) error {
 	return p.config.mayListen(have)
 }
 
-// dataFault returns an error of the data directory as a Fault.
-func dataFault(dir string, err error) error {
-	kind := fault.Unavailable
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		kind = fault.Denied
-	case errors.Is(err, os.ErrExist):
-		kind = fault.Invalid
-	}
-	return &fault.Fault{
-		Kind: kind,
-		Op:   "open data directory",
-		Name: dir,
-		Hint: "choose a directory that this user may write",
-		Err:  fmt.Errorf("%w", err),
-	}
-}
-
 // OpenAccess opens the access control of a server's data, for commands that an operator runs on the
 // server's machine. It creates nothing: if a database file or the key is missing, the error is NotFound or
 // Invalid. If the database is a file and a server is running, the error is Conflict. The caller must call
@@ -276,7 +278,7 @@ func BeginAccess(ctx context.Context, c Config) (a *access.Access, done func() e
 
 func (c Config) openAccess(ctx context.Context) (*access.Access, func() error, error) {
 	p := &parts{config: c}
-	if err := p.openAccess(ctx); err != nil {
+	if err := p.openAccess(ctx, store.Open); err != nil {
 		if errors.Is(err, store.ErrHeld) {
 			err = &fault.Fault{Kind: fault.Conflict, Err: err,
 				Hint: "a server is using it: give --server URL and the token of an admin"}

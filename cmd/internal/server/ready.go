@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
@@ -42,7 +46,44 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	case oldest > time.Minute:
 		f.Text = fmt.Sprintf("ok, the oldest job has waited for %s", oldest.Round(time.Second))
 	}
-	return append(all, f)
+	if text := s.unserved(ctx); f.OK && text != "" {
+		f.Text = "ok, " + text
+	}
+	all = append(all, f)
+	if s.config.Engine != "" {
+		f := ask("engine", s.queue.Ready)
+		if !f.OK && s.reg != nil { // the server does all but run jobs
+			f.OK, f.Text = true, "does not answer: jobs are accepted and wait"
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// unserved says which queued jobs no worker can take; "" if there are none, or if the database does not answer.
+func (s *serving) unserved(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	queued, err := s.queue.Backlog(ctx)
+	if err != nil || len(queued) == 0 {
+		return ""
+	}
+	workers, err := s.queue.Workers(ctx)
+	if err != nil {
+		return ""
+	}
+	var all []string
+	for _, in := range slices.Sorted(maps.Keys(queued)) {
+		why := pool.Unserved(workers, in)
+		switch n := queued[in]; {
+		case why == "":
+		case n == 1:
+			all = append(all, "1 job waits, and "+why)
+		default:
+			all = append(all, fmt.Sprintf("%d jobs wait, and %s", n, why))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // finding returns err as a Finding, or text if err is nil.

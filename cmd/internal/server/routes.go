@@ -146,12 +146,6 @@ func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
 	plain(w, status, text)
 }
 
-func plain(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	fmt.Fprintln(w, text)
-}
-
 // runner returns the Runner of jobs, with metrics and traces around it.
 func (s *serving) runner() job.Runner {
 	return s.traces.Jobs(s.metrics.Jobs(s.service))

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
+	"net"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/fault"
 )
 
 // Run serves until ctx ends and then returns nil. When ctx ends, it accepts no new connections, ends
@@ -15,15 +14,21 @@ import (
 // remaining connections and gives unfinished jobs back to the queue. A client can resume an
 // interrupted upload after the next start.
 //
+// While a PostgreSQL does not answer at the start, Run waits for it. /healthz answers meanwhile, and /readyz
+// says what Run waits for.
+//
 // Errors are Invalid for a Config that cannot work or that would let anybody on the network in,
 // Conflict if the address, the directory or the database is in use by another process, and the errors
 // of opening the directory and the database.
-func Run(ctx context.Context, c Config) (err error) {
-	c, err = c.filled()
-	if err != nil {
-		return err
+func Run(ctx context.Context, c Config) error {
+	c, err := c.filled()
+	if err == nil {
+		err = c.checkEngine()
 	}
-	if err := c.mayListen(unknownUsers); err != nil {
+	if err == nil {
+		err = c.mayListen(unknownUsers)
+	}
+	if err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.Listen)
@@ -31,57 +36,99 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer l.Close()
-	p, err := open(ctx, c, l.Addr())
-	if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
-		return nil // ctx ended before the server was up
-	}
-	if err != nil {
-		return err
-	}
-	// Close last: it waits for the handlers and jobs that stop has interrupted.
-	defer func() { err = errors.Join(err, p.close()) }()
-	if err := p.mayListen(ctx); err != nil {
-		return err
-	}
-	if c.Schedules != nil {
-		if err := p.putSchedules(ctx); err != nil {
-			return err
-		}
-	}
-	s := &serving{parts: p, streams: newStreams(), held: access.NewPlaces(c.PerPrincipal.Held)}
-	main, err := s.mainServer(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.start(ctx, l, main); err != nil {
-		return err
-	}
-	c.Log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("addr", l.Addr().String()), slog.String("data", c.Data),
-		slog.Bool("tls", c.TLS.Cert != ""), slog.String("database", p.db.URL()))
-	if c.Ready != nil {
-		c.Ready(l.Addr())
-	}
-	var broke error
-	select {
-	case broke = <-s.failed:
-	case <-ctx.Done():
-	}
-	s.stop(ctx)
-	return broke
+	return run(ctx, c, l)
 }
 
-// mainServer returns the HTTP server for c.Listen and starts to watch its certificate.
-func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
-	srv := s.newServer(s.routes())
-	var certs *certs
-	if s.config.TLS.Cert != "" {
-		var err error
-		if certs, err = loadCerts(s.config, s.access); err != nil {
-			return nil, err
-		}
-		srv.TLSConfig = certs.config()
+// Worker runs the jobs of servers that share an engine and a database with it, until ctx ends, and then
+// returns nil. It has no registry and accepts no requests, except health checks and metrics at c.Ops. Jobs that
+// touch the registry of a server run on that server, unless it runs no jobs: then a worker reaches that registry
+// over HTTP like any other, with a login from c.Dray.
+//
+// Errors are those of Run.
+func Worker(ctx context.Context, c Config) error {
+	if c.Engine == "" && (c.Database == "" || isFile(c.Database)) {
+		return configFault("database",
+			"start the servers and the worker with --engine temporal://HOST:7233/NAMESPACE and --database postgres://…",
+			errors.New("a worker cannot share a database file with a server"))
 	}
-	work := s.work(ctx)
-	s.running.Go(func() { certs.follow(work) })
-	return srv, nil
+	c, err := c.filled()
+	if err == nil {
+		err = c.checkEngine()
+	}
+	if err != nil {
+		return err
+	}
+	return run(ctx, c, nil)
+}
+
+// run opens everything and serves until ctx ends. l is nil for a worker.
+func run(ctx context.Context, c Config, l net.Listener) (err error) {
+	p := &parts{config: c}
+	// Close last: it waits for the handlers and jobs that stop has interrupted.
+	defer func() { err = errors.Join(err, p.close()) }()
+	s := &serving{
+		parts:   p,
+		streams: newStreams(),
+		held:    access.NewPlaces(c.PerPrincipal.Held),
+		failed:  make(chan error, 3),
+	}
+	if err := s.listen(ctx, l); err != nil {
+		return err
+	}
+	err = s.begin(ctx, l)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = nil // ctx ended before the process was up
+	case err == nil && c.Ready != nil:
+		c.Ready(s.readyAt(l))
+	}
+	if err == nil {
+		select {
+		case err = <-s.failed:
+		case <-ctx.Done():
+		}
+	}
+	s.stop(ctx)
+	return err
+}
+
+// begin opens the parts and begins to answer requests and to run jobs.
+func (s *serving) begin(ctx context.Context, l net.Listener) error {
+	var addr net.Addr
+	if l != nil {
+		addr = l.Addr()
+	}
+	if err := s.parts.open(ctx, addr); err != nil {
+		return err
+	}
+	if l != nil {
+		if err := s.mayListen(ctx); err != nil {
+			return err
+		}
+		if s.config.Schedules != nil {
+			if err := s.putSchedules(ctx); err != nil {
+				return err
+			}
+		}
+		s.certs.use(s.access)
+		s.main.open(s.routes())
+	}
+	s.ops.open(s.opsRoutes())
+	s.startJobs(ctx)
+	text := "working"
+	if l != nil {
+		text = "serving"
+	}
+	s.config.Log.LogAttrs(ctx, slog.LevelInfo, text, slog.Any("addr", s.readyAt(l)), slog.String("data", s.config.Data),
+		slog.Bool("tls", s.config.TLS.Cert != ""), slog.String("database", s.db.URL()), slog.Int("slots", s.config.Slots))
+	return nil
+}
+
+// readyAt returns the address of the process for Config.Ready: that of clients, else that of operators, which may be
+// nil.
+func (s *serving) readyAt(l net.Listener) net.Addr {
+	if l != nil {
+		return l.Addr()
+	}
+	return s.opsAddr
 }

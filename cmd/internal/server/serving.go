@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -19,11 +20,44 @@ type serving struct {
 	stopping atomic.Bool
 	working  atomic.Bool // the worker is running
 	servers  []*http.Server
+	main     door       // before the requests of clients
+	ops      door       // before those of operators
+	certs    *certs     // nil without TLS
 	opsAddr  net.Addr   // the address of the listener for operators; nil without one
 	failed   chan error // an error of a listener or the worker, which ends the process
 	workCtx  context.Context
 	stopWork context.CancelFunc
 	running  sync.WaitGroup
+}
+
+// door is the handler of a listener. Until it is open, it says what the process waits for.
+type door struct {
+	next  atomic.Pointer[http.Handler]
+	waits func() string
+}
+
+func (d *door) open(h http.Handler) { d.next.Store(&h) }
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := d.next.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	// The next request comes over another connection, which may present a client certificate.
+	w.Header().Set("Connection", "close")
+	if r.URL.Path == "/healthz" {
+		plain(w, http.StatusOK, "ok")
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	plain(w, http.StatusServiceUnavailable, d.waits())
+}
+
+// plain answers with a line of text.
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, text)
 }
 
 // streams holds the open event streams. They must be ended at shutdown, because a stream lasts as

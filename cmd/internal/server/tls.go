@@ -24,7 +24,7 @@ const certPoll = 10 * time.Second // how often the certificate files are checked
 // SIGHUP. If the new files cannot be read, it logs the error and keeps the old certificate.
 type certs struct {
 	cert, key string
-	access    *access.Access
+	access    atomic.Pointer[access.Access] // nil until the database is open
 	log       *slog.Logger
 	current   atomic.Pointer[tls.Certificate]
 	seen      [2]fs.FileInfo
@@ -32,11 +32,19 @@ type certs struct {
 
 // loadCerts reads the certificate of c. a has the authorities of client certificates.
 func loadCerts(c Config, a *access.Access) (*certs, error) {
-	k := &certs{cert: c.TLS.Cert, key: c.TLS.Key, access: a, log: c.Log}
+	k := &certs{cert: c.TLS.Cert, key: c.TLS.Key, log: c.Log}
+	k.use(a)
 	if err := k.load(); err != nil {
 		return nil, err
 	}
 	return k, nil
+}
+
+// use makes k accept the client certificates of a's authorities. It does nothing without TLS.
+func (k *certs) use(a *access.Access) {
+	if k != nil {
+		k.access.Store(a)
+	}
 }
 
 func (k *certs) load() error {
@@ -131,7 +139,11 @@ func (k *certs) config() *tls.Config {
 		NextProtos:     []string{"h2", "http/1.1"},
 	}
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		pool, err := k.access.ClientCAs()
+		a := k.access.Load()
+		if a == nil {
+			return nil, nil // the process only answers that it starts
+		}
+		pool, err := a.ClientCAs()
 		if err != nil || pool == nil {
 			return nil, err // an error ends the handshake, because the client CAs are not known
 		}

@@ -110,15 +110,3 @@ func (e *Engine) workers(c *crew, broken chan<- error) []worker.Worker {
 	}
 	return all
 }
-
-// pause waits. It reports false if ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}

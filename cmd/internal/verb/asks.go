@@ -257,19 +257,21 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error 
 	}
 }
 
-// allow checks the rights that r needs against the rules. The error is that of the first right that p
-// does not have.
-func (s *Service) allow(ctx context.Context, p access.Principal, r wire.Request, at time.Time) error {
+// allow checks the rights that r needs against the rules, and returns them. The error is that of the first right
+// that p does not have.
+func (s *Service) allow(
+	ctx context.Context, p access.Principal, r wire.Request, at time.Time,
+) ([]access.Ask, error) {
 	asks, err := s.asks(ctx, r, at)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, ask := range asks {
 		if err := s.allowAll(p, ask); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return asks, nil
 }
 
 // allowAll checks an ask whose source or target may stand for many repositories. A rule must grant all

@@ -225,10 +225,10 @@ func (w *work) sum(ctx context.Context, found *share.Share, parts iter.Seq2[job.
 	shares := t.Each(found, parts)
 	var report any
 	var err error
-	switch {
-	case w.row.Kind == wire.KindBatch:
+	switch w.row.Kind {
+	case wire.KindBatch:
 		report, err = w.sumBatch(shares)
-	case w.row.Kind == wire.KindVerify:
+	case wire.KindVerify:
 		report, err = w.sumVerify(shares)
 	default:
 		report, err = w.sumTransfer(found, shares)

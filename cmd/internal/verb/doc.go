@@ -17,6 +17,7 @@
 //	outcome.go     the results of steps, and the outcome of the job
 //	audit.go       entries of the audit log, written before a name is set and after a failure
 //	work.go        the state of one run
+//	pool.go        which workers a job is for, and what its names mean there
 //	asks.go        the rights that a request needs, checked against the rules
 //	planfile.go    the file of a plan, read from its job
 //	build.go       requests of package dray, and the checks that need no registry

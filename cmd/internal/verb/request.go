@@ -14,11 +14,13 @@ import (
 // row is the stored form of a request. It contains no logins.
 type row struct {
 	wire.Request
-	Words  name.Words  `json:"words,omitempty"`  // of the interface that it was submitted with
-	Role   access.Role `json:"role"`             // the role of the principal that submitted it
-	Via    access.Via  `json:"via"`              // how that principal was authenticated
-	Inline []string    `json:"inline,omitempty"` // "source" and "target" if a login for them came with the request; see secret
-	Failed bool        `json:"failed,omitempty"` // whether to repeat only the failed steps of the job's parent
+	Words   name.Words        `json:"words,omitempty"`   // of the interface that it was submitted with
+	Role    access.Role       `json:"role"`              // the role of the principal that submitted it
+	Via     access.Via        `json:"via"`               // how that principal was authenticated
+	Inline  []string          `json:"inline,omitempty"`  // "source" and "target" if a login for them came with the request; see secret
+	Hosts   map[string]string `json:"hosts,omitempty"`   // what names of registries meant where the job was accepted; see pool.Placement
+	Default string            `json:"default,omitempty"` // the registry of an import that names none, likewise
+	Failed  bool              `json:"failed,omitempty"`  // whether to repeat only the failed steps of the job's parent
 }
 
 // secret is the part of a request that is sealed and stored separately.

@@ -54,7 +54,9 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 				"the job's login for the "+side+" was deleted when the job ended", "give "+s.words.Login(fault.Side(side))+" again")
 		}
 	}
-	if err := s.allow(ctx, p, r.Request, time.Now()); err != nil {
+	as := r
+	as.Words = s.words
+	if _, err := s.reading(as).allow(ctx, p, r.Request, time.Now()); err != nil {
 		return job.Job{}, false, err
 	}
 	parent := j.ID
@@ -66,7 +68,7 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 		parent = j.Parent
 	}
 	join(&r.Request, given)
-	sub, err := s.submission(p, r.Request, r)
+	sub, err := s.submission(p, r.Request, r, j.Pool)
 	if err != nil {
 		return job.Job{}, false, err
 	}

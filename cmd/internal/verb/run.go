@@ -93,7 +93,7 @@ func (w *work) read() error {
 	if err := json.Unmarshal(w.run.Job.Request, &w.row); err != nil {
 		return &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
-	w.Service = w.In(w.row.Words)
+	w.Service = w.reading(w.row)
 	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words, IncludeForeign: foreignOf(w.row.Request)})
 	return nil
 }
@@ -116,7 +116,7 @@ func (w *work) prepare(ctx context.Context) (hidden secret, out job.Outcome) {
 	if err := cmp.Or(err, checkVerb(w.row.Request)); err != nil {
 		return hidden, failure(job.Failed, nil, err)
 	}
-	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
+	if _, err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
 		return hidden, failure(job.Failed, nil, err)
 	}
 	join(&w.row.Request, hidden)

@@ -49,7 +49,7 @@ func (s *Service) PutSchedule(
 	}
 	put := job.Schedule{
 		ID: id, Name: in.Name, Principal: owner.Name, Cron: in.Cron, Zone: in.Zone, Paused: in.Paused,
-		Kind: r.Kind, Request: sub.Request, Source: sub.Source, Target: sub.Target,
+		Kind: r.Kind, Request: sub.Request, Source: sub.Source, Target: sub.Target, Pool: sub.Pool,
 	}
 	return s.queue.PutSchedule(ctx, put, func(tx *sql.Tx, made job.Schedule) error {
 		return s.access.Audit(ctx, tx, access.Entry{
@@ -122,7 +122,9 @@ func (s *Service) RunSchedule(ctx context.Context, p access.Principal, id string
 	if err != nil {
 		return job.Job{}, err
 	}
-	if err := s.allow(ctx, p, r.Request, time.Now()); err != nil {
+	as := r
+	as.Words = s.words
+	if _, err := s.reading(as).allow(ctx, p, r.Request, time.Now()); err != nil {
 		return job.Job{}, err
 	}
 	return s.queue.RunSchedule(ctx, id, func(tx *sql.Tx, j job.Job) error {

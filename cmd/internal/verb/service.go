@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -30,6 +31,8 @@ type Config struct {
 	// Gates are those that requests can name. The gate of Dray counts for every job.
 	Gates map[string]gate.Gate
 
+	Place pool.Placement // zero for a process that shares its queue with no other
+
 	Observe event.Observer // receives the events of every job; nil for none
 }
 
@@ -42,6 +45,7 @@ type Service struct {
 	tool   string
 	gates  map[string]gate.Gate
 	watch  event.Observer
+	place  pool.Placement
 	words  name.Words // see In
 }
 
@@ -54,6 +58,7 @@ func New(c Config) *Service {
 		db:     c.DB,
 		tool:   cmp.Or(c.Tool, "dray"),
 		gates:  c.Gates,
+		place:  c.Place,
 		watch:  c.Observe,
 	}
 }
@@ -61,8 +66,13 @@ func New(c Config) *Service {
 // In returns a copy of s that shares everything with s. The hints of its errors, and those of the jobs that it
 // submits, call the parts of a request by words.
 func (s *Service) In(words name.Words) *Service {
+	return s.reading(row{Words: words})
+}
+
+// reading returns a copy of s that reads names as they are meant in r.
+func (s *Service) reading(r row) *Service {
 	c := *s
-	c.words, c.dray = words, s.dray.For(place.Job{Words: words})
+	c.words, c.dray = r.Words, s.dray.For(place.Job{Words: r.Words, Hosts: r.Hosts, Default: r.Default})
 	return &c
 }
 

@@ -52,7 +52,15 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 			return job.Submission{}, err
 		}
 	}
-	if err := s.allow(ctx, p, r, now); err != nil {
+	asks, err := s.allow(ctx, p, r, now)
+	if err != nil {
+		return job.Submission{}, err
+	}
+	in, err := s.poolOf(asks)
+	if r.Kind == wire.KindApply {
+		in, err = s.poolOfPlan(ctx, r.Apply.Plan, asks)
+	}
+	if err != nil {
 		return job.Submission{}, err
 	}
 	if r.Plan != nil && r.Plan.Uploaded {
@@ -60,11 +68,10 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 		sent.Digest = string(oci.Sum(sent.File))
 		r.Plan = &sent
 	}
-	r, err := s.withoutSubscription(r)
-	if err != nil {
+	if r, err = s.withoutSubscription(r); err != nil {
 		return job.Submission{}, err
 	}
-	return s.submission(p, r, row{})
+	return s.submission(p, r, row{}, in)
 }
 
 // withoutSubscription replaces each ARM resource ID by the host that it stands for. The ID contains a
@@ -103,21 +110,26 @@ func (s *Service) toHost(registry *string, side fault.Side) error {
 	return err
 }
 
-// submission returns the submission of r. It stores r without its logins in a row with the other fields
-// of as.
-func (s *Service) submission(p access.Principal, r wire.Request, as row) (job.Submission, error) {
+// submission returns the submission of r to the pool in. It stores r without its logins in a row with the other
+// fields of as.
+func (s *Service) submission(p access.Principal, r wire.Request, as row, in string) (job.Submission, error) {
 	bare, hidden, err := splitLogins(r)
 	if err != nil {
 		return job.Submission{}, err
 	}
 	as.Request, as.Words, as.Role, as.Via, as.Inline = bare, "", p.Role, p.Via, hidden.inline()
-	same, err := json.Marshal(as) // without the words, as dray may repeat what another client began
-	as.Words = s.words
+	hosts, fallback := as.Hosts, as.Default
+	as.Hosts, as.Default = nil, ""
+	// Without the words, as dray may repeat what another client began, and without hosts, as it may do so at
+	// another server.
+	same, err := json.Marshal(as)
+	as.Words, as.Hosts, as.Default = s.words, hosts, fallback
+	bad := s.pin(&as, in)
 	raw, e := json.Marshal(as)
-	if err = cmp.Or(err, e); err != nil {
+	if err = cmp.Or(err, bad, e); err != nil {
 		return job.Submission{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
 	}
-	sub := job.Submission{Kind: r.Kind, Principal: p.Name, Request: raw, Same: same}
+	sub := job.Submission{Kind: r.Kind, Principal: p.Name, Request: raw, Same: same, Pool: in}
 	sub.Source, sub.Target = names(bare)
 	if sub.Secret, err = hidden.seal(); err != nil {
 		return job.Submission{}, err

@@ -29,6 +29,11 @@ type Lines struct {
 	Next  int64  `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }
 
+// Workers lists the processes that run the jobs of a server.
+type Workers struct {
+	Workers []Worker `json:"workers" nullable:"false"`
+}
+
 // Schedules lists every schedule that the caller may see.
 type Schedules struct {
 	Schedules []Schedule `json:"schedules" nullable:"false"`

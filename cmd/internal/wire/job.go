@@ -48,7 +48,8 @@ type Job struct {
 	Request         json.RawMessage `json:"request,omitempty"`
 	Source          string          `json:"source,omitempty"`
 	Target          string          `json:"target,omitempty"`
-	Pool            string          `json:"pool,omitempty"` // only workers of this pool run the job; "" means those of no pool
+	Pool            string          `json:"pool,omitempty"`                                                                   // only workers of this pool run the job; "" means those of no pool
+	Blocked         string          `json:"blocked,omitempty" doc:"why the queued job cannot start; only get-job returns it"` // such as "no worker is alive"; "" if a worker can take it
 	State           State           `json:"state"`
 	Attempt         int             `json:"attempt"`         // how often the job was begun
 	Lost            int             `json:"lost,omitempty"`  // how many attempts ended because their process died
@@ -145,12 +146,21 @@ type Schedule struct {
 	Request   json.RawMessage `json:"request,omitempty"`
 	Source    string          `json:"source,omitempty"`
 	Target    string          `json:"target,omitempty"`
+	Pool      string          `json:"pool,omitempty"` // of its jobs, see Job
 	Paused    bool            `json:"paused"`
 	Created   time.Time       `json:"created"`
 	NextDue   time.Time       `json:"nextDue,omitzero"`
 	LastDue   time.Time       `json:"lastDue,omitzero"` // when LastJob was due, or when a person started it
 	LastJob   string          `json:"lastJob,omitempty"`
 	LastState State           `json:"lastState,omitempty"` // state of LastJob; "" if that job was deleted from history
+}
+
+// BlockedEvent is the kind of an event that says why a queued job cannot start. Its data is a Blocked.
+const BlockedEvent = "blocked"
+
+// Blocked is the data of a BlockedEvent.
+type Blocked struct {
+	Text string `json:"text"` // such as "no worker is alive"; "" says that the job can start now
 }
 
 // Worker is a process that runs jobs.

@@ -72,6 +72,8 @@ type ServeFlags struct {
 	Htpasswd  string
 	Plain     bool
 	Nets      []string // the values of --egress, as they were typed
+	Engine    string   // in a Setup: that of the flag, the configuration or the environment
+	Serves    []string // the values of --pool
 	Slots     int
 	Keep      time.Duration
 	Check     bool

@@ -2,6 +2,7 @@
 //
 //	jobs.go        dray jobs: list, show, logs, cancel, retry
 //	schedules.go   dray schedules
+//	workers.go     dray workers
 //	wait.go        dray jobs watch and wait
 //	at.go          what commands share: the client of a server, similar names for what it does not have
 package jobs

@@ -215,6 +215,7 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 		state += ", cancel requested"
 	}
 	add("state", state)
+	add("waits", j.Blocked)
 	add("by", j.Principal)
 	add("source", j.Source)
 	add("target", j.Target)
@@ -241,6 +242,7 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 	if j.Attempt > 1 {
 		add("attempt", strconv.Itoa(j.Attempt))
 	}
+	add("pool", j.Pool)
 	add("worker", j.Owner)
 	if f := j.Failure; f != nil {
 		add("failure", f.Text)

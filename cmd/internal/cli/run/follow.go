@@ -119,6 +119,14 @@ func (t *There) hear(e wire.Event, s *out.Story, news func() error) (over bool, 
 			return false, news()
 		}
 	case "log":
+	case wire.BlockedEvent:
+		var b wire.Blocked
+		if err := json.Unmarshal(e.Data, &b); err != nil {
+			return bad(err)
+		}
+		if b.Text != "" {
+			s.Say("the job waits: " + b.Text)
+		}
 	default:
 		var said wire.Told
 		if err := json.Unmarshal(e.Data, &said); err != nil || said.Kind == "" {

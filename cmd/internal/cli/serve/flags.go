@@ -8,13 +8,20 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/pool"
 )
 
 // egressText is the text of --egress.
 const egressText = "also let jobs connect to addresses in this private `NET`, such as 10.20.0.0/16; repeatable"
 
-// addWorkTo adds the flags of the commands that work on jobs.
-func addWorkTo(f *app.ServeFlags, flags *pflag.FlagSet) {
+// addWorkTo adds the flags of the commands that work on jobs. pools says which pools a process without --pool serves.
+func addWorkTo(f *app.ServeFlags, flags *pflag.FlagSet, pools string) {
+	flags.StringVar(&f.Engine, "engine", "",
+		"many machines: share the jobs over the engine at `URL`, such as temporal://HOST:7233/NAMESPACE; requires a "+
+			"PostgreSQL database (default $DRAY_ENGINE, else this process runs its jobs alone)")
+	flags.StringArrayVar(&f.Serves, "pool", nil,
+		"run the jobs of pool `NAME`, as server.pools of the configuration defines it; "+pool.Default+
+			" means the jobs of no pool; repeatable (default "+pools+")")
 	flags.StringVar(&f.Ops, "ops", "",
 		"also serve /healthz, /readyz and /metrics at `HOST:PORT`, without TLS and without a login")
 	flags.IntVar(&f.Slots, "slots", 0, "run at most `N` jobs at once in this process; -1 means none (default 4)")

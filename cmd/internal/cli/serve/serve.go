@@ -55,7 +55,7 @@ func NewServe(a *app.App) *cobra.Command {
 	flags.BoolVar(&f.Plain, "allow-plain", false,
 		"allow the server to listen without TLS on interfaces other than loopback, behind a proxy that has TLS")
 	flags.StringArrayVar(&f.Nets, "egress", nil, egressText)
-	addWorkTo(&f, flags)
+	addWorkTo(&f, flags, "default, and always the jobs of this registry")
 	flags.BoolVar(&f.Check, "check", false, "check all that a start requires, print what is wrong, and do not serve")
 	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a))
 	cmd.AddCommand(newServeGC(a), newServeBackup(a), newServeRestore(a))

@@ -118,8 +118,19 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 	if s.Data, err = dataDir(a, cmp.Or(f.Data, file.Server.Data)); err != nil {
 		return s, flag.UsageError(cmd, err, "name a directory with --data")
 	}
+	s.Engine = engineOf(a, f.Engine, file.Server)
 	s.Database, err = databaseOf(a, f.PlaceFlags, file.Server)
 	return s, err
+}
+
+// engineOf returns the URL of the engine; "" means the one inside the process. A variable that does not count, since
+// the configuration names an engine, is named on stderr.
+func engineOf(a *app.App, flag string, s config.Server) string {
+	typed := a.IO.Env("DRAY_ENGINE")
+	if flag == "" && s.Engine != "" && typed != "" && !a.Quiet {
+		a.Warnf("DRAY_ENGINE has no effect: the configuration names an engine with server.engine")
+	}
+	return cmp.Or(flag, s.Engine, typed)
 }
 
 // databaseOf returns the URL of the database; "" means the file in the data directory. A variable that does

@@ -96,6 +96,10 @@ func server(s config.Server, add func(key string, value any)) {
 	add("database", s.Database)
 	add("database-env", s.DatabaseEnv)
 	add("database-file", s.DatabaseFile)
+	add("engine", s.Engine)
+	for _, name := range slices.Sorted(maps.Keys(s.Pools)) {
+		add("pools."+name, strings.Join(s.Pools[name], ", "))
+	}
 	add("tls.cert", s.TLS.Cert)
 	add("tls.key", s.TLS.Key)
 	add("tls.client-ca", s.TLS.ClientCA)

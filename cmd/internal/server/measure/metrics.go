@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
@@ -195,6 +196,7 @@ type queueMetrics struct {
 	queue                *job.Queue
 	db                   *store.DB
 	jobs, oldest, budget *prometheus.Desc
+	workers              *prometheus.Desc
 }
 
 func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
@@ -206,6 +208,8 @@ func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
 		db:     db,
 		jobs:   desc("dray_jobs", "Jobs that have not ended, by state; at most 100,000 are counted.", "state"),
 		oldest: desc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited."),
+		workers: desc("dray_workers", "Processes that run jobs and are alive, by kind and pool; the pool default has the "+
+			"jobs of no pool.", "kind", "pool"),
 		budget: desc("dray_budget_requests", "Requests that the shared budget of a registry still allows, "+
 			"as of the last draw; the lowest value of all logins.", "registry", "class"),
 	}
@@ -214,6 +218,7 @@ func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
 func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- q.jobs
 	to <- q.oldest
+	to <- q.workers
 	to <- q.budget
 }
 
@@ -223,6 +228,7 @@ func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
 	q.collectJobs(ctx, to)
+	q.collectWorkers(ctx, to)
 	q.collectBudgets(ctx, to)
 }
 
@@ -238,6 +244,28 @@ func (q *queueMetrics) collectJobs(ctx context.Context, to chan<- prometheus.Met
 		}
 	}
 	to <- prometheus.MustNewConstMetric(q.oldest, prometheus.GaugeValue, stats.Oldest.Seconds())
+}
+
+func (q *queueMetrics) collectWorkers(ctx context.Context, to chan<- prometheus.Metric) {
+	all, err := q.queue.Workers(ctx)
+	if err != nil {
+		return
+	}
+	alive := map[[2]string]int{}
+	for _, w := range all {
+		pools := w.Pools
+		if len(pools) == 0 {
+			pools = []string{pool.Default}
+		}
+		for _, in := range pools {
+			if w.Alive && w.Slots > 0 {
+				alive[[2]string{w.Kind, in}]++
+			}
+		}
+	}
+	for of, n := range alive {
+		to <- prometheus.MustNewConstMetric(q.workers, prometheus.GaugeValue, float64(n), of[0], of[1])
+	}
 }
 
 func (q *queueMetrics) collectBudgets(ctx context.Context, to chan<- prometheus.Metric) {

@@ -1,0 +1,167 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/pool"
+	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/database"
+)
+
+// work starts a worker of c and stops it at the end of the test, or when stop is called.
+func work(t *testing.T, c server.Config) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, ended := make(chan net.Addr, 1), make(chan error, 1)
+	c.Data, c.Ready = t.TempDir(), func(a net.Addr) { ready <- a }
+	go func() { ended <- server.Worker(ctx, c) }()
+	stopped := false
+	stop = func() {
+		if cancel(); !stopped {
+			stopped = true
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	t.Cleanup(stop)
+	select {
+	case <-ready:
+	case err := <-ended:
+		stopped = true
+		t.Fatal(err)
+	}
+	return stop
+}
+
+func done(t *testing.T, c *client.Client, id string) job.Job {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	j, err := c.Wait(ctx, id)
+	if err != nil || j.State != job.Done {
+		t.Fatalf("%+v %v %+v", j, err, j.Failure)
+	}
+	return j
+}
+
+// This test runs two servers and two workers on one PostgreSQL and one Temporal.
+func TestManyMachines(t *testing.T) {
+	shared := server.Config{
+		Database: database.Postgres(t),
+		Engine:   engines.Namespace(t),
+		Key:      access.KeySource{File: filepath.Join(t.TempDir(), "key")},
+		Pools:    pool.Pools{},
+	}
+	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+	zone := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+	image := testbed.Random(t, source, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 1 << 10})
+	shared.Dray = dray.Config{Registries: map[string]dray.Registry{"src": plainHTTP(source), "zone": plainHTTP(zone)}}
+	shared.Pools["zone-b"] = []string{zone.Host}
+
+	serve := func() *running {
+		c := shared
+		c.Data = t.TempDir()
+		return run(t, c)
+	}
+	a, b := serve(), serve()
+	ca, cb := a.remoteAs(credential.Secret{}), b.remoteAs(credential.Secret{})
+	stop := work(t, shared)
+
+	t.Run("a job that names no registry lands on the server that accepted it", func(t *testing.T) {
+		var ids []string
+		for i := range 8 {
+			c := []*client.Client{ca, cb}[i%2]
+			j, err := c.Submit(t.Context(), importing("src/app:v1", "", fmt.Sprintf("landed-%d:v1", i)), client.How{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(j.Pool, "own-") {
+				t.Errorf("pool %q", j.Pool)
+			}
+			ids = append(ids, j.ID)
+		}
+		for i, id := range ids {
+			done(t, []*client.Client{cb, ca}[i%2], id) // also seen from the other server
+			here, there := []*running{a, b}[i%2], []*running{a, b}[(i+1)%2]
+			path := fmt.Sprintf("/v2/landed-%d/manifests/v1", i)
+			got := here.as("", "GET", path, nil)
+			if digest := got.Header.Get("Docker-Content-Digest"); digest != image.Digest() {
+				t.Errorf("job %d: the server that accepted it has %q, status %d", i, digest, got.StatusCode)
+			}
+			if got := there.as("", "GET", path, nil).StatusCode; got != http.StatusNotFound {
+				t.Errorf("job %d: the other server answers %d", i, got)
+			}
+		}
+	})
+	t.Run("workers are seen, and a job waits for its pool", func(t *testing.T) {
+		all, err := ca.Workers(t.Context())
+		kinds := map[string]int{}
+		for _, w := range all {
+			if kinds[w.Kind]++; !w.Alive || w.Slots != 4 {
+				t.Errorf("%+v", w)
+			}
+		}
+		if err != nil || kinds["server"] != 2 || kinds["worker"] != 1 {
+			t.Errorf("%+v %v", all, err)
+		}
+		j, err := ca.Submit(t.Context(), importing("src/app:v1", "zone", "app:v1"), client.How{})
+		if err != nil || j.Pool != "zone-b" {
+			t.Fatalf("%+v %v", j, err)
+		}
+		seen := ""
+		watch, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for e, err := range cb.Watch(watch, j.ID, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Kind == wire.BlockedEvent {
+				seen = string(e.Data)
+				break
+			}
+		}
+		if got, err := cb.Job(t.Context(), j.ID); err != nil || got.Blocked != "no worker serves pool zone-b" || !strings.Contains(seen, got.Blocked) {
+			t.Errorf("blocked %q, watched %s, %v", got.Blocked, seen, err)
+		}
+		resp := a.as("", "GET", "/readyz", nil)
+		if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || !strings.Contains(string(text), "1 job waits, and no worker serves pool zone-b") {
+			t.Errorf("%d %s", resp.StatusCode, text)
+		}
+		zoned := shared
+		zoned.Serves = []string{"zone-b"}
+		work(t, zoned)
+		done(t, ca, j.ID)
+		testbed.Same(t, source, zone, "app", "v1", "app", "v1")
+	})
+	t.Run("a job for this server's registry and a pool that it does not serve is refused", func(t *testing.T) {
+		_, err := ca.Submit(t.Context(), importing("zone/app:v1", "", "both:v1"), client.How{})
+		if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "does not serve the pool zone-b") {
+			t.Error(err)
+		}
+	})
+	t.Run("when a worker has gone, the others go on", func(t *testing.T) {
+		stop()
+		j, err := ca.Submit(t.Context(), importing("src/app:v1", "src", "again:v1"), client.How{})
+		if err != nil || j.Pool != "" {
+			t.Fatalf("%+v %v", j, err)
+		}
+		done(t, cb, j.ID)
+	})
+}
