@@ -68,13 +68,13 @@ func (e *Engine) lookForJobs(ctx context.Context, after string) (next string, so
 // one. A job whose workflow was terminated has Failed: whoever did that wanted its end. It returns whether it
 // has changed anything.
 func (e *Engine) lookFor(ctx context.Context, id string) (repaired bool, err error) {
-	d, err := e.there.DescribeWorkflowExecution(ctx, id, "")
+	d, err := e.there.DescribeWorkflow(ctx, id, "")
 	var gone *serviceerror.NotFound
 	switch {
 	case errors.As(err, &gone):
 	case err != nil:
 		return false, e.explain("look for job in Temporal", err)
-	case d.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+	case d.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return false, nil
 	}
 	j, err := e.q.Get(ctx, id) // again: it may have ended just before its workflow
@@ -84,7 +84,7 @@ func (e *Engine) lookFor(ctx context.Context, id string) (repaired bool, err err
 	if err != nil {
 		return false, err
 	}
-	if d.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_TERMINATED {
+	if d != nil && d.Status == enums.WORKFLOW_EXECUTION_STATUS_TERMINATED {
 		e.log.Warn("job was terminated in Temporal", "job", id)
 		return true, (&crew{e: e}).end(ctx, id, job.Outcome{State: job.Failed, Failure: &job.Failure{Kind: fault.Canceled,
 			Text: "the workflow of the job was terminated in Temporal"}})

@@ -10,13 +10,14 @@
 // In the order of the walk:
 //
 //	open.go        opens an Engine on a server of Temporal
-//	url.go         reads the URL of an engine
 //	work.go        takes tasks from Temporal, until the process stops
-//	orders.go      carries out what was ordered: starts and cancels workflows, keeps schedules
 //	astray.go      finds jobs whose workflow is gone, and schedules that did not fire
-//	planner.go     makes Temporal's schedules from ours, and fires them
+//	orders.go      carries out what was ordered: starts and cancels workflows, keeps schedules
 //	activities.go  runs jobs, and parts of jobs
+//	planner.go     makes Temporal's schedules from ours, and fires them
 //	beat.go        tells Temporal that an attempt is alive, and asks whether it is the present one
 //	workflows.go   the workflows: a job, a range of its parts, a schedule that fires
 //	slots.go       shares the slots of a process among its queues
+//	engine.go      the Engine: what all files use
+//	url.go         reads the URL of an engine
 package temporal

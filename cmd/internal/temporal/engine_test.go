@@ -137,13 +137,12 @@ func TestAJobThatIsCanceledBeforeItStartsLeavesNothingInTemporal(t *testing.T) {
 // status returns the state of a job's workflow; it is unspecified if there is none.
 func status(tb testing.TB, e *temporal.Engine, id string) enums.WorkflowExecutionStatus {
 	tb.Helper()
-	d, err := e.Client().DescribeWorkflowExecution(tb.Context(), id, "")
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
+	d, err := e.Client().DescribeWorkflow(tb.Context(), id, "")
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
 		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
 	}
 	must(tb, err)
-	return d.GetWorkflowExecutionInfo().GetStatus()
+	return d.Status
 }
 
 func eventually(tb testing.TB, ok func() bool) {
@@ -248,15 +247,21 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 	t.Parallel()
 	p := here(t)
 	witness(t, p)
-	q := open(t, p)
+	q, e := openBoth(t, p)
 	n := 40
+	var all []string
 	for range n {
-		submit(t, q, "done")
+		all = append(all, submit(t, q, "done").ID)
 	}
 	other := submit(t, q, "done", func(s *job.Submission) { s.Principal = "bob" })
 	stop := work(t, q, 0, newRunner())
-	eventually(t, func() bool { o, err := q.Orders(t.Context(), 0, 10); return err == nil && len(o) == 0 })
-	time.Sleep(3 * time.Second) // the workflows order their activities
+	for _, id := range append(all, other.ID) {
+		eventually(t, func() bool {
+			d, err := e.Client().DescribeWorkflow(t.Context(), id, "")
+			return err == nil && len(d.RawResponse.GetPendingActivities()) == 1
+		})
+	}
+	time.Sleep(time.Second) // what was ordered reaches its queue
 	stop()
 	run := newRunner()
 	began := time.Now()

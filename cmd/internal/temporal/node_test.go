@@ -26,7 +26,7 @@ type node struct {
 
 func start(tb testing.TB, p place, slots int) *node {
 	tb.Helper()
-	n := &node{tb: tb, cmd: exec.Command(os.Args[0]), said: make(chan string, 10_000), gone: make(chan struct{})} //nolint:gosec // this test itself
+	n := &node{tb: tb, cmd: exec.Command(os.Args[0]), said: make(chan string, 10_000), gone: make(chan struct{})}
 	n.cmd.Env = append(os.Environ(), "DRAY_TEMPORAL_ACT="+p.temporal, "DRAY_TEMPORAL_DB="+p.db, "DRAY_TEMPORAL_SLOTS="+strconv.Itoa(slots))
 	n.cmd.Stderr = os.Stderr
 	out, err := n.cmd.StdoutPipe()
@@ -91,17 +91,6 @@ func (n *node) signal(s syscall.Signal) {
 func (n *node) kill() {
 	_ = n.cmd.Process.Kill() // it may have ended
 	<-n.gone
-}
-
-// stop asks the node to stop, and waits for it.
-func (n *node) stop() {
-	n.tb.Helper()
-	_ = n.in.Close()
-	select {
-	case <-n.gone:
-	case <-time.After(time.Minute):
-		n.tb.Error("the process does not stop")
-	}
 }
 
 // witness creates the table in which jobs leave their effects.

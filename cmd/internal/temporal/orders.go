@@ -134,8 +134,7 @@ func (e *Engine) start(ctx context.Context, id string, reuse enums.WorkflowIdReu
 		ID: id, TaskQueue: workflowQueue, WorkflowIDReusePolicy: reuse, WorkflowExecutionErrorWhenAlreadyStarted: true,
 		Priority: temporal.Priority{FairnessKey: fair},
 	}, jobWorkflow, plan{Queue: queueOf(j.Pool), Fair: fair, Lease: e.lease, Range: e.perRange})
-	var exists *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &exists) {
+	if _, exists := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); exists {
 		return nil
 	}
 	return e.explain("start job in Temporal", err)
@@ -144,8 +143,7 @@ func (e *Engine) start(ctx context.Context, id string, reuse enums.WorkflowIdReu
 // cancel cancels the workflow of a job, if it runs.
 func (e *Engine) cancel(ctx context.Context, id string) error {
 	err := e.there.CancelWorkflow(ctx, id, "")
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
 		return nil
 	}
 	return e.explain("cancel job in Temporal", err)

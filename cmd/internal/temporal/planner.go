@@ -81,13 +81,15 @@ func (e *Engine) put(ctx context.Context, id string, s job.Schedule, there bool)
 		return nil
 	}
 	spec := client.ScheduleSpec{Calendars: calendars(s), TimeZoneName: "UTC"}
-	action := &client.ScheduleWorkflowAction{ID: "fire-" + id, Workflow: fireWorkflow, TaskQueue: workflowQueue, Args: []any{id}}
-	err := h.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+	action := &client.ScheduleWorkflowAction{ID: "fire-" + id, Workflow: fireWorkflow, TaskQueue: workflowQueue,
+		Args: []any{id}}
+	change := func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 		n := in.Description.Schedule
 		n.Spec, n.Action = &spec, action
 		n.State.Paused = s.Paused
 		return &client.ScheduleUpdate{Schedule: &n}, nil
-	}})
+	}
+	err := h.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: change})
 	if !errors.As(err, &gone) {
 		return err
 	}
@@ -102,7 +104,8 @@ func calendars(s job.Schedule) []client.ScheduleCalendarSpec {
 	var all []client.ScheduleCalendarSpec
 	for due := s.NextDue; len(all) < planned; {
 		u := due.UTC().Add(time.Second - 1).Truncate(time.Second) // an interval may be due within a second
-		all = append(all, client.ScheduleCalendarSpec{Year: only(u.Year()), Month: only(int(u.Month())), DayOfMonth: only(u.Day()),
+		all = append(all, client.ScheduleCalendarSpec{
+			Year: only(u.Year()), Month: only(int(u.Month())), DayOfMonth: only(u.Day()),
 			Hour: only(u.Hour()), Minute: only(u.Minute()), Second: only(u.Second())})
 		var err error
 		if due, err = job.Next(s, due); err != nil {

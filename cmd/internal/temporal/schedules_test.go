@@ -131,8 +131,7 @@ func TestASchedulePausesAndGoesInTemporalToo(t *testing.T) {
 func plans(tb testing.TB, e *temporal.Engine, id string) (paused, there bool) {
 	tb.Helper()
 	d, err := e.Client().ScheduleClient().GetHandle(tb.Context(), temporal.ScheduleID(id)).Describe(tb.Context())
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); gone {
 		return false, false
 	}
 	must(tb, err)

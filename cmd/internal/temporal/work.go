@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/fault"
 )
 
 const (
@@ -25,17 +26,17 @@ func (e *Engine) Work(ctx context.Context, slots int, run job.Runner) error {
 	loops.Go(func() { e.carrying(ctx) })
 	loops.Go(func() { e.lookingAfter(ctx) })
 	defer loops.Wait()
-	silent := "" // what was logged last
+	var said fault.Kind // of what was logged last; none if Temporal answered since
 	for ctx.Err() == nil {
 		err := e.serve(ctx, &crew{e: e, run: run, slots: newSlots(slots)})
 		if err != nil && ctx.Err() == nil {
-			if text := err.Error(); text != silent {
-				e.log.Warn("Temporal does not answer; waiting for it", "err", err)
-				silent = text
+			if kind := fault.KindOf(err); kind != said {
+				e.log.Warn("waiting for Temporal", "err", err)
+				said = kind
 			}
 			pause(ctx, retryInterval)
 		} else {
-			silent = ""
+			said = ""
 		}
 	}
 	return nil
@@ -108,16 +109,4 @@ func (e *Engine) workers(c *crew, broken chan<- error) []worker.Worker {
 		all = append(all, w)
 	}
 	return all
-}
-
-// pause waits. It reports false if ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

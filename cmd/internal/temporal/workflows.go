@@ -217,7 +217,8 @@ func part(ctx workflow.Context, p plan, id string, n int) (left bool, err error)
 
 // fireV1 creates the job of a schedule at the time at which it was due.
 func fireV1(ctx workflow.Context, schedule string) error {
-	due, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime"))
+	const started = "TemporalScheduledStartTime" // set by Temporal
+	due, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(temporal.NewSearchAttributeKeyTime(started))
 	if !ok {
 		due = workflow.Now(ctx)
 	}
@@ -240,7 +241,7 @@ func history(ctx workflow.Context) int { return workflow.GetInfo(ctx).GetCurrent
 func (p plan) work(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue: p.Queue, StartToCloseTimeout: forever, HeartbeatTimeout: p.Lease, WaitForCancellation: true,
-		RetryPolicy:           &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1.5, MaximumInterval: 10 * time.Second},
+		RetryPolicy:           retries(time.Second),
 		Priority:              temporal.Priority{FairnessKey: p.Fair},
 		DisableEagerExecution: true,
 	})
@@ -250,7 +251,11 @@ func (p plan) work(ctx workflow.Context) workflow.Context {
 func desk(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue: deskQueue, StartToCloseTimeout: time.Minute,
-		RetryPolicy:           &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 1.5, MaximumInterval: 10 * time.Second},
+		RetryPolicy:           retries(500 * time.Millisecond),
 		DisableEagerExecution: true,
 	})
+}
+
+func retries(first time.Duration) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: first, BackoffCoefficient: 1.5, MaximumInterval: 10 * time.Second}
 }

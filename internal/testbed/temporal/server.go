@@ -30,9 +30,10 @@ type Server struct {
 // ErrNoTemporal says that Temporal's command line is not installed.
 var ErrNoTemporal = errors.New("no temporal here (make temporal builds it)")
 
-// settings are dynamic settings of the server. The first one makes fairness keys take effect. With the
-// second one, a new namespace can be used at once.
-var settings = []string{"matching.enableFairness=true", `system.namespaceCacheRefreshInterval="100ms"`}
+// settings are dynamic settings of the server. Fairness keys take effect, within one partition of a queue. A
+// new namespace can be used at once.
+var settings = []string{"matching.enableFairness=true", "matching.numTaskqueueReadPartitions=1",
+	"matching.numTaskqueueWritePartitions=1", `system.namespaceCacheRefreshInterval="100ms"`}
 
 func start(dir string) (*Server, error) {
 	program, err := find()
@@ -81,7 +82,9 @@ func (s *Server) Start() error {
 		return err
 	}
 	args := []string{"server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", port, "--log-level", "error",
-		"--disable-config-file", "--disable-config-env", "--db-filename", filepath.Join(s.dir, "temporal.db"), "--sqlite-pragma", "synchronous=off"}
+		"--disable-config-file", "--disable-config-env",
+		// The file need not outlive a crash of the machine.
+		"--db-filename", filepath.Join(s.dir, "temporal.db"), "--sqlite-pragma", "synchronous=off"}
 	for _, v := range settings {
 		args = append(args, "--dynamic-config-value", v)
 	}
@@ -117,7 +120,8 @@ func (s *Server) up(gone <-chan struct{}) error {
 	defer c.Close()
 	for {
 		try, tried := context.WithTimeout(ctx, 2*time.Second)
-		_, err := c.WorkflowService().DescribeNamespace(try, &workflowservice.DescribeNamespaceRequest{Namespace: "default"})
+		_, err := c.WorkflowService().DescribeNamespace(try,
+			&workflowservice.DescribeNamespaceRequest{Namespace: "default"})
 		tried()
 		if err == nil {
 			return nil

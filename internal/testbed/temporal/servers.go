@@ -23,7 +23,7 @@ type Servers struct {
 func (s *Servers) Namespace(tb testing.TB) string {
 	tb.Helper()
 	s.once.Do(func() {
-		dir, err := os.MkdirTemp("", "dray-temporal-")
+		dir, err := os.MkdirTemp("", "dray-temporal-") //nolint:usetesting // it outlives this test
 		if err != nil {
 			s.err = err
 			return
