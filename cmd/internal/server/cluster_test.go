@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -164,4 +165,77 @@ func TestManyMachines(t *testing.T) {
 		}
 		done(t, cb, j.ID)
 	})
+}
+
+// A worker starts before its database, says what it waits for, and works when the database is there.
+func TestAWorkerThatStartsFirstWaits(t *testing.T) {
+	db := database.Postgres(t)
+	at, err := url.Parse(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := freeAddr(t)
+	there := at.Host
+	at.Host = behind
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ops, ready, ended := freeAddr(t), make(chan net.Addr, 1), make(chan error, 1)
+	go func() {
+		ended <- server.Worker(ctx, server.Config{Data: t.TempDir(), Database: at.String(), Engine: engines.Namespace(t), Ops: ops,
+			Ready: func(a net.Addr) { ready <- a }})
+	}()
+	ask := func(path string) (int, string) {
+		for range 100 {
+			if resp, err := http.Get("http://" + ops + path); err == nil {
+				text, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				return resp.StatusCode, string(text)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		return 0, ""
+	}
+	if code, text := ask("/healthz"); code != 200 {
+		t.Errorf("%d %s", code, text)
+	}
+	if code, text := ask("/readyz"); code != 503 || !strings.Contains(text, "database: waiting until it answers") {
+		t.Errorf("%d %s", code, text)
+	}
+	l, err := net.Listen("tcp", behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer from.Close()
+				to, err := net.Dial("tcp", there)
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				go func() { _, _ = io.Copy(to, from); to.Close() }()
+				_, _ = io.Copy(from, to)
+			}()
+		}
+	}()
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	case <-time.After(time.Minute):
+		t.Fatal("the worker does not find its database")
+	}
+	if code, text := ask("/readyz"); code != 200 {
+		t.Errorf("%d %s", code, text)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
