@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"sync"
@@ -60,4 +61,20 @@ func dbFault(op, name string, err error) error {
 		kind = fault.Canceled
 	}
 	return &fault.Fault{Kind: kind, Op: op, Name: name, Err: err, Hint: hint}
+}
+
+// seal encrypts plain, and returns it in base64.
+func (a *Access) seal(plain []byte, name string) (string, error) {
+	sealed, err := a.vault.Seal(plain, name)
+	return base64.StdEncoding.EncodeToString(sealed), err
+}
+
+// unseal decrypts text, which is in base64.
+func (a *Access) unseal(text, name string) ([]byte, error) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		changed := errors.New("the encrypted secret was changed")
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: changed}
+	}
+	return a.vault.Open(raw, name)
 }

@@ -176,22 +176,6 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 	}, true, nil
 }
 
-// seal encrypts plain, and returns it in base64.
-func (a *Access) seal(plain []byte, name string) (string, error) {
-	sealed, err := a.vault.Seal(plain, name)
-	return base64.StdEncoding.EncodeToString(sealed), err
-}
-
-// unseal decrypts text, which is in base64.
-func (a *Access) unseal(text, name string) ([]byte, error) {
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		changed := errors.New("the encrypted secret was changed")
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: changed}
-	}
-	return a.vault.Open(raw, name)
-}
-
 const witness = "the key of this database" // encrypted by the first server that uses a database
 
 // checkKeys checks that the vault has the key of this database: it must decrypt what the first

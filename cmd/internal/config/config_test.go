@@ -362,7 +362,7 @@ func TestSecretsAreReadWhenALoginIsAskedForAndNotBefore(t *testing.T) {
 	if _, ok, err := none(t.Context(), ref.Repo{Host: "a.example"}); ok || err != nil {
 		t.Error(ok, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "secret"), make([]byte, maxSecret+1), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "secret"), make([]byte, 64<<10+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ask("b.example"); !fault.Is(err, fault.Invalid) {

@@ -3,7 +3,6 @@ package config
 import (
 	"context"
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 
@@ -14,9 +13,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
-
-// maxSecret is the largest password or token file, in bytes.
-const maxSecret = 64 << 10
 
 var helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
@@ -80,30 +76,11 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 		}
 		return credential.FromPassword(c.Username, secret)
 	}
-	secret, err := readSecret(c.PasswordFile + c.TokenFile)
+	secret, err := textfile.Secret(c.PasswordFile + c.TokenFile)
 	if err != nil {
 		return credential.Login{}, err
 	}
 	return credential.FromPassword(c.Username, secret)
-}
-
-// readSecret reads a password or token file.
-func readSecret(path string) (string, error) {
-	const op = "read password or token"
-	f, err := textfile.Open(op, path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	if err == nil && len(data) > maxSecret {
-		err = errors.New("the file is longer than 64 KiB")
-	}
-	if err != nil {
-		return "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: textfile.Bare(err),
-			Hint: "name a file that holds only the password or the token"}
-	}
-	return string(data), nil
 }
 
 // credentials reads the key credentials of a registry.

@@ -6,12 +6,13 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/drayage/dray/cmd/internal/config/storing"
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 )
 
 // StorageValues returns the parameters of a storage, with those from variables and files.
 func StorageValues(s storing.Storage, env func(string) string) (map[string]any, error) {
 	variable := func(setting, name string) (string, error) { return Variable(env, setting, name) }
-	return s.Values(variable, readSecret)
+	return s.Values(variable, textfile.Secret)
 }
 
 // storage reads the key storage.

@@ -14,18 +14,18 @@
 // In the order of the walk:
 //
 //	open.go       opens a Queue, and creates its tables
-//	engine.go     the Engine, the Runner, and the orders that a transaction leaves for an engine
-//	work.go       runs jobs until the process stops
 //	embedded.go   the engine of one process
-//	begin.go      begins an attempt at a job or a part, and counts lost ones
-//	parts.go      the parts of a divided job
-//	finish.go     stores how a run ended, and cancels jobs
-//	submit.go     creates jobs, one for each idempotency key, and limits how many are queued
+//	work.go       runs jobs until the process stops
 //	schedule.go   schedules, which create jobs at their times
 //	upkeep.go     the list of workers, and the deletion of old history
-//	run.go        one attempt at a job, and the methods for its runner
-//	write.go      writes items, lines and progress of runs
+//	finish.go     stores how a run ended, and cancels jobs
+//	begin.go      begins an attempt at a job or a part, and counts lost ones
+//	submit.go     creates jobs, one for each idempotency key, and limits how many are queued
 //	list.go       reads, lists, counts and watches jobs
+//	write.go      writes items, lines and progress of runs
+//	parts.go      the parts of a divided job
+//	run.go        one attempt at a job, and the methods for its runner
 //	budget.go     request budgets of registries, shared by all workers
 //	queue.go      the types that all files use: Config, Queue, Run and those of jobs, and how a row is read
+//	engine.go     the Engine, the Runner, and the orders that a transaction leaves for an engine
 package job

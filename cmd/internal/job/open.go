@@ -58,8 +58,10 @@ func Fits(ctx context.Context, db *store.DB) error { return db.Fits(ctx, "job", 
 //
 // No index begins with the state of all jobs. A query planner with old statistics would use it to find
 // queued jobs, and read all of them for each principal. Claims use jobs_queued.
-func schema() []string {
-	return []string{`
+func schema() []string { return []string{tables, withoutLeases} }
+
+// tables is the first form of the tables.
+const tables = `
 CREATE TABLE jobs (
 	id TEXT PRIMARY KEY,
 	kind TEXT NOT NULL,
@@ -134,7 +136,10 @@ CREATE TABLE budgets (
 	registry TEXT NOT NULL, identity TEXT NOT NULL, class TEXT NOT NULL,
 	tokens DOUBLE PRECISION NOT NULL, refilled BIGINT NOT NULL,
 	PRIMARY KEY (registry, identity, class)
-)`, `
+)`
+
+// withoutLeases takes the leases away, and adds what engines need: pools, parts, orders and workers.
+const withoutLeases = `
 ALTER TABLE jobs ADD COLUMN pool TEXT NOT NULL DEFAULT '';
 ALTER TABLE schedules ADD COLUMN pool TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN alone BIGINT NOT NULL DEFAULT 0;
@@ -176,5 +181,4 @@ CREATE TABLE workers (
 	version TEXT NOT NULL,
 	started BIGINT NOT NULL,
 	seen BIGINT NOT NULL
-)`}
-}
+)`

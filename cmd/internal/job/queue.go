@@ -128,6 +128,12 @@ type Run struct {
 	written  string // the progress that is stored
 }
 
+// backlog estimates how many jobs one principal has queued: the last count, and the jobs added since.
+type backlog struct {
+	queued  int
+	counted time.Time
+}
+
 // Owner returns the name under which this Queue runs jobs.
 func (q *Queue) Owner() string { return q.owner }
 

@@ -169,12 +169,6 @@ const (
 	backlogs    = 1000                   // maximum number of principals with a remembered count
 )
 
-// backlog estimates how many jobs one principal has queued: the last count, and the jobs added since.
-type backlog struct {
-	queued  int
-	counted time.Time
-}
-
 // admit returns Throttled if s, which was just inserted, is more than its principal may have queued. The
 // caller then rolls the transaction back.
 //

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/server/certificate"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
@@ -45,10 +46,10 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	have, text, err := checkDatabase(ctx, c, vault)
 	add("database", text, err)
 	if c.TLS.Cert != "" {
-		certs, err := loadCerts(c, nil)
+		certs, err := certificate.Load(c.TLS.Cert, c.TLS.Key, c.Log)
 		text, soon := "", false
 		if err == nil {
-			text, soon = expiry(certs, time.Now())
+			text, soon = certs.Expiry(time.Now())
 		}
 		add("TLS", text, err)
 		all[len(all)-1].OK = err == nil && !soon

@@ -4,7 +4,8 @@
 //
 // Run serves and runs jobs. Worker only runs jobs. Check tests a configuration without serving.
 // Backup and Restore copy the data of a server. Package gate authorizes the requests to the
-// registry; package measure holds the metrics and traces.
+// registry; package measure holds the metrics and
+// traces; package certificate keeps the certificate.
 //
 // The files, in the order of the walk:
 //
@@ -21,6 +22,5 @@
 //	engine.go      what hands out the jobs of several machines, and which of them this process runs
 //	budgets.go     the rate limits of registries, shared by all workers of a database
 //	listen.go      the listener of an address
-//	tls.go         the server's certificate, which is read again when it changes
 //	config.go      Config: what to serve, on which addresses, and to which users
 package server

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/server/certificate"
 	"github.com/drayage/dray/fault"
 )
 
@@ -52,13 +53,13 @@ func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
 	srv := s.newServer(&s.main)
 	if s.config.TLS.Cert != "" {
 		var err error
-		if s.certs, err = loadCerts(s.config, nil); err != nil {
+		if s.certs, err = certificate.Load(s.config.TLS.Cert, s.config.TLS.Key, s.config.Log); err != nil {
 			return nil, err
 		}
-		srv.TLSConfig = s.certs.config()
+		srv.TLSConfig = s.certs.Config()
 	}
 	work := s.work(ctx)
-	s.running.Go(func() { s.certs.follow(work) })
+	s.running.Go(func() { s.certs.Follow(work) })
 	return srv, nil
 }
 

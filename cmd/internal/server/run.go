@@ -110,7 +110,7 @@ func (s *serving) begin(ctx context.Context, l net.Listener) error {
 				return err
 			}
 		}
-		s.certs.use(s.access)
+		s.certs.Use(s.access)
 		s.main.open(s.routes())
 	}
 	s.ops.open(s.opsRoutes())

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/server/certificate"
 )
 
 // serving holds the listeners and the worker of one process, which start and stop together.
@@ -20,11 +21,11 @@ type serving struct {
 	stopping atomic.Bool
 	working  atomic.Bool // the worker is running
 	servers  []*http.Server
-	main     door       // before the requests of clients
-	ops      door       // before those of operators
-	certs    *certs     // nil without TLS
-	opsAddr  net.Addr   // the address of the listener for operators; nil without one
-	failed   chan error // an error of a listener or the worker, which ends the process
+	main     door               // before the requests of clients
+	ops      door               // before those of operators
+	certs    *certificate.Files // nil without TLS
+	opsAddr  net.Addr           // the address of the listener for operators; nil without one
+	failed   chan error         // an error of a listener or the worker, which ends the process
 	workCtx  context.Context
 	stopWork context.CancelFunc
 	running  sync.WaitGroup

@@ -17,6 +17,7 @@
 //	writer.go      the only connection that writes to a SQLite file
 //	shrink.go      makes a SQLite file smaller after rows were deleted
 //	path.go        a connection to PostgreSQL, and how long it waits
-//	socket_linux.go, socket_other.go   an option of its socket
+//	socket_linux.go   an option of its socket on Linux
+//	socket_other.go   the same on other systems, which lack it
 //	faults.go      the errors of both databases, and which of them allow another attempt
 package store

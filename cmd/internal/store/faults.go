@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // explained returns a database's error as a Fault. A nil error and a Fault are returned unchanged. hint
@@ -140,4 +142,17 @@ func postgresVerdict(err error) verdict {
 		return later
 	}
 	return no
+}
+
+// ErrUncertain is contained in the error of a Tx that may have taken effect.
+var ErrUncertain = errors.New("the database has not confirmed the change, which may have taken effect")
+
+func uncertain(err error) error {
+	var f *fault.Fault
+	if errors.As(err, &f) && (f.Kind == fault.Unavailable || f.Kind == fault.Canceled) {
+		f.Err = fmt.Errorf("%w: %w", ErrUncertain, f.Err)
+		f.Hint = "look before you repeat it, for a job with " + shell.Dray("jobs", "list") +
+			"; a request with the same idempotency key is never carried out twice"
+	}
+	return err
 }

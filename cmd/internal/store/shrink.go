@@ -16,27 +16,6 @@ const (
 	convertMost    = 128 << 20             // bytes of an older file that is converted when it is opened
 )
 
-// shrink gives free pages at the end of the file back to the file system, a few at a time. It runs between
-// two groups of transactions.
-func (w *writer) shrink() {
-	next := shrinkInterval
-	defer func() { w.tick.Reset(next) }()
-	ctx := context.Background() // a step takes milliseconds
-	free, err := pragma(ctx, w.db, "freelist_count")
-	if err != nil || free <= slack || !w.shrinks {
-		return
-	}
-	if giveBack(ctx, w.db, min(shrinkStep, free-slack)) != nil {
-		return
-	}
-	if free > slack+shrinkStep {
-		next = shrinkPause
-		return
-	}
-	// The file itself gets smaller when the log is copied into it. PASSIVE waits for nobody.
-	_, _ = w.db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
-}
-
 // giveBack frees pages. Each row that is read frees one, so it is not enough to execute the statement.
 func giveBack(ctx context.Context, db *sql.DB, pages int) error {
 	rows, err := db.QueryContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, pages))

@@ -4,12 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/shell"
 )
 
 // Tx runs f in a write transaction. If Tx returns nil, the transaction is committed and durable. If f
@@ -72,17 +70,4 @@ func (d *DB) txOnce(ctx context.Context, f func(*sql.Tx) error) (verdict, error)
 		return no, uncertain(d.explain("commit", err))
 	}
 	return no, nil
-}
-
-// ErrUncertain is contained in the error of a Tx that may have taken effect.
-var ErrUncertain = errors.New("the database has not confirmed the change, which may have taken effect")
-
-func uncertain(err error) error {
-	var f *fault.Fault
-	if errors.As(err, &f) && (f.Kind == fault.Unavailable || f.Kind == fault.Canceled) {
-		f.Err = fmt.Errorf("%w: %w", ErrUncertain, f.Err)
-		f.Hint = "look before you repeat it, for a job with " + shell.Dray("jobs", "list") +
-			"; a request with the same idempotency key is never carried out twice"
-	}
-	return err
 }

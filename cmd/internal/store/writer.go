@@ -201,3 +201,24 @@ func (w *writer) close() error {
 	<-w.ended
 	return w.db.Close()
 }
+
+// shrink gives free pages at the end of the file back to the file system, a few at a time. It runs between
+// two groups of transactions.
+func (w *writer) shrink() {
+	next := shrinkInterval
+	defer func() { w.tick.Reset(next) }()
+	ctx := context.Background() // a step takes milliseconds
+	free, err := pragma(ctx, w.db, "freelist_count")
+	if err != nil || free <= slack || !w.shrinks {
+		return
+	}
+	if giveBack(ctx, w.db, min(shrinkStep, free-slack)) != nil {
+		return
+	}
+	if free > slack+shrinkStep {
+		next = shrinkPause
+		return
+	}
+	// The file itself gets smaller when the log is copied into it. PASSIVE waits for nobody.
+	_, _ = w.db.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+}

@@ -143,3 +143,25 @@ func Bare(err error) error {
 	}
 	return err
 }
+
+// maxSecret is the largest password or token file, in bytes.
+const maxSecret = 64 << 10
+
+// Secret reads a file that holds a password or a token, of at most 64 KiB. The error is Invalid or NotFound.
+func Secret(path string) (string, error) {
+	const op = "read password or token"
+	f, err := Open(op, path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err == nil && len(data) > maxSecret {
+		err = errors.New("the file is longer than 64 KiB")
+	}
+	if err != nil {
+		return "", &fault.Fault{Kind: fault.Invalid, Op: op, Name: path, Err: Bare(err),
+			Hint: "name a file that holds only the password or the token"}
+	}
+	return string(data), nil
+}

@@ -339,14 +339,19 @@ func testAScheduleFiresOnceAndSkipsWhatItMissed(t *testing.T, b Bed) {
 	set("2026-10-24T12:00:00Z") // 02:30 occurs twice in this night, but it must fire once
 	step("before winter", "2026-10-24T12:00:00Z", 0, "2026-10-25T00:30:00Z")
 	step("winter", "2026-10-25T00:30:00Z", 1, "2026-10-26T01:30:00Z")
+	theNameOfAScheduleIsFreeWhenItIsGone(t, q, s.ID)
+}
+
+func theNameOfAScheduleIsFreeWhenItIsGone(t *testing.T, q *job.Queue, id string) {
+	t.Helper()
 	if _, err := q.PutSchedule(t.Context(), job.Schedule{Name: "mirror", Kind: "x", Principal: "ann", Cron: "@daily"}, nil); !fault.Is(err, fault.Conflict) {
 		t.Error(err)
 	}
 	if list, err := q.Schedules(t.Context(), "ann"); err != nil || len(list) != 1 {
 		t.Error(list, err)
 	}
-	must(t, q.DeleteSchedule(t.Context(), s.ID, nil))
-	for _, err := range []error{q.DeleteSchedule(t.Context(), s.ID, nil), q.PauseSchedule(t.Context(), s.ID, nil), q.ResumeSchedule(t.Context(), s.ID, nil)} {
+	must(t, q.DeleteSchedule(t.Context(), id, nil))
+	for _, err := range []error{q.DeleteSchedule(t.Context(), id, nil), q.PauseSchedule(t.Context(), id, nil), q.ResumeSchedule(t.Context(), id, nil)} {
 		if !fault.Is(err, fault.NotFound) {
 			t.Error(err)
 		}

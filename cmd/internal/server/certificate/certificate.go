@@ -1,4 +1,5 @@
-package server
+// Package certificate keeps the certificate of a server, and reads it again when its files change.
+package certificate
 
 import (
 	"context"
@@ -20,9 +21,9 @@ import (
 
 const certPoll = 10 * time.Second // how often the certificate files are checked for a change
 
-// certs holds the server's certificate. It reads the certificate again when its files change or on
+// Files holds the server's certificate. It reads the certificate again when its files change or on
 // SIGHUP. If the new files cannot be read, it logs the error and keeps the old certificate.
-type certs struct {
+type Files struct {
 	cert, key string
 	access    atomic.Pointer[access.Access] // nil until the database is open
 	log       *slog.Logger
@@ -30,24 +31,23 @@ type certs struct {
 	seen      [2]fs.FileInfo
 }
 
-// loadCerts reads the certificate of c. a has the authorities of client certificates.
-func loadCerts(c Config, a *access.Access) (*certs, error) {
-	k := &certs{cert: c.TLS.Cert, key: c.TLS.Key, log: c.Log}
-	k.use(a)
+// Load reads the PEM files of a certificate and its key. The error is Invalid or Denied.
+func Load(cert, key string, log *slog.Logger) (*Files, error) {
+	k := &Files{cert: cert, key: key, log: log}
 	if err := k.load(); err != nil {
 		return nil, err
 	}
 	return k, nil
 }
 
-// use makes k accept the client certificates of a's authorities. It does nothing without TLS.
-func (k *certs) use(a *access.Access) {
+// Use makes k accept the client certificates of a's authorities. It does nothing without TLS.
+func (k *Files) Use(a *access.Access) {
 	if k != nil {
 		k.access.Store(a)
 	}
 }
 
-func (k *certs) load() error {
+func (k *Files) load() error {
 	seen := [2]fs.FileInfo{}
 	for i, name := range []string{k.cert, k.key} {
 		info, err := os.Stat(name)
@@ -78,7 +78,7 @@ func badCert(name string, err error) error {
 }
 
 // changed reports whether a file has another time or size than when it was read.
-func (k *certs) changed() bool {
+func (k *Files) changed() bool {
 	for i, name := range []string{k.cert, k.key} {
 		info, err := os.Stat(name)
 		if err == nil && (info.ModTime() != k.seen[i].ModTime() || info.Size() != k.seen[i].Size()) {
@@ -88,9 +88,9 @@ func (k *certs) changed() bool {
 	return false
 }
 
-// follow reads the files again when they change, until ctx ends. k is nil without TLS: then follow
+// Follow reads the files again when they change, until ctx ends. k is nil without TLS: then Follow
 // only catches SIGHUP, which would otherwise end the process.
-func (k *certs) follow(ctx context.Context) {
+func (k *Files) Follow(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -118,7 +118,7 @@ func (k *certs) follow(ctx context.Context) {
 }
 
 // expires returns the end of the certificate's validity.
-func (k *certs) expires() string {
+func (k *Files) expires() string {
 	pair := k.current.Load()
 	leaf := pair.Leaf
 	if leaf == nil {
@@ -130,9 +130,9 @@ func (k *certs) expires() string {
 	return leaf.NotAfter.UTC().Format(time.RFC3339)
 }
 
-// config returns a tls.Config that takes the current certificate and the current client CAs for each
+// Config returns a tls.Config that takes the current certificate and the current client CAs for each
 // connection.
-func (k *certs) config() *tls.Config {
+func (k *Files) Config() *tls.Config {
 	base := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.current.Load(), nil },
@@ -155,10 +155,10 @@ func (k *certs) config() *tls.Config {
 	return base
 }
 
-// expiry returns the text of a Finding about the certificate. soon reports whether the certificate
+// Expiry returns the text of a finding about the certificate. soon reports whether the certificate
 // expires within 14 days.
-func expiry(c *certs, now time.Time) (text string, soon bool) {
-	pair := c.current.Load()
+func (k *Files) Expiry(now time.Time) (text string, soon bool) {
+	pair := k.current.Load()
 	if pair.Leaf == nil {
 		return "", false
 	}
