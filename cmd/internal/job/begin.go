@@ -66,6 +66,11 @@ func (q *Queue) begin(ctx context.Context, tx *sql.Tx, c Claim) (*Run, error) {
 	case j.CancelRequested && !c.Resume:
 		return nil, q.end(ctx, tx, &j, Canceled, whyCanceled())
 	}
+	if c.Resume {
+		if err := sumProgress(ctx, tx, j.ID); err != nil {
+			return nil, err
+		}
+	}
 	if !c.Resume && j.Attempt > 0 {
 		for _, table := range []string{"job_items", "job_parts"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job = $1`, j.ID); err != nil {

@@ -26,7 +26,7 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 			Hint: "give --engine temporal://HOST:7233/NAMESPACE, or use a SQLite database"}
 	}
 	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, entropy: ulid.Monotonic(rand.Reader, 0)}
-	q.running, q.backlogs = map[*Run]bool{}, map[string]backlog{}
+	q.running, q.backlogs, q.unsummed = map[*Run]bool{}, map[string]backlog{}, map[string]bool{}
 	q.owner = cmp.Or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
 	if err := q.db.Migrate(ctx, "job", schema()); err != nil {
 		return nil, err

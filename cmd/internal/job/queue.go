@@ -99,6 +99,7 @@ type Queue struct {
 	stopping bool
 	entropy  *ulid.MonotonicEntropy
 	backlogs map[string]backlog // by principal
+	unsummed map[string]bool    // divided jobs whose progress is not the sum of that of their parts
 }
 
 // Run is one attempt at a job, or at a part of a job. Its methods are safe for concurrent use.
