@@ -42,7 +42,7 @@ type Order struct {
 	Seq       int64 // set by Orders
 	Kind      OrderKind
 	ID        string // of the job or the schedule
-	Principal string // of a job that was queued; Orders does not set it
+	Principal string // of a job that was queued; "" for other kinds; Orders does not set it
 }
 
 // Runner carries out jobs. Only an engine with several workers calls Split, Part and Sum.
@@ -77,16 +77,25 @@ type Claim struct {
 
 // PutOrder stores o in tx, for an engine that carries it out from another process or after a restart.
 func (q *Queue) PutOrder(ctx context.Context, tx *sql.Tx, o Order) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO job_orders (kind, id) VALUES ($1, $2)`, o.Kind, o.ID)
+	_, err := tx.ExecContext(ctx, `INSERT INTO job_orders (kind, id, principal) VALUES ($1, $2, $3)`, o.Kind, o.ID, o.Principal)
 	return err
 }
 
-// Orders returns up to limit stored orders, beginning after sequence number after. An order that depends on
-// another has a higher number. Orders of concurrent transactions may appear later with lower numbers, so
-// each look must begin with 0.
-func (q *Queue) Orders(ctx context.Context, after int64, limit int) ([]Order, error) {
-	rows, err := q.db.QueryContext(ctx,
-		`SELECT seq, kind, id FROM job_orders WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+// Orders returns up to limit stored orders: the oldest of each principal, then the second of each, and so on,
+// so that nobody waits for the many jobs of another. Orders of one kind that are about the same job or
+// schedule are in their order. A cancel does not wait behind the start of other jobs, and so it may come
+// before that of its own job: the row then says that the job has ended.
+func (q *Queue) Orders(ctx context.Context, limit int) ([]Order, error) {
+	rows, err := q.db.QueryContext(ctx, `WITH RECURSIVE one(principal) AS (
+			SELECT min(principal) FROM job_orders
+			UNION ALL
+			SELECT (SELECT min(o.principal) FROM job_orders o WHERE o.principal > one.principal)
+			FROM one WHERE one.principal IS NOT NULL)
+		SELECT seq, kind, id FROM (
+			SELECT o.seq, o.kind, o.id, row_number() OVER (PARTITION BY o.principal ORDER BY o.seq) AS turn
+			FROM one JOIN job_orders o ON o.principal = one.principal AND o.seq <= coalesce((SELECT l.seq
+				FROM job_orders l WHERE l.principal = one.principal ORDER BY l.seq LIMIT 1 OFFSET $1), o.seq)) AS t
+		ORDER BY turn, seq LIMIT $2`, limit, limit)
 	if err != nil {
 		return nil, q.db.Explain("list orders", err)
 	}

@@ -85,12 +85,13 @@ func (c Config) withDefaults() Config {
 
 // Queue is the queue of one database. It is safe for concurrent use.
 type Queue struct {
-	cfg    Config
-	db     *store.DB
-	owner  string
-	engine Engine
-	bell   live.Bell
-	ahead  atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
+	cfg     Config
+	db      *store.DB
+	owner   string
+	cluster string
+	engine  Engine
+	bell    live.Bell
+	ahead   atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
 
 	mu       sync.Mutex
 	running  map[*Run]bool

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -69,6 +70,17 @@ func (r *Run) Progress(data json.RawMessage) {
 	r.progress = data
 	r.mu.Unlock()
 	r.Emit("progress", data)
+}
+
+// Latest returns the latest snapshot of the progress; zero if there is none.
+func (r *Run) Latest() (p wire.Progress) {
+	r.mu.Lock()
+	data := r.progress
+	r.mu.Unlock()
+	if data != nil && json.Unmarshal(data, &p) != nil {
+		return wire.Progress{}
+	}
+	return p
 }
 
 // Item adds an item to the job's report. It is usually durable after a second, and at the latest when

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/internal/testbed/database"
 	bed "github.com/drayage/dray/internal/testbed/temporal"
 )
@@ -139,7 +140,7 @@ func TestARunOutlivesASilentDatabase(t *testing.T) {
 	far := p
 	var line *proxy
 	line, far.db = through(t, p.db)
-	q := open(t, far)
+	q := open(t, far, func(c *temporal.Config) { c.Lease = time.Minute }) // a busy machine is not what is tested
 	near := open(t, p)
 	run := newRunner()
 	said := make(chan string, 100)

@@ -82,6 +82,7 @@ func (r *runner) Run(ctx context.Context, run *job.Run) job.Outcome {
 		if n == "tx" {
 			break
 		}
+		run.Progress(json.RawMessage(`{"steps":3,"finished":1,"doneBytes":5,"waiting":[{"host":"hunter2"}]}`))
 		r.hold(ctx, fmt.Sprintf("begun %d", run.Job.Attempt))
 	case "sleep":
 		select {

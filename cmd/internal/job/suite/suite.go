@@ -24,6 +24,8 @@ type Bed struct {
 	// the engine has one process.
 	Beside  func(t *testing.T, db *store.DB, c job.Config) *job.Queue
 	Divides bool // whether the engine calls Split, Part and Sum
+	// Parallel runs the tests at the same time, for an engine with which they mostly wait.
+	Parallel bool
 	// Unfair is how many jobs of a principal with many may start before the first one of another, beyond
 	// those in slots that are already taken; the embedded engine has 0. It is at most 20. With -1 the test is
 	// skipped.
@@ -61,7 +63,12 @@ func Run(t *testing.T, b Bed) {
 		testAJobThatRunsElsewhereIsWatchedAndCanceled,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
-		t.Run(strings.TrimPrefix(name[strings.LastIndex(name, ".")+1:], "test"), func(t *testing.T) { f(t, b) })
+		t.Run(strings.TrimPrefix(name[strings.LastIndex(name, ".")+1:], "test"), func(t *testing.T) {
+			if b.Parallel {
+				t.Parallel()
+			}
+			f(t, b)
+		})
 	}
 }
 
