@@ -305,7 +305,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	q, e := openBoth(t, p)
-	n := 40
+	n := 24
 	var all []string
 	for range n {
 		all = append(all, submit(t, q, "done").ID)

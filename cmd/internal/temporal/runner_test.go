@@ -27,7 +27,7 @@ import (
 //	wait          is waiting once, for 100 ms
 //	parts N       has N parts; each says where it ran, as an item
 //	hold parts N  the same, and each part does what "hold" does
-//
+//	die           ends its process
 //	fail          fails with a text that has a secret
 //
 // Each leaves an effect in the table effects, under the fence.
@@ -89,6 +89,8 @@ func (r *runner) Run(ctx context.Context, run *job.Run) job.Outcome {
 		case <-ctx.Done():
 		case <-time.After(time.Duration(number(n)) * time.Millisecond):
 		}
+	case "die":
+		os.Exit(3)
 	case "fail":
 		return job.Outcome{State: job.Failed, Failure: &job.Failure{Text: "hunter2 is wrong"}}
 	case "wait":

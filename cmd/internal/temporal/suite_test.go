@@ -3,6 +3,7 @@
 package temporal_test
 
 import (
+	"os"
 	"sync"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestTheEngine(t *testing.T) {
 		})
 		return q
 	}
-	suite.Run(t, suite.Bed{Divides: true, Unfair: 20, Parallel: true, Beside: beside,
+	suite.Run(t, suite.Bed{Divides: true, Unfair: 20, Parallel: true, Brief: os.Getenv("DRAY_SOAK") == "", Beside: beside,
 		Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
 			t.Helper()
 			p := here(t)
