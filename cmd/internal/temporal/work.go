@@ -62,7 +62,8 @@ func (e *Engine) serve(ctx context.Context, c *crew) error {
 		}
 		started = append(started, w)
 	}
-	e.log.Info("taking jobs from Temporal", "at", e.at.name, "cluster", e.q.Cluster(), "pools", e.pools, "slots", c.slots.most)
+	e.log.Info("taking jobs from Temporal", "at", e.at.name, "cluster", e.q.Cluster(),
+		"pools", e.pools, "slots", c.slots.most)
 	select {
 	case <-ctx.Done():
 		return nil
