@@ -62,9 +62,17 @@ func (q *Queue) begin(ctx context.Context, tx *sql.Tx, c Claim) (*Run, error) {
 	}
 	switch {
 	case failed != nil:
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET lost = $1 WHERE id = $2`, h.lost, j.ID); err != nil {
+			return nil, err
+		}
 		return nil, q.end(ctx, tx, &j, Failed, failed)
 	case j.CancelRequested && !c.Resume:
 		return nil, q.end(ctx, tx, &j, Canceled, whyCanceled())
+	}
+	if c.Resume {
+		if err := sumProgress(ctx, tx, j.ID); err != nil {
+			return nil, err
+		}
 	}
 	if !c.Resume && j.Attempt > 0 {
 		for _, table := range []string{"job_items", "job_parts"} {

@@ -17,15 +17,16 @@
 //	embedded.go   the engine of one process
 //	work.go       runs jobs until the process stops
 //	schedule.go   schedules, which create jobs at their times
-//	upkeep.go     the list of workers, and the deletion of old history
-//	finish.go     stores how a run ended, and cancels jobs
 //	begin.go      begins an attempt at a job or a part, and counts lost ones
+//	finish.go     stores how a run ended, and cancels jobs
+//	upkeep.go     the list of workers, and the deletion of old history
 //	submit.go     creates jobs, one for each idempotency key, and limits how many are queued
 //	list.go       reads, lists, counts and watches jobs
-//	write.go      writes items, lines and progress of runs
 //	parts.go      the parts of a divided job
 //	run.go        one attempt at a job, and the methods for its runner
+//	write.go      writes items, lines and progress of runs
+//	fence.go      whether an attempt still has its job, and how it learns that it has to stop
 //	budget.go     request budgets of registries, shared by all workers
-//	queue.go      the types that all files use: Config, Queue, Run and those of jobs, and how a row is read
-//	engine.go     the Engine, the Runner, and the orders that a transaction leaves for an engine
+//	orders.go     the orders that a transaction leaves for an engine
+//	queue.go      the types that all files use: Config, Queue, Engine, Runner, Run and those of jobs, and how a row is read
 package job

@@ -94,6 +94,9 @@ func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) (Outcome, err
 	switch {
 	case err == nil:
 		r.live.Stored(r.seq)
+		if r.Part > 0 {
+			q.progressed(r.Job.ID)
+		}
 		q.bell.Ring(r.Job.ID)
 	case fault.Is(err, fault.Moved):
 		_ = q.db.Tx(ctx, func(tx *sql.Tx) error { return q.busy(ctx, tx, -1) }) // else it counts one too many

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
+	"strings"
 
 	"github.com/oklog/ulid/v2"
 
@@ -26,12 +28,15 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 			Hint: "give --engine temporal://HOST:7233/NAMESPACE, or use a SQLite database"}
 	}
 	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, entropy: ulid.Monotonic(rand.Reader, 0)}
-	q.running, q.backlogs = map[*Run]bool{}, map[string]backlog{}
+	q.running, q.backlogs, q.unsummed = map[*Run]bool{}, map[string]backlog{}, map[string]bool{}
 	q.owner = cmp.Or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
 	if err := q.db.Migrate(ctx, "job", schema()); err != nil {
 		return nil, err
 	}
 	if err := q.setClock(ctx); err != nil {
+		return nil, err
+	}
+	if err := q.setCluster(ctx); err != nil {
 		return nil, err
 	}
 	if cfg.Engine == nil {
@@ -49,6 +54,21 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	q.engine = e
 	return q, nil
 }
+
+// setCluster reads the id of this database, and gives it one at first.
+func (q *Queue) setCluster(ctx context.Context) error {
+	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO cluster (one, id) VALUES (1, $1) ON CONFLICT (one) DO NOTHING`,
+			strings.ToLower(rand.Text()[:8])); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `SELECT id FROM cluster WHERE one = 1`).Scan(&q.cluster)
+	})
+	return q.db.Explain("read id of cluster", err)
+}
+
+// Cluster returns an id that all processes with this database have, and no others. It never changes.
+func (q *Queue) Cluster() string { return q.cluster }
 
 // Fits returns the error with which Open would refuse a database that a newer dray has used. It changes
 // nothing.
@@ -168,8 +188,11 @@ CREATE TABLE job_parts (
 	outcome TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (job, part)
 );
-CREATE TABLE job_orders (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL);
-INSERT INTO job_orders (kind, id) SELECT 'start', id FROM jobs WHERE ended = 0 ORDER BY id;
+CREATE TABLE job_orders (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, principal TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX job_orders_principal ON job_orders (principal, seq);
+INSERT INTO job_orders (kind, id, principal) SELECT 'start', id, principal FROM jobs WHERE ended = 0 ORDER BY id;
 INSERT INTO job_orders (kind, id) SELECT 'schedule', id FROM schedules;
 CREATE TABLE workers (
 	id TEXT PRIMARY KEY,
@@ -181,4 +204,5 @@ CREATE TABLE workers (
 	version TEXT NOT NULL,
 	started BIGINT NOT NULL,
 	seen BIGINT NOT NULL
-)`
+);
+CREATE TABLE cluster (one BIGINT PRIMARY KEY, id TEXT NOT NULL)`

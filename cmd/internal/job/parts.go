@@ -126,15 +126,12 @@ type partOutcome struct {
 	Failure *Failure        `json:"failure,omitempty"`
 }
 
-// endPart stores the outcome of a part, and adds its progress to that of the job.
+// endPart stores the outcome of a part, and its last progress.
 func (r *Run) endPart(ctx context.Context, tx *sql.Tx, out Outcome) error {
 	r.mu.Lock()
 	progress := resting(r.progress)
 	r.mu.Unlock()
-	if err := setPart(ctx, tx, r.Job.ID, r.Part, out, string(progress)); err != nil {
-		return err
-	}
-	return sumProgress(ctx, tx, r.Job.ID)
+	return setPart(ctx, tx, r.Job.ID, r.Part, out, string(progress))
 }
 
 func setPart(ctx context.Context, tx *sql.Tx, id string, part int, out Outcome, progress string) error {
@@ -159,6 +156,33 @@ func resting(progress json.RawMessage) json.RawMessage {
 		return progress
 	}
 	return out
+}
+
+// sumUp makes the sums of what has progressed here.
+func (q *Queue) sumUp(ctx context.Context) error {
+	q.mu.Lock()
+	ids := q.unsummed
+	q.unsummed = map[string]bool{}
+	q.mu.Unlock()
+	var errs []error
+	for id := range ids {
+		err := q.db.Tx(ctx, func(tx *sql.Tx) error {
+			var state State
+			err := tx.QueryRowContext(ctx, `SELECT state FROM jobs WHERE id = $1`+q.db.ForUpdate(), id).Scan(&state)
+			if errors.Is(err, sql.ErrNoRows) || err == nil && state != Running {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return sumProgress(ctx, tx, id)
+		})
+		if err != nil {
+			q.progressed(id)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // sumProgress sets the progress of a job to the sum of that of its parts. The transaction has locked the row

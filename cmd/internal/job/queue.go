@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/json"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,14 +84,81 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Engine decides when and where the jobs of a Queue run. It is safe for concurrent use.
+type Engine interface {
+	// Order notes what must be done after tx has been committed. It may be called again with the same order,
+	// if the transaction is repeated.
+	Order(ctx context.Context, tx *sql.Tx, o Order) error
+	// Kick says that orders were committed. The engine carries them out soon; Kick does not wait for that.
+	Kick()
+	// Work runs jobs, up to slots at a time, until ctx ends. It then begins no more, and returns when those
+	// that run have ended; the Queue sees to it that they do. With slots of 0 or less it runs no jobs, and
+	// only carries out orders. Queue.Work calls it.
+	Work(ctx context.Context, slots int, run Runner) error
+	// Ready says why no job can be started now. It returns nil if the engine answers.
+	Ready(ctx context.Context) error
+	// Close ends the engine's connections.
+	Close() error
+}
+
+// OrderKind says what an Order is about.
+type OrderKind string
+
+// The kinds of orders.
+const (
+	OrderStart    OrderKind = "start"    // a job was queued
+	OrderCancel   OrderKind = "cancel"   // the cancel of a job was requested, or the job is already canceled
+	OrderSchedule OrderKind = "schedule" // a schedule was created, changed, paused, resumed or deleted
+)
+
+// Order is something that an engine must do. The engine reads the row of the job or the schedule for the
+// rest.
+type Order struct {
+	Seq       int64 // set by Orders
+	Kind      OrderKind
+	ID        string // of the job or the schedule
+	Principal string // of a job that was queued; "" for other kinds; Orders does not set it
+}
+
+// Runner carries out jobs. Only an engine with several workers calls Split, Part and Sum.
+//
+// The context of each method ends when the job is canceled, when another attempt has the job, or when Work
+// was stopped and Config.Grace is over. context.Cause says which. If another attempt has the job, the
+// outcome is ignored.
+type Runner interface {
+	// Run carries out a whole job.
+	Run(ctx context.Context, r *Run) Outcome
+	// Split divides a job into parts that several workers can carry out at the same time. It calls emit with
+	// each part, as JSON without secrets, in the order in which they are best begun. whole is true if the
+	// job is not divided; then Run carries it out. out.State is set if the job has ended here, such as by
+	// an error.
+	Split(ctx context.Context, r *Run, emit func(part json.RawMessage) error) (whole bool, out Outcome)
+	// Part carries out one part of a job. r is a run of that part. The report of the outcome is kept for Sum.
+	Part(ctx context.Context, r *Run, part json.RawMessage) Outcome
+	// Sum returns the outcome of a job from those of its parts, in their order, also after a cancel. The
+	// State of a part that was not carried out is Queued, Waiting or Running. A cancel does not end ctx;
+	// r.CancelRequested tells of it.
+	Sum(ctx context.Context, r *Run, parts iter.Seq2[Outcome, error]) Outcome
+}
+
+// Claim says what an attempt is about.
+type Claim struct {
+	ID     string
+	Part   int  // 0: the whole job (Run, Split, Sum); else the number of the part, from 1
+	Resume bool // the attempt goes on after the parts of the job: it is not a new one (Sum)
+	// Fence asks the engine whether this attempt is the present one; if nil, only the database is asked.
+	Fence func(ctx context.Context) error
+}
+
 // Queue is the queue of one database. It is safe for concurrent use.
 type Queue struct {
-	cfg    Config
-	db     *store.DB
-	owner  string
-	engine Engine
-	bell   live.Bell
-	ahead  atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
+	cfg     Config
+	db      *store.DB
+	owner   string
+	cluster string
+	engine  Engine
+	bell    live.Bell
+	ahead   atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
 
 	mu       sync.Mutex
 	running  map[*Run]bool
@@ -99,6 +167,7 @@ type Queue struct {
 	stopping bool
 	entropy  *ulid.MonotonicEntropy
 	backlogs map[string]backlog // by principal
+	unsummed map[string]bool    // divided jobs whose progress is not the sum of that of their parts
 }
 
 // Run is one attempt at a job, or at a part of a job. Its methods are safe for concurrent use.
@@ -132,6 +201,19 @@ type Run struct {
 type backlog struct {
 	queued  int
 	counted time.Time
+}
+
+// eventBits is a number of bits. The events of an attempt are numbered from fence << 16, so that their numbers
+// increase from attempt to attempt. An event that was read from the database has the number of its line in
+// the same place.
+const eventBits = 16
+
+// progressed notes that the progress of a part of a job was stored. That of the job is the sum of all parts,
+// and is made once a second, and when the parts have ended, because each sum reads every part.
+func (q *Queue) progressed(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unsummed[id] = true
 }
 
 // Owner returns the name under which this Queue runs jobs.

@@ -35,7 +35,9 @@ func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 	_ = q.beat(upkeep, slots) // the next one tries again
 	loops.Go(func() { loop(upkeep, beatInterval, func(ctx context.Context) error { return q.beat(ctx, slots) }) })
 	loops.Go(func() {
-		loop(upkeep, flushInterval, func(ctx context.Context) error { return q.flush(ctx, q.runs()...) })
+		loop(upkeep, flushInterval, func(ctx context.Context) error {
+			return errors.Join(q.flush(ctx, q.runs()...), q.sumUp(ctx))
+		})
 	})
 	loops.Go(func() { q.cleaning(upkeep) })
 	over := make(chan error, 1)

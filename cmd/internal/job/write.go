@@ -116,6 +116,11 @@ func (q *Queue) flushed(ctx context.Context, runs []*Run, batches map[*Run]batch
 		}
 		return q.db.Explain("write items of jobs", err)
 	}
+	for r, b := range batches {
+		if r.Part > 0 && b.progress != "" {
+			q.progressed(r.Job.ID)
+		}
+	}
 	for r, err := range told {
 		if fault.Is(err, fault.Canceled) {
 			r.AskCancel()
@@ -184,12 +189,10 @@ func (r *Run) wrote(ctx context.Context, tx *sql.Tx, seq, last int64, progress s
 	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET seq = $1 WHERE id = $2`, seq, r.Job.ID); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE job_parts SET wrote = $1,
+	_, err := tx.ExecContext(ctx, `UPDATE job_parts SET wrote = $1,
 		progress = CASE WHEN $2 <> '' THEN $2 ELSE progress END WHERE job = $3 AND part = $4`,
-		last, progress, r.Job.ID, r.Part); err != nil || progress == "" {
-		return err
-	}
-	return sumProgress(ctx, tx, r.Job.ID)
+		last, progress, r.Job.ID, r.Part)
+	return err
 }
 
 // insertMany inserts rows, in statements that end with end.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -237,5 +238,66 @@ func TestAWorkerThatStartsFirstWaits(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// One transfer from a source that limits each client gets faster with each worker. The source tells clients apart by
+// their User-Agent, as a registry does by their address, which all workers of one machine share.
+func TestFourWorkersAreThreeTimesAsFastAsOne(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: it waits for limits of rates")
+	}
+	const repositories, gap = 80, 600 * time.Millisecond // between two manifests of one client
+	var mu sync.Mutex
+	next := map[string]time.Time{}
+	limited := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/manifests/") && strings.HasPrefix(r.UserAgent(), "worker") {
+				mu.Lock()
+				at := next[r.UserAgent()]
+				if now := time.Now(); at.Before(now) {
+					at = now
+				}
+				next[r.UserAgent()] = at.Add(gap)
+				mu.Unlock()
+				time.Sleep(time.Until(at))
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open, Front: limited})
+	for i := range repositories {
+		testbed.Random(t, source, fmt.Sprintf("team/app-%02d", i), "v1", testbed.RandomOptions{Layers: 1, Size: 1 << 10})
+	}
+	took := func(workers int) time.Duration {
+		target := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+		c := server.Config{
+			Database: database.Postgres(t),
+			Engine:   engines.Namespace(t),
+			Key:      access.KeySource{File: filepath.Join(t.TempDir(), "key")},
+			Slots:    -1,
+			Dray:     dray.Config{Registries: map[string]dray.Registry{"src": plainHTTP(source), "dst": plainHTTP(target)}},
+		}
+		of := c
+		of.Data = t.TempDir()
+		r := run(t, of)
+		for n := range workers {
+			w := c
+			w.Slots, w.Dray.UserAgent = 4, fmt.Sprintf("worker-%d-%d", workers, n)
+			defer work(t, w)()
+		}
+		began := time.Now()
+		request := wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst"}}}
+		j, err := r.remoteAs(credential.Secret{}).Submit(t.Context(), request, client.How{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done(t, r.remoteAs(credential.Secret{}), j.ID)
+		return time.Since(began)
+	}
+	one, four := took(1), took(4)
+	t.Logf("1 worker: %s, 4 workers: %s", one, four)
+	if four*3 > one {
+		t.Errorf("4 workers take %s, and 1 worker %s", four, one)
 	}
 }

@@ -20,10 +20,12 @@ const beatInterval = 400 * time.Millisecond
 // fence asks Temporal whether the attempt with the token is the present one. The error is nil if it is,
 // Canceled if a cancel was requested, Moved if another attempt has the job, and Unavailable if Temporal does
 // not answer.
-func (e *Engine) fence(ctx context.Context, token []byte) error {
+//
+// said are numbers for people who look into Temporal.
+func (e *Engine) fence(ctx context.Context, token []byte, said ...any) error {
 	ctx, done := context.WithTimeout(ctx, callTime)
 	defer done()
-	err := e.there.RecordActivityHeartbeat(ctx, token)
+	err := e.there.RecordActivityHeartbeat(ctx, token, said...)
 	var canceled *temporal.CanceledError
 	var gone *serviceerror.NotFound
 	switch {
@@ -53,7 +55,7 @@ func (e *Engine) beat(ctx context.Context, token []byte, r *job.Run) {
 		}
 		asked := time.Now()
 		call, done := context.WithDeadline(ctx, earlier(asked.Add(e.lease/3), heard.Add(e.lease)))
-		err := e.fence(call, token)
+		err := e.fence(call, token, figuresOf(r))
 		done()
 		switch {
 		case err == nil:
@@ -67,6 +69,17 @@ func (e *Engine) beat(ctx context.Context, token []byte, r *job.Run) {
 			return
 		}
 	}
+}
+
+// figures is the progress of an attempt, without names.
+type figures struct {
+	Steps, Finished, Failed int
+	DoneBytes, TotalBytes   int64
+}
+
+func figuresOf(r *job.Run) figures {
+	p := r.Latest()
+	return figures{p.Steps, p.Finished, p.Failed, p.Done, p.Total}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -79,6 +79,8 @@ func (e *Engine) Kick() {
 	}
 }
 
+func (e *Engine) queueOf(pool string) string { return queueOf(e.q.Cluster(), pool) }
+
 // pause waits. It reports false if ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)

@@ -131,7 +131,7 @@ func TestAJobThatIsCanceledBeforeItStartsLeavesNothingInTemporal(t *testing.T) {
 	if s := status(t, e, never.ID); s != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
 		t.Error(s)
 	}
-	eventually(t, func() bool { o, err := q.Orders(t.Context(), 0, 10); return err == nil && len(o) == 0 })
+	eventually(t, func() bool { o, err := q.Orders(t.Context(), 10); return err == nil && len(o) == 0 })
 }
 
 // status returns the state of a job's workflow; it is unspecified if there is none.
@@ -194,6 +194,63 @@ func TestTheRowsAreTheTruth(t *testing.T) {
 	}
 }
 
+func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
+	t.Parallel()
+	a, b := here(t), place{}
+	b.db, b.temporal = databases.Postgres(t), a.temporal
+	witness(t, a)
+	witness(t, b)
+	queues, runners := []*job.Queue{open(t, a), open(t, b)}, []*runner{newRunner(), newRunner()}
+	var all [2][]string
+	for i, q := range queues {
+		work(t, q, 2, runners[i])
+	}
+	for range 10 {
+		for i, q := range queues {
+			all[i] = append(all[i], submit(t, q, "done").ID)
+		}
+	}
+	for i, q := range queues {
+		for _, id := range all[i] {
+			if j := ended(t, q, id); j.State != job.Done || j.Attempt != 1 {
+				t.Error(j)
+			}
+		}
+		ran := runners[i].order()
+		slices.Sort(ran)
+		if !slices.Equal(ran, all[i]) {
+			t.Error("cluster", i, "ran", ran, "and was given", all[i])
+		}
+	}
+}
+
+func TestTemporalShowsHowFarAJobIsAndNoNames(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	witness(t, p)
+	q, e := openBoth(t, p)
+	run := newRunner()
+	work(t, q, 1, run)
+	j := submit(t, q, "hold")
+	var said string
+	eventually(t, func() bool {
+		d, err := e.Client().DescribeWorkflow(t.Context(), j.ID, "")
+		if err != nil || len(d.RawResponse.GetPendingActivities()) == 0 {
+			return false
+		}
+		said = ""
+		for _, p := range d.RawResponse.GetPendingActivities()[0].GetHeartbeatDetails().GetPayloads() {
+			said += string(p.GetData())
+		}
+		return strings.Contains(said, `"Steps":3`)
+	})
+	if said != `{"Steps":3,"Finished":1,"Failed":0,"DoneBytes":5,"TotalBytes":0}` {
+		t.Error(said)
+	}
+	run.told <- struct{}{}
+	ended(t, q, j.ID)
+}
+
 func TestAWorkerThatStopsGivesItsJobsBack(t *testing.T) {
 	t.Parallel()
 	p := here(t)
@@ -248,7 +305,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	q, e := openBoth(t, p)
-	n := 40
+	n := 24
 	var all []string
 	for range n {
 		all = append(all, submit(t, q, "done").ID)

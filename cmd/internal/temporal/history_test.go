@@ -77,12 +77,12 @@ func TestHistoriesAreSmallAndTellNothing(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	q, e := openBoth(t, p)
-	e.DivideBy(20)
+	e.DivideBy(8)
 	work(t, q, 8, newRunner())
 	as := func(s *job.Submission) {
 		s.Principal, s.Source, s.Target = "principal-hunter2", "source-hunter2", "target-hunter2"
 	}
-	for _, kind := range []string{"done", "fail", "wait", "parts 90"} {
+	for _, kind := range []string{"done", "fail", "wait", "parts 30"} {
 		ended(t, q, submit(t, q, kind, as).ID)
 	}
 	text, longest := runs(t, e)
@@ -91,12 +91,12 @@ func TestHistoriesAreSmallAndTellNothing(t *testing.T) {
 			t.Errorf("a history contains %q", never)
 		}
 	}
-	for _, there := range []string{"job.v1", "range.v1", `"Parts":90`} { // else the dump is not one
+	for _, there := range []string{"job.v1", "range.v1", `"Parts":30`} { // else the dump is not one
 		if !strings.Contains(text, there) {
 			t.Errorf("no history contains %q", there)
 		}
 	}
-	if longest["job.v1"] > 120 || longest["range.v1"] > 20*6+20 {
+	if longest["job.v1"] > 120 || longest["range.v1"] > 8*6+20 {
 		t.Error(longest)
 	}
 	t.Log(longest)

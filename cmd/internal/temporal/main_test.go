@@ -5,6 +5,7 @@ package temporal_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -32,6 +33,13 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// These tests wait most of their time, so more of them than there are cores run at the same time.
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		if err := flag.Set(n.Name, "6"); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(databases.Main(m, servers.End))
 }

@@ -21,7 +21,7 @@ import (
 const (
 	orderInterval = time.Second // a process that was killed may have committed orders and carried none out
 	ordersAtOnce  = 256
-	carriers      = 8 // orders that are carried out at the same time
+	carriers      = 16 // orders that are carried out at the same time
 )
 
 // carrying carries orders out, until ctx ends: soon after Kick, and every second what other processes left.
@@ -60,7 +60,7 @@ func (e *Engine) carryAll(ctx context.Context) error {
 func (e *Engine) orders(ctx context.Context) ([]job.Order, error) {
 	ctx, done := context.WithTimeout(ctx, callTime)
 	defer done()
-	return e.q.Orders(ctx, 0, ordersAtOnce)
+	return e.q.Orders(ctx, ordersAtOnce)
 }
 
 func (e *Engine) carried(ctx context.Context, seq []int64) error {
@@ -131,9 +131,9 @@ func (e *Engine) start(ctx context.Context, id string, reuse enums.WorkflowIdReu
 	}
 	fair := fairness(j.Principal)
 	_, err = e.there.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: workflowQueue, WorkflowIDReusePolicy: reuse, WorkflowExecutionErrorWhenAlreadyStarted: true,
+		ID: id, TaskQueue: e.queueOf(""), WorkflowIDReusePolicy: reuse, WorkflowExecutionErrorWhenAlreadyStarted: true,
 		Priority: temporal.Priority{FairnessKey: fair},
-	}, jobWorkflow, plan{Queue: queueOf(j.Pool), Fair: fair, Lease: e.lease, Range: e.perRange})
+	}, jobWorkflow, plan{Queue: e.queueOf(j.Pool), Fair: fair, Lease: e.lease, Range: e.perRange})
 	if _, exists := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); exists {
 		return nil
 	}

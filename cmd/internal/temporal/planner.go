@@ -81,7 +81,7 @@ func (e *Engine) put(ctx context.Context, id string, s job.Schedule, there bool)
 		return nil
 	}
 	spec := client.ScheduleSpec{Calendars: calendars(s), TimeZoneName: "UTC"}
-	action := &client.ScheduleWorkflowAction{ID: "fire-" + id, Workflow: fireWorkflow, TaskQueue: workflowQueue,
+	action := &client.ScheduleWorkflowAction{ID: "fire-" + id, Workflow: fireWorkflow, TaskQueue: e.queueOf(""),
 		Args: []any{id}}
 	change := func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 		n := in.Description.Schedule

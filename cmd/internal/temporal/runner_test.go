@@ -27,7 +27,7 @@ import (
 //	wait          is waiting once, for 100 ms
 //	parts N       has N parts; each says where it ran, as an item
 //	hold parts N  the same, and each part does what "hold" does
-//
+//	die           ends its process
 //	fail          fails with a text that has a secret
 //
 // Each leaves an effect in the table effects, under the fence.
@@ -82,12 +82,15 @@ func (r *runner) Run(ctx context.Context, run *job.Run) job.Outcome {
 		if n == "tx" {
 			break
 		}
+		run.Progress(json.RawMessage(`{"steps":3,"finished":1,"doneBytes":5,"waiting":[{"host":"hunter2"}]}`))
 		r.hold(ctx, fmt.Sprintf("begun %d", run.Job.Attempt))
 	case "sleep":
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Duration(number(n)) * time.Millisecond):
 		}
+	case "die":
+		os.Exit(3)
 	case "fail":
 		return job.Outcome{State: job.Failed, Failure: &job.Failure{Text: "hunter2 is wrong"}}
 	case "wait":

@@ -18,7 +18,7 @@ import (
 	bed "github.com/drayage/dray/internal/testbed/temporal"
 )
 
-// kills returns how many times a test kills something: 6, or the number in DRAY_SOAK.
+// kills returns how many times a test kills something: 4, or the number in DRAY_SOAK.
 func kills(t *testing.T) int {
 	t.Helper()
 	n, err := strconv.Atoi(os.Getenv("DRAY_SOAK"))

@@ -3,6 +3,8 @@
 package temporal_test
 
 import (
+	"os"
+	"sync"
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/job"
@@ -13,11 +15,12 @@ import (
 
 func TestTheEngine(t *testing.T) {
 	t.Parallel()
-	places := map[*store.DB]place{}
+	var places sync.Map // *store.DB to place
 	beside := func(t *testing.T, db *store.DB, c job.Config) *job.Queue {
 		t.Helper()
+		p, _ := places.Load(db)
 		c.DB, c.Engine = db, func(q *job.Queue) (job.Engine, error) {
-			return temporal.Open(temporal.Config{URL: places[db].temporal, Queue: q, Lease: lease, Pools: c.Pools})
+			return temporal.Open(temporal.Config{URL: p.(place).temporal, Queue: q, Lease: lease, Pools: c.Pools})
 		}
 		q, err := job.Open(t.Context(), c)
 		must(t, err)
@@ -28,7 +31,7 @@ func TestTheEngine(t *testing.T) {
 		})
 		return q
 	}
-	suite.Run(t, suite.Bed{Divides: true, Unfair: 20, Beside: beside,
+	suite.Run(t, suite.Bed{Divides: true, Unfair: 20, Parallel: true, Brief: os.Getenv("DRAY_SOAK") == "", Beside: beside,
 		Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
 			t.Helper()
 			p := here(t)
@@ -39,7 +42,7 @@ func TestTheEngine(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			places[db] = p
+			places.Store(db, p)
 			return beside(t, db, c), db
 		}})
 }

@@ -62,7 +62,8 @@ func (e *Engine) serve(ctx context.Context, c *crew) error {
 		}
 		started = append(started, w)
 	}
-	e.log.Info("taking jobs from Temporal", "at", e.at.name, "pools", e.pools, "slots", c.slots.most)
+	e.log.Info("taking jobs from Temporal", "at", e.at.name, "cluster", e.q.Cluster(),
+		"pools", e.pools, "slots", c.slots.most)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -83,7 +84,7 @@ func (e *Engine) workers(c *crew, broken chan<- error) []worker.Worker {
 		DeadlockDetectionTimeout: 10 * time.Second} // workflows only wait for a processor
 	flows := options
 	flows.LocalActivityWorkerOnly = true // no activities
-	w := worker.New(e.there, workflowQueue, flows)
+	w := worker.New(e.there, e.queueOf(""), flows)
 	w.RegisterWorkflowWithOptions(jobV1, workflow.RegisterOptions{Name: jobWorkflow})
 	w.RegisterWorkflowWithOptions(rangeV1, workflow.RegisterOptions{Name: rangeWorkflow})
 	w.RegisterWorkflowWithOptions(fireV1, workflow.RegisterOptions{Name: fireWorkflow})
@@ -91,7 +92,7 @@ func (e *Engine) workers(c *crew, broken chan<- error) []worker.Worker {
 
 	desk := options
 	desk.DisableWorkflowWorker, desk.MaxConcurrentActivityExecutionSize = true, deskSlots
-	w = worker.New(e.there, deskQueue, desk)
+	w = worker.New(e.there, deskOf(e.queueOf("")), desk)
 	c.registerDesk(w)
 	all = append(all, w)
 	if c.slots.most <= 0 {
@@ -104,7 +105,7 @@ func (e *Engine) workers(c *crew, broken chan<- error) []worker.Worker {
 	for _, pool := range e.pools {
 		work := options
 		work.DisableWorkflowWorker, work.Tuner = true, tuner
-		w := worker.New(e.there, queueOf(pool), work)
+		w := worker.New(e.there, e.queueOf(pool), work)
 		c.registerWork(w)
 		all = append(all, w)
 	}

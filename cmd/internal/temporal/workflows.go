@@ -22,20 +22,20 @@ const (
 	fireActivity = "fire.v1"
 )
 
-// The task queues. Workflows are taken by every process, and so are the short activities of the desk, which
+// The task queues of a cluster begin with its id, so that two clusters in one namespace do not take each
+// other's tasks. Workflows are taken by every process, and so are the short activities of the desk, which
 // only read and write rows. Jobs are taken by the processes of their pool.
-const (
-	workflowQueue = "dray"
-	deskQueue     = "dray.desk"
-)
 
-// queueOf returns the task queue of the jobs of a pool.
-func queueOf(pool string) string {
+// queueOf returns the task queue of the jobs of a pool. That of no pool is also that of workflows.
+func queueOf(cluster, pool string) string {
 	if pool == "" {
-		return workflowQueue
+		return "dray-" + cluster
 	}
-	return workflowQueue + "/" + pool
+	return "dray-" + cluster + "/" + pool
 }
+
+// deskOf returns the task queue of the desk, from that of workflows.
+func deskOf(workflows string) string { return workflows + ".desk" }
 
 const (
 	maxHistory = 3000 // events after which a workflow continues as a new one
@@ -250,7 +250,7 @@ func (p plan) work(ctx workflow.Context) workflow.Context {
 // desk returns ctx for activities that read and write a few rows.
 func desk(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: deskQueue, StartToCloseTimeout: time.Minute,
+		TaskQueue: deskOf(workflow.GetInfo(ctx).TaskQueueName), StartToCloseTimeout: time.Minute,
 		RetryPolicy:           retries(500 * time.Millisecond),
 		DisableEagerExecution: true,
 	})

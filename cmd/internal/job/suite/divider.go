@@ -63,7 +63,7 @@ func (d *divider) Work(ctx context.Context, slots int, run job.Runner) error {
 }
 
 func (d *divider) orders(ctx context.Context, run job.Runner) {
-	orders, err := d.q.Orders(ctx, 0, 1000)
+	orders, err := d.q.Orders(ctx, 1000)
 	if err != nil {
 		return
 	}

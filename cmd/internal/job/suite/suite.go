@@ -38,6 +38,11 @@ func Run(t *testing.T, b Bed) {
 		testAJobThatRunsElsewhereIsWatchedAndCanceled,
 	} {
 		name := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
-		t.Run(strings.TrimPrefix(name[strings.LastIndex(name, ".")+1:], "test"), func(t *testing.T) { f(t, b) })
+		t.Run(strings.TrimPrefix(name[strings.LastIndex(name, ".")+1:], "test"), func(t *testing.T) {
+			if b.Parallel {
+				t.Parallel()
+			}
+			f(t, b)
+		})
 	}
 }

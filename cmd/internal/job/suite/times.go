@@ -31,7 +31,7 @@ func testAnInvalidRuleOrZoneIsRefused(t *testing.T, b Bed) {
 // The shortest interval is a minute, so this test is long.
 func testAScheduleIsFiredByTheEngine(t *testing.T, b Bed) {
 	t.Helper()
-	if testing.Short() {
+	if b.Brief || testing.Short() {
 		t.Skip("SKIPPED: it takes a minute")
 	}
 	q, _ := b.Open(t, job.Config{})
