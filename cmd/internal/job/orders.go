@@ -9,7 +9,8 @@ import (
 
 // PutOrder stores o in tx, for an engine that carries it out from another process or after a restart.
 func (q *Queue) PutOrder(ctx context.Context, tx *sql.Tx, o Order) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO job_orders (kind, id, principal) VALUES ($1, $2, $3)`, o.Kind, o.ID, o.Principal)
+	_, err := tx.ExecContext(ctx, `INSERT INTO job_orders (kind, id, principal) VALUES ($1, $2, $3)`,
+		o.Kind, o.ID, o.Principal)
 	return err
 }
 

@@ -15,6 +15,9 @@ func (e *Engine) LookFor(ctx context.Context, id string) error {
 // LookForSchedules is what an engine does now and then for schedules.
 func (e *Engine) LookForSchedules(ctx context.Context) error { return e.lookForSchedules(ctx, true) }
 
+// Keep makes Temporal's schedule from ours.
+func (e *Engine) Keep(ctx context.Context, id string) error { return e.keep(ctx, id) }
+
 // Client returns the engine's connection, for a look at what is in Temporal.
 func (e *Engine) Client() client.Client { return e.there }
 

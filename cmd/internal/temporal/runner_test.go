@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
@@ -90,7 +91,7 @@ func (r *runner) Run(ctx context.Context, run *job.Run) job.Outcome {
 		case <-time.After(time.Duration(number(n)) * time.Millisecond):
 		}
 	case "die":
-		os.Exit(3)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "fail":
 		return job.Outcome{State: job.Failed, Failure: &job.Failure{Text: "hunter2 is wrong"}}
 	case "wait":
