@@ -167,6 +167,7 @@ stores: ## install object stores for make test-stores into .tools, with npm and 
 test-stores: export CGO_ENABLED := 0
 test-stores: go-version ## test the embedded registry on object stores: make test-stores STORES=s3,azure,gcs
 	$(GO) test -trimpath -vet=off -ldflags=-w -tags "$(STORES)" -count=1 -v ./internal/registry/backing | grep -v '^=== '
+	$(GO) test -trimpath -vet=off -ldflags=-w -tags "$(STORES)" -count=1 -v -run 'OneBucket|ToTheObjectStore' ./cmd/internal/server | grep -v '^=== '
 
 .PHONY: go-version
 go-version:

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/manifest/manifestlist"
 	"github.com/distribution/distribution/v3/manifest/schema2"
 	"github.com/distribution/distribution/v3/registry/api/errcode"
@@ -64,7 +65,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case part == "referrers":
 		r.referrers(a, req, repo, last)
 	case part == "manifests" && req.Method == http.MethodPut:
-		r.putManifest(a, req, repo)
+		r.putManifest(a, req, repo, last)
 	case part == "manifests" && req.Method == http.MethodDelete:
 		r.deleteManifest(a, req, repo, last)
 	case part == "manifests" && reads && takesAnything(req.Header):
@@ -81,7 +82,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // not listed and does no harm.
 //
 // distribution-spec v1.1.1 §Pushing manifests with subject.
-func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Named) {
+func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Named, last string) {
 	raw, err := io.ReadAll(http.MaxBytesReader(a, req.Body, maxManifest))
 	var big *http.MaxBytesError
 	switch {
@@ -103,12 +104,26 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
 		return
 	}
-	if link == nil {
+	manifest := nameKey(repo, digest.FromBytes(raw).String())
+	if err := r.names.share(req.Context(), manifest); err != nil {
+		r.fail(a, req, err)
+		return
+	}
+	defer r.names.unlock(manifest)
+	store := func() {
+		if err := r.names.share(req.Context(), nameKey(repo, last)); err != nil {
+			r.fail(a, req, err)
+			return
+		}
+		defer r.names.unlock(nameKey(repo, last))
 		r.app.ServeHTTP(a, req)
+	}
+	if link == nil {
+		store()
 		return
 	}
 	a.created = func(h http.Header) { h.Set("OCI-Subject", link.subject.String()) }
-	if err := r.index.put(req.Context(), link, func() { r.app.ServeHTTP(a, req) }); err != nil {
+	if err := r.index.put(req.Context(), link, store); err != nil {
 		r.fail(a, req, err)
 	}
 }
@@ -125,17 +140,26 @@ func checkVersion(raw []byte) error {
 	return nil
 }
 
-// deleteManifest deletes a manifest and removes it from the referrers of its subject. If last is
-// a tag, there is nothing to remove.
+// deleteManifest deletes a manifest, its tags, and its entry in the referrers of its subject. If last is
+// a tag, distribution deletes only that. It would delete a manifest, too, but with a tag that another client
+// moves away meanwhile.
 func (r *Registry) deleteManifest(a *answer, req *http.Request, repo reference.Named, last string) {
 	dgst, err := digest.Parse(last)
 	if err != nil {
 		r.app.ServeHTTP(a, req)
 		return
 	}
-	err = r.index.delete(req.Context(), repo, dgst, func() { r.app.ServeHTTP(a, req) })
-	if err != nil {
+	there, err := r.index.has(req.Context(), repo, dgst)
+	if err == nil && there {
+		err = r.remove(req.Context(), repo, dgst)
+	}
+	switch {
+	case errors.Is(err, distribution.ErrBlobUnknown) || err == nil && !there:
+		refuse(a, http.StatusNotFound, errcode.ErrorCodeManifestUnknown.WithDetail(dgst.String()))
+	case err != nil:
 		r.fail(a, req, err)
+	default:
+		a.WriteHeader(http.StatusAccepted)
 	}
 }
 

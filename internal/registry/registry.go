@@ -63,6 +63,7 @@ type Registry struct {
 	log   *slog.Logger
 	local bool  // the content is in a directory on this machine
 	puts  turns // blobs that are being written to a repository
+	names turns // tags and digests of manifests that are being set or deleted, see nameKey
 
 	writes func(ctx context.Context) (done func(), err error) // Options.Writes, never nil
 

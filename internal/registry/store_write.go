@@ -13,6 +13,7 @@ import (
 
 	"github.com/distribution/distribution/v3"
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/fault"
@@ -315,6 +316,10 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 	if err != nil {
 		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), err)
 	}
+	if err := s.reg.names.share(ctx, nameKey(s.name, string(doc.Digest))); err != nil {
+		return oci.Accepted{}, s.failed(ctx, op, string(doc.Digest), err)
+	}
+	defer s.reg.names.unlock(nameKey(s.name, string(doc.Digest)))
 	var acc oci.Accepted
 	if l == nil {
 		err = s.store(ctx, doc)
@@ -402,6 +407,10 @@ func (s *Store) tag(ctx context.Context, tag string, d digest.Digest) error {
 	if ctx.Err() != nil {
 		return s.failed(ctx, op, tag, context.Cause(ctx))
 	}
+	if err := s.reg.names.share(ctx, nameKey(s.name, tag)); err != nil {
+		return s.failed(ctx, op, tag, err)
+	}
+	defer s.reg.names.unlock(nameKey(s.name, tag))
 	r, err := s.reg.index.store.Repository(ctx, s.name)
 	if err == nil {
 		err = r.Tags(ctx).Tag(ctx, tag, oci.Descriptor{Digest: d})
@@ -426,40 +435,73 @@ func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error
 	if err != nil {
 		return err
 	}
-	r, err := s.reg.index.store.Repository(ctx, s.name)
+	if ref.Digest(reference) == nil {
+		err = s.reg.remove(ctx, s.name, dgst)
+	} else {
+		err = s.untag(ctx, reference)
+	}
 	if err != nil {
-		return s.failed(ctx, op, reference, err)
-	}
-	tags := r.Tags(ctx)
-	if ref.Digest(reference) != nil {
-		if err := tags.Untag(ctx, reference); err != nil {
-			return s.failed(ctx, op, reference, err)
-		}
-		return nil
-	}
-	var removed error
-	err = s.reg.index.delete(ctx, s.name, dgst, func() {
-		var named []string
-		if named, removed = tags.Lookup(ctx, oci.Descriptor{Digest: dgst}); removed != nil {
-			return
-		}
-		for _, tag := range named {
-			// Another client, or another server, may have moved the tag meanwhile.
-			if now, err := s.reg.follow(ctx, path.Join(tagDir(s.repo.Path, tag), "current")); err == nil && now != dgst {
-				continue
-			}
-			if err := tags.Untag(ctx, tag); err != nil && !missing(err) {
-				removed = err
-				return
-			}
-		}
-		var ms distribution.ManifestService
-		if ms, removed = r.Manifests(ctx); removed == nil {
-			removed = ms.Delete(ctx, dgst)
-		}
-	})
-	if err = errors.Join(removed, err); err != nil {
 		return s.failed(ctx, op, reference, err)
 	}
 	return nil
 }
+
+func (s *Store) untag(ctx context.Context, tag string) error {
+	r, err := s.reg.index.store.Repository(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	return r.Tags(ctx).Untag(ctx, tag)
+}
+
+// remove removes a manifest, its entry in the referrers of its subject, and all tags that lead to it. It waits for
+// those who put the same manifest, and they wait for it. A tag that a client of this process moves to another
+// manifest meanwhile stays. One that a client of another process moves in the same millisecond may be lost.
+func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest.Digest) error {
+	manifest := nameKey(repo, dgst.String())
+	if err := r.names.lock(ctx, manifest); err != nil {
+		return err
+	}
+	defer r.names.unlock(manifest)
+	content, err := r.index.store.Repository(ctx, repo)
+	if err != nil {
+		return err
+	}
+	var removed error
+	err = r.index.delete(ctx, repo, dgst, func() {
+		var tags []string
+		if tags, removed = content.Tags(ctx).Lookup(ctx, oci.Descriptor{Digest: dgst}); removed != nil {
+			return
+		}
+		for _, tag := range tags {
+			if removed = r.untag(ctx, content, tag, dgst); removed != nil {
+				return
+			}
+		}
+		var ms distribution.ManifestService
+		if ms, removed = content.Manifests(ctx); removed == nil {
+			removed = ms.Delete(ctx, dgst)
+		}
+	})
+	return errors.Join(removed, err)
+}
+
+// untag removes tag if it still leads to dgst.
+func (r *Registry) untag(ctx context.Context, content distribution.Repository, tag string, dgst digest.Digest) error {
+	key := nameKey(content.Named(), tag)
+	if err := r.names.lock(ctx, key); err != nil {
+		return err
+	}
+	defer r.names.unlock(key)
+	now, err := r.follow(ctx, path.Join(tagDir(content.Named().Name(), tag), "current"))
+	if err == nil && now != dgst {
+		return nil
+	}
+	if err := content.Tags(ctx).Untag(ctx, tag); err != nil && !missing(err) {
+		return err
+	}
+	return nil
+}
+
+// nameKey returns the key in Registry.names of a tag or a digest.
+func nameKey(repo reference.Named, of string) string { return repo.Name() + "@" + of }

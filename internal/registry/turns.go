@@ -5,38 +5,57 @@ import (
 	"sync"
 )
 
-// turns is a lock for each key. The zero value is ready for use.
+// turns is a lock for each key, which one may hold alone, or several may share. The zero value is ready for use.
 type turns struct {
 	mu   sync.Mutex
-	busy map[string]chan struct{} // closed when the key is unlocked
+	busy map[string]*turn
+}
+
+// turn is a key that is locked.
+type turn struct {
+	shared int           // how many share the lock; 0 means that one has it alone
+	free   chan struct{} // closed when the key is unlocked
 }
 
 // lock waits until key is free and locks it. It returns an error if ctx ends first.
-func (t *turns) lock(ctx context.Context, key string) error {
+func (t *turns) lock(ctx context.Context, key string) error { return t.take(ctx, key, 0) }
+
+// share waits until nobody has key alone, and locks it together with others. It returns an error if ctx ends first.
+func (t *turns) share(ctx context.Context, key string) error { return t.take(ctx, key, 1) }
+
+func (t *turns) take(ctx context.Context, key string, shared int) error {
 	for {
 		t.mu.Lock()
-		if t.busy == nil {
-			t.busy = map[string]chan struct{}{}
-		}
-		others, busy := t.busy[key]
-		if !busy {
-			t.busy[key] = make(chan struct{})
+		now := t.busy[key]
+		if now == nil || now.shared > 0 && shared > 0 {
+			if now == nil {
+				now = &turn{free: make(chan struct{})}
+				if t.busy == nil {
+					t.busy = map[string]*turn{}
+				}
+				t.busy[key] = now
+			}
+			now.shared += shared
 			t.mu.Unlock()
 			return nil
 		}
 		t.mu.Unlock()
 		select {
-		case <-others:
+		case <-now.free:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// unlock unlocks key.
+// unlock gives up what lock or share has taken.
 func (t *turns) unlock(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	close(t.busy[key])
+	now := t.busy[key]
+	if now.shared--; now.shared > 0 {
+		return
+	}
+	close(now.free)
 	delete(t.busy, key)
 }

@@ -67,7 +67,7 @@ func (q *Queue) Part(ctx context.Context, id string, n int) (json.RawMessage, er
 	return raw(request), q.db.Explain("get part of job", err)
 }
 
-const outcomesAtOnce = 100
+const outcomesAtOnce = 8 // of which each may list thousands of names
 
 // Outcomes yields the outcomes of the parts of a job, in the order of their numbers. The State of a part that
 // has not ended is Queued, Waiting or Running. The sequence ends with an error if there is one. It does not end with

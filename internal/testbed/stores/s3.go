@@ -6,6 +6,15 @@ import (
 	"testing"
 )
 
+// S3 starts moto for one test, and returns a directory of a bucket in it. Unlike Main, it does not change the
+// environment of the process.
+func S3(tb testing.TB) Bucket {
+	tb.Helper()
+	s := &Stores{dir: tb.TempDir()}
+	tb.Cleanup(s.end)
+	return s.S3(tb)
+}
+
 // S3 returns a directory of a bucket in moto.
 func (s *Stores) S3(tb testing.TB) Bucket {
 	tb.Helper()

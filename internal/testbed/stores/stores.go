@@ -92,7 +92,9 @@ func (s *Stores) end() {
 		_ = p.Process.Kill() // fails only if it has ended
 		_ = p.Wait()
 	}
-	s.google.close()
+	if s.google != nil {
+		s.google.close()
+	}
 	_ = os.RemoveAll(s.dir)
 }
 
