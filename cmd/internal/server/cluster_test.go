@@ -86,6 +86,27 @@ func TestManyMachines(t *testing.T) {
 	ca, cb := a.remoteAs(credential.Secret{}), b.remoteAs(credential.Secret{})
 	stop := work(t, shared)
 
+	t.Run("a check tests the database, the engine and whether they fit", func(t *testing.T) {
+		for bad, change := range map[string]func(*server.Config){
+			"":              func(*server.Config) {},
+			"engine":        func(c *server.Config) { c.Engine = "temporal://127.0.0.1:1/dray" },
+			"database":      func(c *server.Config) { c.Database = "postgres://dray@127.0.0.1:1/dray" },
+			"configuration": func(c *server.Config) { c.Engine = "" },
+		} {
+			c := shared
+			c.Data, c.Listen = t.TempDir(), "127.0.0.1:0"
+			change(&c)
+			found := ""
+			for _, f := range server.Check(t.Context(), c) {
+				if !f.OK {
+					found += f.What
+				}
+			}
+			if found != bad {
+				t.Errorf("bad are %q, want %q", found, bad)
+			}
+		}
+	})
 	t.Run("a job that names no registry lands on the server that accepted it", func(t *testing.T) {
 		var ids []string
 		for i := range 8 {
