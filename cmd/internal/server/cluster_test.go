@@ -322,3 +322,18 @@ func TestFourWorkersAreThreeTimesAsFastAsOne(t *testing.T) {
 		t.Errorf("4 workers take %s, and 1 worker %s", four, one)
 	}
 }
+
+// A server accepts jobs while its engine does not answer, and says why they do not start.
+func TestJobsWaitForTheEngine(t *testing.T) {
+	r := run(t, server.Config{Data: t.TempDir(), Database: database.Postgres(t), Engine: "temporal://127.0.0.1:1/dray"})
+	c := r.remoteAs(credential.Secret{})
+	j, err := c.Submit(t.Context(), importing("127.0.0.1:1/app:v1", "", "app:v1"), client.How{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); j.Blocked != "the engine does not answer"; time.Sleep(200 * time.Millisecond) {
+		if j, err = c.Job(t.Context(), j.ID); err != nil || time.Now().After(end) {
+			t.Fatalf("%+v, %v", j, err)
+		}
+	}
+}
