@@ -98,4 +98,13 @@ type logger struct{ to *slog.Logger }
 func (l logger) Debug(msg string, with ...any) { l.to.Debug(msg, with...) }
 func (l logger) Info(msg string, with ...any)  { l.to.Debug(msg, with...) }
 func (l logger) Warn(msg string, with ...any)  { l.to.Warn(msg, with...) }
-func (l logger) Error(msg string, with ...any) { l.to.Error(msg, with...) }
+
+// Error drops what activities return: these errors say to Temporal when to try again, such as "no slot is free", and
+// what has gone wrong was logged.
+func (l logger) Error(msg string, with ...any) {
+	if msg == "Activity error." {
+		l.to.Debug(msg, with...)
+		return
+	}
+	l.to.Error(msg, with...)
+}
