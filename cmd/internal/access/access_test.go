@@ -359,3 +359,19 @@ func writeFile(tb testing.TB, path, content string) {
 		tb.Fatal(err)
 	}
 }
+
+// Whoever calls has no login yet, so the error says nothing about the database.
+func TestAuthenticateWithoutADatabase(t *testing.T) {
+	a := open(t, Config{})
+	key, _, err := a.NewToken(t.Context(), Token{Principal: "ci", Role: Admin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.Authenticate(request("Bearer " + key.Reveal()))
+	if !fault.Is(err, fault.Unavailable) || !strings.HasSuffix(err.Error(), "unavailable: the database does not answer") {
+		t.Error(err)
+	}
+}

@@ -183,7 +183,7 @@ func (a *Access) byToken(ctx context.Context, text string) (Principal, error) {
 		return Principal{}, denied("this server does not know the token", "")
 	}
 	if err != nil {
-		return Principal{}, dbFault("look up", "token "+id, err)
+		return Principal{}, dbFault("look up", "token "+id, unspecific(err))
 	}
 	if subtle.ConstantTimeCompare([]byte(kept), []byte(hex.EncodeToString(hash[:]))) != 1 {
 		return Principal{}, denied("this server does not know the token", "")
@@ -244,8 +244,16 @@ func (a *Access) anyToken(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, dbFault("look for", "tokens", err)
+		return false, dbFault("look for", "tokens", unspecific(err))
 	}
 	a.tokens.Store(true)
 	return true, nil
+}
+
+// unspecific returns err without the address and the user of the database, for callers without a login.
+func unspecific(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errors.New("the database does not answer")
 }

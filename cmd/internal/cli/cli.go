@@ -110,7 +110,7 @@ func asDrayd(root *cobra.Command, env func(string) string) {
 	root.Short = "Run the commands of dray that need a database or a registry"
 	root.Long = "drayd is the program that carries out dray serve and dray worker. All other commands are those of dray."
 	root.Example = "  drayd serve --config /etc/dray/config.yaml\n" +
-		"  drayd worker --database postgres://dray@db/dray"
+		"  drayd worker --config /etc/dray/config.yaml --slots 8"
 	if env(app.CalledBy) == "" {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "drayd"}
 	}

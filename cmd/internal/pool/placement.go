@@ -53,7 +53,7 @@ func (p Placement) Of(hosts iter.Seq[string]) (string, error) {
 	case zone != "" && !slices.Contains(p.Serves, zone):
 		return "", &fault.Fault{Kind: fault.Refused, Op: "submit", Name: own + " and " + in,
 			Err:  errors.New("this server, whose registry the job touches, does not serve the pool " + zone),
-			Hint: "start the server with --pool " + zone + " if it reaches " + in}
+			Hint: "start the server with --pool " + zone + " --pool default if it reaches " + in}
 	}
 	return p.Own, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server/certificate"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry"
@@ -24,6 +25,9 @@ import (
 // are in use are no error, since they are free again when that server has ended. Check does not know whose they are.
 func Check(ctx context.Context, c Config) []wire.Finding {
 	c, err := c.filled()
+	if err == nil {
+		err = c.checkEngine()
+	}
 	if err != nil {
 		return []wire.Finding{finding("configuration", "", err)}
 	}
@@ -45,6 +49,10 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	add("key", text, err)
 	have, text, err := checkDatabase(ctx, c, vault)
 	add("database", text, err)
+	if c.Engine != "" {
+		text, err := temporal.Try(ctx, temporal.Config{URL: c.Engine, APIKey: c.Env("TEMPORAL_API_KEY")})
+		add("engine", text, err)
+	}
 	if c.TLS.Cert != "" {
 		certs, err := certificate.Load(c.TLS.Cert, c.TLS.Key, c.Log)
 		text, soon := "", false

@@ -86,6 +86,27 @@ func TestManyMachines(t *testing.T) {
 	ca, cb := a.remoteAs(credential.Secret{}), b.remoteAs(credential.Secret{})
 	stop := work(t, shared)
 
+	t.Run("a check tests the database, the engine and whether they fit", func(t *testing.T) {
+		for bad, change := range map[string]func(*server.Config){
+			"":              func(*server.Config) {},
+			"engine":        func(c *server.Config) { c.Engine = "temporal://127.0.0.1:1/dray" },
+			"database":      func(c *server.Config) { c.Database = "postgres://dray@127.0.0.1:1/dray" },
+			"configuration": func(c *server.Config) { c.Engine = "" },
+		} {
+			c := shared
+			c.Data, c.Listen = t.TempDir(), "127.0.0.1:0"
+			change(&c)
+			found := ""
+			for _, f := range server.Check(t.Context(), c) {
+				if !f.OK {
+					found += f.What
+				}
+			}
+			if found != bad {
+				t.Errorf("bad are %q, want %q", found, bad)
+			}
+		}
+	})
 	t.Run("a job that names no registry lands on the server that accepted it", func(t *testing.T) {
 		var ids []string
 		for i := range 8 {
@@ -299,5 +320,20 @@ func TestFourWorkersAreThreeTimesAsFastAsOne(t *testing.T) {
 	t.Logf("1 worker: %s, 4 workers: %s", one, four)
 	if four*3 > one {
 		t.Errorf("4 workers take %s, and 1 worker %s", four, one)
+	}
+}
+
+// A server accepts jobs while its engine does not answer, and says why they do not start.
+func TestJobsWaitForTheEngine(t *testing.T) {
+	r := run(t, server.Config{Data: t.TempDir(), Database: database.Postgres(t), Engine: "temporal://127.0.0.1:1/dray"})
+	c := r.remoteAs(credential.Secret{})
+	j, err := c.Submit(t.Context(), importing("127.0.0.1:1/app:v1", "", "app:v1"), client.How{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); j.Blocked != "the engine does not answer"; time.Sleep(200 * time.Millisecond) {
+		if j, err = c.Job(t.Context(), j.ID); err != nil || time.Now().After(end) {
+			t.Fatalf("%+v, %v", j, err)
+		}
 	}
 }

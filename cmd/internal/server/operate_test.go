@@ -234,7 +234,7 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 		"configuration ":   {Listen: free},
 		"data directory ":  {Listen: free, Data: filepath.Join(file, "below")},
 		"key ":             {Listen: free, Data: data, Key: access.KeySource{File: file}},
-		"database ":        {Listen: free, Data: data, Database: "postgres://nobody@127.0.0.1:1/none"},
+		"database ":        {Listen: free, Data: data, Database: "postgres://nobody@127.0.0.1:1/none", Engine: "temporal://127.0.0.1:1/dray"},
 		"TLS ":             {Listen: free, Data: data, TLS: server.TLS{Cert: file, Key: file}},
 		"rules and users ": {Listen: free, Data: data, Rules: []access.Rule{{Principals: []string{"x"}, Rights: []string{"everything"}}}},
 		"listen ":          {Listen: "0.0.0.0:5000", Data: data},

@@ -2,10 +2,12 @@ package temporal
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"slices"
 	"time"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/drayage/dray/cmd/internal/job"
@@ -39,14 +41,8 @@ func Open(cfg Config) (*Engine, error) {
 	if len(e.pools) == 0 {
 		e.pools = []string{""}
 	}
-	e.there, err = client.NewLazyClient(client.Options{
-		HostPort: at.host, Namespace: at.namespace, Identity: cfg.Queue.Owner(), Credentials: at.login, Logger: logger{e.log},
-		// Keep-alives end a connection whose network has gone silent.
-		ConnectionOptions: client.ConnectionOptions{TLS: at.tls, TLSDisabled: at.tls == nil,
-			KeepAliveTime: keepAlive, KeepAliveTimeout: callTime, GetSystemInfoTimeout: callTime},
-	})
-	if err != nil {
-		return nil, invalid(at.name, err.Error(), "")
+	if e.there, err = at.client(e.log, cfg.Queue.Owner()); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
@@ -57,10 +53,58 @@ func Check(cfg Config) error {
 	return err
 }
 
+// Try returns what answers at the URL of cfg, as text for people. It needs no Queue and changes nothing there. Errors
+// are those of Open and of Ready.
+func Try(ctx context.Context, cfg Config) (string, error) {
+	at, err := parse(cfg.URL, cfg.APIKey)
+	if err != nil {
+		return "", err
+	}
+	there, err := at.client(slog.New(slog.DiscardHandler), "dray serve --check")
+	if err != nil {
+		return "", err
+	}
+	defer there.Close()
+	e := &Engine{at: at, there: there}
+	if err := e.Ready(ctx); err != nil {
+		return "", err
+	}
+	ctx, done := context.WithTimeout(ctx, callTime)
+	defer done()
+	info, err := there.WorkflowService().GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
+	if err != nil {
+		return "", e.explain("ask Temporal", err)
+	}
+	return at.name + ", Temporal " + info.GetServerVersion(), nil
+}
+
+// client returns a client that connects when it is first used. identity is what Temporal shows of this process.
+func (a address) client(log *slog.Logger, identity string) (client.Client, error) {
+	c, err := client.NewLazyClient(client.Options{
+		HostPort: a.host, Namespace: a.namespace, Identity: identity, Credentials: a.login, Logger: logger{log},
+		// Keep-alives end a connection whose network has gone silent.
+		ConnectionOptions: client.ConnectionOptions{TLS: a.tls, TLSDisabled: a.tls == nil,
+			KeepAliveTime: keepAlive, KeepAliveTimeout: callTime, GetSystemInfoTimeout: callTime},
+	})
+	if err != nil {
+		return nil, invalid(a.name, err.Error(), "")
+	}
+	return c, nil
+}
+
 // logger passes on what the SDK has to say. Its starts and stops of workers are details.
 type logger struct{ to *slog.Logger }
 
 func (l logger) Debug(msg string, with ...any) { l.to.Debug(msg, with...) }
 func (l logger) Info(msg string, with ...any)  { l.to.Debug(msg, with...) }
 func (l logger) Warn(msg string, with ...any)  { l.to.Warn(msg, with...) }
-func (l logger) Error(msg string, with ...any) { l.to.Error(msg, with...) }
+
+// Error drops what activities return: these errors say to Temporal when to try again, such as "no slot is free", and
+// what has gone wrong was logged.
+func (l logger) Error(msg string, with ...any) {
+	if msg == "Activity error." {
+		l.to.Debug(msg, with...)
+		return
+	}
+	l.to.Error(msg, with...)
+}

@@ -3,8 +3,10 @@ package verb
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
@@ -69,8 +71,8 @@ func noTarget(r wire.Request) bool {
 	return false
 }
 
-// Blocked says why a queued job cannot start: no worker is alive, or none that serves its pool. It returns "" if one
-// can take the job, or if the job is not queued.
+// Blocked says why a queued job cannot start: no worker is alive, or none that serves its pool, or the engine does not
+// answer. It returns "" if a worker can take the job, or if the job is not queued.
 func (s *Service) Blocked(ctx context.Context, j job.Job) (string, error) {
 	if j.State != job.Queued {
 		return "", nil
@@ -79,5 +81,16 @@ func (s *Service) Blocked(ctx context.Context, j job.Job) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return pool.Unserved(all, j.Pool), nil
+	if why := pool.Unserved(all, j.Pool); why != "" || time.Since(j.Created) < askAfter {
+		return why, nil
+	}
+	ctx, done := context.WithTimeout(ctx, askAfter)
+	defer done()
+	if s.queue.Ready(ctx) != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		return "the engine does not answer", nil
+	}
+	return "", nil
 }
+
+// askAfter is the age of a queued job from which Blocked asks the engine, and how long it waits for the answer.
+const askAfter = 2 * time.Second

@@ -32,18 +32,22 @@ func NewWorkers(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		header := []string{"NAME", "KIND", "STATE", "POOLS", "RUNNING", "SLOTS", "VERSION", "STARTED", "SEEN"}
+		header := []string{"ID", "KIND", "STATE", "POOLS", "RUNNING", "SLOTS", "VERSION", "STARTED", "SEEN"}
 		return out.PrintList(&a.Console, all, "workers", header, func(w wire.Worker) []string {
 			pools := strings.Join(w.Pools, ",")
 			if pools == "" && w.Slots > 0 {
 				pools = pool.Default
 			}
+			running := ""
+			if w.Alive {
+				running = strconv.Itoa(w.Running)
+			}
 			return []string{
-				w.Name,
+				w.ID, // it begins with the name, and jobs show names a worker by it
 				w.Kind,
 				map[bool]string{true: "alive", false: "gone"}[w.Alive],
 				out.Dashed(pools),
-				strconv.Itoa(w.Running),
+				out.Dashed(running),
 				strconv.Itoa(w.Slots),
 				out.Dashed(w.Version),
 				out.Moment(w.Started),
