@@ -15,6 +15,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // explained returns a database's error as a Fault. A nil error and a Fault are returned unchanged. hint
@@ -27,6 +28,12 @@ func explained(op, url, hint string, err error) error {
 	out := &fault.Fault{Kind: kindOf(err), Op: op, Name: url, Err: err}
 	if out.Kind == fault.Unavailable {
 		out.Hint = hint
+	}
+	switch kind, _ := sqliteKind(err); kind {
+	case fault.Full:
+		out.Hint = "free space on the disk of the database; nothing was changed"
+	case fault.Corrupt:
+		out.Hint = "stop the server, and restore a backup with " + shell.Dray("serve", "restore")
 	}
 	// The driver repeats the address for each attempt. The first attempt says enough.
 	var dial *pgconn.ConnectError
