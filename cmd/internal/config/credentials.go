@@ -145,13 +145,3 @@ func (p parser) helper(n *yaml.Node, out *string) error {
 	}
 	return nil
 }
-
-// Variable returns the value of the environment variable name. setting is the key that names it. The
-// error is Invalid if the variable is not set.
-func Variable(env func(string) string, setting, name string) (string, error) {
-	if v := env(name); v != "" {
-		return v, nil
-	}
-	err := errors.New("the environment variable " + name + " is not set")
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: err}
-}

@@ -15,7 +15,6 @@
 //	storage.go       where a server stores the content of its registry
 //	client.go        Client: the server that runs the jobs of the command line
 //	credentials.go   Credentials: where the login of a registry comes from
-//	gates.go         the gates that images must pass
 //	list.go          a list of images
 //	mirrors.go       a file of mirror rules
 //	mirrorkeys.go    Mirror: one mirror rule, and its keys

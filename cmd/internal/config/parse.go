@@ -3,12 +3,14 @@ package config
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/ref"
 )
 
@@ -281,4 +283,21 @@ func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
 		return p.bad(n, cause+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
 	}
 	return nil
+}
+
+// gates reads the key gates. names matches the names of gates.
+func (p parser) gates(n *yaml.Node, names *regexp.Regexp) ([]gates.Gate, error) {
+	return gates.Read(n, names, gates.Tools{
+		Each: p.each,
+		Mapping: func(n *yaml.Node, what string, fields []gates.Field) error {
+			all := make([]field, len(fields))
+			for i, f := range fields {
+				all[i] = field{f.Key, f.Read}
+			}
+			return p.mapping(n, what, all)
+		},
+		Texts: func(n *yaml.Node, out *[]string) error { return several(p, out, p.text)(n) },
+		Paths: func(n *yaml.Node, out *[]string) error { return several(p, out, p.filePath)(n) },
+		Text:  p.text, Path: p.filePath, Size: p.size, Bad: p.bad, Wrong: p.wrong,
+	})
 }

@@ -11,7 +11,7 @@ import (
 
 // StorageValues returns the parameters of a storage, with those from variables and files.
 func StorageValues(s storing.Storage, env func(string) string) (map[string]any, error) {
-	variable := func(setting, name string) (string, error) { return Variable(env, setting, name) }
+	variable := func(setting, name string) (string, error) { return textfile.Variable(env, setting, name) }
 	return s.Values(variable, textfile.Secret)
 }
 

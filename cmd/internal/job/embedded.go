@@ -48,7 +48,14 @@ func (e *embedded) Kick() {
 	}
 }
 
-func (e *embedded) Ready(context.Context) error { return nil }
+// Ready says why this process could not write when it last said that it is alive, such as Full. No job can
+// be submitted or started then.
+func (e *embedded) Ready(context.Context) error {
+	if err := e.q.beaten.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 func (e *embedded) Close() error { return nil }
 

@@ -424,3 +424,36 @@ func TestJobsOfAnOlderDrayAreKept(t *testing.T) {
 		t.Error(items, err)
 	}
 }
+
+func TestAProcessThatCannotWriteIsNotReady(t *testing.T) {
+	db := openDB(t, databases.SQLite(t))
+	q := open(t, "", job.Config{DB: db})
+	ctx, stop := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- q.Work(ctx, 0, nil) }()
+	ready := func(want bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); (q.Ready(t.Context()) == nil) != want; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal(q.Ready(t.Context()))
+			}
+		}
+	}
+	ready(true)
+	for _, step := range []struct {
+		do    string
+		ready bool
+	}{
+		{`CREATE TRIGGER broken BEFORE UPDATE ON workers BEGIN SELECT RAISE(ABORT, 'broken'); END`, false},
+		{`DROP TRIGGER broken`, true},
+	} {
+		if _, err := db.ExecContext(t.Context(), step.do); err != nil {
+			t.Fatal(err)
+		}
+		ready(step.ready)
+	}
+	stop()
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+}

@@ -158,7 +158,8 @@ type Queue struct {
 	cluster string
 	engine  Engine
 	bell    live.Bell
-	ahead   atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
+	ahead   atomic.Int64          // how far the clock of the database is ahead of the local one, in ns
+	beaten  atomic.Pointer[error] // how the last beat ended; nil before the first
 
 	mu       sync.Mutex
 	running  map[*Run]bool

@@ -27,7 +27,9 @@ func (q *Queue) beat(ctx context.Context, slots int) error {
 		VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $7)
 		ON CONFLICT (id) DO UPDATE SET slots = excluded.slots, seen = excluded.seen`,
 		q.owner, name, q.cfg.Kind, strings.Join(q.cfg.Pools, " "), slots, q.cfg.Version, now)
-	return q.db.Explain("say that the worker is alive", err)
+	err = q.db.Explain("say that the worker is alive", err)
+	q.beaten.Store(&err)
+	return err
 }
 
 // leave removes this process from the list of workers, because it stops.

@@ -202,7 +202,10 @@ func checkDatabase(ctx context.Context, c Config, vault *access.Vault) (have use
 	tokens := db.QueryRowContext(ctx,
 		`SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, store.Micros(time.Now()))
 	var n int
-	if err := tokens.Scan(&n); err != nil {
+	switch err := db.Explain("read the tokens", tokens.Scan(&n)); {
+	case fault.Is(err, fault.Corrupt):
+		return unknownUsers, "", err
+	case err != nil:
 		return noUsers, db.URL() + ", not used yet", nil // a missing table is not an error: Run creates the tables
 	}
 	var queued int

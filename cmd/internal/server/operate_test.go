@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -340,5 +341,25 @@ func TestGCInAnObjectStoreRefusesWhileTheServerOfTheDatabaseFileRuns(t *testing.
 	r.wait()
 	if _, err := server.Collect(t.Context(), c, registry.CollectOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCheckFindsADamagedDatabase(t *testing.T) {
+	data := t.TempDir()
+	r := run(t, server.Config{Data: data})
+	r.stop()
+	r.wait()
+	f, err := os.OpenFile(filepath.Join(data, "dray.db"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0x5a}, 1<<17), 8192); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range server.Check(t.Context(), server.Config{Listen: freeAddr(t), Data: data}) {
+		if f.What == "database" && (f.OK || f.Kind != fault.Corrupt || !strings.Contains(f.Hint, "restore")) {
+			t.Errorf("%+v", f)
+		}
 	}
 }

@@ -26,7 +26,11 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 		ctx, cancel := context.WithTimeout(ctx, partTimeout)
 		defer cancel()
 		if err := f(ctx); err != nil {
-			return wire.Finding{What: what, Text: "does not answer", Kind: fault.KindOf(err)}
+			text := "does not answer"
+			if fault.Is(err, fault.Full) {
+				text = "no space is left on the disk"
+			}
+			return wire.Finding{What: what, Text: text, Kind: fault.KindOf(err)}
 		}
 		return wire.Finding{What: what, OK: true, Text: "ok"}
 	}
@@ -36,7 +40,9 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	}
 	var oldest time.Duration
 	f := ask("queue", func(ctx context.Context) (err error) {
-		oldest, err = s.queue.Oldest(ctx)
+		if oldest, err = s.queue.Oldest(ctx); err == nil && s.config.Engine == "" {
+			err = s.queue.Ready(ctx)
+		}
 		return err
 	})
 	switch {

@@ -30,6 +30,12 @@ func explained(op, url, hint string, err error) error {
 	if out.Kind == fault.Unavailable {
 		out.Hint = hint
 	}
+	switch kind, _ := sqliteKind(err); kind {
+	case fault.Full:
+		out.Hint = "free space on the disk of the database; nothing was changed"
+	case fault.Corrupt:
+		out.Hint = "stop the server, and restore a backup with " + shell.Dray("serve", "restore")
+	}
 	// The driver repeats the address for each attempt. The first attempt says enough.
 	var dial *pgconn.ConnectError
 	if op, ok := errors.AsType[*net.OpError](err); ok && errors.As(err, &dial) {

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray/cmd/internal/cli/flag"
-	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 )
@@ -138,5 +138,5 @@ func (a *App) Files() credential.Files {
 
 // Variable returns the value of the environment variable that a setting names.
 func (a *App) Variable(setting, name string) (string, error) {
-	return config.Variable(a.IO.Env, setting, name)
+	return textfile.Variable(a.IO.Env, setting, name)
 }

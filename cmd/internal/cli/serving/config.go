@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/config/storing"
+	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/internal/registry"
 )
@@ -67,7 +68,7 @@ func configOf(s app.Setup) (server.Config, error) {
 func keyOf(s config.Secrets, env func(string) string) (k access.KeySource, err error) {
 	k = access.KeySource{File: s.KeyFile, Command: s.KeyCommand}
 	if s.KeyEnv != "" {
-		k.Env, err = config.Variable(env, "server.secrets.key-env", s.KeyEnv)
+		k.Env, err = textfile.Variable(env, "server.secrets.key-env", s.KeyEnv)
 	}
 	return k, err
 }
