@@ -18,6 +18,7 @@
 //	registry.go     Registry: open and close
 //	dir.go          the directory: its lock, its secret, its state
 //	log.go          forwards the log of distribution
+//	remove.go       removes manifests, with the tags that lead to them
 //	referrers.go    finds manifests by their subject
 //	turns.go        a lock for each key
 //	paths.go        the paths in distribution's storage

@@ -299,18 +299,6 @@ func (s *Store) failed(ctx context.Context, op, reference string, err error) err
 	return faultOf(ctx, op, s.named(reference), err)
 }
 
-// follow returns the digest in the link file in dir, or "" if there is no link.
-func (r *Registry) follow(ctx context.Context, dir string) (digest.Digest, error) {
-	raw, err := r.index.driver.GetContent(ctx, path.Join(dir, "link"))
-	if missing(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return digest.Parse(string(raw))
-}
-
 func (r *Registry) link(ctx context.Context, dir string, d digest.Digest) error {
 	return r.index.driver.PutContent(ctx, path.Join(dir, "link"), []byte(d))
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/distribution/distribution/v3"
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
-	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/fault"
@@ -453,55 +452,3 @@ func (s *Store) untag(ctx context.Context, tag string) error {
 	}
 	return r.Tags(ctx).Untag(ctx, tag)
 }
-
-// remove removes a manifest, its entry in the referrers of its subject, and all tags that lead to it. It waits for
-// those who put the same manifest, and they wait for it. A tag that a client of this process moves to another
-// manifest meanwhile stays. One that a client of another process moves in the same millisecond may be lost.
-func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest.Digest) error {
-	manifest := nameKey(repo, dgst.String())
-	if err := r.names.lock(ctx, manifest); err != nil {
-		return err
-	}
-	defer r.names.unlock(manifest)
-	content, err := r.index.store.Repository(ctx, repo)
-	if err != nil {
-		return err
-	}
-	var removed error
-	err = r.index.delete(ctx, repo, dgst, func() {
-		var tags []string
-		if tags, removed = content.Tags(ctx).Lookup(ctx, oci.Descriptor{Digest: dgst}); removed != nil {
-			return
-		}
-		for _, tag := range tags {
-			if removed = r.untag(ctx, content, tag, dgst); removed != nil {
-				return
-			}
-		}
-		var ms distribution.ManifestService
-		if ms, removed = content.Manifests(ctx); removed == nil {
-			removed = ms.Delete(ctx, dgst)
-		}
-	})
-	return errors.Join(removed, err)
-}
-
-// untag removes tag if it still leads to dgst.
-func (r *Registry) untag(ctx context.Context, content distribution.Repository, tag string, dgst digest.Digest) error {
-	key := nameKey(content.Named(), tag)
-	if err := r.names.lock(ctx, key); err != nil {
-		return err
-	}
-	defer r.names.unlock(key)
-	now, err := r.follow(ctx, path.Join(tagDir(content.Named().Name(), tag), "current"))
-	if err == nil && now != dgst {
-		return nil
-	}
-	if err := content.Tags(ctx).Untag(ctx, tag); err != nil && !missing(err) {
-		return err
-	}
-	return nil
-}
-
-// nameKey returns the key in Registry.names of a tag or a digest.
-func nameKey(repo reference.Named, of string) string { return repo.Name() + "@" + of }
