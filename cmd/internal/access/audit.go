@@ -10,40 +10,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
-	"strings"
-	"sync"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/access/redact"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
-
-// secretForms matches text that must not be in a log that is kept forever and shown to auditors:
-// Azure subscription and resource IDs, logins in URLs, dray's own tokens, and JWTs. It does not match
-// names of images, although they contain colons and '@' too.
-var secretForms = sync.OnceValue(func() []*regexp.Regexp {
-	return []*regexp.Regexp{
-		regexp.MustCompile(`(?i)/?subscriptions/[^\s"']*`),
-		regexp.MustCompile(`//[^\s/@]*@`),
-		regexp.MustCompile(`dray_[a-z2-7]{10}_[a-z2-7]+`),
-		regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`),
-	}
-})
-
-const maxField = 2048 // the longest field, in bytes
-
-// redact returns s without secrets and cut to maxField.
-func redact(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd") // PostgreSQL accepts neither
-	for _, form := range secretForms() {
-		s = form.ReplaceAllString(s, "[left out]")
-	}
-	if len(s) > maxField {
-		s = strings.ToValidUTF8(s[:maxField], "")
-	}
-	return s
-}
 
 const (
 	auditFields  = `at, principal, verb, source, target, old, new`
@@ -58,7 +30,7 @@ const (
 // entry comes before those of transactions that began after its own was committed.
 func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 	for _, field := range []*string{&e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New} {
-		*field = redact(*field)
+		*field = redact.Text(*field)
 	}
 	e.At, e.Seq, e.Prev = a.now(), 0, ""
 	if a.db.Postgres() {

@@ -188,12 +188,16 @@ func (q *Queue) sumUp(ctx context.Context) error {
 // sumProgress sets the progress of a job to the sum of that of its parts. The transaction has locked the row
 // of the job.
 func sumProgress(ctx context.Context, tx *sql.Tx, id string) error {
+	var sum wire.Progress
+	if err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN `+openPart+` THEN 0 ELSE 1 END), 0)
+		FROM job_parts WHERE job = $1`, id).Scan(&sum.Parts, &sum.PartsEnded); err != nil {
+		return err
+	}
 	rows, err := tx.QueryContext(ctx, `SELECT progress FROM job_parts WHERE job = $1 AND progress <> ''`, id)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	var sum wire.Progress
 	some := false
 	for rows.Next() {
 		var text string

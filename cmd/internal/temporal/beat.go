@@ -71,15 +71,13 @@ func (e *Engine) beat(ctx context.Context, token []byte, r *job.Run) {
 	}
 }
 
-// figures is the progress of an attempt, without names.
-type figures struct {
-	Steps, Finished, Failed int
-	DoneBytes, TotalBytes   int64
-}
-
-func figuresOf(r *job.Run) figures {
+// figuresOf returns the progress of an attempt, without names, for the page of Temporal.
+func figuresOf(r *job.Run) map[string]int64 {
 	p := r.Latest()
-	return figures{p.Steps, p.Finished, p.Failed, p.Done, p.Total}
+	return map[string]int64{
+		"steps": int64(p.Steps), "finished": int64(p.Finished), "failed": int64(p.Failed),
+		"doneBytes": p.Done, "totalBytes": p.Total,
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -93,3 +93,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	}
 }
+
+// queueOf returns the task queue of the jobs of a pool. That of no pool is also that of workflows.
+func queueOf(cluster, pool string) string {
+	if pool == "" {
+		return "dray-" + cluster
+	}
+	return "dray-" + cluster + "/" + pool
+}

@@ -26,14 +26,6 @@ const (
 // other's tasks. Workflows are taken by every process, and so are the short activities of the desk, which
 // only read and write rows. Jobs are taken by the processes of their pool.
 
-// queueOf returns the task queue of the jobs of a pool. That of no pool is also that of workflows.
-func queueOf(cluster, pool string) string {
-	if pool == "" {
-		return "dray-" + cluster
-	}
-	return "dray-" + cluster + "/" + pool
-}
-
 // deskOf returns the task queue of the desk, from that of workflows.
 func deskOf(workflows string) string { return workflows + ".desk" }
 

@@ -22,6 +22,11 @@ type Progress struct {
 	Blobs    []Blob  `json:"blobs,omitempty"`   // blobs in transfer, the oldest first, at most 16
 	Waiting  []Wait  `json:"waiting,omitempty"` // registries that receive no requests at the moment
 	Rate     float64 `json:"bytesPerSecond"`
+
+	// Of a job that is divided: its parts, and those that have ended. The figures above know only the parts
+	// that have begun.
+	Parts      int `json:"parts,omitempty"`
+	PartsEnded int `json:"partsEnded,omitempty"`
 }
 
 // shownBlobs is the number of blobs that a snapshot has at most.

@@ -254,6 +254,9 @@ func beatLine(s state) string {
 	case s.head == "" && s.steps > 0:
 		head = stepsDone(s.finished, s.steps)
 	}
+	if s.parts > s.partsEnded && s.head == "" && s.steps > 0 {
+		head += fmt.Sprintf(", %d of %d parts", s.partsEnded, s.parts)
+	}
 	if p := s.progress(); p != "" {
 		head += ", " + p
 	}

@@ -13,16 +13,18 @@ import (
 
 // tally adds up the events of a run to show how far it is. Its methods may be called concurrently.
 type tally struct {
-	mu       sync.Mutex
-	steps    int    // of the plan; 0 while the plan is made
-	queued   bool   // the job waits for a worker of the server
-	head     string // says what is done, or how far it is; "" if steps are counted instead
-	finished map[int]bool
-	done     int64 // bytes of the blobs that have arrived completely
-	total    int64 // bytes of all blobs to send
-	blobs    map[string]*blob
-	waits    map[string]wait // by host
-	samples  []sample        // of the last window, for the rate
+	mu         sync.Mutex
+	steps      int    // of the plan; 0 while the plan is made
+	queued     bool   // the job waits for a worker of the server
+	head       string // says what is done, or how far it is; "" if steps are counted instead
+	finished   map[int]bool
+	done       int64 // bytes of the blobs that have arrived completely
+	total      int64 // bytes of all blobs to send
+	parts      int   // of a job that is divided; those that have not begun are in no other figure
+	partsEnded int
+	blobs      map[string]*blob
+	waits      map[string]wait // by host
+	samples    []sample        // of the last window, for the rate
 }
 
 // blob is a blob in progress to one repository.
@@ -93,6 +95,7 @@ func (t *tally) set(p wire.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.steps, t.total, t.done = p.Steps, p.Total, p.Done
+	t.parts, t.partsEnded = p.Parts, p.PartsEnded
 	t.finished = make(map[int]bool, p.Finished)
 	for i := range p.Finished {
 		t.finished[i] = true
@@ -122,6 +125,8 @@ type state struct {
 	waiting     []string
 	finished    int
 	steps       int
+	parts       int // of a divided job
+	partsEnded  int
 	head        string
 	queued      bool
 }
@@ -131,6 +136,7 @@ func (t *tally) at(now time.Time) state {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := state{done: t.done, total: t.total, finished: len(t.finished), steps: t.steps, head: t.head, queued: t.queued}
+	s.parts, s.partsEnded = t.parts, t.partsEnded
 	for _, b := range t.blobs {
 		s.done += b.done
 		s.blobs = append(s.blobs, *b)
@@ -185,7 +191,7 @@ func (s state) progress() string {
 
 // left returns how long the rest takes at the current rate; 0 if that is not known.
 func (s state) left() time.Duration {
-	if s.rate < 1 || s.done >= s.total {
+	if s.rate < 1 || s.done >= s.total || s.parts > s.partsEnded {
 		return 0
 	}
 	return time.Duration(float64(s.total-s.done) / s.rate * float64(time.Second))
