@@ -31,8 +31,11 @@ func (e *Engine) carrying(ctx context.Context) {
 	failing := false
 	for ctx.Err() == nil {
 		err := e.carryAll(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
+		switch {
+		case err != nil && !failing && ctx.Err() == nil:
 			e.log.Warn("orders cannot be carried out yet", "err", err)
+		case err == nil && failing:
+			e.log.Info("orders are carried out again")
 		}
 		failing = err != nil
 		select {
