@@ -128,7 +128,8 @@ type learned struct {
 }
 
 // Join lets s share what the other parts of a divided run learn that this process carries out, as if they were one run:
-// which repositories hold which blobs, what was read, what was told, and what a gate said. It does nothing if run is "".
+// which repositories hold which blobs, what was read, what was told, and what a gate said. It does nothing if run is
+// "".
 func (s *Session) Join(run string) {
 	if run == "" {
 		return

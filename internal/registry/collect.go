@@ -58,9 +58,9 @@ type Collected struct {
 //
 // If the content is in dir, no process may serve dir at the same time; otherwise the error is
 // Conflict and nothing is removed. If it is in a bucket, the caller must see to it that nobody
-// writes to the bucket or collects there, except with DryRun. Pulls may continue. If a manifest cannot be read, the error is Corrupt and nothing is removed, because it
-// is not known what that manifest needs. If Collect is stopped or killed, the registry stays
-// consistent, because manifests are removed before the content that they need.
+// writes to the bucket or collects there, except with DryRun. Pulls may continue. If a manifest cannot be read, the
+// error is Corrupt and nothing is removed, because it is not known what that manifest needs. If Collect is stopped
+// or killed, the registry stays consistent, because manifests are removed before the content that they need.
 func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

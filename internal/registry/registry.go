@@ -73,8 +73,8 @@ type Registry struct {
 }
 
 // Open opens the registry in o.Dir, or creates one there. Only one process at a time can have a
-// directory open. Several processes, each with its own Dir, may share a bucket: see Storage. Upload sessions of an earlier process can be resumed, even if that process was killed.
-// Those older than a week are removed.
+// directory open. Several processes, each with its own Dir, may share a bucket: see Storage. Upload sessions of an
+// earlier process can be resumed, even if that process was killed. Those older than a week are removed.
 //
 // Another distribution registry may have stored the content, if its root directory was moved to
 // Dir/storage. Open then searches that content for referrers, once. ctx limits only the opening.

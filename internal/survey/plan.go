@@ -79,8 +79,8 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, l List, r 
 }
 
 // Divide divides l into parts that can be planned and applied on their own, as indexes of the entries. Entries with one
-// source repository are in one part. If two entries have the same target, only a plan of the whole list can tell whether
-// they collide, so that there is one part.
+// source repository are in one part. If two entries have the same target, only a plan of the whole list can tell
+// whether they collide, so that there is one part.
 func (l List) Divide(names *name.Reader) [][]int {
 	type from struct {
 		source ref.Name

@@ -39,7 +39,8 @@ func (a *Access) Audit(ctx context.Context, tx *sql.Tx, e Entry) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO audit_waiting (seal, `+auditFields+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, seal, store.Micros(e.At), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			seal, store.Micros(e.At), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New)
 		return dbFault("write", "audit log", err)
 	}
 	head := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`)

@@ -127,7 +127,8 @@ CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, principal TEXT N
 CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
 INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '')`, `
 CREATE TABLE audit_waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, seal TEXT NOT NULL, at BIGINT NOT NULL,
-	principal TEXT NOT NULL, verb TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL)`}
+	principal TEXT NOT NULL, verb TEXT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,
+	old TEXT NOT NULL, new TEXT NOT NULL)`}
 
 // guards returns a query that counts the triggers of the audit log, and the statements that create
 // them.

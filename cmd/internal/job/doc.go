@@ -28,5 +28,5 @@
 //	fence.go      whether an attempt still has its job, and how it learns that it has to stop
 //	budget.go     request budgets of registries, shared by all workers
 //	orders.go     the orders that a transaction leaves for an engine
-//	queue.go      the types that all files use: Config, Queue, Engine, Runner, Run and those of jobs, and how a row is read
+//	queue.go      the types that all files use: Config, Queue, Engine, Runner and Run; and how a row is read
 package job

@@ -255,7 +255,8 @@ func (e *embedded) release(ctx context.Context, tx *sql.Tx, id string, alone boo
 		more = 1
 	}
 	var n int
-	j, err := scan(tx.QueryRowContext(ctx, `UPDATE jobs SET lost = lost + 1, alone = alone + $1, state = 'queued', fence = 0
+	j, err := scan(tx.QueryRowContext(ctx, `UPDATE jobs
+		SET lost = lost + 1, alone = alone + $1, state = 'queued', fence = 0
 		WHERE id = $2 RETURNING `+columns+`, alone`, more, id), &n)
 	if err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -331,7 +331,7 @@ func TestABatchThatIsWrittenTwiceIsKeptOnce(t *testing.T) {
 	q := open(t, "", job.Config{DB: db})
 	work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
 		for i := range 3 {
-			must(t, r.Item(ctx, json.RawMessage(fmt.Sprint(i))))
+			must(t, r.Item(ctx, json.RawMessage(strconv.Itoa(i))))
 		}
 		must(t, r.FlushTwice(ctx))
 		must(t, r.Item(ctx, json.RawMessage("3")))

@@ -20,3 +20,6 @@ func (r *Run) FlushTwice(ctx context.Context) error {
 	}
 	return nil
 }
+
+// CountOf returns the query with which Stats counts the jobs in a state.
+func CountOf(state State) string { return countOf(state) }

@@ -151,7 +151,8 @@ func (q *Queue) end(ctx context.Context, tx *sql.Tx, j *Job, state State, why *F
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = $1, ended = $2, failure = $3, wake = 0, fence = 0 WHERE id = $4`,
+	if _, err := tx.ExecContext(ctx, `UPDATE jobs
+		SET state = $1, ended = $2, failure = $3, wake = 0, fence = 0 WHERE id = $4`,
 		state, store.Micros(j.Ended), failure, j.ID); err != nil {
 		return err
 	}

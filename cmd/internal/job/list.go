@@ -240,9 +240,7 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Jobs: map[State]int{}}
 	for _, state := range []State{Queued, Running, Waiting} {
 		var n int
-		// The state is part of the text, so that the planner can use the index of jobs that have not ended.
-		if err := q.db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM jobs
-			WHERE state = '`+string(state)+`' AND ended = 0 LIMIT $1) AS counted`, statsMost).Scan(&n); err != nil {
+		if err := q.db.QueryRowContext(ctx, countOf(state), statsMost).Scan(&n); err != nil {
 			return s, q.db.Explain("count jobs", err)
 		}
 		s.Jobs[state] = n
@@ -250,6 +248,12 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	var err error
 	s.Oldest, err = q.Oldest(ctx)
 	return s, err
+}
+
+// countOf returns the query that counts the jobs in a state that is not an end. The state is part of the text,
+// so that the planner can use the index of these jobs.
+func countOf(state State) string {
+	return `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = '` + string(state) + `' AND ended = 0 LIMIT $1) AS counted`
 }
 
 const statsMost = 100_000 // a count of more says the same: far too many

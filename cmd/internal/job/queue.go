@@ -54,8 +54,9 @@ const (
 
 // Config configures a Queue. DB is required. Every other field has a default, which its zero value means.
 type Config struct {
-	DB     *store.DB
-	Engine func(*Queue) (Engine, error) // makes the engine of the Queue; default: the embedded engine, which needs a SQLite file
+	DB *store.DB
+	// Engine makes the engine of the Queue; default: the embedded engine, which needs a SQLite file.
+	Engine func(*Queue) (Engine, error)
 
 	Owner   string   // name of this process for people, such as its host name; each Queue appends random characters
 	Kind    string   // "server" or "worker", for Workers; default "worker"
@@ -311,7 +312,7 @@ type Submission struct {
 	Kind, Principal string
 	Request         json.RawMessage
 	Source, Target  string // for lists of jobs, in which people search for them
-	Pool            string // only workers of this pool run the job; "" means those of no pool; the embedded engine ignores it
+	Pool            string // only workers of this pool run the job; "" means those of no pool; not for the embedded engine
 	// Same is the part of Request that tells requests with the same Key apart; nil means all of it.
 	Same json.RawMessage
 	// Key is the client's idempotency key; "" means none. For one day, the same key of the same principal

@@ -22,7 +22,9 @@ const (
 
 func newRun(q *Queue, j Job, c Claim, fence int64) *Run {
 	ring := live.New(j.Attempt, fence<<eventBits)
-	return &Run{Job: j, Part: c.Part, q: q, fence: fence, resumed: c.Resume, live: ring, engine: c.Fence, left: make(chan struct{})}
+	return &Run{
+		Job: j, Part: c.Part, q: q, fence: fence, resumed: c.Resume, live: ring, engine: c.Fence, left: make(chan struct{}),
+	}
 }
 
 // Secret returns the decrypted secret that was submitted with the job, or nil if there was none. The

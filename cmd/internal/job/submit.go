@@ -71,7 +71,8 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 		return j, j.ID == s.id, err
 	}
 	j := Job{ID: s.id, Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target,
-		Pool: s.Pool, State: Queued, Key: s.Key, Parent: s.Parent, Schedule: s.Schedule, Created: instant(store.Micros(s.now))}
+		Pool: s.Pool, State: Queued, Key: s.Key, Parent: s.Parent, Schedule: s.Schedule,
+		Created: instant(store.Micros(s.now))}
 	res, err := tx.ExecContext(ctx, `INSERT INTO jobs
 		(id, kind, principal, request, source, target, pool, state, client_key, parent, schedule, due, created)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`,

@@ -97,5 +97,6 @@ func (p Pools) Of(host string) string {
 }
 
 func invalid(name, cause, hint string) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read pool", Name: strconv.Quote(name), Hint: hint, Err: errors.New(cause)}
+	return &fault.Fault{Kind: fault.Invalid, Op: "read pool", Name: strconv.Quote(name),
+		Hint: hint, Err: errors.New(cause)}
 }

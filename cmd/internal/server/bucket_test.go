@@ -145,14 +145,14 @@ func TestAJobFollowsARedirectToTheObjectStore(t *testing.T) {
 	if resp.StatusCode != http.StatusTemporaryRedirect {
 		t.Fatal(resp.Status)
 	}
-	neighbour := storage
-	neighbour.Parameters = maps.Clone(storage.Parameters)
-	neighbour.Parameters["rootdirectory"] = "/" + rand.Text()
+	neighbor := storage
+	neighbor.Parameters = maps.Clone(storage.Parameters)
+	neighbor.Parameters["rootdirectory"] = "/" + rand.Text()
 	from := dray.Registry{Host: strings.TrimPrefix(r.base, "http://"), Settings: dray.Settings{PlainHTTP: true}}
 	for name, c := range map[string]server.Config{
-		"stranger":  {},
-		"allowed":   {Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		"neighbour": {Storage: neighbour},
+		"stranger": {},
+		"allowed":  {Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		"neighbor": {Storage: neighbor},
 	} {
 		c.Data, c.Dray.Registries = t.TempDir(), map[string]dray.Registry{"src": from}
 		other := run(t, c)

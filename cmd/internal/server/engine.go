@@ -40,7 +40,8 @@ func (c Config) checkEngine() error {
 	}
 	for _, name := range c.Serves {
 		if _, known := c.Pools[name]; !known && name != pool.Default {
-			return configFault("pool "+name, "define it below server.pools, or name one of these: "+strings.Join(c.poolNames(), ", "),
+			return configFault("pool "+name,
+				"define it below server.pools, or name one of these: "+strings.Join(c.poolNames(), ", "),
 				errors.New("the configuration has no such pool"))
 		}
 	}

@@ -54,7 +54,8 @@ func (e *Engine) explain(op string, err error) error {
 		return nil
 	}
 	f := &fault.Fault{Kind: fault.Unavailable, Op: op, Name: e.at.name, Err: err,
-		Hint: "check that Temporal is running at this address, that no firewall blocks this machine, and whether it needs ?tls=true"}
+		Hint: "check that Temporal is running at this address, that no firewall blocks this machine, " +
+			"and whether it needs ?tls=true"}
 	var namespace *serviceerror.NamespaceNotFound
 	var denied *serviceerror.PermissionDenied
 	switch {

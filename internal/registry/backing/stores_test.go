@@ -58,6 +58,7 @@ func store(t *testing.T, r *registry.Registry, path string) *registry.Store {
 
 func TestTryTellsWhetherABucketCanBeUsed(t *testing.T) {
 	onEach(t, func(t *testing.T, s backing.Storage) {
+		t.Helper()
 		if err := s.Try(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -66,6 +67,7 @@ func TestTryTellsWhetherABucketCanBeUsed(t *testing.T) {
 
 func TestARegistryConformsOnABucket(t *testing.T) {
 	onEach(t, func(t *testing.T, s backing.Storage) {
+		t.Helper()
 		r := open(t, registry.Options{Storage: s})
 		n := 0
 		conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {

@@ -84,6 +84,7 @@ func random(n int) []byte {
 
 func TestAnUploadContinuesAtAnotherServerWithTheSameSecret(t *testing.T) {
 	onEach(t, func(t *testing.T, s backing.Storage) {
+		t.Helper()
 		urls, _ := pair(t, s, "one secret", "one secret")
 		for _, size := range []int{100, 12 << 20} { // S3 joins small chunks, and keeps those of 5 MiB apart
 			content := random(size)
@@ -105,6 +106,7 @@ func TestAnUploadContinuesAtAnotherServerWithTheSameSecret(t *testing.T) {
 
 func TestPullsAreRedirectedOnlyIfThatIsConfigured(t *testing.T) {
 	onEach(t, func(t *testing.T, s backing.Storage) {
+		t.Helper()
 		content := random(1000)
 		for _, redirect := range []bool{false, true} {
 			s.Redirect = redirect
@@ -166,6 +168,7 @@ func image(ctx context.Context, s *registry.Store, layer []byte, tags ...string)
 // the other server, and deletes every second one.
 func TestTwoServersOnOneBucketLoseNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, s backing.Storage) {
+		t.Helper()
 		_, regs := pair(t, s, "x", "x")
 		shared := random(100_000)
 		const writers, rounds = 8, 4
@@ -227,6 +230,7 @@ func TestTwoServersOnOneBucketLoseNothing(t *testing.T) {
 
 func TestCollectRemovesFromABucketWhatNothingNeeds(t *testing.T) {
 	onEach(t, func(t *testing.T, s backing.Storage) {
+		t.Helper()
 		r := open(t, registry.Options{Storage: s})
 		of := store(t, r, "app")
 		kept, err := image(t.Context(), of, random(1000), "v1")

@@ -68,8 +68,8 @@ func (s Storage) Try(ctx context.Context) error {
 	return nil
 }
 
-const hint = "check the parameters of the storage, that the bucket exists, and that its login may write, read, list and " +
-	"delete objects"
+const hint = "check the parameters of the storage, that the bucket exists, and that its login may write, " +
+	"read, list and delete objects"
 
 func kindOf(ctx context.Context) fault.Kind {
 	if errors.Is(ctx.Err(), context.Canceled) {

@@ -106,7 +106,9 @@ func (s Storage) required() []string {
 // Values returns the parameters of s with their types, those of a group as a map[string]any. variable reads a
 // variable for a setting, and file reads a file. The error is theirs, or Invalid for a value of the wrong type. It
 // does not contain the value.
-func (s Storage) Values(variable func(setting, name string) (string, error), file func(path string) (string, error)) (map[string]any, error) {
+func (s Storage) Values(
+	variable func(setting, name string) (string, error), file func(path string) (string, error),
+) (map[string]any, error) {
 	if len(s.Parameters)+len(s.ParametersEnv)+len(s.ParametersFile) == 0 {
 		return nil, nil
 	}

@@ -21,7 +21,7 @@ func testAnInvalidRuleOrZoneIsRefused(t *testing.T, b Bed) {
 			t.Errorf("%q %q: %v", s.Cron, s.Zone, err)
 		}
 	}
-	for _, rule := range []string{"H 2 * * *", "H H * * *", "@every 6h", "0 4 * * MON-FRI", "@hourly", "*/5 * 1 * 1"} {
+	for _, rule := range []string{"H 2 * * *", "H H * * *", "@every 6h", "0 4 * * MON-FRI", "@hourly", "*/5 * 1 * 1"} { //nolint:dupword // H twice
 		if _, err := q.PutSchedule(t.Context(), job.Schedule{Name: rule, Kind: "k", Principal: "p", Cron: rule}, nil); err != nil {
 			t.Error(rule, err)
 		}

@@ -12,7 +12,9 @@ import (
 // Alone waits until no server of db, which must be PostgreSQL, changes the content of the storage, for at most wait.
 // The returned context ends when release is called, or with a cause if the locks are lost: then nothing may be removed
 // any more. The error is Conflict if another process collects there, or if servers have changes in progress after wait.
-func Alone(ctx context.Context, db *store.DB, storage string, wait time.Duration) (alone context.Context, release func(), err error) {
+func Alone(
+	ctx context.Context, db *store.DB, storage string, wait time.Duration,
+) (alone context.Context, release func(), err error) {
 	const op = "collect garbage in"
 	s, err := connect(ctx, db)
 	if err != nil {

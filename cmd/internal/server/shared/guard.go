@@ -60,7 +60,8 @@ func (g *Guard) Write(ctx context.Context) (done func(), err error) {
 			}
 			return nil, &fault.Fault{Kind: fault.Throttled, Op: "change the content of the registry",
 				Hint: "try again when dray serve gc has ended",
-				Err:  errors.New("the registry can only be read at the moment: its content is collected, or its database cannot be reached")}
+				Err: errors.New("the registry can only be read at the moment: " +
+					"its content is collected, or its database cannot be reached")}
 		}
 	}
 }
