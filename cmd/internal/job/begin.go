@@ -8,7 +8,6 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/shell"
 )
 
 // maxAlone is how often a job may be lost with a process in which nothing else ran. Then it is Failed,
@@ -169,8 +168,7 @@ func lossOf(attempt int, owner, how, what string, alone int) (line string, why *
 	}
 	return line + "not tried again", &Failure{Kind: fault.Internal,
 		Text: fmt.Sprintf("%d workers disappeared while they ran only this job", alone),
-		Hint: "the job may be the cause: check whether the workers ran out of memory; if they were stopped, see " +
-			shell.Dray("jobs", "retry")}
+		Hint: "the job may be the cause: check whether the workers ran out of memory; if not, retry it"}
 }
 
 // note adds a line to the log of a job whose row the transaction has locked.

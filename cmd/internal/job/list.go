@@ -253,7 +253,8 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 // countOf returns the query that counts the jobs in a state that is not an end. The state is part of the text,
 // so that the planner can use the index of these jobs.
 func countOf(state State) string {
-	return `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = '` + string(state) + `' AND ended = 0 LIMIT $1) AS counted`
+	return `SELECT count(*) FROM (SELECT 1 FROM jobs
+		WHERE state = '` + string(state) + `' AND ended = 0 LIMIT $1) AS counted`
 }
 
 const statsMost = 100_000 // a count of more says the same: far too many

@@ -136,7 +136,7 @@ func TestAnImportIntoTheEmbeddedRegistryIsPulledFromIt(t *testing.T) {
 		}
 	}
 	raw, _ := io.ReadAll(r.as("", "GET", "/metrics", nil).Body)
-	for _, want := range []string{`dray_job_runs_total{kind="import",state="done"} 3`, `dray_jobs{state="done"} 3`, `dray_http_requests_total{code="202",method="POST",route="/api/v1/imports"} 3`,
+	for _, want := range []string{`dray_job_runs_total{kind="import",state="done"} 3`, `dray_jobs{state="queued"} 0`, `dray_http_requests_total{code="202",method="POST",route="/api/v1/imports"} 3`,
 		fmt.Sprintf(`dray_registry_requests_total{code="200",method="GET",registry=%q}`, source.Host)} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("metrics lack %s", want)

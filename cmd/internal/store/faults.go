@@ -34,7 +34,7 @@ func explained(op, url, hint string, err error) error {
 	case fault.Full:
 		out.Hint = "free space on the disk of the database; nothing was changed"
 	case fault.Corrupt:
-		out.Hint = "stop the server, and restore a backup with " + shell.Dray("serve", "restore")
+		out.Hint = "stop the server, and restore a backup with " + shell.Dray("serve", "restore", "DIR")
 	}
 	// The driver repeats the address for each attempt. The first attempt says enough.
 	var dial *pgconn.ConnectError

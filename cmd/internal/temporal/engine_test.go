@@ -242,9 +242,9 @@ func TestTemporalShowsHowFarAJobIsAndNoNames(t *testing.T) {
 		for _, p := range d.RawResponse.GetPendingActivities()[0].GetHeartbeatDetails().GetPayloads() {
 			said += string(p.GetData())
 		}
-		return strings.Contains(said, `"Steps":3`)
+		return strings.Contains(said, `"steps":3`)
 	})
-	if said != `{"Steps":3,"Finished":1,"Failed":0,"DoneBytes":5,"TotalBytes":0}` {
+	if said != `{"doneBytes":5,"failed":0,"finished":1,"steps":3,"totalBytes":0}` {
 		t.Error(said)
 	}
 	run.told <- struct{}{}

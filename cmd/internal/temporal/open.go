@@ -60,7 +60,7 @@ func Try(ctx context.Context, cfg Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	there, err := at.client(slog.New(slog.DiscardHandler), "dray serve --check")
+	there, err := at.client(slog.New(slog.DiscardHandler), "dray check")
 	if err != nil {
 		return "", err
 	}

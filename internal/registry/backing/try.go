@@ -26,7 +26,7 @@ func (s Storage) Try(ctx context.Context) error {
 		return err
 	}
 	dir := path.Join("/dray-check", rand.Text())
-	name, want := path.Join(dir, "object"), []byte("written by dray serve check")
+	name, want := path.Join(dir, "object"), []byte("written to try the storage")
 	for _, step := range []struct {
 		what string
 		do   func() error

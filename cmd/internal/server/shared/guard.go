@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // Guard lets one server change the content of a storage while nobody collects there. It is safe for concurrent use.
@@ -59,7 +60,7 @@ func (g *Guard) Write(ctx context.Context) (done func(), err error) {
 				return nil, cause
 			}
 			return nil, &fault.Fault{Kind: fault.Throttled, Op: "change the content of the registry",
-				Hint: "try again when dray serve gc has ended",
+				Hint: "try again when " + shell.Dray("serve", "gc") + " has ended",
 				Err: errors.New("the registry can only be read at the moment: " +
 					"its content is collected, or its database cannot be reached")}
 		}
