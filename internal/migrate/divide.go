@@ -153,8 +153,7 @@ type adding struct {
 func (a *adding) add(r *transferring, raw json.RawMessage, inUse *report.InUse) error {
 	var p pending
 	if err := json.Unmarshal(raw, &p); err != nil {
-		return &fault.Fault{Kind: fault.Invalid, Op: "add up parts",
-			Err: fmt.Errorf("a report is not that of a part: %w", err)}
+		return &fault.Fault{Kind: fault.Invalid, Op: "add up parts", Err: fmt.Errorf("not the report of a part: %w", err)}
 	}
 	a.span.add(p)
 	switch {
