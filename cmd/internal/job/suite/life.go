@@ -424,17 +424,25 @@ func testManyJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T, b Bed) {
 		Submit(t, q, job.Submission{Principal: "ann"})
 	}
 	claimed, next := make(chan string), make(chan struct{})
-	Work(t, q, 2, Func(func(_ context.Context, r *job.Run) job.Outcome {
+	stop := Work(t, q, 2, Func(func(_ context.Context, r *job.Run) job.Outcome {
 		claimed <- r.Job.Principal
 		<-next
 		return job.Outcome{State: job.Done}
 	}))
 	defer func() {
+		over := make(chan struct{})
 		go func() {
-			for range claimed {
+			for {
+				select {
+				case <-claimed:
+				case <-over:
+					return
+				}
 			}
 		}()
 		close(next)
+		stop()
+		close(over)
 	}()
 	for range 2 {
 		if who := <-claimed; who != "ann" {
