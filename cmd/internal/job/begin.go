@@ -14,6 +14,10 @@ import (
 // because it must be what kills the processes.
 const maxAlone = 3
 
+// suspect is how often a job or a part is lost before it only runs alone, so that it is found out whether it is
+// what kills the processes.
+const suspect = 3
+
 // Begin starts an attempt at a job or at one of its parts. From then on no earlier attempt can change the
 // job or the part, and items of an earlier attempt are deleted. It returns nil without an error if the job
 // or the part has ended, or no longer exists. The caller passes the Run to Carry.
@@ -94,7 +98,7 @@ func (q *Queue) begin(ctx context.Context, tx *sql.Tx, c Claim) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newRun(q, j, c, fence), q.busy(ctx, tx, 1)
+	return newRun(q, j, c, fence, h.lost), q.busy(ctx, tx, 1)
 }
 
 func (q *Queue) beginPart(ctx context.Context, tx *sql.Tx, c Claim, j Job) (*Run, error) {
@@ -133,7 +137,7 @@ func (q *Queue) beginPart(ctx context.Context, tx *sql.Tx, c Claim, j Job) (*Run
 		WHERE job = $5 AND part = $6`, fence, q.owner, h.lost, h.alone, j.ID, c.Part); err != nil {
 		return nil, err
 	}
-	return newRun(q, j, c, fence), q.busy(ctx, tx, 1)
+	return newRun(q, j, c, fence, h.lost), q.busy(ctx, tx, 1)
 }
 
 // interrupted notes in the log of a job that an earlier attempt has not ended, and counts a loss if that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +62,7 @@ func (e *embedded) Close() error { return nil }
 
 func (e *embedded) Work(ctx context.Context, slots int, run Runner) error {
 	var loops sync.WaitGroup
-	loops.Go(func() { loop(ctx, time.Second, e.wake) })
+	loops.Go(func() { e.q.loop(ctx, "continue jobs that wait", time.Second, e.wake) })
 	loops.Go(func() { e.scheduling(ctx) })
 	e.dispatch(ctx, slots, run)
 	e.going.Wait()
@@ -71,8 +72,10 @@ func (e *embedded) Work(ctx context.Context, slots int, run Runner) error {
 
 // dispatch starts jobs in the free slots until ctx ends.
 func (e *embedded) dispatch(ctx context.Context, slots int, run Runner) {
+	s := story{q: e.q, what: "begin jobs"}
 	for ctx.Err() == nil {
 		runs, err := e.claim(ctx, slots)
+		s.tell(ctx, err)
 		for _, r := range runs {
 			e.start(ctx, r, run)
 		}
@@ -115,10 +118,6 @@ func (e *embedded) ended(r *Run, out Outcome) {
 	}
 }
 
-// maxLost is how often a job is lost before it only runs alone, so that it is found out whether this job is
-// what kills the process.
-const maxLost = 3
-
 // claim begins jobs in the free slots, in one transaction that ends even if ctx does.
 func (e *embedded) claim(ctx context.Context, slots int) (runs []*Run, err error) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), loopTime)
@@ -133,7 +132,7 @@ func (e *embedded) claim(ctx context.Context, slots int) (runs []*Run, err error
 	takeBack := func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		for _, f := range undo {
+		for _, f := range slices.Backward(undo) {
 			f()
 		}
 		runs, undo, e.solo = nil, nil, false
@@ -199,7 +198,7 @@ func (e *embedded) next(ctx context.Context, tx *sql.Tx) (r *Run, solo bool, err
 			e.mu.Unlock()
 			continue
 		}
-		solo := lost >= maxLost
+		solo := lost >= suspect
 		if err != nil || solo && others > 0 {
 			return nil, false, err
 		}
@@ -377,6 +376,7 @@ func (e *embedded) wake(ctx context.Context) error {
 		}
 	}
 	e.mu.Unlock()
+	var errs []error
 	for _, id := range due {
 		err := e.q.db.Tx(ctx, func(tx *sql.Tx) error {
 			var principal string
@@ -391,7 +391,8 @@ func (e *embedded) wake(ctx context.Context) error {
 			return e.Order(ctx, tx, Order{Kind: OrderStart, ID: id, Principal: principal})
 		})
 		if err != nil {
-			return err
+			errs = append(errs, err) // it must not keep the others waiting
+			continue
 		}
 		e.mu.Lock()
 		delete(e.waits, id)
@@ -399,13 +400,13 @@ func (e *embedded) wake(ctx context.Context) error {
 		e.q.bell.Ring(id)
 		e.Kick()
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // scheduling fires schedules. If the clock was set back, it computes anew when they are due.
 func (e *embedded) scheduling(ctx context.Context) {
 	wall, since := time.Time{}, time.Now()
-	loop(ctx, time.Second, func(ctx context.Context) error {
+	e.q.loop(ctx, "fire schedules", time.Second, func(ctx context.Context) error {
 		now := e.q.now().Round(0) // without the monotonic clock
 		if now.Add(time.Second).Before(wall.Add(time.Since(since))) || wall.IsZero() {
 			if err := e.q.hasten(ctx, now); err != nil {

@@ -3,9 +3,11 @@
 package job_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -425,9 +427,10 @@ func TestJobsOfAnOlderDrayAreKept(t *testing.T) {
 	}
 }
 
-func TestAProcessThatCannotWriteIsNotReady(t *testing.T) {
+func TestAProcessThatCannotWriteIsNotReadyAndSaysSo(t *testing.T) {
 	db := openDB(t, databases.SQLite(t))
-	q := open(t, "", job.Config{DB: db})
+	var log bytes.Buffer // the log handler writes one line at a time, and it is read after Work
+	q := open(t, "", job.Config{DB: db, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx, stop := context.WithCancel(t.Context())
 	over := make(chan error, 1)
 	go func() { over <- q.Work(ctx, 0, nil) }()
@@ -455,5 +458,10 @@ func TestAProcessThatCannotWriteIsNotReady(t *testing.T) {
 	stop()
 	if err := <-over; err != nil {
 		t.Error(err)
+	}
+	for _, want := range []string{"cannot say that this process is alive", "can say that this process is alive again"} {
+		if n := strings.Count(log.String(), want); n != 1 {
+			t.Errorf("%q is in the log %d times: %s", want, n, log.String())
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"iter"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,8 @@ type Config struct {
 	Version string   // version of this program, for Workers
 	Pools   []string // the pools whose jobs this process runs, for Workers
 
-	Seal Sealer // seals secrets; if nil, a submission with a secret is Refused
+	Log  *slog.Logger // what fails again and again, such as writes to a full disk; nil drops it
+	Seal Sealer       // seals secrets; if nil, a submission with a secret is Refused
 
 	Grace    time.Duration // time that running jobs have to end when Work is stopped; default 8 s
 	Keep     time.Duration // how long ended jobs are kept; default 30 days
@@ -77,6 +79,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Kind = cmp.Or(c.Kind, "worker")
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	c.Grace = cmp.Or(c.Grace, 8*time.Second)
 	c.Keep = cmp.Or(c.Keep, 30*24*time.Hour)
 	c.KeepMost = cmp.Or(c.KeepMost, 1_000_000)
@@ -176,6 +179,9 @@ type Queue struct {
 type Run struct {
 	Job  Job
 	Part int // 0: the whole job; else the number of the part
+	// Solo says that nothing else may run in this process: the job or the part was lost so often that it may be what
+	// kills processes.
+	Solo bool
 
 	q       *Queue
 	fence   int64      // tells this attempt from all others at the job and its parts

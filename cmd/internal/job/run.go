@@ -20,10 +20,11 @@ const (
 	itemBatch = 256     // unwritten items at which Item writes them itself
 )
 
-func newRun(q *Queue, j Job, c Claim, fence int64) *Run {
+func newRun(q *Queue, j Job, c Claim, fence int64, lost int) *Run {
 	ring := live.New(j.Attempt, fence<<eventBits)
 	return &Run{
-		Job: j, Part: c.Part, q: q, fence: fence, resumed: c.Resume, live: ring, engine: c.Fence, left: make(chan struct{}),
+		Job: j, Part: c.Part, Solo: lost >= suspect,
+		q: q, fence: fence, resumed: c.Resume, live: ring, engine: c.Fence, left: make(chan struct{}),
 	}
 }
 

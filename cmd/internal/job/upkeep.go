@@ -91,8 +91,9 @@ const (
 )
 
 func (q *Queue) cleaning(ctx context.Context) {
+	s := story{q: q, what: "delete old history"}
 	for every := cleanFirst; pause(ctx, every); every = cleanInterval {
-		_ = q.clean(ctx) // the next one tries again
+		s.tell(ctx, q.clean(ctx))
 	}
 }
 
@@ -109,15 +110,13 @@ func (q *Queue) clean(ctx context.Context) error {
 	if over.Valid && over.Int64 >= before {
 		before = over.Int64 + 1
 	}
-	for {
-		n, err := q.cleanOnce(ctx, before)
-		if err != nil || n < cleanBatch {
-			break
-		}
+	var err error
+	for n := cleanBatch; n == cleanBatch && err == nil; {
+		n, err = q.cleanOnce(ctx, before)
 	}
-	_, err := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyLife)))
-	_, e := q.db.ExecContext(ctx, `DELETE FROM workers WHERE seen <= $1`, store.Micros(q.now().Add(-keptWorkers)))
-	return errors.Join(err, e)
+	_, e1 := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyLife)))
+	_, e2 := q.db.ExecContext(ctx, `DELETE FROM workers WHERE seen <= $1`, store.Micros(q.now().Add(-keptWorkers)))
+	return errors.Join(err, e1, e2)
 }
 
 func (q *Queue) cleanOnce(ctx context.Context, before int64) (n int, err error) {

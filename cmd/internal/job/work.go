@@ -33,9 +33,13 @@ func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
 	_ = q.beat(upkeep, slots) // the next one tries again
-	loops.Go(func() { loop(upkeep, beatInterval, func(ctx context.Context) error { return q.beat(ctx, slots) }) })
 	loops.Go(func() {
-		loop(upkeep, flushInterval, func(ctx context.Context) error {
+		q.loop(upkeep, "say that this process is alive", beatInterval, func(ctx context.Context) error {
+			return q.beat(ctx, slots)
+		})
+	})
+	loops.Go(func() {
+		q.loop(upkeep, "write what running jobs have produced", flushInterval, func(ctx context.Context) error {
 			return errors.Join(q.flush(ctx, q.runs()...), q.sumUp(ctx))
 		})
 	})
@@ -97,13 +101,33 @@ func (q *Queue) windDown(ctx context.Context, over <-chan error) error {
 }
 
 // loop calls f at an interval, until ctx ends. An error does not end the loop, and the next call tries
-// again. Each call has limited time.
-func loop(ctx context.Context, every time.Duration, f func(context.Context) error) {
+// again. Each call has limited time. what says in the log what f does.
+func (q *Queue) loop(ctx context.Context, what string, every time.Duration, f func(context.Context) error) {
+	s := story{q: q, what: what}
 	for pause(ctx, every) {
-		ctx, done := context.WithTimeout(ctx, loopTime)
-		_ = f(ctx)
+		limited, done := context.WithTimeout(ctx, loopTime)
+		s.tell(ctx, f(limited))
 		done()
 	}
+}
+
+// story logs the first error of something that is tried again and again, and that it works again.
+type story struct {
+	q       *Queue
+	what    string
+	failing bool
+}
+
+func (s *story) tell(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil && !s.failing:
+		s.q.cfg.Log.Warn("jobs: cannot "+s.what+"; it is tried again", "err", err)
+	case err == nil && s.failing:
+		s.q.cfg.Log.Info("jobs: can " + s.what + " again")
+	}
+	s.failing = err != nil
 }
 
 const loopTime = 10 * time.Second

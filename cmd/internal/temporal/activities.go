@@ -117,7 +117,13 @@ func (c *crew) carry(
 	}
 	ctx, done := context.WithCancel(context.WithoutCancel(ctx)) // only r ends the run, so that the cause is known
 	go c.e.beat(ctx, token, r)
-	out := c.e.q.Carry(ctx, r, f)
+	out := c.e.q.Carry(ctx, r, func(ctx context.Context, r *job.Run) job.Outcome {
+		if r.Solo {
+			over := c.slots.solo(ctx)
+			defer over()
+		}
+		return f(ctx, r)
+	})
 	done()
 	switch {
 	case out.State == job.Running && !claim.Resume:

@@ -3,6 +3,8 @@
 package temporal_test
 
 import (
+	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -221,6 +223,33 @@ func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
 		if !slices.Equal(ran, all[i]) {
 			t.Error("cluster", i, "ran", ran, "and was given", all[i])
 		}
+	}
+}
+
+// A job that was lost three times waits for those that run in the process, and they for it.
+func TestAJobThatWasLostOftenRunsAlone(t *testing.T) {
+	t.Parallel()
+	p := here(t)
+	witness(t, p)
+	q, run := open(t, p), newRunner()
+	lost := func(s *job.Submission) {
+		s.Also = func(ctx context.Context, tx *sql.Tx, j job.Job) error {
+			_, err := tx.ExecContext(ctx, `UPDATE jobs SET lost = 3 WHERE id = $1`, j.ID)
+			return err
+		}
+	}
+	var all []string
+	for range 4 {
+		all = append(all, submit(t, q, "sleep 100").ID, submit(t, q, "sleep 100").ID, submit(t, q, "sleep 100", lost).ID)
+	}
+	work(t, q, 3, run)
+	for _, id := range all {
+		if j := ended(t, q, id); j.State != job.Done {
+			t.Error(j)
+		}
+	}
+	if run.crowded > 0 || run.most() < 2 {
+		t.Error(run.crowded, "times a job that must run alone did not;", run.most(), "ran at the same time")
 	}
 }
 

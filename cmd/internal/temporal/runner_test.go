@@ -40,6 +40,9 @@ type runner struct {
 	ran []string // the jobs that were carried out, in order
 	now int      // how many are carried out
 	max int      // how many were at the same time
+
+	solo    bool // a job that must run alone is carried out
+	crowded int  // how often such a job and another were carried out at the same time
 }
 
 func newRunner() *runner { return &runner{told: make(chan struct{}, 1000)} }
@@ -62,21 +65,28 @@ func (r *runner) most() int {
 	return r.max
 }
 
-func (r *runner) enter(id string) (leave func()) {
+func (r *runner) enter(run *job.Run) (leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ran = append(r.ran, id)
+	r.ran = append(r.ran, run.Job.ID)
 	r.now++
+	if r.now > 1 && (run.Solo || r.solo) {
+		r.crowded++
+	}
+	r.solo = r.solo || run.Solo
 	r.max = max(r.max, r.now)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.now--
+		if run.Solo {
+			r.solo = false
+		}
 	}
 }
 
 func (r *runner) Run(ctx context.Context, run *job.Run) job.Outcome {
-	defer r.enter(run.Job.ID)()
+	defer r.enter(run)()
 	kind, n, _ := strings.Cut(run.Job.Kind, " ")
 	switch kind {
 	case "hold":

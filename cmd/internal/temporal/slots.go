@@ -15,7 +15,9 @@ type slots struct {
 	most int
 
 	mu      sync.Mutex
-	busy    int            // tasks that run
+	busy    int            // tasks that run, or wait until they can run alone
+	alone   int            // tasks that run alone, or wait for that: at most one runs
+	only    bool           // a task runs alone
 	polling map[string]int // polls that wait, by queue
 	changed chan struct{}  // closed when something was freed
 }
@@ -44,7 +46,7 @@ func (s *slots) tuner() (worker.WorkerTuner, error) {
 func (s *slots) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.busy >= s.most {
+	if s.busy >= s.most || s.alone > 0 {
 		return false
 	}
 	s.busy++
@@ -56,6 +58,40 @@ func (s *slots) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy--
+	s.free()
+}
+
+// solo waits until the caller's task is the only one, or until ctx ends. Until the returned function is called no
+// other begins.
+func (s *slots) solo(ctx context.Context) (over func()) {
+	s.mu.Lock()
+	s.alone++
+	s.mu.Unlock()
+	for {
+		s.mu.Lock()
+		changed, others := s.changed, s.busy > s.alone || s.only
+		if !others {
+			s.only = true
+		}
+		s.mu.Unlock()
+		if !others {
+			return func() { s.soloed(true) }
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return func() { s.soloed(false) }
+		}
+	}
+}
+
+func (s *slots) soloed(only bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alone--
+	if only {
+		s.only = false
+	}
 	s.free()
 }
 
@@ -73,7 +109,7 @@ func (s *slots) poll(queue string) (changed <-chan struct{}) {
 	for _, n := range s.polling {
 		polls += n
 	}
-	if s.busy+polls < s.most || s.busy < s.most && s.polling[queue] == 0 {
+	if s.alone == 0 && (s.busy+polls < s.most || s.busy < s.most && s.polling[queue] == 0) {
 		s.polling[queue]++
 		return nil
 	}
