@@ -3,8 +3,10 @@
 package job_test
 
 import (
+	"database/sql"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/job/suite"
@@ -39,5 +41,41 @@ func TestNoOrderWaitsForTheManyOfAnotherPrincipal(t *testing.T) {
 		if rest, err := q.Orders(t.Context(), 100); err != nil || len(rest) != 49 || rest[0].ID != all[1] {
 			t.Error(len(rest), err)
 		}
+	}
+}
+
+// What a look for orders costs after b.N jobs, one after the other, while a transaction of long ago keeps
+// PostgreSQL from forgetting the rows of those that were carried out.
+func BenchmarkOrders(b *testing.B) {
+	for _, old := range []bool{false, true} {
+		name := "plain"
+		if old {
+			name = "old snapshot"
+		}
+		b.Run(name, func(b *testing.B) {
+			db := openDB(b, databases.Postgres(b))
+			q := open(b, "", job.Config{DB: db, Engine: suite.Divide})
+			if old {
+				tx, err := db.BeginTx(b.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer tx.Rollback()
+				if err := tx.QueryRowContext(b.Context(), `SELECT count(*) FROM jobs`).Scan(new(int)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			var looking time.Duration
+			for b.Loop() {
+				submit(b, q, job.Submission{})
+				began := time.Now()
+				all, err := q.Orders(b.Context(), 256)
+				looking += time.Since(began)
+				if err != nil || len(all) != 1 || q.Carried(b.Context(), all[0].Seq) != nil {
+					b.Fatal(all, err)
+				}
+			}
+			b.ReportMetric(float64(looking.Microseconds())/float64(b.N), "µs/look")
+		})
 	}
 }
