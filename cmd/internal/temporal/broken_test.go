@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/internal/testbed/database"
 	bed "github.com/drayage/dray/internal/testbed/temporal"
@@ -51,7 +52,7 @@ func TestAJobThatKillsThreeWorkersThatRunItAloneIsFailed(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	q := open(t, p, func(c *temporal.Config) { c.Lease = 8 * time.Second }) // a worker is dead after 6 s
-	work(t, q, 0, newRunner())
+	suite.Work(t, q, 0, newRunner())
 	j := submit(t, q, "die")
 	eventually(t, func() bool { o, err := q.Orders(t.Context(), 1); return err == nil && len(o) == 0 })
 	for range 3 {
@@ -104,7 +105,7 @@ func TestAWorkerThatIsSuspendedInATransactionHoldsUpNobodyForLong(t *testing.T) 
 	w.hear("in transaction")
 	w.signal(syscall.SIGSTOP)
 	began := time.Now()
-	work(t, q, 1, newRunner())
+	suite.Work(t, q, 1, newRunner())
 	other := submit(t, q, "done") // as long as a task that the suspended process was given
 	if j := ended(t, q, other.ID); j.State != job.Done {
 		t.Error(j)
@@ -133,7 +134,7 @@ func TestAWorkerThatTemporalDoesNotHearLosesItsJobs(t *testing.T) {
 	run := newRunner()
 	said := make(chan string, 100)
 	run.say = func(s string) { said <- s }
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	j := submit(t, q, "hold")
 	<-said
 	line.silence(true)
@@ -170,7 +171,7 @@ func TestARunOutlivesASilentDatabase(t *testing.T) {
 	run := newRunner()
 	said := make(chan string, 100)
 	run.say = func(s string) { said <- s }
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	j := submit(t, near, "hold")
 	<-said
 	line.silence(true)
@@ -192,7 +193,7 @@ func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
 	witness(t, p)
 	q := open(t, p)
 	run := newRunner()
-	work(t, q, 2, run)
+	suite.Work(t, q, 2, run)
 	j := submit(t, q, "hold")
 	until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })
 	must(t, s.Stop("immediate"))
@@ -211,7 +212,7 @@ func TestARunOutlivesARestartOfTemporal(t *testing.T) {
 	db := witness(t, p)
 	q := open(t, p)
 	run := newRunner()
-	work(t, q, 4, run)
+	suite.Work(t, q, 4, run)
 	all := []job.Job{submit(t, q, "hold"), submit(t, q, "hold parts 2")}
 	for _, j := range all {
 		until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })

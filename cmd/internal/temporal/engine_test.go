@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/fault"
 	bed "github.com/drayage/dray/internal/testbed/temporal"
@@ -25,7 +26,7 @@ func TestJobsRunAndWait(t *testing.T) {
 	db := witness(t, p)
 	q := open(t, p)
 	must(t, q.Ready(t.Context()))
-	work(t, q, 2, newRunner())
+	suite.Work(t, q, 2, newRunner())
 	for kind, want := range map[string]struct {
 		state   job.State
 		attempt int
@@ -45,7 +46,7 @@ func TestADividedJobRunsOnAllProcesses(t *testing.T) {
 	db := witness(t, p)
 	q, e := openBoth(t, p)
 	e.DivideBy(16)
-	work(t, q, 0, newRunner()) // a server that runs no jobs
+	suite.Work(t, q, 0, newRunner()) // a server that runs no jobs
 	for range 4 {
 		start(t, p, 2).hear("up")
 	}
@@ -76,7 +77,7 @@ func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	q := open(t, p)
-	work(t, q, 0, newRunner())
+	suite.Work(t, q, 0, newRunner())
 	w := start(t, p, 4)
 	w.hear("up")
 	whole := submit(t, q, "hold")
@@ -120,7 +121,7 @@ func TestAJobThatIsCanceledBeforeItStartsLeavesNothingInTemporal(t *testing.T) {
 	never := submit(t, q, "done")
 	_, err := q.Cancel(t.Context(), never.ID, nil)
 	must(t, err)
-	work(t, q, 0, newRunner())
+	suite.Work(t, q, 0, newRunner())
 	early := submit(t, q, "done") // started, but no worker has a slot
 	eventually(t, func() bool {
 		return status(t, e, early.ID) == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -161,7 +162,7 @@ func TestTheRowsAreTheTruth(t *testing.T) {
 	db := witness(t, p)
 	q, e := openBoth(t, p)
 	run := newRunner()
-	work(t, q, 4, run)
+	suite.Work(t, q, 4, run)
 	canceled, terminated := submit(t, q, "hold"), submit(t, q, "hold")
 	for _, j := range []job.Job{canceled, terminated} {
 		until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })
@@ -203,7 +204,7 @@ func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
 	queues, runners := []*job.Queue{open(t, a), open(t, b)}, []*runner{newRunner(), newRunner()}
 	var all [2][]string
 	for i, q := range queues {
-		work(t, q, 2, runners[i])
+		suite.Work(t, q, 2, runners[i])
 	}
 	for range 10 {
 		for i, q := range queues {
@@ -230,7 +231,7 @@ func TestTemporalShowsHowFarAJobIsAndNoNames(t *testing.T) {
 	witness(t, p)
 	q, e := openBoth(t, p)
 	run := newRunner()
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	j := submit(t, q, "hold")
 	var said string
 	eventually(t, func() bool {
@@ -257,13 +258,13 @@ func TestAWorkerThatStopsGivesItsJobsBack(t *testing.T) {
 	witness(t, p)
 	q := open(t, p)
 	first, second := newRunner(), newRunner()
-	stop := work(t, q, 2, first)
+	stop := suite.Work(t, q, 2, first)
 	whole, parts := submit(t, q, "hold"), submit(t, q, "hold parts 1")
 	for _, j := range []job.Job{whole, parts} {
 		until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })
 	}
 	other := open(t, p)
-	work(t, other, 2, second)
+	suite.Work(t, other, 2, second)
 	began := time.Now()
 	stop()
 	second.told <- struct{}{}
@@ -282,10 +283,10 @@ func TestSlotsAreSharedByThePoolsOfAProcess(t *testing.T) {
 	witness(t, p)
 	elsewhere := open(t, p, func(c *temporal.Config) { c.Pools = []string{"b"} })
 	strange := newRunner()
-	work(t, elsewhere, 2, strange)
+	suite.Work(t, elsewhere, 2, strange)
 	q := open(t, p, func(c *temporal.Config) { c.Pools = []string{"", "a"} })
 	run := newRunner()
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	var all []job.Job
 	for range 4 {
 		all = append(all, submit(t, q, "sleep 30"), submit(t, q, "sleep 30", func(s *job.Submission) { s.Pool = "a" }))
@@ -311,7 +312,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 		all = append(all, submit(t, q, "done").ID)
 	}
 	other := submit(t, q, "done", func(s *job.Submission) { s.Principal = "bob" })
-	stop := work(t, q, 0, newRunner())
+	stop := suite.Work(t, q, 0, newRunner())
 	for _, id := range append(all, other.ID) {
 		eventually(t, func() bool {
 			d, err := e.Client().DescribeWorkflow(t.Context(), id, "")
@@ -322,7 +323,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 	stop()
 	run := newRunner()
 	began := time.Now()
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	ended(t, q, other.ID)
 	place := slices.Index(run.order(), other.ID)
 	t.Log("the job of bob was number", place+1, "of", n+1, "after", time.Since(began))
@@ -342,7 +343,7 @@ func TestAProcessThatStartsBeforeTemporalWaitsForIt(t *testing.T) {
 		t.Error(err)
 	}
 	j := submit(t, q, "done")
-	work(t, q, 1, newRunner())
+	suite.Work(t, q, 1, newRunner())
 	time.Sleep(time.Second)
 	must(t, s.Start())
 	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 {
