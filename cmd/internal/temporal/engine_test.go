@@ -190,9 +190,7 @@ func TestTheRowsAreTheTruth(t *testing.T) {
 	_, err = db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', ended = 0 WHERE id = $1`, again.ID)
 	must(t, err)
 	must(t, e.LookFor(t.Context(), again.ID))
-	if j := ended(t, q, again.ID); j.State != job.Done || j.Attempt != 2 {
-		t.Error(j)
-	}
+	isDone(t, q, again.ID, 2)
 }
 
 func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
@@ -213,9 +211,7 @@ func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
 	}
 	for i, q := range queues {
 		for _, id := range all[i] {
-			if j := ended(t, q, id); j.State != job.Done || j.Attempt != 1 {
-				t.Error(j)
-			}
+			isDone(t, q, id, 1)
 		}
 		ran := runners[i].order()
 		slices.Sort(ran)
@@ -292,9 +288,7 @@ func TestSlotsAreSharedByThePoolsOfAProcess(t *testing.T) {
 		all = append(all, submit(t, q, "sleep 30"), submit(t, q, "sleep 30", func(s *job.Submission) { s.Pool = "a" }))
 	}
 	for _, j := range all {
-		if j := ended(t, q, j.ID); j.State != job.Done {
-			t.Error(j)
-		}
+		isDone(t, q, j.ID, 0)
 	}
 	if run.most() != 1 || len(strange.order()) != 0 {
 		t.Error(run.most(), "at the same time;", len(strange.order()), "in another pool")
@@ -346,9 +340,7 @@ func TestAProcessThatStartsBeforeTemporalWaitsForIt(t *testing.T) {
 	suite.Work(t, q, 1, newRunner())
 	time.Sleep(time.Second)
 	must(t, s.Start())
-	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 {
-		t.Error(j)
-	}
+	isDone(t, q, j.ID, 1)
 }
 
 func TestAnEngineSaysThatItsNamespaceIsMissing(t *testing.T) {

@@ -120,6 +120,15 @@ func ended(tb testing.TB, q *job.Queue, id string) job.Job {
 	return until(tb, q, id, func(j job.Job) bool { return j.State.Ended() })
 }
 
+// isDone waits until a job has ended, and expects that it is done, in the attempt with this number if it is
+// not 0.
+func isDone(tb testing.TB, q *job.Queue, id string, attempt int) {
+	tb.Helper()
+	if j := ended(tb, q, id); j.State != job.Done || attempt != 0 && j.Attempt != attempt {
+		tb.Error(j)
+	}
+}
+
 func until(tb testing.TB, q *job.Queue, id string, ok func(job.Job) bool) job.Job {
 	tb.Helper()
 	last := time.Now().Add(patience)
