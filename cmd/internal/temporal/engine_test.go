@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/fault"
 	bed "github.com/drayage/dray/internal/testbed/temporal"
@@ -27,7 +28,7 @@ func TestJobsRunAndWait(t *testing.T) {
 	db := witness(t, p)
 	q := open(t, p)
 	must(t, q.Ready(t.Context()))
-	work(t, q, 2, newRunner())
+	suite.Work(t, q, 2, newRunner())
 	for kind, want := range map[string]struct {
 		state   job.State
 		attempt int
@@ -47,7 +48,7 @@ func TestADividedJobRunsOnAllProcesses(t *testing.T) {
 	db := witness(t, p)
 	q, e := openBoth(t, p)
 	e.DivideBy(16)
-	work(t, q, 0, newRunner()) // a server that runs no jobs
+	suite.Work(t, q, 0, newRunner()) // a server that runs no jobs
 	for range 4 {
 		start(t, p, 2).hear("up")
 	}
@@ -78,7 +79,7 @@ func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	q := open(t, p)
-	work(t, q, 0, newRunner())
+	suite.Work(t, q, 0, newRunner())
 	w := start(t, p, 4)
 	w.hear("up")
 	whole := submit(t, q, "hold")
@@ -122,7 +123,7 @@ func TestAJobThatIsCanceledBeforeItStartsLeavesNothingInTemporal(t *testing.T) {
 	never := submit(t, q, "done")
 	_, err := q.Cancel(t.Context(), never.ID, nil)
 	must(t, err)
-	work(t, q, 0, newRunner())
+	suite.Work(t, q, 0, newRunner())
 	early := submit(t, q, "done") // started, but no worker has a slot
 	eventually(t, func() bool {
 		return status(t, e, early.ID) == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -163,7 +164,7 @@ func TestTheRowsAreTheTruth(t *testing.T) {
 	db := witness(t, p)
 	q, e := openBoth(t, p)
 	run := newRunner()
-	work(t, q, 4, run)
+	suite.Work(t, q, 4, run)
 	canceled, terminated := submit(t, q, "hold"), submit(t, q, "hold")
 	for _, j := range []job.Job{canceled, terminated} {
 		until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })
@@ -191,9 +192,7 @@ func TestTheRowsAreTheTruth(t *testing.T) {
 	_, err = db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', ended = 0 WHERE id = $1`, again.ID)
 	must(t, err)
 	must(t, e.LookFor(t.Context(), again.ID))
-	if j := ended(t, q, again.ID); j.State != job.Done || j.Attempt != 2 {
-		t.Error(j)
-	}
+	isDone(t, q, again.ID, 2)
 }
 
 func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
@@ -205,7 +204,7 @@ func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
 	queues, runners := []*job.Queue{open(t, a), open(t, b)}, []*runner{newRunner(), newRunner()}
 	var all [2][]string
 	for i, q := range queues {
-		work(t, q, 2, runners[i])
+		suite.Work(t, q, 2, runners[i])
 	}
 	for range 10 {
 		for i, q := range queues {
@@ -214,9 +213,7 @@ func TestTwoClustersInOneNamespaceDoNotTakeEachOthersJobs(t *testing.T) {
 	}
 	for i, q := range queues {
 		for _, id := range all[i] {
-			if j := ended(t, q, id); j.State != job.Done || j.Attempt != 1 {
-				t.Error(j)
-			}
+			isDone(t, q, id, 1)
 		}
 		ran := runners[i].order()
 		slices.Sort(ran)
@@ -259,7 +256,7 @@ func TestTemporalShowsHowFarAJobIsAndNoNames(t *testing.T) {
 	witness(t, p)
 	q, e := openBoth(t, p)
 	run := newRunner()
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	j := submit(t, q, "hold")
 	var said string
 	eventually(t, func() bool {
@@ -286,13 +283,13 @@ func TestAWorkerThatStopsGivesItsJobsBack(t *testing.T) {
 	witness(t, p)
 	q := open(t, p)
 	first, second := newRunner(), newRunner()
-	stop := work(t, q, 2, first)
+	stop := suite.Work(t, q, 2, first)
 	whole, parts := submit(t, q, "hold"), submit(t, q, "hold parts 1")
 	for _, j := range []job.Job{whole, parts} {
 		until(t, q, j.ID, func(j job.Job) bool { return j.State == job.Running })
 	}
 	other := open(t, p)
-	work(t, other, 2, second)
+	suite.Work(t, other, 2, second)
 	began := time.Now()
 	stop()
 	second.told <- struct{}{}
@@ -311,18 +308,16 @@ func TestSlotsAreSharedByThePoolsOfAProcess(t *testing.T) {
 	witness(t, p)
 	elsewhere := open(t, p, func(c *temporal.Config) { c.Pools = []string{"b"} })
 	strange := newRunner()
-	work(t, elsewhere, 2, strange)
+	suite.Work(t, elsewhere, 2, strange)
 	q := open(t, p, func(c *temporal.Config) { c.Pools = []string{"", "a"} })
 	run := newRunner()
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	var all []job.Job
 	for range 4 {
 		all = append(all, submit(t, q, "sleep 30"), submit(t, q, "sleep 30", func(s *job.Submission) { s.Pool = "a" }))
 	}
 	for _, j := range all {
-		if j := ended(t, q, j.ID); j.State != job.Done {
-			t.Error(j)
-		}
+		isDone(t, q, j.ID, 0)
 	}
 	if run.most() != 1 || len(strange.order()) != 0 {
 		t.Error(run.most(), "at the same time;", len(strange.order()), "in another pool")
@@ -340,7 +335,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 		all = append(all, submit(t, q, "done").ID)
 	}
 	other := submit(t, q, "done", func(s *job.Submission) { s.Principal = "bob" })
-	stop := work(t, q, 0, newRunner())
+	stop := suite.Work(t, q, 0, newRunner())
 	for _, id := range append(all, other.ID) {
 		eventually(t, func() bool {
 			d, err := e.Client().DescribeWorkflow(t.Context(), id, "")
@@ -351,7 +346,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 	stop()
 	run := newRunner()
 	began := time.Now()
-	work(t, q, 1, run)
+	suite.Work(t, q, 1, run)
 	ended(t, q, other.ID)
 	place := slices.Index(run.order(), other.ID)
 	t.Log("the job of bob was number", place+1, "of", n+1, "after", time.Since(began))
@@ -371,12 +366,10 @@ func TestAProcessThatStartsBeforeTemporalWaitsForIt(t *testing.T) {
 		t.Error(err)
 	}
 	j := submit(t, q, "done")
-	work(t, q, 1, newRunner())
+	suite.Work(t, q, 1, newRunner())
 	time.Sleep(time.Second)
 	must(t, s.Start())
-	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 {
-		t.Error(j)
-	}
+	isDone(t, q, j.ID, 1)
 }
 
 func TestAnEngineSaysThatItsNamespaceIsMissing(t *testing.T) {

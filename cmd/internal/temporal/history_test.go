@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/temporal"
 )
 
@@ -78,7 +79,7 @@ func TestHistoriesAreSmallAndTellNothing(t *testing.T) {
 	witness(t, p)
 	q, e := openBoth(t, p)
 	e.DivideBy(8)
-	work(t, q, 8, newRunner())
+	suite.Work(t, q, 8, newRunner())
 	as := func(s *job.Submission) {
 		s.Principal, s.Source, s.Target = "principal-hunter2", "source-hunter2", "target-hunter2"
 	}
@@ -112,7 +113,7 @@ func TestAJobOfTenThousandParts(t *testing.T) {
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
-	work(t, q, 16, newRunner())
+	suite.Work(t, q, 16, newRunner())
 	ended(t, q, submit(t, q, fmt.Sprintf("parts %d", n)).ID)
 	if done := count(t, db, `SELECT count(DISTINCT part) FROM effects`); done != n {
 		t.Error(done, "parts")

@@ -10,11 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/internal/testbed/database"
@@ -96,30 +96,14 @@ func join(
 // lease is short, so that tests do not wait long for the loss of a worker.
 const lease = 3 * time.Second
 
-func work(tb testing.TB, q *job.Queue, slots int, run job.Runner) (stop func()) {
-	tb.Helper()
-	ctx, done := context.WithCancel(context.Background())
-	over := make(chan error, 1)
-	go func() { over <- q.Work(ctx, slots, run) }()
-	stop = sync.OnceFunc(func() {
-		done()
-		if err := <-over; err != nil {
-			tb.Error(err)
-		}
-	})
-	tb.Cleanup(stop)
-	return stop
-}
-
+// submit submits a job whose request has names that nobody must see.
 func submit(tb testing.TB, q *job.Queue, kind string, change ...func(*job.Submission)) job.Job {
 	tb.Helper()
-	s := job.Submission{Kind: kind, Principal: "ann", Request: json.RawMessage(`{"source":"registry.example/hunter2"}`)}
+	s := job.Submission{Kind: kind, Request: json.RawMessage(`{"source":"registry.example/hunter2"}`)}
 	for _, c := range change {
 		c(&s)
 	}
-	j, _, err := q.Submit(tb.Context(), s)
-	must(tb, err)
-	return j
+	return suite.Submit(tb, q, s)
 }
 
 func get(tb testing.TB, q *job.Queue, id string) job.Job {
@@ -129,10 +113,20 @@ func get(tb testing.TB, q *job.Queue, id string) job.Job {
 	return j
 }
 
-// ended waits until a job has ended.
+// ended waits until a job has ended. Other than suite.Ended it goes on when the database fails, which is what
+// some of these tests are about, and it sees at once what another process has done.
 func ended(tb testing.TB, q *job.Queue, id string) job.Job {
 	tb.Helper()
 	return until(tb, q, id, func(j job.Job) bool { return j.State.Ended() })
+}
+
+// isDone waits until a job has ended, and expects that it is done, in the attempt with this number if it is
+// not 0.
+func isDone(tb testing.TB, q *job.Queue, id string, attempt int) {
+	tb.Helper()
+	if j := ended(tb, q, id); j.State != job.Done || attempt != 0 && j.Attempt != attempt {
+		tb.Error(j)
+	}
 }
 
 func until(tb testing.TB, q *job.Queue, id string, ok func(job.Job) bool) job.Job {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/temporal"
 )
 
@@ -26,7 +27,7 @@ func TestAScheduleFiresOnce(t *testing.T) {
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
-	work(t, q, 2, newRunner())
+	suite.Work(t, q, 2, newRunner())
 	s, err := q.PutSchedule(t.Context(), daily("a"), nil)
 	must(t, err)
 	eventually(t, func() bool { _, there := plans(t, e, s.ID); return there })
@@ -53,7 +54,7 @@ func TestAScheduleThatTemporalHasNotFiredFiresAllTheSame(t *testing.T) {
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
-	work(t, q, 2, newRunner())
+	suite.Work(t, q, 2, newRunner())
 	s, err := q.PutSchedule(t.Context(), daily("a"), nil)
 	must(t, err)
 	_, err = db.ExecContext(t.Context(), `UPDATE schedules SET next_due = $1 WHERE id = $2`,
@@ -70,7 +71,7 @@ func TestTemporalFiresAtTheTimesOfOurRules(t *testing.T) {
 	p := here(t)
 	db := witness(t, p)
 	q, e := openBoth(t, p)
-	work(t, q, 0, newRunner())
+	suite.Work(t, q, 0, newRunner())
 	for _, c := range []struct{ cron, zone, from, to string }{
 		{"30 2 * * *", "Europe/Berlin", "2027-03-27T00:00:00Z", "2027-03-30T00:00:00Z"},
 		{"30 2 * * *", "Europe/Berlin", "2027-10-30T00:00:00Z", "2027-11-02T00:00:00Z"},
@@ -115,7 +116,7 @@ func TestASchedulePausesAndGoesInTemporalToo(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	q, e := openBoth(t, p)
-	work(t, q, 0, newRunner())
+	suite.Work(t, q, 0, newRunner())
 	s, err := q.PutSchedule(t.Context(), daily("a"), nil)
 	must(t, err)
 	paused := func(want bool) func() bool {

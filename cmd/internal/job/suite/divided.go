@@ -58,7 +58,8 @@ func (p parted) Sum(_ context.Context, r *job.Run, parts iter.Seq2[job.Outcome, 
 		sum += n
 	}
 	r.Log("adding up")
-	out := job.Outcome{State: job.Done, Report: json.RawMessage(fmt.Sprintf(`{"sum":%d,"states":%q}`, sum, strings.Join(states, " ")))}
+	report := fmt.Sprintf(`{"sum":%d,"states":%q}`, sum, strings.Join(states, " "))
+	out := job.Outcome{State: job.Done, Report: json.RawMessage(report)}
 	if slices.ContainsFunc(states, func(s string) bool { return s != string(job.Done) }) {
 		out.State, out.Failure = job.Partly, &job.Failure{Kind: fault.Unavailable, Text: "some parts failed"}
 	}
@@ -100,7 +101,8 @@ func testADividedJobIsTheSumOfItsParts(t *testing.T, b Bed) {
 	}})
 	j := Ended(t, q, Submit(t, q, job.Submission{Secret: []byte("x")}).ID)
 	sum, states := report(t, q, j.ID)
-	if j.State != job.Done || j.Attempt != 1 || sum != n*(n+1)/2 || states != strings.TrimSpace(strings.Repeat("done ", n)) {
+	if j.State != job.Done || j.Attempt != 1 || sum != n*(n+1)/2 ||
+		states != strings.TrimSpace(strings.Repeat("done ", n)) {
 		t.Error(j, j.Failure, sum, states)
 	}
 	var p struct{ Steps, Finished, DoneBytes, BytesPerSecond int }
@@ -128,7 +130,7 @@ func testACanceledDividedJobHasTheSumOfWhatWasDone(t *testing.T, b Bed) {
 	q, _ := b.Open(t, job.Config{})
 	begun := make(chan int, 100)
 	var first atomic.Bool
-	Work(t, q, 2, parted{n: 6, part: func(ctx context.Context, r *job.Run, n int) job.Outcome {
+	Work(t, q, 2, parted{n: 6, part: func(ctx context.Context, _ *job.Run, n int) job.Outcome {
 		begun <- n
 		if first.CompareAndSwap(false, true) { // an engine need not begin the parts in their order
 			return job.Outcome{State: job.Done, Report: json.RawMessage("1")}
@@ -229,7 +231,8 @@ func testAJobThatRunsElsewhereIsWatchedAndCanceled(t *testing.T, b Bed) {
 		}
 	}
 	took := time.Since(asked)
-	if j := get(t, here, j.ID); j.State != job.Canceled || strings.Join(got, " ") != `log"early" progress{"steps":7} log"late"` {
+	if j := get(t, here, j.ID); j.State != job.Canceled ||
+		strings.Join(got, " ") != `log"early" progress{"steps":7} log"late"` {
 		t.Error(j, got)
 	}
 	t.Log("canceled after", took) // the watch looks every second

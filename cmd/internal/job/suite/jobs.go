@@ -19,7 +19,8 @@ import (
 func testAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T, b Bed) {
 	t.Helper()
 	q, db := b.Open(t, job.Config{Owner: "host", Seal: reversed{}})
-	sub := job.Submission{Kind: "import", Request: json.RawMessage(`{"a": 1}`), Source: "s", Target: "t", Parent: "p", Secret: []byte("hunter2")}
+	sub := job.Submission{Kind: "import", Request: json.RawMessage(`{"a": 1}`),
+		Source: "s", Target: "t", Parent: "p", Secret: []byte("hunter2")}
 	sub.Also = func(ctx context.Context, tx *sql.Tx, j job.Job) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO job_log (job, seq, at, text) VALUES ($1, 1, 1, 'accepted')`, j.ID)
 		return err
@@ -43,11 +44,14 @@ func testAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T, b Bed) {
 				t.Error(err)
 			}
 		}
-		return job.Outcome{State: job.Partly, Report: json.RawMessage(`{"ok":1}`), Failure: job.FailureOf(&fault.Fault{Kind: fault.Denied, Op: "put", Hint: "ask"})}
+		return job.Outcome{State: job.Partly, Report: json.RawMessage(`{"ok":1}`),
+			Failure: job.FailureOf(&fault.Fault{Kind: fault.Denied, Op: "put", Hint: "ask"})}
 	}))
 	j = Ended(t, q, j.ID)
-	if j.State != job.Partly || j.Attempt != 1 || !strings.HasPrefix(j.Owner, "host/") || j.Failure.Kind != fault.Denied || j.Failure.Hint != "ask" ||
-		string(j.Progress) != `{"bytes":7}` || j.Started.Before(j.Created) || j.Ended.Before(j.Started) || string(get(t, q, j.ID).Request) != `{"a": 1}` || j.Parent != "p" {
+	if j.State != job.Partly || j.Attempt != 1 || !strings.HasPrefix(j.Owner, "host/") ||
+		j.Failure.Kind != fault.Denied || j.Failure.Hint != "ask" ||
+		string(j.Progress) != `{"bytes":7}` || j.Started.Before(j.Created) || j.Ended.Before(j.Started) ||
+		string(get(t, q, j.ID).Request) != `{"a": 1}` || j.Parent != "p" {
 		t.Errorf("%+v %+v", j, j.Failure)
 	}
 	if n := count(t, db, `SELECT count(*) FROM job_secrets`); n != 0 {
@@ -104,7 +108,10 @@ func testAKeyStandsForOneJobForADay(t *testing.T, b Bed) {
 	for i := range 30 {
 		wg.Go(func() {
 			body := []string{`{"a":1}`, "{ \"a\":\t1 }"}[i%2] // white space makes no difference
-			j, isNew, err := q.Submit(t.Context(), job.Submission{Kind: "k", Principal: "ann", Request: json.RawMessage(body), Key: "key", Also: func(context.Context, *sql.Tx, job.Job) error { return nil }})
+			j, isNew, err := q.Submit(t.Context(), job.Submission{
+				Kind: "k", Principal: "ann", Request: json.RawMessage(body), Key: "key",
+				Also: func(context.Context, *sql.Tx, job.Job) error { return nil },
+			})
 			if err != nil {
 				t.Error(err)
 			}
@@ -169,7 +176,8 @@ func testTheQueuedJobsOfAPrincipalAreLimited(t *testing.T, b Bed) {
 			t.Fatal("after a cancel, one more job must be accepted:", fresh, err)
 		}
 	}
-	if _, _, err := q.Submit(t.Context(), job.Submission{Kind: "test", Principal: "ann"}); !fault.Is(err, fault.Throttled) {
+	_, _, err := q.Submit(t.Context(), job.Submission{Kind: "test", Principal: "ann"})
+	if !fault.Is(err, fault.Throttled) {
 		t.Error("the limit is reached again:", err)
 	}
 }
@@ -186,7 +194,8 @@ func testStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T, b Bed) {
 	if _, err := q.Cancel(t.Context(), Submit(t, q, job.Submission{}).ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := q.Stats(t.Context()); err != nil || s.Jobs[job.Queued] != 3 || len(s.Jobs) != 3 || s.Oldest <= 0 || s.Oldest > time.Hour {
+	if s, err := q.Stats(t.Context()); err != nil || s.Jobs[job.Queued] != 3 || len(s.Jobs) != 3 ||
+		s.Oldest <= 0 || s.Oldest > time.Hour {
 		t.Error(s, err)
 	}
 }
@@ -238,8 +247,11 @@ func testAListHasPagesAndFilters(t *testing.T, b Bed) {
 	var ids []string
 	for i := range 25 {
 		ahead.Store(int64(time.Duration(i) * time.Second))
-		j := Submit(t, q, job.Submission{Kind: []string{"import", "copy", "tag"}[i%3], Principal: []string{"ann", "bob"}[i%2],
-			Source: fmt.Sprintf("docker.io/library/App%d", i), Target: "registry.example/100%_x", Parent: []string{"", "plan"}[i/20]})
+		j := Submit(t, q, job.Submission{
+			Kind: []string{"import", "copy", "tag"}[i%3], Principal: []string{"ann", "bob"}[i%2],
+			Source: fmt.Sprintf("docker.io/library/App%d", i), Target: "registry.example/100%_x",
+			Parent: []string{"", "plan"}[i/20],
+		})
 		ids = append(ids, j.ID)
 	}
 	for _, id := range ids[:5] {
@@ -267,18 +279,22 @@ func testAListHasPagesAndFilters(t *testing.T, b Bed) {
 			f.After = next
 		}
 	}
+	window := job.Filter{Since: begin.Add(21 * time.Second), Until: begin.Add(24 * time.Second)}
+	copies := job.Filter{States: []job.State{job.Canceled, job.Done}, Kinds: []string{"copy"}}
+	narrow := job.Filter{Text: "100%_X", Principal: "ann", Kinds: []string{"import"}, Limit: 50,
+		Since: begin, Until: begin.Add(25 * time.Second)}
 	for want, f := range map[string]job.Filter{
 		"24 23 22 21 20 19 18 17 16 15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0": {Limit: 4},
 		"23 21 19 17 15 13 11 9 7 5 3 1":                                   {Limit: 5, Principal: "bob"},
 		"4 3 2 1 0":                                                        {Limit: 5, States: []job.State{job.Canceled}},
-		"4 1":                                                              {States: []job.State{job.Canceled, job.Done}, Kinds: []string{"copy"}},
+		"4 1":                                                              copies,
 		"24 22 21 19 18 16 15 13 12 10 9 7 6 4 3 1 0":                      {Limit: 50, Kinds: []string{"copy", "import"}},
-		"23 22 21":                                                         {Since: begin.Add(21 * time.Second), Until: begin.Add(24 * time.Second)},
+		"23 22 21":                                                         window,
 		"24 23 22 21 20":                                                   {Parent: "plan"},
 		"17":                                                               {Text: "APP17"},
 		"7":                                                                {Text: ids[7]},
 		"":                                                                 {Text: "100x"}, // % is not a wildcard here
-		"24 18 12 6 0":                                                     {Text: "100%_X", Principal: "ann", Kinds: []string{"import"}, Limit: 50, Since: begin, Until: begin.Add(25 * time.Second)},
+		"24 18 12 6 0":                                                     narrow,
 	} {
 		if got := list(f); got != want {
 			t.Errorf("%+v\n got %s\nwant %s", f, got, want)

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +35,8 @@ func testAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T, b Bed) {
 		return job.Outcome{State: job.Done}
 	}))
 	Ended(t, q, next.ID)
-	if j := Ended(t, q, j.ID); j.State != job.Canceled || j.Attempt != 0 || count(t, db, `SELECT count(*) FROM job_secrets`) != 0 {
+	if j := Ended(t, q, j.ID); j.State != job.Canceled || j.Attempt != 0 ||
+		count(t, db, `SELECT count(*) FROM job_secrets`) != 0 {
 		t.Error(j)
 	}
 	if _, err := q.Cancel(t.Context(), "nothing", nil); !fault.Is(err, fault.NotFound) {
@@ -52,7 +51,8 @@ func testARunningJobIsCanceled(t *testing.T, b Bed) {
 	Work(t, q, 4, Func(func(ctx context.Context, r *job.Run) job.Outcome {
 		running <- r.Job.ID
 		<-ctx.Done()
-		if err := r.Fence(context.WithoutCancel(ctx)); !fault.Is(err, fault.Canceled) || !r.CancelRequested() || !fault.Is(context.Cause(ctx), fault.Canceled) {
+		if err := r.Fence(context.WithoutCancel(ctx)); !fault.Is(err, fault.Canceled) || !r.CancelRequested() ||
+			!fault.Is(context.Cause(ctx), fault.Canceled) {
 			t.Error(err, context.Cause(ctx))
 		}
 		r.Log("it stops")
@@ -111,7 +111,7 @@ func testAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T, b Bed) {
 	t.Helper()
 	q, _ := b.Open(t, job.Config{Grace: time.Hour})
 	started, finish := make(chan struct{}), make(chan struct{})
-	stop := Work(t, q, 1, Func(func(ctx context.Context, r *job.Run) job.Outcome {
+	stop := Work(t, q, 1, Func(func(context.Context, *job.Run) job.Outcome {
 		close(started)
 		<-finish
 		return job.Outcome{State: job.Done}
@@ -171,7 +171,8 @@ func testAPanicFailsOneJobAndNotTheOthers(t *testing.T, b Bed) {
 		return job.Outcome{State: job.Done}
 	}))
 	for _, source := range []string{"panic", "nonsense"} {
-		if j := Ended(t, q, Submit(t, q, job.Submission{Source: source}).ID); j.State != job.Failed || j.Failure.Kind != fault.Internal {
+		j := Ended(t, q, Submit(t, q, job.Submission{Source: source}).ID)
+		if j.State != job.Failed || j.Failure.Kind != fault.Internal {
 			t.Error(j)
 		}
 	}
@@ -248,7 +249,8 @@ func testAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T, b Bed) {
 			close(step)
 		}
 	}
-	if got := strings.Join(kinds, ","); got != "state,state,step,step,step,step,step,ended" && got != "state,step,step,step,step,step,ended" {
+	if got := strings.Join(kinds, ","); got != "state,state,step,step,step,step,step,ended" &&
+		got != "state,step,step,step,step,step,ended" {
 		t.Error(got, seqs)
 	}
 	for _, err := range q.Watch(t.Context(), "nothing", 0) {
@@ -260,99 +262,6 @@ func testAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T, b Bed) {
 	cancel()
 	for _, err := range q.Watch(ctx, j.ID, 0) {
 		if err != nil && !fault.Is(err, fault.Canceled) {
-			t.Error(err)
-		}
-	}
-}
-
-func testAScheduleFiresOnceAndSkipsWhatItMissed(t *testing.T, b Bed) {
-	t.Helper()
-	var at atomic.Int64
-	clock := func() time.Time { return time.UnixMicro(at.Load()) }
-	set := func(s string) {
-		when, err := time.Parse(time.RFC3339, s)
-		must(t, err)
-		at.Store(when.UnixMicro())
-	}
-	set("2026-03-27T12:00:00Z")
-	q, _ := b.Open(t, job.Config{Clock: clock})
-	s, err := q.PutSchedule(t.Context(), job.Schedule{Name: "mirror", Kind: "transfer", Principal: "ann", Cron: "30 2 * * *", Zone: "Europe/Berlin", Request: json.RawMessage(`{"rule":1}`)}, nil)
-	must(t, err)
-	if want := "2026-03-28T01:30:00Z"; s.NextDue.Format(time.RFC3339) != want {
-		t.Error(s.NextDue)
-	}
-	fire := func() (jobs int) {
-		t.Helper()
-		before, _, err := q.List(t.Context(), job.Filter{Schedule: s.ID, Limit: 500})
-		must(t, err)
-		var wg sync.WaitGroup
-		for range 3 {
-			if s.NextDue.After(clock()) {
-				break
-			}
-			wg.Go(func() {
-				if _, _, err := q.Fire(t.Context(), s.ID, s.NextDue); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		after, _, err := q.List(t.Context(), job.Filter{Schedule: s.ID, Limit: 500})
-		must(t, err)
-		if s, err = q.Schedule(t.Context(), s.ID); err != nil {
-			t.Fatal(err)
-		}
-		return len(after) - len(before)
-	}
-	step := func(what string, now string, want int, next string) {
-		t.Helper()
-		set(now)
-		if got := fire(); got != want || s.NextDue.Format(time.RFC3339) != next {
-			t.Errorf("%s: %d jobs, next due %s", what, got, s.NextDue.Format(time.RFC3339))
-		}
-	}
-	step("not yet", "2026-03-28T01:29:59Z", 0, "2026-03-28T01:30:00Z")
-	step("due", "2026-03-28T01:30:01Z", 1, "2026-03-29T01:00:00Z") // on 29 March there is no 02:30 in Berlin, so it is due at the end of the skipped hour
-	if j, err := q.Get(t.Context(), s.LastJob); err != nil || j.Principal != "ann" || j.Kind != "transfer" || string(j.Request) != `{"rule":1}` || s.LastState != job.Queued || s.LastDue.Format(time.RFC3339) != "2026-03-28T01:30:00Z" {
-		t.Error(j, s, err)
-	}
-	step("the one before is still at work", "2026-03-29T01:31:00Z", 0, "2026-03-30T00:30:00Z")
-	_, err = q.Cancel(t.Context(), s.LastJob, nil)
-	must(t, err)
-	step("missed by hours", "2026-04-02T12:00:00Z", 0, "2026-04-03T00:30:00Z")
-	step("late by minutes", "2026-04-03T00:33:00Z", 1, "2026-04-04T00:30:00Z")
-	_, err = q.Cancel(t.Context(), s.LastJob, nil)
-	must(t, err)
-
-	must(t, q.PauseSchedule(t.Context(), s.ID, nil))
-	step("paused", "2026-04-04T00:31:00Z", 0, "2026-04-04T00:30:00Z")
-	if j, err := q.RunSchedule(t.Context(), s.ID, nil); err != nil || j.Schedule != s.ID {
-		t.Error(j, err)
-	} else if _, err := q.Cancel(t.Context(), j.ID, nil); err != nil {
-		t.Error(err)
-	}
-	must(t, q.ResumeSchedule(t.Context(), s.ID, nil))
-	step("resumed", "2026-04-04T00:32:00Z", 0, "2026-04-05T00:30:00Z")
-	if s.LastState != job.Canceled {
-		t.Error(s)
-	}
-	set("2026-10-24T12:00:00Z") // 02:30 occurs twice in this night, but it must fire once
-	step("before winter", "2026-10-24T12:00:00Z", 0, "2026-10-25T00:30:00Z")
-	step("winter", "2026-10-25T00:30:00Z", 1, "2026-10-26T01:30:00Z")
-	theNameOfAScheduleIsFreeWhenItIsGone(t, q, s.ID)
-}
-
-func theNameOfAScheduleIsFreeWhenItIsGone(t *testing.T, q *job.Queue, id string) {
-	t.Helper()
-	if _, err := q.PutSchedule(t.Context(), job.Schedule{Name: "mirror", Kind: "x", Principal: "ann", Cron: "@daily"}, nil); !fault.Is(err, fault.Conflict) {
-		t.Error(err)
-	}
-	if list, err := q.Schedules(t.Context(), "ann"); err != nil || len(list) != 1 {
-		t.Error(list, err)
-	}
-	must(t, q.DeleteSchedule(t.Context(), id, nil))
-	for _, err := range []error{q.DeleteSchedule(t.Context(), id, nil), q.PauseSchedule(t.Context(), id, nil), q.ResumeSchedule(t.Context(), id, nil)} {
-		if !fault.Is(err, fault.NotFound) {
 			t.Error(err)
 		}
 	}
@@ -459,7 +368,8 @@ func testManyJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T, b Bed) {
 		order += (<-claimed)[:1]
 	}
 	// The other principals get the next two slots, and after that the principals take turns.
-	if strings.Count(order[:2+b.Unfair], "a") > b.Unfair || strings.Count(order, "b") != 3 || strings.Count(order, "c") != 3 {
+	if strings.Count(order[:2+b.Unfair], "a") > b.Unfair ||
+		strings.Count(order, "b") != 3 || strings.Count(order, "c") != 3 {
 		t.Error(order)
 	}
 }
@@ -468,7 +378,7 @@ func testWorkersAreListed(t *testing.T, b Bed) {
 	t.Helper()
 	q, _ := b.Open(t, job.Config{Owner: "host", Kind: "server", Version: "1.2.3", Pools: []string{"a", "b"}})
 	running := make(chan struct{})
-	stop := Work(t, q, 3, Func(func(ctx context.Context, r *job.Run) job.Outcome {
+	stop := Work(t, q, 3, Func(func(ctx context.Context, _ *job.Run) job.Outcome {
 		running <- struct{}{}
 		<-ctx.Done()
 		return job.Outcome{State: job.Canceled}
@@ -485,8 +395,9 @@ func testWorkersAreListed(t *testing.T, b Bed) {
 		t.Fatal(all)
 	}
 	w := all[0]
-	if w.Name != "host" || w.ID != q.Owner() || w.Kind != "server" || w.Version != "1.2.3" || strings.Join(w.Pools, " ") != "a b" ||
-		w.Slots != 3 || w.Running != 1 || !w.Alive || w.Started.IsZero() || get(t, q, j.ID).Owner != w.ID {
+	if w.Name != "host" || w.ID != q.Owner() || w.Kind != "server" || w.Version != "1.2.3" ||
+		strings.Join(w.Pools, " ") != "a b" || w.Slots != 3 || w.Running != 1 ||
+		!w.Alive || w.Started.IsZero() || get(t, q, j.ID).Owner != w.ID {
 		t.Errorf("%+v", w)
 	}
 	_, err = q.Cancel(t.Context(), j.ID, nil)
