@@ -56,16 +56,17 @@ func (w *watcher) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		j, err := w.jobs.Get(ctx, w.id)
+		on := true
+		if err == nil {
+			on, err = w.tell(ctx, j)
+		}
 		if fault.Is(err, fault.Unavailable) && time.Since(w.looked) < patient && pause(ctx) {
 			continue // the database may be restarting
 		}
-		if err != nil {
+		if err != nil || !on {
 			return err
 		}
 		w.looked = time.Now()
-		if on, err := w.tell(ctx, j); err != nil || !on {
-			return err
-		}
 		if look, err := w.wait(ctx, tick.C); err != nil || !look {
 			return err
 		}
@@ -149,6 +150,7 @@ func (w *watcher) lookUp(ctx context.Context, was, j wire.Job) (on bool, err err
 	for {
 		lines, err := w.jobs.Log(ctx, w.id, w.seq>>w.jobs.Bits, atOnce)
 		if err != nil {
+			w.last.Progress = was.Progress // it is told the next time
 			return false, err
 		}
 		for _, l := range lines {
