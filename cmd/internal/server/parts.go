@@ -87,7 +87,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		kind = "worker"
 	}
 	p.queue, err = job.Open(ctx, job.Config{
-		Log: c.Log,
+		Log:        c.Log,
 		DB:         p.db,
 		Engine:     c.engine(c.serves(p.own)),
 		Owner:      hostname(),

@@ -61,7 +61,7 @@ func (e *Engine) explain(op string, err error) error {
 	switch {
 	case errors.As(err, &namespace):
 		f.Kind, f.Err = fault.NotFound, errors.New("there is no such namespace")
-		f.Hint = "create the namespace " + e.at.namespace + " with the tools of Temporal, or correct the URL"
+		f.Hint = "create it: temporal operator namespace create -n " + e.at.namespace
 	case errors.As(err, &denied):
 		f.Kind, f.Hint = fault.Denied, "set TEMPORAL_API_KEY, or cert and key in the URL of the engine"
 	}
