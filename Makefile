@@ -50,6 +50,8 @@ TOOLS      := $(CURDIR)/.tools
 # memory cost more time than the tests themselves.
 RACE = $(shell command -v $${CC:-cc} >/dev/null && echo -race)
 export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
+# -vet=off: make vet checks more than go test would. -ldflags=-w: no debugger reads these programs.
+TESTING = $(RACE) -vet=off -ldflags=-w -timeout 15m
 # Tests that use smaller sizes under the race detector (yard.Small). `make whole` runs them at full size
 # without it.
 WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
@@ -88,11 +90,12 @@ smoke: build ## import, tag and copy at your registry: make smoke REGISTRY=HOST[
 check: go-version packages format vet lint test whole ## run everything that must pass; builds no tools of others
 
 .PHONY: test
-# The slowest packages come first, and more packages than cores run at a time, because many tests wait.
-# -vet=off: make vet checks more than go test would. -ldflags=-w: no debugger reads these programs.
+# The tests of Temporal run alone first, because its leases expire on a busy machine; then go test has their
+# results. The slowest packages come next, and more packages than cores run at a time, because many tests wait.
 test: go-version ## run the tests with the race detector
 	@$(if $(RACE),,echo "make: no C compiler: testing without the race detector")
-	$(GO) test $(RACE) -vet=off -ldflags=-w -p 4 -timeout 15m ./cmd/internal/job ./internal/apply ./internal/transfer ./internal/remote ./internal/migrate ./...
+	$(GO) test $(TESTING) ./cmd/internal/temporal
+	$(GO) test $(TESTING) -p 4 ./cmd/internal/job ./internal/apply ./internal/transfer ./internal/remote ./internal/migrate ./...
 
 .PHONY: whole
 # Compiled with the flags of the image. -count=1: these tests run go build and go list, and the test cache
@@ -146,8 +149,8 @@ packages: ## install the Debian packages of the tests: a compiler, registries, a
 
 .PHONY: judges
 judges: go-version ## build the linters for make check into .tools
-	GOBIN=$(TOOLS) $(GO) install $(GOLANGCI)
-	GOBIN=$(TOOLS) $(GO) install $(ACTIONLINT)
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(GOLANGCI)
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(ACTIONLINT)
 
 .PHONY: clients
 clients: go-version ## install the real clients that the tests drive: az (whose libraries judge --query), node, cosign
