@@ -25,7 +25,7 @@ func (s *serving) work(ctx context.Context) context.Context {
 // listen starts the listeners. Their doors answer until the parts are open. l is nil for a process that has only the
 // listener for operators, or none.
 func (s *serving) listen(ctx context.Context, l net.Listener) error {
-	s.main.waits, s.ops.waits = s.waiting, s.waiting
+	s.main, s.ops = newDoor(s.waiting), newDoor(s.waiting)
 	var main *http.Server
 	if l != nil {
 		var err error
@@ -40,7 +40,7 @@ func (s *serving) listen(ctx context.Context, l net.Listener) error {
 			return err
 		}
 		s.opsAddr = ops.Addr()
-		s.serve(ops, s.newServer(&s.ops))
+		s.serve(ops, s.newServer(s.ops))
 	}
 	if main != nil {
 		s.serve(l, main)
@@ -50,7 +50,7 @@ func (s *serving) listen(ctx context.Context, l net.Listener) error {
 
 // mainServer returns the HTTP server for c.Listen and starts to watch its certificate.
 func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
-	srv := s.newServer(&s.main)
+	srv := s.newServer(s.main)
 	if s.config.TLS.Cert != "" {
 		var err error
 		if s.certs, err = certificate.Load(s.config.TLS.Cert, s.config.TLS.Key, s.config.Log); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/server/certificate"
@@ -21,8 +22,8 @@ type serving struct {
 	stopping atomic.Bool
 	working  atomic.Bool // the worker is running
 	servers  []*http.Server
-	main     door               // before the requests of clients
-	ops      door               // before those of operators
+	main     *door              // before the requests of clients
+	ops      *door              // before those of operators
 	certs    *certificate.Files // nil without TLS
 	opsAddr  net.Addr           // the address of the listener for operators; nil without one
 	failed   chan error         // an error of a listener or the worker, which ends the process
@@ -31,17 +32,27 @@ type serving struct {
 	running  sync.WaitGroup
 }
 
-// door is the handler of a listener. Until it is open, it says what the process waits for.
+// door is the handler of a listener. Before it is open, requests wait for patience, and then it says what the
+// process waits for.
 type door struct {
-	next  atomic.Pointer[http.Handler]
-	waits func() string
+	opened chan struct{}
+	next   http.Handler // set before opened is closed
+	waits  func() string
 }
 
-func (d *door) open(h http.Handler) { d.next.Store(&h) }
+// patience is shorter than clients wait for the header of an answer, and longer than a server on SQLite needs to start.
+const patience = 5 * time.Second
+
+func newDoor(waits func() string) *door { return &door{opened: make(chan struct{}), waits: waits} }
+
+func (d *door) open(h http.Handler) {
+	d.next = h
+	close(d.opened)
+}
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h := d.next.Load(); h != nil {
-		(*h).ServeHTTP(w, r)
+	if d.opensFor(r) {
+		d.next.ServeHTTP(w, r)
 		return
 	}
 	// The next request comes over another connection, which may present a client certificate.
@@ -52,6 +63,25 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Retry-After", "1")
 	plain(w, http.StatusServiceUnavailable, d.waits())
+}
+
+// opensFor waits until the door is open. It does not wait for requests about the process itself.
+func (d *door) opensFor(r *http.Request) bool {
+	select {
+	case <-d.opened:
+		return true
+	default:
+	}
+	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+		return false
+	}
+	select {
+	case <-d.opened:
+		return true
+	case <-r.Context().Done():
+	case <-time.After(patience):
+	}
+	return false
 }
 
 // plain answers with a line of text.
