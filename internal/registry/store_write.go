@@ -163,12 +163,24 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 	// writer of the blob waits for it, and so does Registry.Close.
 	s.reg.running.Go(func() {
 		defer s.reg.puts.unlock(s.key(d))
-		w.Close()
-		if fault.Is(err, fault.Corrupt) || !s.reg.local {
+		s.leave(ctx, dir, w)
+		if fault.Is(err, fault.Corrupt) {
 			s.drop(ctx, dir)
 		}
 	})
 	return sent, err
+}
+
+// leave ends an upload that did not become the blob. The next Put continues it in a local directory. Elsewhere no Put
+// finds it, and an object store keeps the parts of an upload that is closed and not canceled, even if its directory is
+// deleted.
+func (s *Store) leave(ctx context.Context, dir string, w storagedriver.FileWriter) {
+	if s.reg.local {
+		w.Close()
+		return
+	}
+	_ = w.Cancel(context.WithoutCancel(ctx)) // what remains is removed as an old upload
+	s.drop(ctx, dir)
 }
 
 // upload opens the upload of d in dir at the end of the bytes that an earlier Put has left. It
@@ -254,15 +266,18 @@ func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w stor
 	driver := s.reg.index.driver
 	done, err := s.reg.writes(ctx)
 	if err != nil {
-		w.Close()
+		s.leave(ctx, dir, w)
 		return s.failed(ctx, op, string(d.Digest), err)
 	}
 	defer done()
-	err = w.Commit(ctx)
+	if err = w.Commit(ctx); err != nil {
+		s.leave(ctx, dir, w)
+		return s.failed(ctx, op, string(d.Digest), err)
+	}
 	w.Close()
-	if err == nil && d.Size == 0 { // object stores do not keep an empty upload
+	if d.Size == 0 { // object stores do not keep an empty upload
 		err = driver.PutContent(ctx, blobPath(d.Digest), nil)
-	} else if err == nil {
+	} else {
 		err = driver.Move(ctx, path.Join(dir, "data"), blobPath(d.Digest))
 	}
 	if err == nil {
