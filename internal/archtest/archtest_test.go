@@ -108,7 +108,7 @@ var may = map[string]string{
 	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
 	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault internal/name",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire credential fault ref",
-	"cmd/internal/server":              ". cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/pool cmd/internal/server/certificate cmd/internal/server/gate cmd/internal/server/measure cmd/internal/server/shared cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/place internal/registry ref",
+	"cmd/internal/server":              ". cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/pool cmd/internal/server/budget cmd/internal/server/certificate cmd/internal/server/gate cmd/internal/server/measure cmd/internal/server/own cmd/internal/server/shared cmd/internal/server/watch cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/place internal/registry ref",
 	"cmd/internal/verb/share":          ". cmd/internal/job fault plan ref",
 	"cmd/internal/verb/tally":          "cmd/internal/wire event",
 	"cmd/internal/cli/query":           "",
@@ -146,6 +146,9 @@ var may = map[string]string{
 	"cmd/internal/server/measure":     "cmd/internal/job cmd/internal/pool cmd/internal/store cmd/internal/wire event fault",
 	"internal/testbed/stores":         "",
 	"cmd/internal/server/shared":      "fault cmd/internal/store",
+	"cmd/internal/server/own":         "fault cmd/internal/job cmd/internal/pool internal/outfile",
+	"cmd/internal/server/watch":       "fault",
+	"cmd/internal/server/budget":      ". cmd/internal/job cmd/internal/server/measure fault internal/place",
 	"cmd/internal/server/gate":        "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
 	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several

@@ -95,22 +95,23 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 }
 
 // Fits returns the error with which Open would refuse db, because a newer dray has used it, or because v
-// lacks the key of its secrets. It changes nothing. A nil v has no key.
-func Fits(ctx context.Context, db *store.DB, v *Vault) error {
-	if err := db.Fits(ctx, "access", schema); err != nil {
-		return err
+// lacks the key of its secrets. It changes nothing. A nil v has no key. behind says what Open would upgrade, as in
+// store.DB.Fits.
+func Fits(ctx context.Context, db *store.DB, v *Vault) (behind string, err error) {
+	if behind, err = db.Fits(ctx, "access", schema); err != nil {
+		return "", err
 	}
 	var text string
 	if err := db.QueryRowContext(ctx, `SELECT sealed FROM access_seal WHERE id = 1`).Scan(&text); err != nil {
-		return nil // Open creates the tables and this row
+		return behind, nil // Open creates the tables and this row
 	}
 	if v == nil {
-		return otherKey()
+		return "", otherKey()
 	}
 	if _, err := (&Access{vault: v}).unseal(text, witness); err != nil {
-		return otherKey()
+		return "", otherKey()
 	}
-	return nil
+	return behind, nil
 }
 
 // schema holds the migrations of the tables of this package, for store.DB.Migrate.

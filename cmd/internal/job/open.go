@@ -71,8 +71,10 @@ func (q *Queue) setCluster(ctx context.Context) error {
 func (q *Queue) Cluster() string { return q.cluster }
 
 // Fits returns the error with which Open would refuse a database that a newer dray has used. It changes
-// nothing.
-func Fits(ctx context.Context, db *store.DB) error { return db.Fits(ctx, "job", schema()) }
+// nothing. behind says what Open would upgrade, as in store.DB.Fits.
+func Fits(ctx context.Context, db *store.DB) (behind string, err error) {
+	return db.Fits(ctx, "job", schema())
+}
 
 // schema returns the migrations that create the tables, in order. docs/jobs.md explains the tables.
 //

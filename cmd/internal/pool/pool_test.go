@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/pool"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -45,6 +46,37 @@ func TestNamesAndRegistriesOfPoolsAreChecked(t *testing.T) {
 		got, err := pool.Registry(from)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q becomes %q, %v", from, got, err)
+		}
+	}
+}
+
+func TestWhatNobodyServesIsSaid(t *testing.T) {
+	server := func(slots int, pools ...string) wire.Worker {
+		return wire.Worker{Kind: "server", Alive: true, Slots: slots, Pools: pools}
+	}
+	dead := wire.Worker{Slots: 4}
+	for _, c := range []struct {
+		all      []wire.Worker
+		in, want string
+	}{
+		{nil, "", "no worker is alive"},
+		{[]wire.Worker{dead}, "", "no worker is alive"},
+		{[]wire.Worker{dead, server(0)}, "zone-b", "no worker is alive, and the servers run no jobs (--slots -1)"},
+		{[]wire.Worker{server(0), server(1, "zone-b")}, "", "no worker serves the jobs of no pool"},
+		{[]wire.Worker{server(1)}, "zone-b", "no worker serves pool zone-b"},
+		{[]wire.Worker{server(1)}, "own-x", "no server with the storage of the registry that it touches is alive (pool own-x)"},
+		{[]wire.Worker{server(1)}, "", ""},
+		{[]wire.Worker{server(1, "default", "own-x")}, "own-x", ""},
+	} {
+		if got := pool.Unserved(c.all, c.in); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	for kind, want := range map[fault.Kind]string{
+		fault.Unavailable: "does not answer", fault.NotFound: "does not have its namespace", fault.Denied: "refuses the login",
+	} {
+		if got := pool.Silent(kind); got != want {
+			t.Errorf("%s: %q", kind, got)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
@@ -33,8 +34,8 @@ var contentParts = []struct{ below, part string }{
 
 const storageRoot = storageDir + "/docker/registry/v2"
 
-// smallFiles lists the files of the registry and of the vault in the data directory.
-var smallFiles = []string{"http-secret", "referrers-indexed", keyFile}
+// smallFiles lists the files of the registry and of the vault in the data directory, and the id of the content.
+var smallFiles = []string{"http-secret", "referrers-indexed", own.File, keyFile}
 
 // Backup copies the data of a server from c.Data to the directory to, which must be empty or not
 // exist. It may run while the server is running. The copy of the jobs, tokens and secrets is a

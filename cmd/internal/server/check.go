@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server/certificate"
+	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -35,6 +36,9 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	add := func(what, text string, err error) { all = append(all, finding(what, text, err)) }
 
 	running, err := checkDir(c.Data)
+	if err == nil && c.Engine != "" && c.localContent() {
+		_, err = own.Read(c.Data)
+	}
 	add("data directory", notTried(c.Data, running), err)
 	if !c.localContent() {
 		add("storage", c.Storage.String()+": writes, reads, lists and deletes", checkStorage(ctx, c))
@@ -194,10 +198,12 @@ func checkDatabase(ctx context.Context, c Config, vault *access.Vault) (have use
 		return unknownUsers, "", err
 	}
 	defer func() { _ = db.Close() }() // it was opened to read only
-	for _, err := range []error{access.Fits(ctx, db, vault), job.Fits(ctx, db)} {
-		if err != nil {
-			return unknownUsers, "", err
-		}
+	behind, err := older(ctx, db, vault)
+	if err != nil {
+		return unknownUsers, "", err
+	}
+	if behind != "" {
+		behind = "; the next start upgrades its tables (" + behind + ")"
 	}
 	tokens := db.QueryRowContext(ctx,
 		`SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, store.Micros(time.Now()))
@@ -206,7 +212,7 @@ func checkDatabase(ctx context.Context, c Config, vault *access.Vault) (have use
 	case fault.Is(err, fault.Corrupt):
 		return unknownUsers, "", err
 	case err != nil:
-		return noUsers, db.URL() + ", not used yet", nil // a missing table is not an error: Run creates the tables
+		return noUsers, db.URL() + ", not used yet" + behind, nil // a missing table is not an error: Run creates the tables
 	}
 	var queued int
 	_ = db.QueryRowContext(ctx, `SELECT COUNT(*) FROM jobs WHERE state = $1`, string(job.Queued)).Scan(&queued)
@@ -214,7 +220,7 @@ func checkDatabase(ctx context.Context, c Config, vault *access.Vault) (have use
 	if n > 0 {
 		have = someUsers
 	}
-	return have, fmt.Sprintf("%s, %s, %s queued", db.URL(), counted(n, "token"), counted(queued, "job")), nil
+	return have, fmt.Sprintf("%s, %s, %s queued%s", db.URL(), counted(n, "token"), counted(queued, "job"), behind), nil
 }
 
 // checkListen listens on c.Listen as Run would. The caller must close the listener, if it is not nil.

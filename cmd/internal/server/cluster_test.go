@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -339,4 +340,91 @@ func TestJobsWaitForTheEngine(t *testing.T) {
 			t.Fatalf("%+v, %v", j, err)
 		}
 	}
+	if text := r.text("/readyz"); !strings.Contains(text, "engine: does not answer: jobs are accepted and wait") {
+		t.Error(text)
+	}
+	if text := r.text("/metrics"); !strings.Contains(text, "\ndray_engine_up 0\n") {
+		t.Error("no metric says that the engine does not answer")
+	}
+}
+
+// The engine of one process is that process. Whatever is wrong, nothing says that an engine does not answer.
+func TestAServerAloneSaysWhyItStartsNoJob(t *testing.T) {
+	data := t.TempDir()
+	r := run(t, server.Config{Data: data, Slots: -1})
+	c := r.remoteAs(credential.Secret{})
+	j, err := c.Submit(t.Context(), importing("127.0.0.1:1/app:v1", "", "app:v1"), client.How{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := func(want string) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); j.Blocked != want; time.Sleep(200 * time.Millisecond) {
+			if j, err = c.Job(t.Context(), j.ID); err != nil || time.Now().After(end) {
+				t.Fatalf("%q, want %q: %v", j.Blocked, want, err)
+			}
+		}
+	}
+	idle := "no worker is alive, and the servers run no jobs (--slots -1)"
+	until(idle)
+	db, err := sql.Open("sqlite", filepath.Join(data, "dray.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil { // nobody else can write now
+		t.Fatal(err)
+	}
+	until("the server cannot write to its database")
+	if text := r.text("/readyz"); !strings.Contains(text, "queue: the database cannot be written") || strings.Contains(text, "engine") {
+		t.Error(text)
+	}
+	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	until(idle)
+	if text := r.text("/readyz") + r.text("/metrics"); strings.Contains(text, "engine") {
+		t.Error(text)
+	}
+}
+
+// text returns the body of a page.
+func (r *running) text(path string) string {
+	r.t.Helper()
+	raw, err := io.ReadAll(r.as("", "GET", path, nil).Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func TestACopyOfADataDirectoryIsNoSecondServer(t *testing.T) {
+	shared := server.Config{Database: database.Postgres(t), Engine: engines.Namespace(t), Key: access.KeySource{File: filepath.Join(t.TempDir(), "key")}}
+	first := shared
+	first.Data = t.TempDir()
+	run(t, first)
+	id, err := os.ReadFile(filepath.Join(first.Data, "storage-id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := shared
+	second.Data, second.Listen = t.TempDir(), "127.0.0.1:0"
+	file := filepath.Join(second.Data, "storage-id")
+	if err := os.WriteFile(file, id, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := server.Run(ctx, second); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), second.Data) || !strings.Contains(fault.HintOf(err), "storage-id") {
+		t.Fatalf("%v (hint: %s)", err, fault.HintOf(err))
+	}
+	if err := os.Remove(file); err != nil { // as the hint says
+		t.Fatal(err)
+	}
+	run(t, second)
 }

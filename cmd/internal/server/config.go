@@ -59,6 +59,8 @@ type Config struct {
 	// Engine is the URL of what hands out the jobs to several machines, "temporal://HOST:PORT/NAMESPACE"; see
 	// temporal.Config. It requires PostgreSQL. "" means that this process runs its jobs alone.
 	Engine string
+	// DatabaseFrom and EngineFrom name the flag, key or variable that set Database and Engine, for errors.
+	DatabaseFrom, EngineFrom string
 	// Pools has the registries that only some workers reach. It requires an Engine.
 	Pools pool.Pools
 	// Serves lists the pools whose jobs this process runs; pool.Default stands for the jobs of no pool, and is

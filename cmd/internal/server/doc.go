@@ -5,7 +5,8 @@
 // Run serves and runs jobs. Worker only runs jobs. Check tests a configuration without serving.
 // Backup and Restore copy the data of a server. Package gate authorizes the requests to the
 // registry; package measure holds the metrics and
-// traces; package certificate keeps the certificate.
+// traces; package certificate keeps the certificate; package own knows the id of the content;
+// package budget holds the rate limits of registries, shared by all workers of a database.
 //
 // The files, in the order of the walk:
 //
@@ -20,7 +21,6 @@
 //	schedules.go   the schedules of the configuration, stored in the database
 //	parts.go       everything that a process opens: database, registry, queue and so on
 //	engine.go      what hands out the jobs of several machines, and which of them this process runs
-//	budgets.go     the rate limits of registries, shared by all workers of a database
 //	listen.go      the listener of an address
 //	config.go      Config: what to serve, on which addresses, and to which users
 package server

@@ -1,46 +1,46 @@
 package server
 
 import (
-	"crypto/rand"
+	"cmp"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/pool"
+	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/temporal"
 )
 
 // checkEngine refuses a database and an engine that do not belong together, and settings that only an engine gives
 // an effect. It opens nothing.
 func (c Config) checkEngine() error {
-	const temporalURL = "temporal://HOST:7233/NAMESPACE"
+	const add = "add --engine temporal://HOST:7233/NAMESPACE and --database postgres://USER@HOST/NAME"
 	switch file, postgres := isFile(c.Database), strings.HasPrefix(c.Database, "postgres"); {
+	case !file && !postgres:
+		return configFault(c.databaseFrom(), "write sqlite:PATH or postgres://USER@HOST/NAME",
+			errors.New("the address is neither that of a SQLite file nor that of a PostgreSQL"))
 	case c.Engine == "" && postgres:
-		return configFault("database",
-			"add --engine "+temporalURL+", or leave out the database to keep the jobs in a file; "+
+		return configFault(c.databaseFrom(),
+			"add --engine temporal://HOST:7233/NAMESPACE, or remove "+c.databaseFrom()+" to keep the jobs in a file; "+
 				"for data of an older dray see docs/cluster.md",
 			errors.New("jobs in PostgreSQL need an engine that hands them out"))
 	case c.Engine != "" && file:
-		return configFault("engine", "add --database postgres://USER@HOST/NAME, or leave out the engine",
+		return configFault(c.engineFrom(), "add --database postgres://USER@HOST/NAME, or remove "+c.engineFrom(),
 			errors.New("the machines of an engine need a PostgreSQL database in common"))
-	case c.Engine == "" && len(c.Pools) > 0:
-		return configFault("pools", "add --engine "+temporalURL+", or remove server.pools",
-			errors.New("pools have no effect in a process that runs its jobs alone"))
 	case c.Engine == "" && len(c.Serves) > 0:
-		return configFault("pool "+c.Serves[0], "add --engine "+temporalURL+", or leave out --pool",
-			errors.New("--pool has no effect in a process that runs its jobs alone"))
+		return configFault("--pool "+c.Serves[0], add+", or leave out --pool",
+			errors.New("pools have no effect in a process that runs its jobs alone"))
+	case c.Engine == "" && len(c.Pools) > 0:
+		return configFault("server.pools", add+", or remove server.pools",
+			errors.New("pools have no effect in a process that runs its jobs alone"))
 	case c.Slots < 0 && len(c.Serves) > 0:
-		return configFault("pool "+c.Serves[0], "leave out --pool, or give --slots a number above 0",
-			errors.New("--pool has no effect in a process that runs no jobs"))
+		return configFault("--pool "+c.Serves[0], "leave out --pool, or give --slots a number above 0",
+			errors.New("pools have no effect in a process that runs no jobs (--slots -1)"))
 	}
 	for _, name := range c.Serves {
 		if _, known := c.Pools[name]; !known && name != pool.Default {
-			return configFault("pool "+name,
+			return configFault("--pool "+name,
 				"define it below server.pools, or name one of these: "+strings.Join(c.poolNames(), ", "),
 				errors.New("the configuration has no such pool"))
 		}
@@ -50,6 +50,10 @@ func (c Config) checkEngine() error {
 	}
 	return temporal.Check(temporal.Config{URL: c.Engine, APIKey: c.Env("TEMPORAL_API_KEY")})
 }
+
+func (c Config) databaseFrom() string { return cmp.Or(c.DatabaseFrom, "database") }
+
+func (c Config) engineFrom() string { return cmp.Or(c.EngineFrom, "engine") }
 
 // poolNames returns the names that --pool may have.
 func (c Config) poolNames() []string {
@@ -124,29 +128,6 @@ func (c Config) ownPool() (string, error) {
 	if id := c.Storage.ID(); id != "" {
 		return pool.Own(id), nil
 	}
-	id, err := directoryID(filepath.Join(c.Data, idFile))
+	id, err := own.ID(c.Data)
 	return pool.Own(id), err
 }
-
-// idFile is the file in the data directory with the id of its content.
-const idFile = "storage-id"
-
-// directoryID returns the id in file, which is created if it does not exist.
-func directoryID(file string) (string, error) {
-	raw, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		raw = []byte(strings.ToLower(rand.Text()[:idLength]))
-		err = os.WriteFile(file, append(raw, '\n'), 0o600)
-	}
-	id := strings.TrimSpace(string(raw))
-	if err == nil && pool.Name(id) != nil {
-		err = fmt.Errorf("%s does not hold the id of a storage; remove it to get a new one", idFile)
-	}
-	if err != nil {
-		return "", dataFault(filepath.Dir(file), err)
-	}
-	return id, nil
-}
-
-// idLength is the number of characters in the id of a directory.
-const idLength = 16

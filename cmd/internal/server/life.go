@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/server/certificate"
+	"github.com/drayage/dray/cmd/internal/server/own"
+	"github.com/drayage/dray/cmd/internal/server/watch"
 	"github.com/drayage/dray/fault"
 )
 
@@ -67,13 +69,44 @@ func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
 func (s *serving) startJobs(ctx context.Context) {
 	work := s.work(ctx)
 	s.running.Go(func() { s.access.KeepChained(work, s.config.Log) })
+	if s.config.Engine != "" {
+		s.watchServices(work)
+	}
 	s.working.Store(true)
 	s.running.Go(func() {
 		defer s.working.Store(false)
-		if err := s.queue.Work(work, max(s.config.Slots, 0), s.runner()); err != nil {
+		err := s.alone().Before(work)
+		if err == nil {
+			err = s.queue.Work(work, max(s.config.Slots, 0), s.runner())
+		}
+		if err != nil {
 			s.failed <- err
 		}
 	})
+	s.running.Go(func() {
+		if err := s.alone().While(work); err != nil {
+			s.failed <- err
+		}
+	})
+}
+
+// watchServices says in the log when PostgreSQL or Temporal does not answer.
+func (s *serving) watchServices(work context.Context) {
+	s.running.Go(func() {
+		watch.Service(work, s.config.Log, "database", "nothing is accepted, and runs set no names",
+			func(ctx context.Context) error { return s.db.Explain("ask database", s.db.PingContext(ctx)) })
+	})
+	s.running.Go(func() {
+		watch.Service(work, s.config.Log, "engine", "jobs are accepted and wait", s.queue.Ready)
+	})
+}
+
+// alone returns what finds another server with a copy of the data directory. Servers of one bucket share their pool.
+func (s *serving) alone() own.Sole {
+	if s.own == "" || !s.config.localContent() {
+		return own.Sole{}
+	}
+	return own.Sole{Queue: s.queue, Pool: s.own, Dir: s.config.Data}
 }
 
 // serve serves l with srv in a goroutine until stop. An error goes to s.failed.

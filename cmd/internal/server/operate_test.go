@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
@@ -361,5 +363,70 @@ func TestCheckFindsADamagedDatabase(t *testing.T) {
 		if f.What == "database" && (f.OK || f.Kind != fault.Corrupt || !strings.Contains(f.Hint, "restore")) {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+func TestABackupHasTheIDOfTheContent(t *testing.T) {
+	data, to, back := t.TempDir(), filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "restored")
+	r := run(t, server.Config{Data: data})
+	r.stop()
+	r.wait()
+	id, err := own.ID(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Backup(t.Context(), server.Config{Data: data}, to); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Restore(t.Context(), server.Config{Data: back}, to); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := own.Read(back); got != id || err != nil {
+		t.Errorf("%q became %q, %v", id, got, err)
+	}
+}
+
+// The second version of the tables of package access has one table more than the first.
+func TestAnUpgradeOfTablesIsAnnouncedByACheckAndByTheStart(t *testing.T) {
+	data, free := t.TempDir(), freeAddr(t)
+	r := run(t, server.Config{Data: data})
+	r.stop()
+	r.wait()
+	database := func() wire.Finding {
+		all := server.Check(t.Context(), server.Config{Listen: free, Data: data})
+		return all[slices.IndexFunc(all, func(f wire.Finding) bool { return f.What == "database" })]
+	}
+	if f := database(); !f.OK || strings.Contains(f.Text, "upgrade") {
+		t.Errorf("%+v", f)
+	}
+	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(data, "dray.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []string{"DROP TABLE audit_waiting", "UPDATE schemas SET version = 1 WHERE room = 'access'"} {
+		if _, err := db.ExecContext(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a check changes nothing
+		if f := database(); !f.OK || !strings.HasSuffix(f.Text, "; the next start upgrades its tables (access 1 to 2)") {
+			t.Errorf("%+v", f)
+		}
+	}
+	for _, want := range []int{1, 0} {
+		var log bytes.Buffer
+		r := run(t, server.Config{Data: data, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		r.stop()
+		r.wait()
+		begun, ended := strings.Index(log.String(), "upgrading the tables of the database"), strings.Index(log.String(), "upgraded the tables of the database")
+		if got := strings.Count(log.String(), `tables="access 1 to 2" took=`); got != want || begun > ended {
+			t.Errorf("%d of %d: %s", got, want, log.String())
+		}
+	}
+	if f := database(); !f.OK || strings.Contains(f.Text, "upgrade") {
+		t.Errorf("%+v", f)
 	}
 }

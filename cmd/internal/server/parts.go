@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/server/budget"
 	"github.com/drayage/dray/cmd/internal/server/measure"
 	"github.com/drayage/dray/cmd/internal/server/shared"
 	"github.com/drayage/dray/cmd/internal/store"
@@ -41,7 +43,7 @@ type parts struct {
 	dray    *dray.Dray
 	service *verb.Service
 	metrics *measure.Metrics
-	budgets budgets
+	budgets budget.Budgets
 	traces  *measure.Traces
 	guard   *shared.Guard // nil unless other servers may have the same content
 }
@@ -65,17 +67,15 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 			return err
 		}
 	}
-	openDatabase := store.Open
-	if c.Engine != "" {
-		openDatabase = func(ctx context.Context, url string) (*store.DB, error) {
-			p.waits.Store("database: waiting until it answers")
-			return store.OpenWaiting(ctx, url, c.Log)
+	upgraded := func() {}
+	if err := p.openAccess(ctx, func(ctx context.Context, url string) (db *store.DB, err error) {
+		if db, err = p.openDatabase(ctx, url); err == nil {
+			upgraded = p.upgrading(ctx, db)
 		}
-	}
-	if err := p.openAccess(ctx, openDatabase); err != nil {
+		return db, err
+	}); err != nil {
 		return err
 	}
-	p.waits.Store("process: starting")
 	if p.reg != nil && !c.localContent() && p.db.Postgres() {
 		p.guard = shared.Open(p.db, c.Storage.ID(), c.Log)
 	}
@@ -103,17 +103,18 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	if err != nil {
 		return err
 	}
+	upgraded()
 	p.metrics = measure.NewMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
 	d.Requests = p.metrics.Request
 	in := place.Inside{Local: p.local, Proxied: egress.Proxied, SignIn: c.signIn(p.hosts)}
 	if p.db.Postgres() { // only then do other processes share the limits
-		in.Draw = p.budgets.draw
+		in.Draw = p.budgets.Draw
 	}
 	if p.dray, err = dray.NewWith(d, in); err != nil {
 		return err
 	}
-	p.budgets.serve(p.queue, p.dray, p.metrics)
+	p.budgets.Serve(p.queue, p.dray, p.metrics)
 	p.service = verb.New(verb.Config{
 		Dray:    p.dray,
 		Gates:   c.Gates,
@@ -125,6 +126,47 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		Observe: p.metrics.Observe,
 	})
 	return nil
+}
+
+// openDatabase opens the database. If several processes share it, it waits until the database answers.
+func (p *parts) openDatabase(ctx context.Context, url string) (*store.DB, error) {
+	if p.config.Engine == "" {
+		return store.Open(ctx, url)
+	}
+	p.waits.Store("database: waiting until it answers")
+	return store.OpenWaiting(ctx, url, p.config.Log)
+}
+
+// upgrading says that the tables of the database are upgraded, which takes long if there are many jobs. The caller
+// must call done when that has ended.
+func (p *parts) upgrading(ctx context.Context, db *store.DB) (done func()) {
+	p.waits.Store("process: starting")
+	behind, err := older(ctx, db, p.vault)
+	if err != nil || behind == "" { // the error is that of opening the parts
+		return func() {}
+	}
+	p.waits.Store("database: upgrading its tables")
+	log := p.config.Log.With(slog.String("database", db.URL()), slog.String("tables", behind))
+	log.LogAttrs(ctx, slog.LevelWarn, "upgrading the tables of the database; it may take minutes")
+	began := time.Now()
+	return func() {
+		p.waits.Store("process: starting")
+		log.LogAttrs(ctx, slog.LevelWarn, "upgraded the tables of the database", slog.Duration("took", time.Since(began)))
+	}
+}
+
+// older says which tables of the database a start upgrades, with their versions; "" if none. The error is that with
+// which a start would refuse the database.
+func older(ctx context.Context, db *store.DB, vault *access.Vault) (string, error) {
+	tokens, err := access.Fits(ctx, db, vault)
+	if err != nil {
+		return "", err
+	}
+	jobs, err := job.Fits(ctx, db)
+	if tokens != "" && jobs != "" {
+		tokens += ", "
+	}
+	return tokens + jobs, err
 }
 
 // openRegistry opens the embedded registry. Content in an object store is shared with other servers: all sign

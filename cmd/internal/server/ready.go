@@ -40,11 +40,12 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	}
 	var oldest time.Duration
 	f := ask("queue", func(ctx context.Context) (err error) {
-		if oldest, err = s.queue.Oldest(ctx); err == nil && s.config.Engine == "" {
-			err = s.queue.Ready(ctx)
-		}
+		oldest, err = s.queue.Oldest(ctx)
 		return err
 	})
+	if s.config.Engine == "" && f.OK {
+		f = s.written(ctx, f)
+	}
 	switch {
 	case !f.OK:
 	case !s.working.Load():
@@ -58,12 +59,27 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	all = append(all, f)
 	if s.config.Engine != "" {
 		f := ask("engine", s.queue.Ready)
+		if !f.OK {
+			f.Text = pool.Silent(f.Kind)
+		}
 		if !f.OK && s.reg != nil { // the server does all but run jobs
-			f.OK, f.Text = true, "does not answer: jobs are accepted and wait"
+			f.OK, f.Text = true, f.Text+": jobs are accepted and wait"
 		}
 		all = append(all, f)
 	}
 	return all
+}
+
+// written returns f, or why the one process of the embedded engine cannot write.
+func (s *serving) written(ctx context.Context, f wire.Finding) wire.Finding {
+	err := s.queue.Ready(ctx)
+	switch {
+	case fault.Is(err, fault.Full):
+		return wire.Finding{What: f.What, Text: "no space is left on the disk", Kind: fault.Full}
+	case err != nil:
+		return wire.Finding{What: f.What, Text: "the database cannot be written", Kind: fault.KindOf(err)}
+	}
+	return f
 }
 
 // unserved says which queued jobs no worker can take; "" if there are none, or if the database does not answer.

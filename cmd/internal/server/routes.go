@@ -143,7 +143,7 @@ func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
 			status = http.StatusServiceUnavailable
 		}
 	}
-	plain(w, status, text)
+	plain(w, status, strings.TrimSuffix(text, "\n"))
 }
 
 // runner returns the Runner of jobs, with metrics and traces around it.

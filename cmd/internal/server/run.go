@@ -47,9 +47,16 @@ func Run(ctx context.Context, c Config) error {
 // Errors are those of Run.
 func Worker(ctx context.Context, c Config) error {
 	if c.Engine == "" && (c.Database == "" || isFile(c.Database)) {
-		return configFault("database",
-			"start the servers and the worker with --engine temporal://HOST:7233/NAMESPACE and --database postgres://…",
-			errors.New("a worker cannot share a database file with a server"))
+		name, why := c.databaseFrom(), "a worker cannot share a database file with a server"
+		if c.Database == "" {
+			name, why = "--engine and --database", "a worker needs the engine and the PostgreSQL database of its servers"
+		}
+		return configFault(name, "start the servers and the worker with --engine temporal://HOST:7233/NAMESPACE and "+
+			"--database postgres://USER@HOST/NAME", errors.New(why))
+	}
+	if c.Slots < 0 {
+		return configFault("--slots", "give it a number above 0, or leave it out for 4",
+			errors.New("a worker that runs no jobs has nothing to do"))
 	}
 	c, err := c.filled()
 	if err == nil {
@@ -70,7 +77,7 @@ func run(ctx context.Context, c Config, l net.Listener) (err error) {
 		parts:   p,
 		streams: newStreams(),
 		held:    access.NewPlaces(c.PerPrincipal.Held),
-		failed:  make(chan error, 3),
+		failed:  make(chan error, 4), // as many as write to it
 	}
 	if err := s.listen(ctx, l); err != nil {
 		return err

@@ -69,14 +69,19 @@ func (d *DB) unhurried(ctx context.Context, tx *sql.Tx) error {
 }
 
 // Fits returns the error that Migrate would return because the database has had more steps than this
-// program knows. It changes nothing.
-func (d *DB) Fits(ctx context.Context, room string, steps []string) error {
+// program knows. It changes nothing. behind says what Migrate would upgrade, such as "job 1 to 2"; it is "" if that is
+// nothing, or if there are no tables yet.
+func (d *DB) Fits(ctx context.Context, room string, steps []string) (behind string, err error) {
 	var have int
-	err := d.QueryRowContext(ctx, `SELECT version FROM schemas WHERE room = $1`, room).Scan(&have)
-	if err == nil && have > len(steps) {
-		return newer(d.url, room, have, len(steps))
+	err = d.QueryRowContext(ctx, `SELECT version FROM schemas WHERE room = $1`, room).Scan(&have)
+	switch {
+	case err != nil: // a database without tables fits: Migrate creates them
+	case have > len(steps):
+		return "", newer(d.url, room, have, len(steps))
+	case have < len(steps):
+		behind = fmt.Sprintf("%s %d to %d", room, have, len(steps))
 	}
-	return nil // a database without tables fits: Migrate creates them
+	return behind, nil
 }
 
 func newer(url, room string, have, know int) error {

@@ -38,7 +38,7 @@ func OpenWaiting(ctx context.Context, url string, log *slog.Logger) (*DB, error)
 	for began := time.Now(); ; {
 		d, err := Open(ctx, url)
 		if err == nil && !told.IsZero() {
-			log.LogAttrs(ctx, slog.LevelInfo, "the database answers", slog.String("database", d.url),
+			log.LogAttrs(ctx, slog.LevelWarn, "the database answers", slog.String("database", d.url),
 				slog.Duration("waited", time.Since(began)))
 		}
 		if !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
 )
 
 // poolOf returns the pool of a job that needs the rights asks, which cover each registry that it touches. The error
@@ -72,22 +73,32 @@ func noTarget(r wire.Request) bool {
 }
 
 // Blocked says why a queued job cannot start: no worker is alive, or none that serves its pool, or the engine does not
-// answer. It returns "" if a worker can take the job, or if the job is not queued.
+// answer, or the only process cannot write to its database. It returns "" if a worker can take the job, or if the job
+// is not queued.
 func (s *Service) Blocked(ctx context.Context, j job.Job) (string, error) {
 	if j.State != job.Queued {
 		return "", nil
+	}
+	embedded := !s.db.Postgres() // the worker is in this process
+	if embedded {
+		switch err := s.queue.Ready(ctx); {
+		case fault.Is(err, fault.Full):
+			return "no space is left on the disk of the database", nil
+		case err != nil:
+			return "the server cannot write to its database", nil
+		}
 	}
 	all, err := s.queue.Workers(ctx)
 	if err != nil {
 		return "", err
 	}
-	if why := pool.Unserved(all, j.Pool); why != "" || time.Since(j.Created) < askAfter {
+	if why := pool.Unserved(all, j.Pool); why != "" || embedded || time.Since(j.Created) < askAfter {
 		return why, nil
 	}
 	ctx, done := context.WithTimeout(ctx, askAfter)
 	defer done()
-	if s.queue.Ready(ctx) != nil && !errors.Is(ctx.Err(), context.Canceled) {
-		return "the engine does not answer", nil
+	if err := s.queue.Ready(ctx); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		return "the engine " + pool.Silent(fault.KindOf(err)), nil
 	}
 	return "", nil
 }

@@ -52,6 +52,7 @@ type Setup struct {
 
 	Data      string // the directory
 	Database  string // its URL; "" means the file in Data
+	From      From
 	Egress    []netip.Prefix
 	Schedules []wire.ScheduleRequest // nil leaves the stored schedules as they are
 
@@ -60,6 +61,9 @@ type Setup struct {
 	Env     func(string) string
 	Ready   func(net.Addr) // called once, when the server is ready; a worker may have no address
 }
+
+// From names the flag, key or variable that set a value of a Setup; "" if nothing did.
+type From struct{ Database, Engine string }
 
 // ServeFlags holds the flags of dray serve and dray worker.
 type ServeFlags struct {

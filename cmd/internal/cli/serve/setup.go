@@ -118,27 +118,35 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 	if s.Data, err = dataDir(a, cmp.Or(f.Data, file.Server.Data)); err != nil {
 		return s, flag.UsageError(cmd, err, "name a directory with --data")
 	}
-	s.Engine = engineOf(a, f.Engine, file.Server)
-	s.Database, err = databaseOf(a, f.PlaceFlags, file.Server)
+	s.Engine, s.From.Engine = engineOf(a, f.Engine, file.Server)
+	s.Database, s.From.Database, err = databaseOf(a, f.PlaceFlags, file.Server)
 	return s, err
 }
 
-// engineOf returns the URL of the engine; "" means the one inside the process. A variable that does not count, since
-// the configuration names an engine, is named on stderr.
-func engineOf(a *app.App, flag string, s config.Server) string {
+// engineOf returns the URL of the engine, and what set it; "" means the engine inside the process. A variable that does
+// not count, since the configuration names an engine, is named on stderr.
+func engineOf(a *app.App, flag string, s config.Server) (url, from string) {
 	typed := a.IO.Env("DRAY_ENGINE")
 	if flag == "" && s.Engine != "" && typed != "" && !a.Quiet {
 		a.Warnf("DRAY_ENGINE has no effect: the configuration names an engine with server.engine")
 	}
-	return cmp.Or(flag, s.Engine, typed)
+	switch {
+	case flag != "":
+		return flag, "--engine"
+	case s.Engine != "":
+		return s.Engine, "server.engine"
+	case typed != "":
+		return typed, "DRAY_ENGINE"
+	}
+	return "", ""
 }
 
-// databaseOf returns the URL of the database; "" means the file in the data directory. A variable that does
-// not count, since the configuration names a database, is named on stderr.
-func databaseOf(a *app.App, f app.PlaceFlags, s config.Server) (string, error) {
+// databaseOf returns the URL of the database, and what set it; "" means the file in the data directory. A variable that
+// does not count, since the configuration names a database, is named on stderr.
+func databaseOf(a *app.App, f app.PlaceFlags, s config.Server) (url, from string, err error) {
 	typed := a.IO.Env("DRAY_DATABASE")
 	if f.Database != "" {
-		return f.Database, nil
+		return f.Database, "--database", nil
 	}
 	key := ""
 	for k, value := range map[string]string{
@@ -153,11 +161,13 @@ func databaseOf(a *app.App, f app.PlaceFlags, s config.Server) (string, error) {
 	}
 	switch {
 	case s.DatabaseEnv != "":
-		return a.Variable("server.database-env", s.DatabaseEnv)
+		url, err = a.Variable("server.database-env", s.DatabaseEnv)
 	case s.DatabaseFile != "":
-		return readDatabaseFile(s.DatabaseFile)
+		url, err = readDatabaseFile(s.DatabaseFile)
 	case s.Database != "":
-		return s.Database, nil
+		url = s.Database
+	case typed != "":
+		url, key = typed, "DRAY_DATABASE"
 	}
-	return typed, nil
+	return url, key, err
 }

@@ -33,9 +33,13 @@ func configOf(s app.Setup) (server.Config, error) {
 			Streams:    file.PerPrincipal.Streams,
 			Held:       file.PerPrincipal.HeldAnswers,
 		},
-		Data:      s.Data,
-		Database:  s.Database,
-		Engine:    s.Engine,
+		Data:     s.Data,
+		Database: s.Database,
+		Engine:   s.Engine,
+
+		DatabaseFrom: s.From.Database,
+		EngineFrom:   s.From.Engine,
+
 		Pools:     file.Pools,
 		Serves:    s.Serves,
 		Schedules: s.Schedules,

@@ -196,7 +196,7 @@ type queueMetrics struct {
 	queue                *job.Queue
 	db                   *store.DB
 	jobs, oldest, budget *prometheus.Desc
-	workers              *prometheus.Desc
+	workers, engine      *prometheus.Desc
 }
 
 func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
@@ -210,6 +210,7 @@ func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
 		oldest: desc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited."),
 		workers: desc("dray_workers", "Processes that run jobs and are alive, by kind and pool; the pool default has the "+
 			"jobs of no pool.", "kind", "pool"),
+		engine: desc("dray_engine_up", "Whether Temporal answers this process; only with --engine."),
 		budget: desc("dray_budget_requests", "Requests that the shared budget of a registry still allows, "+
 			"as of the last draw; the lowest value of all logins.", "registry", "class"),
 	}
@@ -219,6 +220,7 @@ func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- q.jobs
 	to <- q.oldest
 	to <- q.workers
+	to <- q.engine
 	to <- q.budget
 }
 
@@ -230,6 +232,7 @@ func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
 	q.collectJobs(ctx, to)
 	q.collectWorkers(ctx, to)
 	q.collectBudgets(ctx, to)
+	q.collectEngine(ctx, to)
 }
 
 // collectJobs sends nothing if the database does not answer; the metrics of this process are still served.
@@ -266,6 +269,17 @@ func (q *queueMetrics) collectWorkers(ctx context.Context, to chan<- prometheus.
 	for of, n := range alive {
 		to <- prometheus.MustNewConstMetric(q.workers, prometheus.GaugeValue, float64(n), of[0], of[1])
 	}
+}
+
+func (q *queueMetrics) collectEngine(ctx context.Context, to chan<- prometheus.Metric) {
+	if !q.db.Postgres() { // the engine is this process
+		return
+	}
+	up := 0.0
+	if q.queue.Ready(ctx) == nil {
+		up = 1
+	}
+	to <- prometheus.MustNewConstMetric(q.engine, prometheus.GaugeValue, up)
 }
 
 func (q *queueMetrics) collectBudgets(ctx context.Context, to chan<- prometheus.Metric) {

@@ -1,4 +1,5 @@
-package server
+// Package budget keeps all workers of a database together within the rate limits of each registry.
+package budget
 
 import (
 	"context"
@@ -24,9 +25,9 @@ const (
 // database.
 const drawsPerSecond = 5
 
-// budgets keeps all workers of a database together within the rate limits of each registry. Each
-// limit is a token bucket in the database. The zero value must not draw before serve is called.
-type budgets struct {
+// Budgets are the rate limits of registries. Each limit is a token bucket in the database, from which all workers draw.
+// The zero value must not draw before Serve is called.
+type Budgets struct {
 	queue   *job.Queue
 	dray    *dray.Dray
 	metrics *measure.Metrics
@@ -35,14 +36,14 @@ type budgets struct {
 	held map[place.Draw]int // requests that are drawn and not used yet
 }
 
-// serve sets what draw needs. It exists because dray needs draw before it is created itself.
-func (b *budgets) serve(q *job.Queue, d *dray.Dray, m *measure.Metrics) {
+// Serve sets what Draw needs. It exists because dray needs Draw before it is created itself.
+func (b *Budgets) Serve(q *job.Queue, d *dray.Dray, m *measure.Metrics) {
 	b.queue, b.dray, b.metrics, b.held = q, d, m, map[place.Draw]int{}
 }
 
-// draw waits until a request may be sent. If the database does not answer, the request may be sent
+// Draw waits until a request may be sent. If the database does not answer, the request may be sent
 // at once: the registry itself refuses requests over its limit.
-func (b *budgets) draw(ctx context.Context, d place.Draw) error {
+func (b *Budgets) Draw(ctx context.Context, d place.Draw) error {
 	for _, a := range b.dray.Allowances(d.Host) {
 		if !counts(string(a.Class), string(d.Class)) {
 			continue
@@ -61,7 +62,7 @@ func counts(bucket, request string) bool {
 }
 
 // take waits until the bucket of allows one request, and uses it.
-func (b *budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) error {
+func (b *Budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) error {
 	rate := a.N / a.Per.Seconds()
 	if a.Per >= time.Minute {
 		rate *= 0.9 // keep a margin: registries do not count limits per minute as exactly as they publish them
@@ -90,7 +91,7 @@ func (b *budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) err
 }
 
 // use uses one request that was already drawn, and reports whether there was one.
-func (b *budgets) use(of place.Draw) bool {
+func (b *Budgets) use(of place.Draw) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held[of] == 0 {

@@ -1,4 +1,4 @@
-package server
+package budget
 
 import (
 	"context"
@@ -20,14 +20,14 @@ import (
 
 // sharing returns the budgets of n processes that share one database. The registry is known to
 // allow 50 requests a second.
-func sharing(t *testing.T, n int) []*budgets {
+func sharing(t *testing.T, n int) []*Budgets {
 	t.Helper()
 	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "dray.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	all := make([]*budgets, n)
+	all := make([]*Budgets, n)
 	for i := range all {
 		q, err := job.Open(t.Context(), job.Config{DB: db})
 		if err != nil {
@@ -38,8 +38,8 @@ func sharing(t *testing.T, n int) []*budgets {
 			t.Fatal(err)
 		}
 		t.Cleanup(d.Close)
-		all[i] = &budgets{}
-		all[i].serve(q, d, measure.NewMetrics(q, db))
+		all[i] = &Budgets{}
+		all[i].Serve(q, d, measure.NewMetrics(q, db))
 	}
 	return all
 }
@@ -53,7 +53,7 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 		for range 5 {
 			wg.Go(func() {
 				for range each / 5 {
-					if err := b.draw(t.Context(), place.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}); err != nil {
+					if err := b.Draw(t.Context(), place.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -73,7 +73,7 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 	}
 	// Another login and another registry have their own budgets.
 	for _, d := range []place.Draw{{Host: "reg.example", Identity: "other", Class: "writes"}, {Host: "free.example", Identity: "ci", Class: "reads"}} {
-		if err := processes[0].draw(t.Context(), d); err != nil {
+		if err := processes[0].Draw(t.Context(), d); err != nil {
 			t.Error(err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestAWaitForABudgetEndsWithItsRequest(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		for {
-			if err := b.draw(ctx, of); err != nil {
+			if err := b.Draw(ctx, of); err != nil {
 				ended <- err
 				return
 			}
