@@ -371,7 +371,7 @@ func TestAuthenticateWithoutADatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = a.Authenticate(request("Bearer " + key.Reveal()))
-	if !fault.Is(err, fault.Unavailable) || !strings.HasSuffix(err.Error(), "unavailable: the database does not answer") {
+	if !fault.Is(err, fault.Unavailable) || !strings.HasSuffix(err.Error(), "unavailable: the database of the server does not answer") {
 		t.Error(err)
 	}
 }

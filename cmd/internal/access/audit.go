@@ -79,7 +79,11 @@ func (a *Access) KeepChained(ctx context.Context, log *slog.Logger) {
 		done()
 		if err != nil && ctx.Err() == nil && time.Since(told) >= each {
 			told = time.Now()
-			log.LogAttrs(ctx, slog.LevelError, "entries of the audit log wait to be chained", slog.Any("err", err))
+			level := slog.LevelError
+			if fault.Is(err, fault.Unavailable) {
+				level = slog.LevelInfo // the process says once that its database does not answer
+			}
+			log.LogAttrs(ctx, level, "entries of the audit log wait to be chained", slog.Any("err", err))
 		}
 	}
 }

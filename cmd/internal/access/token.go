@@ -244,7 +244,7 @@ func (a *Access) anyToken(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, dbFault("look for", "tokens", unspecific(err))
+		return false, dbFault("check", "the login", unspecific(err))
 	}
 	a.tokens.Store(true)
 	return true, nil
@@ -255,5 +255,5 @@ func unspecific(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return errors.New("the database does not answer")
+	return errors.New("the database of the server does not answer")
 }

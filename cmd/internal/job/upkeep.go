@@ -105,7 +105,7 @@ func (q *Queue) clean(ctx context.Context) error {
 	const most = `SELECT max(ended)
 		FROM (SELECT ended FROM jobs WHERE ended > 0 ORDER BY ended DESC LIMIT 1 OFFSET $1) AS o`
 	if err := q.db.QueryRowContext(ctx, most, q.cfg.KeepMost).Scan(&over); err != nil {
-		return err
+		return q.db.Explain("find old jobs", err)
 	}
 	if over.Valid && over.Int64 >= before {
 		before = over.Int64 + 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -116,6 +117,7 @@ type story struct {
 	q       *Queue
 	what    string
 	failing bool
+	level   slog.Level // of the error
 }
 
 func (s *story) tell(ctx context.Context, err error) {
@@ -123,9 +125,13 @@ func (s *story) tell(ctx context.Context, err error) {
 	case ctx.Err() != nil:
 		return
 	case err != nil && !s.failing:
-		s.q.cfg.Log.Warn("jobs: cannot "+s.what+"; it is tried again", "err", err)
+		s.level = slog.LevelWarn
+		if s.q.db.Postgres() && fault.Is(err, fault.Unavailable) {
+			s.level = slog.LevelInfo // the process says once that its database does not answer
+		}
+		s.q.cfg.Log.Log(ctx, s.level, "jobs: cannot "+s.what+"; it is tried again", "err", err)
 	case err == nil && s.failing:
-		s.q.cfg.Log.Info("jobs: can " + s.what + " again")
+		s.q.cfg.Log.Log(ctx, s.level, "jobs: can "+s.what+" again")
 	}
 	s.failing = err != nil
 }

@@ -97,7 +97,15 @@ type logger struct{ to *slog.Logger }
 
 func (l logger) Debug(msg string, with ...any) { l.to.Debug(msg, with...) }
 func (l logger) Info(msg string, with ...any)  { l.to.Debug(msg, with...) }
-func (l logger) Warn(msg string, with ...any)  { l.to.Warn(msg, with...) }
+
+// Warn passes polls that fail on as details: there are many of them, and the process watches whether Temporal answers.
+func (l logger) Warn(msg string, with ...any) {
+	if msg == "Failed to poll for task." {
+		l.to.Debug(msg, with...)
+		return
+	}
+	l.to.Warn(msg, with...)
+}
 
 // Error drops what activities return: these errors say to Temporal when to try again, such as "no slot is free", and
 // what has gone wrong was logged.

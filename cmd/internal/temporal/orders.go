@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash/fnv"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -28,14 +29,18 @@ const (
 func (e *Engine) carrying(ctx context.Context) {
 	t := time.NewTicker(orderInterval)
 	defer t.Stop()
-	failing := false
+	failing, level := false, slog.LevelWarn
 	for ctx.Err() == nil {
 		err := e.carryAll(ctx)
 		switch {
 		case err != nil && !failing && ctx.Err() == nil:
-			e.log.Warn("orders cannot be carried out yet", "err", err)
+			level = slog.LevelWarn
+			if fault.Is(err, fault.Unavailable) {
+				level = slog.LevelInfo // the process says once that its database or Temporal does not answer
+			}
+			e.log.Log(ctx, level, "orders cannot be carried out yet", "err", err)
 		case err == nil && failing:
-			e.log.Info("orders are carried out again")
+			e.log.Log(ctx, level, "orders are carried out again")
 		}
 		failing = err != nil
 		select {
