@@ -263,8 +263,8 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 func TestAJobThatIsCanceledSaysWhatIsNotFinished(t *testing.T) {
 	list := filepath.Join(t.TempDir(), "again.txt")
 	for words, want := range map[string]string{
-		"copy":                         "dray: canceled: 0 of 1 step done, 1 not finished; run the same command again to continue\n",
-		"transfer --failed-to " + list: "dray: canceled: 0 tags done, 1 not finished; run the same command again to continue\n",
+		"copy":                         "dray: canceled: 0 of 1 step done, 1 not finished; to continue: dray jobs retry ",
+		"transfer --failed-to " + list: "dray: canceled: 0 tags done, 1 not finished; to continue: dray jobs retry ",
 	} {
 		asked, goOn := make(chan struct{}, 9), make(chan struct{})
 		src := testbed.Distribution(t, testbed.Options{Front: slow(asked, goOn)})
@@ -288,7 +288,7 @@ func TestAJobThatIsCanceledSaysWhatIsNotFinished(t *testing.T) {
 		}
 		code := <-ended
 		close(goOn)
-		if code != 130 || !strings.HasSuffix(err.String(), want) || strings.Contains(err.String(), "failed") {
+		if code != 130 || !strings.HasSuffix(err.String(), want+id+" --server "+url+"\n") || strings.Contains(err.String(), "failed") {
 			t.Errorf("%s: code %d, stderr %s", words, code, err.String())
 		}
 		listed.Reset()

@@ -25,6 +25,17 @@ func (a *App) serverURL(file config.Config) string {
 	return cmp.Or(a.Common.Server, a.IO.Env("DRAY_SERVER"), file.Client.Server)
 }
 
+// ServerFrom returns what names the server of this run.
+func (a *App) ServerFrom() string {
+	switch {
+	case a.Common.Server != "":
+		return "--server"
+	case a.IO.Env("DRAY_SERVER") != "":
+		return "DRAY_SERVER"
+	}
+	return "client.server in the configuration"
+}
+
 // Client returns a client of the server that flag, environment or configuration name; nil if there is none.
 func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	file, err := a.LoadConfig()

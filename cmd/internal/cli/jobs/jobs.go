@@ -243,7 +243,12 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 		add("attempt", strconv.Itoa(j.Attempt))
 	}
 	add("pool", j.Pool)
-	add("worker", j.Owner)
+	switch {
+	case p.Parts > 0 && !j.State.Ended(): // its owner only divided it
+		add("worker", "several, see "+shell.Dray("workers"))
+	case p.Parts == 0:
+		add("worker", j.Owner)
+	}
 	if f := j.Failure; f != nil {
 		add("failure", f.Text)
 		add("hint", f.Hint)

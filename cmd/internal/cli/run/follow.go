@@ -150,7 +150,7 @@ func FailureOf(j wire.Job) error {
 			Err:  errors.New("the job is " + string(j.State) + ", and the server gives no reason"),
 		}
 	case j.State == wire.Canceled:
-		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: j.ID, Err: errors.New("the job was canceled")}
+		return &fault.Fault{Kind: fault.Canceled, Op: jobOp, Name: j.ID, Err: errors.New("the job was canceled")}
 	}
 	kind := f.Kind
 	if kind == "" {

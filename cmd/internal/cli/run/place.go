@@ -37,7 +37,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 		return here{d}, nil
 	}
 	t := &There{Client: c}
-	if err := refuseOurs(cmd); err != nil {
+	if err := refuseOurs(a, cmd); err != nil {
 		t.close()
 		return nil, err
 	}
@@ -84,21 +84,44 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 	return out.Ended(out.ExitOK)
 }
 
-// refuseOurs refuses flags that a server does not obey. It connects to registries by its own configuration,
+// refuseOurs refuses flags that a server does not obey, and those for a result that --no-wait does not get. A server connects to registries by its own configuration,
 // and does not report what rules decide. --ca-file counts for the server itself, and the request has --include-foreign.
-func refuseOurs(cmd *cobra.Command) error {
+func refuseOurs(a *app.App, cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Name == "explain" && err == nil {
 			err = flag.UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"),
-				"run it without a server, with --dry-run")
+				"give it with --dry-run, and without "+a.ServerFrom())
+		}
+		if err == nil && a.Common.NoWait && (f.Name == "failed-to" || f.Name == "receipt") {
+			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect with --no-wait, which does not wait for the result", f.Name),
+				"leave one of them out")
 		}
 		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file", "include-foreign"}, f.Name)
 		ours := flag.HeadingOf(f) == flag.Registries && !theirs
 		if err == nil && (ours || f.Name == "parallel-imports") {
-			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name),
-				"leave it out; the configuration of the server has such settings")
+			hint := "leave it out: a server has its own value"
+			if key := keyOf(f.Name); key != "" {
+				hint = "leave it out, or set " + key + " in the configuration of the server"
+			}
+			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect when a server runs the command", f.Name),
+				hint+"; without "+a.ServerFrom()+" the command runs on this machine")
 		}
 	})
 	return err
+}
+
+// keyOf returns the key of a server's configuration that does there what a flag does here; "" if there is none.
+func keyOf(name string) string {
+	switch name {
+	case "plain-http", "insecure":
+		return "registries.NAME." + name
+	case "first-byte-timeout":
+		return "registries.NAME.limits." + name
+	case "bandwidth":
+		return "registries.NAME.limits.bytes-per-second"
+	case "concurrency":
+		return "registries.NAME.limits.connections"
+	}
+	return ""
 }

@@ -303,7 +303,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		if t.DryRun {
 			done = out.Repositories(t.repositories) + " planned"
 		}
-		return stopped(ctx, t.app, done, t.states)
+		return stopped(ctx, t.app, done, t.states, err)
 	case whole != nil:
 		t.app.Fail(whole)
 		return out.Ended(out.ExitCode(whole))

@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -75,15 +76,29 @@ func tellKept(a *app.App, where string, err error) {
 }
 
 // stopped prints the last line of a run that an interrupt has ended, or that somebody canceled at the server:
-// what is done, how many steps are left, and how to go on. It returns the exit code.
-func stopped(ctx context.Context, a *app.App, done string, states map[dray.State]int) error {
-	why := "canceled" // at the server
-	if ctx.Err() != nil {
-		why = "interrupted"
+// what is done, how many steps are left, and how to go on. err is that of the run. It returns the exit code.
+func stopped(ctx context.Context, a *app.App, done string, states map[dray.State]int, err error) error {
+	why, next := "interrupted", "run the same command again to continue"
+	if ctx.Err() == nil { // at the server
+		why = "canceled"
+		if id := canceledJob(err); id != "" {
+			next = "to continue: " + a.Next("jobs", "retry", id)
+		}
 	}
 	parts := append([]string{done}, out.Left(states)...)
-	a.Warnf("%s: %s; run the same command again to continue", why, strings.Join(parts, ", "))
+	a.Warnf("%s: %s; %s", why, strings.Join(parts, ", "), next)
 	return out.Ended(out.ExitInterrupted)
+}
+
+// jobOp is the Op of the error of a job that was canceled; its Name is the id of the job.
+const jobOp = "job"
+
+// canceledJob returns the id of the job that was canceled according to err; "" if err does not say it.
+func canceledJob(err error) string {
+	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Kind == fault.Canceled && f.Op == jobOp {
+		return f.Name
+	}
+	return ""
 }
 
 // named puts the name of a target before an error that does not name it.

@@ -221,7 +221,7 @@ func showReport(
 	failures := tellFailures(a, w, r, err, interrupted || canceled)
 	if done := r.Count(dray.Done) + r.Count(dray.Unchanged); interrupted || canceled {
 		what := fmt.Sprintf("%d of %s done", done, out.Plural(len(p.Steps), "step"))
-		return stopped(ctx, a, what, out.StatesOf(r.Steps))
+		return stopped(ctx, a, what, out.StatesOf(r.Steps), err)
 	}
 	var few sparse
 	for _, s := range r.Steps {
