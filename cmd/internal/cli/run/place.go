@@ -84,8 +84,9 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 	return out.Ended(out.ExitOK)
 }
 
-// refuseOurs refuses flags that a server does not obey, and those for a result that --no-wait does not get. A server connects to registries by its own configuration,
-// and does not report what rules decide. --ca-file counts for the server itself, and the request has --include-foreign.
+// refuseOurs refuses flags that a server does not obey, and those for a result that --no-wait does not get. A server
+// connects to registries by its own configuration, and does not report what rules decide. --ca-file counts for the
+// server itself, and the request has --include-foreign.
 func refuseOurs(a *app.App, cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -94,7 +95,7 @@ func refuseOurs(a *app.App, cmd *cobra.Command) error {
 				"give it with --dry-run, and without "+a.ServerFrom())
 		}
 		if err == nil && a.Common.NoWait && (f.Name == "failed-to" || f.Name == "receipt") {
-			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect with --no-wait, which does not wait for the result", f.Name),
+			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect with --no-wait, which gets no result", f.Name),
 				"leave one of them out")
 		}
 		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file", "include-foreign"}, f.Name)
