@@ -71,7 +71,13 @@ func (q *Queue) begin(ctx context.Context, tx *sql.Tx, c Claim) (*Run, error) {
 		}
 		return nil, q.end(ctx, tx, &j, Failed, failed)
 	case j.CancelRequested && !c.Resume:
-		return nil, q.end(ctx, tx, &j, Canceled, whyCanceled())
+		why := whyCanceled()
+		if h.state == Running && h.fence == 0 { // it is divided
+			if why, err = undone(ctx, tx, j.ID, why); err != nil {
+				return nil, err
+			}
+		}
+		return nil, q.end(ctx, tx, &j, Canceled, why)
 	}
 	if c.Resume {
 		if err := sumProgress(ctx, tx, j.ID); err != nil {

@@ -128,8 +128,15 @@ func (q *Queue) setEnd(ctx context.Context, tx *sql.Tx, r *Run, out Outcome) err
 		}
 	}
 	if out.State.Ended() {
+		why, err := out.Failure, error(nil)
+		if r.resumed {
+			why, err = undone(ctx, tx, r.Job.ID, why)
+		}
+		if err != nil {
+			return err
+		}
 		j := r.Job
-		return q.end(ctx, tx, &j, out.State, out.Failure)
+		return q.end(ctx, tx, &j, out.State, why)
 	}
 	wake := int64(0)
 	if out.State == Waiting {

@@ -31,13 +31,6 @@ func (q *Queue) PutParts(ctx context.Context, r *Run, first int, parts []json.Ra
 // openPart is the condition of a part that has not ended.
 const openPart = `state IN ('queued', 'running', 'waiting')`
 
-// Parts returns how many parts a job has, and how many of them have not ended.
-func (q *Queue) Parts(ctx context.Context, id string) (n, open int, err error) {
-	err = q.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN `+openPart+` THEN 1 ELSE 0 END), 0)
-		FROM job_parts WHERE job = $1`, id).Scan(&n, &open)
-	return n, open, q.db.Explain("count parts of job", err)
-}
-
 // OpenParts returns the numbers of up to limit parts that have not ended, beginning after number after.
 func (q *Queue) OpenParts(ctx context.Context, id string, after, limit int) ([]int, error) {
 	rows, err := q.db.QueryContext(ctx, `SELECT part FROM job_parts WHERE job = $1 AND part > $2 AND `+openPart+`
@@ -132,6 +125,30 @@ func (r *Run) endPart(ctx context.Context, tx *sql.Tx, out Outcome) error {
 	progress := resting(r.progress)
 	r.mu.Unlock()
 	return setPart(ctx, tx, r.Job.ID, r.Part, out, string(progress))
+}
+
+// undone adds to why a divided job was canceled how many of its parts were not carried out. It returns why of any other
+// kind as it is.
+func undone(ctx context.Context, tx *sql.Tx, id string, why *Failure) (*Failure, error) {
+	if why == nil || why.Kind != fault.Canceled {
+		return why, nil
+	}
+	var n, never, begun int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(CASE WHEN attempt = 0 THEN 1 ELSE 0 END), 0),
+		coalesce(sum(CASE WHEN attempt > 0 AND (state = 'canceled' OR `+openPart+`) THEN 1 ELSE 0 END), 0)
+		FROM job_parts WHERE job = $1`, id).Scan(&n, &never, &begun); err != nil {
+		return nil, err
+	}
+	said := *why
+	switch {
+	case never > 0 && begun > 0:
+		said.Text += fmt.Sprintf("; %d of %d parts were not carried out, and %d were interrupted", never, n, begun)
+	case never > 0:
+		said.Text += fmt.Sprintf("; %d of %d parts were not carried out", never, n)
+	case begun > 0:
+		said.Text += fmt.Sprintf("; %d of %d parts were interrupted", begun, n)
+	}
+	return &said, nil
 }
 
 func setPart(ctx context.Context, tx *sql.Tx, id string, part int, out Outcome, progress string) error {

@@ -145,6 +145,7 @@ const keptRuns = 16
 // another attempt has the job by then. It returns what was stored. If Work is stopped and f does not return
 // in time, the job is queued again and f is left running.
 func (q *Queue) Carry(ctx context.Context, r *Run, f func(context.Context, *Run) Outcome) Outcome {
+	began := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	q.enter(r, cancel)
@@ -158,7 +159,22 @@ func (q *Queue) Carry(ctx context.Context, r *Run, f func(context.Context, *Run)
 	case <-r.left:
 	}
 	r.live.End()
-	return q.finish(ctx, r, out)
+	stored := q.finish(ctx, r, out)
+	took := time.Since(began)
+	if r.resumed {
+		took = max(0, q.now().Sub(r.Job.Started))
+	}
+	if q.cfg.Ended != nil && r.Part == 0 && (stored.State.Ended() || stored.State == Waiting || stored.State == Queued) {
+		q.cfg.Ended(r.Job, stored.State, took)
+	}
+	return stored
+}
+
+// Running returns how many runs of jobs, and of parts of jobs, this process carries out.
+func (q *Queue) Running() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.running)
 }
 
 func (q *Queue) enter(r *Run, cancel context.CancelCauseFunc) {

@@ -146,7 +146,5 @@ func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
 	plain(w, status, strings.TrimSuffix(text, "\n"))
 }
 
-// runner returns the Runner of jobs, with metrics and traces around it.
-func (s *serving) runner() job.Runner {
-	return s.traces.Jobs(s.metrics.Jobs(s.service))
-}
+// runner returns the Runner of jobs, with traces around it.
+func (s *serving) runner() job.Runner { return s.traces.Jobs(s.service) }

@@ -177,8 +177,12 @@ func (c *crew) endV1(ctx context.Context) error {
 		Failure: &job.Failure{Kind: fault.Canceled, Text: "canceled"}})
 }
 
+// end ends a job. What an interrupted attempt and its parts have left behind stays.
 func (c *crew) end(ctx context.Context, id string, out job.Outcome) error {
-	r, err := c.begin(ctx, job.Claim{ID: id})
+	r, err := c.begin(ctx, job.Claim{ID: id, Resume: true})
+	if r == nil && err == nil { // it does not run
+		r, err = c.begin(ctx, job.Claim{ID: id})
+	}
 	if r == nil || err != nil {
 		return err
 	}

@@ -287,6 +287,14 @@ func TestACanceledDividedJobHasTheSumsOfItsParts(t *testing.T) {
 	if err != nil || done.State != job.Canceled || sum.States[dray.Done] != 2 || sum.Repositories < 2 || sum.Traffic[src.Host].Requests == 0 {
 		t.Errorf("%v %s %s", err, done.State, report)
 	}
+	begun := int(both.parts.Load())
+	want := fmt.Sprintf("; %d of 6 parts were interrupted", begun-2)
+	if begun < 6 {
+		want = fmt.Sprintf("; %d of 6 parts were not carried out, and %d were interrupted", 6-begun, begun-2)
+	}
+	if f := done.Failure; f == nil || f.Text != "transfer: canceled: the job stopped before it was complete"+want {
+		t.Errorf("%+v, want %q", f, want)
+	}
 	items, err := h.queue.Items(t.Context(), j.ID, 0, 0)
 	if err != nil || len(items) < 2 {
 		t.Errorf("%d items, %v", len(items), err)

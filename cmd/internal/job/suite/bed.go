@@ -7,6 +7,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
@@ -103,6 +104,22 @@ func count(t *testing.T, db *store.DB, query string) int {
 	var n int
 	must(t, db.QueryRowContext(t.Context(), query).Scan(&n))
 	return n
+}
+
+// ends notes the runs that have ended, for Config.Ended.
+type ends struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (e *ends) note(j job.Job, state job.State, took time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	said := j.ID + " " + string(state)
+	if took <= 0 {
+		said += " in no time"
+	}
+	e.all = append(e.all, said)
 }
 
 // reversed is a Sealer for tests. It binds a secret to its name and inverts its bytes.

@@ -83,9 +83,10 @@ func testADividedJobIsTheSumOfItsParts(t *testing.T, b Bed) {
 	if !b.Divides {
 		t.Skip("SKIPPED: this engine divides no jobs")
 	}
-	q, db := b.Open(t, job.Config{Seal: reversed{}})
+	var told ends
+	q, db := b.Open(t, job.Config{Seal: reversed{}, Ended: told.note})
 	const n = 25
-	Work(t, q, 4, parted{n: n, part: func(ctx context.Context, r *job.Run, n int) job.Outcome {
+	stop := Work(t, q, 4, parted{n: n, part: func(ctx context.Context, r *job.Run, n int) job.Outcome {
 		secret, err := r.Secret(ctx)
 		if err != nil || string(secret) != "x" || r.Fence(ctx) != nil {
 			t.Error(string(secret), err)
@@ -120,6 +121,10 @@ func testADividedJobIsTheSumOfItsParts(t *testing.T, b Bed) {
 	if left := count(t, db, `SELECT (SELECT count(*) FROM job_parts) + (SELECT count(*) FROM job_secrets)`); left != 0 {
 		t.Error(left, "rows of parts and secrets are left")
 	}
+	stop()
+	if want := []string{j.ID + " done"}; !slices.Equal(told.all, want) || q.Running() != 0 {
+		t.Errorf("told %q, want %q; %d still run", told.all, want, q.Running())
+	}
 }
 
 func testACanceledDividedJobHasTheSumOfWhatWasDone(t *testing.T, b Bed) {
@@ -127,10 +132,11 @@ func testACanceledDividedJobHasTheSumOfWhatWasDone(t *testing.T, b Bed) {
 	if !b.Divides {
 		t.Skip("SKIPPED: this engine divides no jobs")
 	}
-	q, _ := b.Open(t, job.Config{})
+	var told ends
+	q, db := b.Open(t, job.Config{Ended: told.note})
 	begun := make(chan int, 100)
 	var first atomic.Bool
-	Work(t, q, 2, parted{n: 6, part: func(ctx context.Context, _ *job.Run, n int) job.Outcome {
+	stop := Work(t, q, 2, parted{n: 6, part: func(ctx context.Context, _ *job.Run, n int) job.Outcome {
 		begun <- n
 		if first.CompareAndSwap(false, true) { // an engine need not begin the parts in their order
 			return job.Outcome{State: job.Done, Report: json.RawMessage("1")}
@@ -139,17 +145,17 @@ func testACanceledDividedJobHasTheSumOfWhatWasDone(t *testing.T, b Bed) {
 		return job.Outcome{State: job.Failed, Failure: job.FailureOf(context.Cause(ctx))}
 	}})
 	j := Submit(t, q, job.Submission{})
+	seen := map[int]bool{}
 	for range 3 { // the first has ended by then, and two others run
 		select {
-		case <-begun:
+		case n := <-begun:
+			seen[n] = true
 		case <-time.After(20 * time.Second):
 			t.Fatal("the parts do not begin")
 		}
 	}
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, open, err := q.Parts(t.Context(), j.ID); err != nil || open <= 5 || time.Now().After(until) {
-			break
-		}
+	for count(t, db, `SELECT count(*) FROM job_parts WHERE state = 'done'`) == 0 {
+		time.Sleep(10 * time.Millisecond)
 	}
 	asked := time.Now()
 	_, err := q.Cancel(t.Context(), j.ID, nil)
@@ -159,6 +165,17 @@ func testACanceledDividedJobHasTheSumOfWhatWasDone(t *testing.T, b Bed) {
 	sum, states := report(t, q, j.ID)
 	if j.State != job.Canceled || sum != 1 || strings.Count(states, "done") != 1 || len(strings.Fields(states)) != 6 {
 		t.Error(j, sum, states)
+	}
+	stop()
+	for len(begun) > 0 {
+		seen[<-begun] = true
+	}
+	text := fmt.Sprintf("canceled; %d of 6 parts were not carried out, and %d were interrupted", 6-len(seen), len(seen)-1)
+	if j.Failure == nil || j.Failure.Kind != fault.Canceled || j.Failure.Text != text {
+		t.Errorf("%+v, want %q", j.Failure, text)
+	}
+	if want := []string{j.ID + " canceled"}; !slices.Equal(told.all, want) {
+		t.Errorf("told %q, want %q", told.all, want)
 	}
 	t.Log("canceled after", took)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,8 +130,9 @@ func testAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T, b Bed) {
 
 func testAJobCanWaitAndContinue(t *testing.T, b Bed) {
 	t.Helper()
-	q, _ := b.Open(t, job.Config{Seal: reversed{}})
-	Work(t, q, 1, Func(func(ctx context.Context, r *job.Run) job.Outcome {
+	var told ends
+	q, _ := b.Open(t, job.Config{Seal: reversed{}, Ended: told.note})
+	stop := Work(t, q, 1, Func(func(ctx context.Context, r *job.Run) job.Outcome {
 		secret, err := r.Secret(ctx)
 		if err != nil || string(secret) != "x" {
 			t.Error(secret, err)
@@ -153,6 +155,11 @@ func testAJobCanWaitAndContinue(t *testing.T, b Bed) {
 	}
 	if j, err := q.Cancel(t.Context(), long.ID, nil); err != nil || j.State != job.Canceled {
 		t.Error(j, err)
+	}
+	stop()
+	slices.Sort(told.all)
+	if want := []string{long.ID + " waiting", short.ID + " done", short.ID + " waiting"}; !slices.Equal(told.all, want) {
+		t.Errorf("told %q, want %q", told.all, want)
 	}
 }
 

@@ -2,8 +2,6 @@ package measure
 
 import (
 	"context"
-	"encoding/json"
-	"iter"
 	"net/http"
 	"strconv"
 	"sync"
@@ -30,7 +28,6 @@ type Metrics struct {
 
 	runs    *prometheus.CounterVec
 	runTook *prometheus.HistogramVec
-	working prometheus.Gauge
 
 	upstream *prometheus.CounterVec // requests to registries
 	bytes    *prometheus.CounterVec
@@ -71,21 +68,18 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counter("dray_http_requests_total", "Requests that this server answered.", "route", "method", "code"),
 		took: histogram("dray_http_request_duration_seconds", "Duration of requests to this server, bodies included.",
 			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600}, "route"),
-		inFlight: gauge("dray_http_requests_in_flight", "Requests that this server is answering now."),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "dray_http_requests_in_flight", Help: "Requests that this server is answering now."}),
 
 		runs: counter("dray_job_runs_total",
 			"Runs of jobs that ended in this process, by kind and resulting state.", "kind", "state"),
 		runTook: histogram("dray_job_run_duration_seconds", "Duration of runs of jobs.",
 			[]float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
-		working: gauge("dray_jobs_running", "Jobs that run in this process now."),
 
 		upstream: counter("dray_registry_requests_total",
 			"Requests that jobs sent to registries; code 0 means no answer.", "registry", "method", "code"),
@@ -100,7 +94,7 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.took, m.inFlight,
-		m.runs, m.runTook, m.working,
+		m.runs, m.runTook,
 		m.upstream, m.bytes, m.retries, m.waited, m.moved,
 		newQueueMetrics(q, db))
 	return m
@@ -131,39 +125,10 @@ func knownMethod(s string) string {
 	return "other"
 }
 
-// Jobs returns a Runner that counts the runs of run.
-func (m *Metrics) Jobs(run job.Runner) job.Runner { return counted{run, m} }
-
-type counted struct {
-	job.Runner
-	m *Metrics
-}
-
-func (c counted) Run(ctx context.Context, r *job.Run) job.Outcome {
-	c.m.working.Inc()
-	defer c.m.working.Dec()
-	start := time.Now()
-	out := c.Runner.Run(ctx, r)
-	c.ended(r, out, time.Since(start))
-	return out
-}
-
-func (c counted) Part(ctx context.Context, r *job.Run, part json.RawMessage) job.Outcome {
-	c.m.working.Inc()
-	defer c.m.working.Dec()
-	return c.Runner.Part(ctx, r, part)
-}
-
-// Sum counts a divided job as one run, which began with the job.
-func (c counted) Sum(ctx context.Context, r *job.Run, parts iter.Seq2[job.Outcome, error]) job.Outcome {
-	out := c.Runner.Sum(ctx, r, parts)
-	c.ended(r, out, time.Since(r.Job.Started))
-	return out
-}
-
-func (c counted) ended(r *job.Run, out job.Outcome, took time.Duration) {
-	c.m.runs.WithLabelValues(r.Job.Kind, string(out.State)).Inc()
-	c.m.runTook.WithLabelValues(r.Job.Kind).Observe(took.Seconds())
+// JobEnded counts a run of a job that ended in this process. It is for Config.Ended of the queue.
+func (m *Metrics) JobEnded(j job.Job, state job.State, took time.Duration) {
+	m.runs.WithLabelValues(j.Kind, string(state)).Inc()
+	m.runTook.WithLabelValues(j.Kind).Observe(took.Seconds())
 }
 
 // Request counts a request of a job to a registry, and the bytes of its bodies.
@@ -196,7 +161,8 @@ type queueMetrics struct {
 	queue                *job.Queue
 	db                   *store.DB
 	jobs, oldest, budget *prometheus.Desc
-	workers, engine      *prometheus.Desc
+	workers, running     *prometheus.Desc
+	engine               *prometheus.Desc
 }
 
 func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
@@ -204,10 +170,11 @@ func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &queueMetrics{
-		queue:  q,
-		db:     db,
-		jobs:   desc("dray_jobs", "Jobs that have not ended, by state; at most 100,000 are counted.", "state"),
-		oldest: desc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited."),
+		queue:   q,
+		db:      db,
+		jobs:    desc("dray_jobs", "Jobs that have not ended, by state; at most 100,000 are counted.", "state"),
+		running: desc("dray_jobs_running", "Jobs, and parts of divided jobs, that run in this process now."),
+		oldest:  desc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited."),
 		workers: desc("dray_workers", "Processes that run jobs and are alive, by kind and pool; the pool default has the "+
 			"jobs of no pool.", "kind", "pool"),
 		engine: desc("dray_engine_up", "Whether Temporal answers this process; only with --engine."),
@@ -220,6 +187,7 @@ func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- q.jobs
 	to <- q.oldest
 	to <- q.workers
+	to <- q.running
 	to <- q.engine
 	to <- q.budget
 }
@@ -229,6 +197,7 @@ const statsTimeout = 2 * time.Second // the longest wait for the database
 func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
+	to <- prometheus.MustNewConstMetric(q.running, prometheus.GaugeValue, float64(q.queue.Running()))
 	q.collectJobs(ctx, to)
 	q.collectWorkers(ctx, to)
 	q.collectBudgets(ctx, to)

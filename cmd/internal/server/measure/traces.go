@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"time"
 
@@ -102,20 +103,45 @@ type traced struct {
 }
 
 func (d traced) Run(ctx context.Context, r *job.Run) job.Outcome {
-	return d.span(ctx, r, func(ctx context.Context) job.Outcome { return d.Runner.Run(ctx, r) })
+	return d.span(ctx, r, "job ", time.Now(), func(ctx context.Context) job.Outcome { return d.Runner.Run(ctx, r) })
+}
+
+// Split makes a span of a job that is divided or that ends here. Run makes that of any other.
+func (d traced) Split(
+	ctx context.Context, r *job.Run, emit func(json.RawMessage) error,
+) (whole bool, out job.Outcome) {
+	began := time.Now()
+	whole, out = d.Runner.Split(ctx, r, emit)
+	if !whole {
+		what := "divide "
+		if out.State.Ended() {
+			what = "job "
+		}
+		d.span(ctx, r, what, began, func(context.Context) job.Outcome { return out })
+	}
+	return whole, out
 }
 
 func (d traced) Part(ctx context.Context, r *job.Run, part json.RawMessage) job.Outcome {
-	return d.span(ctx, r, func(ctx context.Context) job.Outcome { return d.Runner.Part(ctx, r, part) })
+	return d.span(ctx, r, "part ", time.Now(), func(ctx context.Context) job.Outcome { return d.Runner.Part(ctx, r, part) })
 }
 
-func (d traced) span(ctx context.Context, r *job.Run, f func(context.Context) job.Outcome) job.Outcome {
-	ctx, span := d.t.tracer.Start(ctx, "job "+r.Job.Kind, trace.WithAttributes(
+// Sum makes the span of a divided job, which began with the job.
+func (d traced) Sum(ctx context.Context, r *job.Run, parts iter.Seq2[job.Outcome, error]) job.Outcome {
+	return d.span(ctx, r, "job ", r.Job.Started, func(ctx context.Context) job.Outcome { return d.Runner.Sum(ctx, r, parts) })
+}
+
+func (d traced) span(
+	ctx context.Context, r *job.Run, what string, began time.Time, f func(context.Context) job.Outcome,
+) job.Outcome {
+	ctx, span := d.t.tracer.Start(ctx, what+r.Job.Kind, trace.WithTimestamp(began), trace.WithAttributes(
 		attribute.String("dray.job.id", r.Job.ID), attribute.Int("dray.job.attempt", r.Job.Attempt),
 		attribute.Int("dray.job.part", r.Part)))
 	defer span.End()
 	out := f(ctx)
-	span.SetAttributes(attribute.String("dray.job.state", string(out.State)))
+	if out.State != "" { // it is not divided
+		span.SetAttributes(attribute.String("dray.job.state", string(out.State)))
+	}
 	if out.Failure != nil {
 		span.SetStatus(codes.Error, string(out.Failure.Kind))
 	}
