@@ -33,12 +33,19 @@ type Budgets struct {
 	metrics *measure.Metrics
 
 	mu   sync.Mutex
-	held map[place.Draw]int // requests that are drawn and not used yet
+	held map[place.Draw]*held
+}
+
+// held is what a process has of one bucket.
+type held struct {
+	left    int           // requests that are drawn and not used yet
+	waiting int           // requests that wait for the next draw
+	turn    chan struct{} // holds the turn to draw, unless somebody has it
 }
 
 // Serve sets what Draw needs. It exists because dray needs Draw before it is created itself.
 func (b *Budgets) Serve(q *job.Queue, d *dray.Dray, m *measure.Metrics) {
-	b.queue, b.dray, b.metrics, b.held = q, d, m, map[place.Draw]int{}
+	b.queue, b.dray, b.metrics, b.held = q, d, m, map[place.Draw]*held{}
 }
 
 // Draw waits until a request may be sent. If the database does not answer, the request may be sent
@@ -61,42 +68,89 @@ func counts(bucket, request string) bool {
 	return bucket == allRequests || bucket == request || bucket == writes && request == manifests
 }
 
-// take waits until the bucket of allows one request, and uses it.
+// take waits until the bucket of allows one request, and uses it. Of the requests that wait for one bucket, one draws
+// for all.
 func (b *Budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) error {
 	rate := a.N / a.Per.Seconds()
 	if a.Per >= time.Minute {
 		rate *= 0.9 // keep a margin: registries do not count limits per minute as exactly as they publish them
 	}
-	burst, want := max(1, int(a.N/10)), max(1, int(rate/drawsPerSecond))
-	for !b.use(of) {
+	burst := max(1, int(a.N/10))
+	want := min(burst, max(1, int(rate/drawsPerSecond)))
+	h := b.of(of)
+	if b.use(h) {
+		return nil
+	}
+	began := time.Now()
+	b.wait(h, 1)
+	defer b.wait(h, -1)
+	defer func() { b.metrics.Waited(of.Host, time.Since(began)) }()
+	select {
+	case <-h.turn:
+	case <-ctx.Done():
+		return stopped(ctx, of)
+	}
+	defer func() { h.turn <- struct{}{} }()
+	for !b.use(h) {
 		got, wait, err := b.queue.Draw(ctx, of.Host, of.Identity, string(of.Class), rate, burst, want)
 		switch {
 		case ctx.Err() != nil:
-			return &fault.Fault{Kind: fault.Canceled, Op: "wait for the budget of", Name: of.Host, Err: context.Cause(ctx)}
+			return stopped(ctx, of)
 		case err != nil:
-			return nil
+			b.drawn(h, b.wait(h, 0)) // the others would wait for the same
+			continue
 		case got > 0:
-			b.mu.Lock()
-			b.held[of] += got
-			b.mu.Unlock()
+			b.drawn(h, got)
 			continue
 		}
-		b.metrics.Waited(of.Host, wait)
+		// The next draw is for all that wait, so it comes when there is something for each of them.
+		more := min(want, b.wait(h, 0)) - 1
 		select {
-		case <-time.After(wait):
+		case <-time.After(wait + time.Duration(float64(more)/rate*float64(time.Second))):
 		case <-ctx.Done():
 		}
 	}
 	return nil
 }
 
-// use uses one request that was already drawn, and reports whether there was one.
-func (b *Budgets) use(of place.Draw) bool {
+func stopped(ctx context.Context, of place.Draw) error {
+	return &fault.Fault{Kind: fault.Canceled, Op: "wait for the budget of", Name: of.Host, Err: context.Cause(ctx)}
+}
+
+// of returns what this process has of a bucket.
+func (b *Budgets) of(of place.Draw) *held {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.held[of] == 0 {
+	h := b.held[of]
+	if h == nil {
+		h = &held{turn: make(chan struct{}, 1)}
+		h.turn <- struct{}{}
+		b.held[of] = h
+	}
+	return h
+}
+
+func (b *Budgets) drawn(h *held, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h.left += n
+}
+
+// use uses one request that was already drawn, and reports whether there was one.
+func (b *Budgets) use(h *held) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.left == 0 {
 		return false
 	}
-	b.held[of]--
+	h.left--
 	return true
+}
+
+// wait adds to the number of requests that wait for the next draw, and returns it.
+func (b *Budgets) wait(h *held, more int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h.waiting += more
+	return h.waiting
 }

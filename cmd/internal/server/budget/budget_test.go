@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,26 +23,39 @@ import (
 // allow 50 requests a second.
 func sharing(t *testing.T, n int) []*Budgets {
 	t.Helper()
+	db := openDatabase(t)
+	all := make([]*Budgets, n)
+	for i := range all {
+		all[i] = process(t, db, 50, nil)
+	}
+	return all
+}
+
+func openDatabase(t *testing.T) *store.DB {
+	t.Helper()
 	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "dray.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	all := make([]*Budgets, n)
-	for i := range all {
-		q, err := job.Open(t.Context(), job.Config{DB: db})
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{"reg": {Host: "reg.example", Settings: dray.Settings{RequestsPerSecond: 50}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(d.Close)
-		all[i] = &Budgets{}
-		all[i].Serve(q, d, measure.NewMetrics(q, db))
+	return db
+}
+
+// process returns the budgets of one process. The registry is known to allow so many requests a second.
+func process(t *testing.T, db *store.DB, perSecond float64, clock func() time.Time) *Budgets {
+	t.Helper()
+	q, err := job.Open(t.Context(), job.Config{DB: db, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{"reg": {Host: "reg.example", Settings: dray.Settings{RequestsPerSecond: perSecond}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	b := &Budgets{}
+	b.Serve(q, d, measure.NewMetrics(q, db))
+	return b
 }
 
 func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
@@ -77,6 +91,83 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// The clock of the database stands still until the test sets it, so what a draw gets does not depend on the machine.
+func TestManyRequestsShareOneDraw(t *testing.T) {
+	var at atomic.Int64
+	at.Store(time.Now().UnixMicro())
+	db := openDatabase(t)
+	const burst, rate = 100, 1000
+	b := process(t, db, rate, func() time.Time { return time.UnixMicro(at.Load()) })
+	for _, s := range []string{`CREATE TABLE draws (good INTEGER)`, `CREATE TRIGGER drawn AFTER UPDATE ON budgets
+		BEGIN INSERT INTO draws VALUES (NEW.tokens < OLD.tokens OR NEW.refilled > OLD.refilled); END`} {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	draws := func() (all, good int) {
+		t.Helper()
+		if err := db.QueryRowContext(t.Context(), `SELECT count(*), coalesce(sum(good), 0) FROM draws`).Scan(&all, &good); err != nil {
+			t.Fatal(err)
+		}
+		return all, good
+	}
+	of := place.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}
+	var requests sync.WaitGroup
+	send := func(n int) {
+		for range n {
+			requests.Go(func() {
+				if err := b.Draw(t.Context(), of); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	send(burst)
+	requests.Wait()
+	if all, good := draws(); all != 1 || good != 1 {
+		t.Errorf("%d requests that are allowed at once cost %d draws", burst, all)
+	}
+	send(burst)
+	h := b.of(place.Draw{Host: of.Host, Identity: of.Identity, Class: allRequests})
+	for b.wait(h, 0) < burst {
+		time.Sleep(time.Millisecond)
+	}
+	// One of them looks for what all need, and does so when there can be as much.
+	began := time.Now()
+	before, _ := draws()
+	all := before
+	for all < before+2 {
+		time.Sleep(time.Millisecond)
+		all, _ = draws()
+	}
+	if looks := int(time.Since(began)*rate/burst/time.Second) + 2; all-before > looks {
+		t.Errorf("%d requests that wait cost %d draws in %s", burst, all-before, time.Since(began))
+	}
+	at.Add(time.Second.Microseconds())
+	requests.Wait()
+	if _, good := draws(); good != 2 {
+		t.Errorf("%d requests took from the budget %d times", 2*burst, good)
+	}
+}
+
+// While the database does not answer, requests are sent: the registry refuses what is too much.
+func TestRequestsDoNotWaitForADatabaseThatDoesNotAnswer(t *testing.T) {
+	db := openDatabase(t)
+	b := process(t, db, 50, nil)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var requests sync.WaitGroup
+	for range 200 { // a draw that works takes four seconds for them
+		requests.Go(func() {
+			if err := b.Draw(t.Context(), place.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	requests.Wait()
 }
 
 func TestAWaitForABudgetEndsWithItsRequest(t *testing.T) {
