@@ -12,7 +12,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/store"
-	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/internal/testbed/database"
 	bed "github.com/drayage/dray/internal/testbed/temporal"
 )
@@ -30,7 +29,7 @@ type scene struct {
 // atWork returns a scene in which the worker has said a text about its job, which is of a kind.
 func atWork(tb testing.TB, slots int, kind, said string) (s scene) {
 	tb.Helper()
-	s.p = here(tb)
+	s.p = losing(tb)
 	s.db = witness(tb, s.p)
 	s.q = open(tb, s.p)
 	s.w = start(tb, s.p, slots)
@@ -78,8 +77,9 @@ func TestAJobThatKillsThreeWorkersThatRunItAloneIsFailed(t *testing.T) {
 		t.Skip("SKIPPED: it takes half a minute; make soak runs it")
 	}
 	p := here(t)
+	p.lease = 8 * time.Second // a worker is dead after 6 s
 	witness(t, p)
-	q := open(t, p, func(c *temporal.Config) { c.Lease = 8 * time.Second }) // a worker is dead after 6 s
+	q := open(t, p)
 	suite.Work(t, q, 0, newRunner())
 	j := submit(t, q, "die")
 	eventually(t, func() bool { o, err := q.Orders(t.Context(), 1); return err == nil && len(o) == 0 })
@@ -133,14 +133,14 @@ func TestAWorkerThatIsSuspendedInATransactionHoldsUpNobodyForLong(t *testing.T) 
 
 func TestAWorkerThatTemporalDoesNotHearLosesItsJobs(t *testing.T) {
 	t.Parallel()
-	p := here(t)
+	p := losing(t)
 	witness(t, p)
 	far := p
-	var line *proxy
-	line, far.temporal = through(t, p.temporal)
+	line := database.NewNetwork(t, p.temporal)
+	far.temporal = line.URL
 	q := open(t, far)
 	_, j, said := holding(t, q, q)
-	line.silence(true)
+	line.Silence(true)
 	began := time.Now()
 	w := start(t, p, 1)
 	if s := <-said; !strings.Contains(s, "no longer has the job") {
@@ -152,7 +152,7 @@ func TestAWorkerThatTemporalDoesNotHearLosesItsJobs(t *testing.T) {
 	w.tell(20) // on a busy machine an attempt may be lost, and another one waits
 	isDone(t, q, j.ID, 0)
 	w.kill()
-	line.silence(false)
+	line.Silence(false)
 	began = time.Now()
 	isDone(t, q, submit(t, q, "done").ID, 0)
 	t.Log("the worker took a job again after", time.Since(began))
@@ -163,16 +163,16 @@ func TestARunOutlivesASilentDatabase(t *testing.T) {
 	p := here(t)
 	witness(t, p)
 	far := p
-	var line *proxy
-	line, far.db = through(t, p.db)
-	q := open(t, far, func(c *temporal.Config) { c.Lease = time.Minute }) // a busy machine is not what is tested
+	line := database.NewNetwork(t, p.db)
+	far.db = line.URL
+	q := open(t, far)
 	near := open(t, p)
 	run, j, _ := holding(t, q, near)
-	line.silence(true)
+	line.Silence(true)
 	time.Sleep(2 * lease)
 	run.told <- struct{}{}
 	time.Sleep(time.Second)
-	line.silence(false)
+	line.Silence(false)
 	began := time.Now()
 	isDone(t, near, j.ID, 1)
 	t.Log("done after", time.Since(began))
@@ -198,7 +198,7 @@ func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
 func TestARunOutlivesARestartOfTemporal(t *testing.T) {
 	t.Parallel()
 	s := bed.New(t)
-	p := place{db: databases.Postgres(t), temporal: s.Namespace(t)}
+	p := place{db: databases.Postgres(t), temporal: s.Namespace(t), lease: lease}
 	db := witness(t, p)
 	q := open(t, p)
 	run := newRunner()

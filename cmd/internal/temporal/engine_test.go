@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ func TestJobsRunAndWait(t *testing.T) {
 	}
 }
 
+// Each worker has one slot, and keeps its first part until all workers have one.
 func TestADividedJobRunsOnAllProcesses(t *testing.T) {
 	t.Parallel()
 	p := here(t)
@@ -49,16 +51,27 @@ func TestADividedJobRunsOnAllProcesses(t *testing.T) {
 	q, e := openBoth(t, p)
 	e.DivideBy(16)
 	suite.Work(t, q, 0, newRunner()) // a server that runs no jobs
-	for range 4 {
-		start(t, p, 2).hear("up")
+	const workers, parts = 4, 40
+	var nodes []*node
+	for range workers {
+		nodes = append(nodes, start(t, p, 1))
 	}
-	time.Sleep(time.Second)
-	j := ended(t, q, submit(t, q, "parts 40", func(s *job.Submission) { s.Source = "sleep 150" }).ID)
+	id := submit(t, q, fmt.Sprintf("hold parts %d", parts)).ID
+	for _, n := range nodes {
+		n.hear("up")
+		if said := n.next(); !strings.HasPrefix(said, "begun part") {
+			t.Fatal(said)
+		}
+	}
+	for _, n := range nodes {
+		n.tell(parts)
+	}
+	j := ended(t, q, id)
 	report, err := q.Report(t.Context(), j.ID)
-	if j.State != job.Done || j.Attempt != 1 || string(report) != `{"done":40}` {
+	if j.State != job.Done || j.Attempt != 1 || string(report) != fmt.Sprintf(`{"done":%d}`, parts) {
 		t.Error(j, string(report), err)
 	}
-	if n := count(t, db, `SELECT count(DISTINCT part) FROM effects WHERE job = $1`, j.ID); n != 40 {
+	if n := count(t, db, `SELECT count(DISTINCT part) FROM effects WHERE job = $1`, j.ID); n != parts {
 		t.Error(n, "parts")
 	}
 	items, err := q.Items(t.Context(), j.ID, 0, 100)
@@ -69,11 +82,13 @@ func TestADividedJobRunsOnAllProcesses(t *testing.T) {
 		must(t, json.Unmarshal(it.Data, &at))
 		by[at.Pid]++
 	}
-	if len(by) != 4 || len(items) != 40 {
+	if len(by) != workers || len(items) != parts {
 		t.Error(by)
 	}
 }
 
+// A machine may be so busy that a second is not enough for anything. It has to be for a cancel where a job begins in a
+// quarter of that.
 func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 	t.Parallel()
 	p := here(t)
@@ -82,6 +97,14 @@ func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 	suite.Work(t, q, 0, newRunner())
 	w := start(t, p, 4)
 	w.hear("up")
+	slow := time.Duration(0)
+	for range 3 { // the first waits for a poll to begin
+		began := time.Now()
+		submit(t, q, "done")
+		w.hear("effect true fence true")
+		slow = time.Since(began)
+	}
+	most := max(2*time.Second, 4*slow)
 	whole := submit(t, q, "hold")
 	w.hear("begun 1")
 	parts := submit(t, q, "hold parts 2")
@@ -93,8 +116,8 @@ func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 		must(t, err)
 		said := w.next()
 		took := time.Since(began)
-		if !strings.Contains(said, "a cancel was requested") || took > 2*time.Second { // a busy machine
-			t.Error(took, said)
+		if !strings.Contains(said, "a cancel was requested") || took > most {
+			t.Error(took, most, said)
 		}
 		if j = ended(t, q, j.ID); j.State != job.Canceled {
 			t.Error(j)
@@ -179,6 +202,17 @@ func TestTheRowsAreTheTruth(t *testing.T) {
 		t.Error(j, j.Failure)
 	}
 
+	parts := submit(t, q, "hold parts 9")
+	eventually(t, func() bool {
+		return count(t, db, `SELECT count(*) FROM job_parts WHERE job = $1 AND state = 'running'`, parts.ID) == 4
+	})
+	must(t, e.Client().TerminateWorkflow(t.Context(), parts.ID, "", ""))
+	must(t, e.LookFor(t.Context(), parts.ID))
+	if j := get(t, q, parts.ID); j.State != job.Failed || j.Attempt != 1 ||
+		!strings.HasSuffix(j.Failure.Text, "terminated in Temporal; 5 of 9 parts were not carried out, and 4 were interrupted") {
+		t.Error(j, j.Failure)
+	}
+
 	gone := submit(t, q, "sleep 500") // its row disappears, and its workflow ends quietly
 	_, err := db.ExecContext(t.Context(), `DELETE FROM jobs WHERE id = $1`, gone.ID)
 	must(t, err)
@@ -239,7 +273,7 @@ func TestAJobThatWasLostOftenRunsAlone(t *testing.T) {
 	for range 4 {
 		all = append(all, submit(t, q, "sleep 100").ID, submit(t, q, "sleep 100").ID, submit(t, q, "sleep 100", lost).ID)
 	}
-	work(t, q, 3, run)
+	suite.Work(t, q, 3, run)
 	for _, id := range all {
 		if j := ended(t, q, id); j.State != job.Done {
 			t.Error(j)

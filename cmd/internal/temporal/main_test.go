@@ -3,6 +3,7 @@
 package temporal_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -45,11 +46,22 @@ func TestMain(m *testing.M) {
 }
 
 // place is where the processes of one cluster meet.
-type place struct{ db, temporal string }
+type place struct {
+	db, temporal string
+	lease        time.Duration // default: so long that no worker is lost on a slow machine
+}
 
 func here(tb testing.TB) place {
 	tb.Helper()
 	return place{db: databases.Postgres(tb), temporal: servers.Namespace(tb)}
+}
+
+// losing is here, for a test of the loss of workers.
+func losing(tb testing.TB) place {
+	tb.Helper()
+	p := here(tb)
+	p.lease = lease
+	return p
 }
 
 // open opens a queue with an engine, as one process of a cluster does.
@@ -63,7 +75,7 @@ func openBoth(tb testing.TB, p place, change ...func(*temporal.Config)) (*job.Qu
 	tb.Helper()
 	db, err := store.Open(tb.Context(), p.db)
 	must(tb, err)
-	q, e, err := join(tb.Context(), db, p.temporal, change...)
+	q, e, err := join(tb.Context(), db, p, change...)
 	must(tb, err)
 	tb.Cleanup(func() {
 		if err := q.Close(); err != nil {
@@ -77,10 +89,10 @@ func openBoth(tb testing.TB, p place, change ...func(*temporal.Config)) (*job.Qu
 }
 
 func join(
-	ctx context.Context, db *store.DB, url string, change ...func(*temporal.Config),
+	ctx context.Context, db *store.DB, p place, change ...func(*temporal.Config),
 ) (q *job.Queue, e *temporal.Engine, err error) {
 	q, err = job.Open(ctx, job.Config{DB: db, Owner: "test", Grace: time.Second, Engine: func(q *job.Queue) (job.Engine, error) {
-		cfg := temporal.Config{URL: url, Queue: q, Lease: lease}
+		cfg := temporal.Config{URL: p.temporal, Queue: q, Lease: cmp.Or(p.lease, time.Minute)}
 		if os.Getenv("DRAY_TEMPORAL_LOG") != "" {
 			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 		}

@@ -27,7 +27,8 @@ type node struct {
 func start(tb testing.TB, p place, slots int) *node {
 	tb.Helper()
 	n := &node{tb: tb, cmd: exec.Command(os.Args[0]), said: make(chan string, 10_000), gone: make(chan struct{})}
-	n.cmd.Env = append(os.Environ(), "DRAY_TEMPORAL_ACT="+p.temporal, "DRAY_TEMPORAL_DB="+p.db, "DRAY_TEMPORAL_SLOTS="+strconv.Itoa(slots))
+	n.cmd.Env = append(os.Environ(), "DRAY_TEMPORAL_ACT="+p.temporal, "DRAY_TEMPORAL_DB="+p.db, "DRAY_TEMPORAL_SLOTS="+strconv.Itoa(slots),
+		"DRAY_TEMPORAL_LEASE="+p.lease.String())
 	n.cmd.Stderr = os.Stderr
 	out, err := n.cmd.StdoutPipe()
 	must(tb, err)

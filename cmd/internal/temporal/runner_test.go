@@ -161,11 +161,6 @@ func (r *runner) Split(_ context.Context, run *job.Run, emit func(json.RawMessag
 func (r *runner) Part(ctx context.Context, run *job.Run, _ json.RawMessage) job.Outcome {
 	if strings.HasPrefix(run.Job.Kind, "hold") {
 		r.hold(ctx, fmt.Sprintf("begun part %d", run.Part))
-	} else if _, ms, ok := strings.Cut(run.Job.Source, "sleep "); ok {
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(number(ms)) * time.Millisecond):
-		}
 	}
 	_ = run.Item(ctx, json.RawMessage(fmt.Sprintf(`{"part":%d,"pid":%d}`, run.Part, os.Getpid())))
 	return r.effect(ctx, run)
@@ -210,7 +205,11 @@ func act(url, database string) error {
 	if err != nil {
 		return err
 	}
-	q, _, err := join(ctx, db, url)
+	lease, err := time.ParseDuration(os.Getenv("DRAY_TEMPORAL_LEASE"))
+	if err != nil {
+		return err
+	}
+	q, _, err := join(ctx, db, place{temporal: url, lease: lease})
 	if err != nil {
 		return err
 	}

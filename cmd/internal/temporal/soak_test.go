@@ -34,7 +34,7 @@ func kills(t *testing.T) int {
 func TestNoAcceptedJobIsLostOrDoneTwice(t *testing.T) {
 	t.Parallel()
 	pg, tm := database.NewPostgres(t), bed.New(t)
-	p := place{db: pg.URL, temporal: tm.Namespace(t)}
+	p := place{db: pg.URL, temporal: tm.Namespace(t), lease: lease}
 	db := witness(t, p)
 	q := open(t, p)
 	slots := []int{0, 0, 3, 3, 3}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/job/suite"
@@ -20,7 +21,7 @@ func TestTheEngine(t *testing.T) {
 		t.Helper()
 		p, _ := places.Load(db)
 		c.DB, c.Engine = db, func(q *job.Queue) (job.Engine, error) {
-			return temporal.Open(temporal.Config{URL: p.(place).temporal, Queue: q, Lease: lease, Pools: c.Pools})
+			return temporal.Open(temporal.Config{URL: p.(place).temporal, Queue: q, Lease: time.Minute, Pools: c.Pools})
 		}
 		q, err := job.Open(t.Context(), c)
 		must(t, err)

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/fault"
 )
@@ -27,7 +28,7 @@ func TestJobsRunThroughTLS(t *testing.T) {
 	secure, ca := behindTLS(t, p.temporal)
 	trusted := func(c *temporal.Config) { c.URL, c.APIKey = secure+"?ca="+ca, "key" }
 	q := open(t, p, trusted)
-	work(t, q, 1, newRunner())
+	suite.Work(t, q, 1, newRunner())
 	if j := ended(t, q, submit(t, q, "done").ID); j.State != job.Done {
 		t.Error(j)
 	}

@@ -4,18 +4,18 @@ package database
 
 import (
 	"bytes"
-	"io"
 	"net"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
-// Network is a path to a database through a proxy that can misbehave.
+// Network is a path to a database, or another server, through a proxy that can misbehave.
 type Network struct {
-	URL string // address of the database through this network
+	URL string // address of the server through this network
 
 	to       string
 	listener net.Listener
@@ -24,10 +24,10 @@ type Network struct {
 	mu     sync.Mutex
 	silent bool
 	cut    string
-	open   map[net.Conn]bool
+	open   map[net.Conn]bool // whether something was lost on the way to it
 }
 
-// NewNetwork returns a network before the PostgreSQL database at address. It ends with the test.
+// NewNetwork returns a network before the server at address, such as a PostgreSQL database. It ends with the test.
 func NewNetwork(tb testing.TB, address string) *Network {
 	tb.Helper()
 	u, err := url.Parse(address)
@@ -47,11 +47,16 @@ func NewNetwork(tb testing.TB, address string) *Network {
 }
 
 // Silence makes the network swallow everything, in both directions and on new connections too. The
-// connections stay open. false lets through what arrives from then on.
+// connections stay open. false lets through what arrives from then on, and breaks connections that have lost something.
 func (n *Network) Silence(silent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.silent = silent
+	for c, lost := range n.open {
+		if lost && !silent {
+			c.Close()
+		}
+	}
 }
 
 // CutAfter makes the network break each connection on which a client sends text: the database receives the text
@@ -65,6 +70,7 @@ func (n *Network) CutAfter(text string) {
 func (n *Network) end() {
 	n.listener.Close()
 	n.mu.Lock()
+	n.silent = false
 	for c := range n.open {
 		c.Close()
 	}
@@ -84,7 +90,7 @@ func (n *Network) serve() {
 			continue
 		}
 		n.mu.Lock()
-		n.open[client], n.open[server] = true, true
+		n.open[client], n.open[server] = false, false
 		n.mu.Unlock()
 		var lost atomic.Bool
 		n.served.Go(func() {
@@ -112,18 +118,23 @@ func (n *Network) close(conns ...net.Conn) {
 	}
 }
 
-// pass copies what arrives on one connection to the other, until one of them ends or goesOn is false.
-func (n *Network) pass(to io.Writer, from io.Reader, goesOn func(some []byte, cut string) bool) {
+// pass copies what arrives on one connection to the other, until one of them ends or goesOn is false. While the
+// network is silent, nobody hears of the end.
+func (n *Network) pass(to, from net.Conn, goesOn func(some []byte, cut string) bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		size, err := from.Read(buf)
+		lost, cut := n.loses(to, size)
+		for silent := lost; err != nil && silent; {
+			time.Sleep(10 * time.Millisecond)
+			n.mu.Lock()
+			silent = n.silent
+			n.mu.Unlock()
+		}
 		if err != nil {
 			return
 		}
-		n.mu.Lock()
-		silent, cut := n.silent, n.cut
-		n.mu.Unlock()
-		if silent {
+		if lost {
 			continue
 		}
 		if !goesOn(buf[:size], cut) {
@@ -133,4 +144,14 @@ func (n *Network) pass(to io.Writer, from io.Reader, goesOn func(some []byte, cu
 			return
 		}
 	}
+}
+
+// loses reports whether so many bytes are lost on the way to a connection. None follow any that were lost.
+func (n *Network) loses(to net.Conn, size int) (lost bool, cut string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, open := n.open[to]; open && n.silent && size > 0 {
+		n.open[to] = true
+	}
+	return n.silent || n.open[to], n.cut
 }
