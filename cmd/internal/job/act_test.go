@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,50 +22,34 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/job/suite"
 	"github.com/drayage/dray/cmd/internal/store"
-	"github.com/drayage/dray/fault"
 )
 
-// The test program starts itself as servers and workers, so that a test can kill them.
+// The test program starts itself as servers, so that a test can kill them.
 
-// act is the main function of such a process. A server reads keys, one a line, and submits a job for
-// each. It prints "accepted KEY ID" when the job is durable. Both a server and a worker run jobs until
-// they are stopped.
-func act(role string) error {
+// act is the main function of such a process. It reads keys, one a line, and submits a job for each. It prints
+// "accepted KEY ID" when the job is durable. It runs jobs until it is stopped.
+func act(url string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	db, q, err := enter(ctx, role)
-	for until := time.Now().Add(time.Minute); fault.Is(err, fault.Unavailable) && time.Now().Before(until); {
-		time.Sleep(100 * time.Millisecond) // the database is not reachable yet
-		db, q, err = enter(ctx, role)
-	}
+	db, err := store.Open(ctx, url)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	lines := make(chan string)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	q, err := job.Open(ctx, job.Config{DB: db, Owner: "server", Grace: 2 * time.Second})
+	if err != nil {
+		return err
+	}
+	keys := make(chan string)
 	go func() {
 		defer stop() // stdin is closed if the test dies, and then this process ends too
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-			lines <- in.Text()
+			keys <- in.Text()
 		}
 	}()
-	if role == "server" {
-		go serve(ctx, q, lines)
-	}
+	go serve(ctx, q, keys)
 	say("ready")
-	return q.Work(ctx, 4, suite.Func(perform(lines, role)))
-}
-
-func enter(ctx context.Context, role string) (*store.DB, *job.Queue, error) {
-	db, err := store.Open(ctx, os.Getenv("DRAY_JOB_URL"))
-	if err != nil {
-		return nil, nil, err
-	}
-	q, err := job.Open(ctx, job.Config{DB: db, Owner: role, Grace: 2 * time.Second})
-	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
-	}
-	return db, q, nil
+	return q.Work(ctx, 4, suite.Func(perform))
 }
 
 var saying sync.Mutex
@@ -91,39 +74,18 @@ func serve(ctx context.Context, q *job.Queue, keys <-chan string) {
 	}
 }
 
-func perform(lines <-chan string, role string) func(context.Context, *job.Run) job.Outcome {
-	return func(ctx context.Context, r *job.Run) job.Outcome {
-		switch r.Job.Kind {
-		case "ticks": // emits events until it is canceled
-			for i := 0; ; i++ {
-				r.Emit("tick", nil)
-				select {
-				case <-ctx.Done():
-					return job.Outcome{State: job.Failed, Failure: job.FailureOf(context.Cause(ctx))}
-				case <-time.After(100 * time.Millisecond):
-				}
-			}
-		case "held": // in a worker, waits for a line before its effect
-			say("begun", r.Job.Attempt)
-			if role == "worker" {
-				<-lines
-			}
-			err := effect(context.WithoutCancel(ctx), r)
-			say("effect", job.FailureOf(err) == nil, "fence", job.FailureOf(r.Fence(context.WithoutCancel(ctx))) == nil)
-			return job.Outcome{State: job.Done, Report: json.RawMessage(`"` + role + `"`)}
-		}
-		for range rand.IntN(4) {
-			_ = r.Item(ctx, json.RawMessage(`{}`))
-			r.Log("a line")
-			r.Progress(json.RawMessage(`{"p":1}`))
-			time.Sleep(time.Duration(rand.IntN(15)) * time.Millisecond)
-		}
-		if err := effect(ctx, r); err != nil {
-			return job.Outcome{State: job.Waiting, Failure: job.FailureOf(err)}
-		}
-		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
-		return job.Outcome{State: job.Done, Report: json.RawMessage(`{}`)}
+func perform(ctx context.Context, r *job.Run) job.Outcome {
+	for range rand.IntN(4) {
+		_ = r.Item(ctx, json.RawMessage(`{}`))
+		r.Log("a line")
+		r.Progress(json.RawMessage(`{"p":1}`))
+		time.Sleep(time.Duration(rand.IntN(15)) * time.Millisecond)
 	}
+	if err := effect(ctx, r); err != nil {
+		return job.Outcome{State: job.Waiting, Failure: job.FailureOf(err)}
+	}
+	time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
+	return job.Outcome{State: job.Done, Report: json.RawMessage(`{}`)}
 }
 
 // effect takes effect once per job. It checks whether it was already done, as a copy checks its target,
@@ -142,12 +104,9 @@ func witness(t *testing.T, url string) {
 	must(t, err)
 	defer db.Close()
 	open(t, url, job.Config{DB: db})
-	say := []string{`CREATE TABLE effects (job TEXT NOT NULL, attempt BIGINT NOT NULL)`, `CREATE INDEX effects_job ON effects (job)`, `CREATE TABLE ends (job TEXT NOT NULL)`}
-	if db.Postgres() {
-		say = append(say, `CREATE FUNCTION ended() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO ends VALUES (NEW.id); RETURN NEW; END'`,
-			`CREATE TRIGGER ends AFTER UPDATE OF state ON jobs FOR EACH ROW WHEN (NEW.ended > 0) EXECUTE FUNCTION ended()`)
-	} else {
-		say = append(say, `CREATE TRIGGER ends AFTER UPDATE OF state ON jobs WHEN NEW.ended > 0 BEGIN INSERT INTO ends VALUES (NEW.id); END`)
+	say := []string{
+		`CREATE TABLE effects (job TEXT NOT NULL, attempt BIGINT NOT NULL)`, `CREATE INDEX effects_job ON effects (job)`, `CREATE TABLE ends (job TEXT NOT NULL)`,
+		`CREATE TRIGGER ends AFTER UPDATE OF state ON jobs WHEN NEW.ended > 0 BEGIN INSERT INTO ends VALUES (NEW.id); END`,
 	}
 	for _, s := range say {
 		if _, err := db.ExecContext(t.Context(), s); err != nil {
@@ -162,14 +121,13 @@ type node struct {
 	in    io.WriteCloser
 	ready chan struct{}
 	gone  chan struct{}
-	said  chan string // the lines that it prints, except those that hear receives
 }
 
-// start starts a process. hear is called with each line "accepted …" or "refused …".
-func start(t *testing.T, role, url string, hear func(line string)) *node {
+// start starts a process. hear is called with each line "accepted …" or "refused …", if it is not nil.
+func start(t *testing.T, url string, hear func(line string)) *node {
 	t.Helper()
-	n := &node{cmd: exec.Command(os.Args[0], "-test.run=^$"), ready: make(chan struct{}), gone: make(chan struct{}), said: make(chan string, 100)}
-	n.cmd.Env = append(os.Environ(), "DRAY_JOB_ROLE="+role, "DRAY_JOB_URL="+url)
+	n := &node{cmd: exec.Command(os.Args[0], "-test.run=^$"), ready: make(chan struct{}), gone: make(chan struct{})}
+	n.cmd.Env = append(os.Environ(), "DRAY_JOB_URL="+url)
 	n.cmd.Stderr = os.Stderr
 	in, err := n.cmd.StdinPipe()
 	must(t, err)
@@ -180,13 +138,10 @@ func start(t *testing.T, role, url string, hear func(line string)) *node {
 	go func() {
 		defer close(n.gone)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			switch line := lines.Text(); {
-			case line == "ready":
+			if line := lines.Text(); line == "ready" {
 				close(n.ready)
-			case hear != nil && (strings.HasPrefix(line, "accepted ") || strings.HasPrefix(line, "refused ")):
+			} else if hear != nil {
 				hear(line)
-			default:
-				n.said <- line
 			}
 		}
 		_ = n.cmd.Wait()
@@ -205,15 +160,12 @@ func (n *node) up(t *testing.T) {
 	}
 }
 
-func (n *node) signal(s syscall.Signal) { _ = n.cmd.Process.Signal(s) }
-
 func (n *node) kill() {
-	n.signal(syscall.SIGKILL)
+	_ = n.cmd.Process.Kill() // it may have ended
 	<-n.gone
 }
 
 func (n *node) stop() {
-	n.signal(syscall.SIGCONT)
-	n.signal(syscall.SIGTERM)
+	_ = n.cmd.Process.Signal(syscall.SIGTERM)
 	<-n.gone
 }

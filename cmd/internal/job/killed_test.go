@@ -120,7 +120,7 @@ func (c *clients) judge(t *testing.T, url string) {
 	t.Helper()
 	db := openDB(t, url)
 	q := open(t, url, job.Config{DB: db})
-	work(t, q, 4, perform(nil, "judge"))
+	work(t, q, 4, perform)
 	for key, id := range c.ids {
 		if j := ended(t, q, id); j.State != job.Done {
 			t.Errorf("%s: %+v", key, j)
@@ -150,14 +150,14 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 	witness(t, url)
 	c := newClients(t, 8)
 	for range kills(t) {
-		s := start(t, "server", url, c.hear)
+		s := start(t, url, c.hear)
 		s.up(t)
 		c.use(s, nil)
 		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // a random moment for the kill
 		s.kill()
 		c.use(nil, s)
 	}
-	s := start(t, "server", url, c.hear)
+	s := start(t, url, c.hear)
 	c.use(s, nil)
 	c.stop.Store(true)
 	c.wg.Wait()
@@ -167,14 +167,14 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 
 func TestASecondServerOnTheFileIsRefused(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "dray.db")
-	s := start(t, "server", url, nil)
+	s := start(t, url, nil)
 	s.up(t)
-	second := start(t, "server", url, nil)
+	second := start(t, url, nil)
 	<-second.gone
 	if second.cmd.ProcessState.ExitCode() != 1 {
 		t.Error(second.cmd.ProcessState)
 	}
 	s.kill()
-	third := start(t, "server", url, nil) // the lock of a killed process does not remain
+	third := start(t, url, nil) // the lock of a killed process does not remain
 	third.up(t)
 }

@@ -17,8 +17,8 @@ import (
 var databases database.Databases
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv("DRAY_JOB_ROLE"); role != "" {
-		if err := act(role); err != nil {
+	if url := os.Getenv("DRAY_JOB_URL"); url != "" {
+		if err := act(url); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
