@@ -165,21 +165,26 @@ func testAnInvalidRuleOrZoneIsRefused(t *testing.T, b Bed) {
 	}
 }
 
-// The shortest interval is a minute, so this test is long.
+// The shortest interval is a minute. An engine that reads when a schedule is due from its row does not wait so long.
 func testAScheduleIsFiredByTheEngine(t *testing.T, b Bed) {
 	t.Helper()
-	if b.Brief || testing.Short() {
+	if b.Brief {
 		t.Skip("SKIPPED: it takes a minute")
 	}
-	q, _ := b.Open(t, job.Config{})
+	q, db := b.Open(t, job.Config{})
 	Work(t, q, 1, Func(done))
 	s, err := q.PutSchedule(t.Context(), job.Schedule{Name: "n", Kind: "k", Principal: "p", Cron: "@every 1m"}, nil)
 	must(t, err)
 	due := s.NextDue
-	for until := due.Add(20 * time.Second); s.LastState != job.Done; time.Sleep(100 * time.Millisecond) {
-		if s, err = q.Schedule(t.Context(), s.ID); err != nil || time.Now().After(until) {
-			t.Fatalf("%+v %v", s, err)
-		}
+	if b.Beside == nil {
+		due = time.Now().UTC().Add(time.Second).Truncate(time.Second)
+		_, err := db.ExecContext(t.Context(), `UPDATE schedules SET next_due = $1`, due.UnixMicro())
+		must(t, err)
+	}
+	for s.LastState != job.Done {
+		time.Sleep(100 * time.Millisecond)
+		s, err = q.Schedule(t.Context(), s.ID)
+		must(t, err)
 	}
 	if !s.LastDue.Equal(due) || !s.NextDue.Equal(due.Add(time.Minute)) {
 		t.Errorf("%+v", s)
