@@ -114,7 +114,7 @@ func TestARestartWithALongHistoryResumesTheRunningJob(t *testing.T) {
 	url := databases.SQLite(t)
 	db := openDB(t, url)
 	q := open(t, url, job.Config{DB: db, Grace: time.Millisecond})
-	history(t, db, 5000)
+	history(t, db, 1500)
 	j := submit(t, q, job.Submission{})
 	// The state that a killed process leaves.
 	if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET state = 'running', attempt = 1, fence = 1, owner = 'dead' WHERE id = $1`, j.ID); err != nil {
@@ -234,8 +234,10 @@ func TestAJobThatWasLostOftenRunsAlone(t *testing.T) {
 
 // The clock of the machine is set while jobs wait and schedules are due.
 func TestWaitsAndSchedulesSurviveAClockThatIsSet(t *testing.T) {
+	t.Parallel()
 	for _, jump := range []time.Duration{-48 * time.Hour, 48 * time.Hour} {
 		t.Run(jump.String(), func(t *testing.T) {
+			t.Parallel()
 			var ahead atomic.Int64
 			q := open(t, databases.SQLite(t), job.Config{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 			work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {
@@ -273,6 +275,7 @@ func TestWaitsAndSchedulesSurviveAClockThatIsSet(t *testing.T) {
 
 // A job that waits when its server is stopped, and the clock is set back meanwhile, does not wait longer.
 func TestAWaitDoesNotGrowByAClockThatIsSetWhileTheServerIsDown(t *testing.T) {
+	t.Parallel()
 	url := databases.SQLite(t)
 	db := openDB(t, url)
 	q := open(t, url, job.Config{DB: db})
@@ -349,6 +352,7 @@ func TestABatchThatIsWrittenTwiceIsKeptOnce(t *testing.T) {
 
 // An attempt that another one follows changes nothing more, even in the same process.
 func TestAnAttemptThatLostItsJobChangesNothing(t *testing.T) {
+	t.Parallel()
 	db := openDB(t, databases.SQLite(t))
 	q := open(t, "", job.Config{DB: db})
 	attempts, release := make(chan *job.Run, 2), make(chan struct{})
@@ -428,6 +432,7 @@ func TestJobsOfAnOlderDrayAreKept(t *testing.T) {
 }
 
 func TestAProcessThatCannotWriteIsNotReadyAndSaysSo(t *testing.T) {
+	t.Parallel()
 	db := openDB(t, databases.SQLite(t))
 	var log bytes.Buffer // the log handler writes one line at a time, and it is read after Work
 	q := open(t, "", job.Config{DB: db, Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -146,6 +146,7 @@ func (c *clients) judge(t *testing.T, url string) {
 // The server is killed again and again while it accepts and runs jobs. Every accepted job must be done
 // once.
 func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
+	t.Parallel()
 	url := "sqlite:" + filepath.Join(t.TempDir(), "dray.db")
 	witness(t, url)
 	c := newClients(t, 8)

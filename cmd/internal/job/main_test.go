@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 }
 
 func TestTheEmbeddedEngine(t *testing.T) {
-	suite.Run(t, suite.Bed{Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
+	t.Parallel()
+	suite.Run(t, suite.Bed{Parallel: true, Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
 		t.Helper()
 		c.DB = openDB(t, databases.SQLite(t))
 		return open(t, "", c), c.DB
@@ -37,7 +38,8 @@ func TestTheEmbeddedEngine(t *testing.T) {
 
 // The rows are the same on PostgreSQL, under an engine that divides jobs.
 func TestTheRowsOnPostgreSQL(t *testing.T) {
-	suite.Run(t, suite.Bed{Divides: true, Unfair: -1, Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
+	t.Parallel()
+	suite.Run(t, suite.Bed{Divides: true, Unfair: -1, Parallel: true, Open: func(t *testing.T, c job.Config) (*job.Queue, *store.DB) {
 		t.Helper()
 		c.DB, c.Engine = openDB(t, databases.Postgres(t)), suite.Divide
 		return open(t, "", c), c.DB
