@@ -67,9 +67,9 @@ type Config struct {
 	Log  *slog.Logger // what fails again and again, such as writes to a full disk; nil drops it
 	Seal Sealer       // seals secrets; if nil, a submission with a secret is Refused
 
-	// Ended is told of each run of a job that ended here, how it ended, and how long it took. The state is one in which a job
-	// has ended, or Waiting or Queued if the job goes on. A divided job has one run, from its start to the sum of its parts.
-	// nil tells nobody.
+	// Ended is told of each run of a job that ended here, how it ended, and how long it took. The state is one in
+	// which a job has ended, or Waiting or Queued if the job goes on. A divided job has one run, from its start to
+	// the sum of its parts. nil tells nobody.
 	Ended func(j Job, state State, took time.Duration)
 
 	Grace    time.Duration // time that running jobs have to end when Work is stopped; default 8 s

@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -126,7 +127,7 @@ func (r *runner) effect(ctx context.Context, run *job.Run) job.Outcome {
 	plain := context.WithoutCancel(ctx)
 	err := run.Fence(plain)
 	fence := err == nil
-	err = run.Tx(plain, func(tx *sql.Tx) error {
+	act := func(tx *sql.Tx) error {
 		if run.Job.Kind == "hold tx" && run.Job.Attempt == 1 {
 			r.hold(plain, "in transaction")
 		}
@@ -134,7 +135,10 @@ func (r *runner) effect(ctx context.Context, run *job.Run) job.Outcome {
 		_, err := tx.ExecContext(plain, `INSERT INTO effects (job, part, attempt) SELECT $1, $2, $3
 			WHERE NOT EXISTS (SELECT 1 FROM effects WHERE job = $1 AND part = $2)`, run.Job.ID, run.Part, run.Job.Attempt)
 		return err
-	})
+	}
+	for err = run.Tx(plain, act); errors.Is(err, store.ErrUncertain); err = run.Tx(plain, act) {
+		time.Sleep(10 * time.Millisecond) // it looks again
+	}
 	r.tell(fmt.Sprintf("effect %t fence %t", err == nil, fence))
 	if ctx.Err() != nil {
 		return job.Outcome{State: job.Canceled, Failure: job.FailureOf(context.Cause(ctx))}

@@ -52,7 +52,7 @@ func behindTLS(t *testing.T, text string) (secure, ca string) {
 	ca = filepath.Join(t.TempDir(), "ca.pem")
 	text = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}))
 	must(t, os.WriteFile(ca, []byte(text), 0o600))
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: web.TLS.Certificates, NextProtos: []string{"h2"}}) //nolint:gosec // of a test
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: web.TLS.Certificates, NextProtos: []string{"h2"}})
 	must(t, err)
 	plain := u.Host
 	var conns sync.Map

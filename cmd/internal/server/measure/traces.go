@@ -123,12 +123,16 @@ func (d traced) Split(
 }
 
 func (d traced) Part(ctx context.Context, r *job.Run, part json.RawMessage) job.Outcome {
-	return d.span(ctx, r, "part ", time.Now(), func(ctx context.Context) job.Outcome { return d.Runner.Part(ctx, r, part) })
+	return d.span(ctx, r, "part ", time.Now(), func(ctx context.Context) job.Outcome {
+		return d.Runner.Part(ctx, r, part)
+	})
 }
 
 // Sum makes the span of a divided job, which began with the job.
 func (d traced) Sum(ctx context.Context, r *job.Run, parts iter.Seq2[job.Outcome, error]) job.Outcome {
-	return d.span(ctx, r, "job ", r.Job.Started, func(ctx context.Context) job.Outcome { return d.Runner.Sum(ctx, r, parts) })
+	return d.span(ctx, r, "job ", r.Job.Started, func(ctx context.Context) job.Outcome {
+		return d.Runner.Sum(ctx, r, parts)
+	})
 }
 
 func (d traced) span(
