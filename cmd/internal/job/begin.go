@@ -14,10 +14,6 @@ import (
 // because it must be what kills the processes.
 const maxAlone = 3
 
-// suspect is how often a job or a part is lost before it only runs alone, so that it is found out whether it is
-// what kills the processes.
-const suspect = 3
-
 // Begin starts an attempt at a job or at one of its parts. From then on no earlier attempt can change the
 // job or the part, and items of an earlier attempt are deleted. It returns nil without an error if the job
 // or the part has ended, or no longer exists. The caller passes the Run to Carry.

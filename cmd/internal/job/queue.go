@@ -310,6 +310,30 @@ func (q *Queue) ring(id string) *live.Ring {
 	return last.live
 }
 
+// story logs the first error of something that is tried again and again, and that it works again.
+type story struct {
+	q       *Queue
+	what    string
+	failing bool
+	level   slog.Level // of the error
+}
+
+func (s *story) tell(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil && !s.failing:
+		s.level = slog.LevelWarn
+		if s.q.db.Postgres() && fault.Is(err, fault.Unavailable) {
+			s.level = slog.LevelInfo // the process says once that its database does not answer
+		}
+		s.q.cfg.Log.Log(ctx, s.level, "jobs: cannot "+s.what+"; it is tried again", "err", err)
+	case err == nil && s.failing:
+		s.q.cfg.Log.Log(ctx, s.level, "jobs: can "+s.what+" again")
+	}
+	s.failing = err != nil
+}
+
 // FailureOf returns err in its stored form. It returns nil if err is nil.
 func FailureOf(err error) *Failure {
 	if err == nil {

@@ -20,6 +20,10 @@ const (
 	itemBatch = 256     // unwritten items at which Item writes them itself
 )
 
+// suspect is how often a job or a part is lost before it only runs alone, so that it is found out whether it is
+// what kills the processes.
+const suspect = 3
+
 func newRun(q *Queue, j Job, c Claim, fence int64, lost int) *Run {
 	ring := live.New(j.Attempt, fence<<eventBits)
 	return &Run{

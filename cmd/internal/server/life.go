@@ -77,7 +77,7 @@ func (s *serving) startJobs(ctx context.Context) {
 		defer s.working.Store(false)
 		err := s.alone().Before(work)
 		if err == nil {
-			err = s.queue.Work(work, max(s.config.Slots, 0), s.runner())
+			err = s.queue.Work(work, max(s.config.Slots, 0), s.traces.Jobs(s.service))
 		}
 		if err != nil {
 			s.failed <- err

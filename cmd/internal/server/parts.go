@@ -99,9 +99,8 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		Keep:       c.Keep,
 		KeepMost:   c.KeepMost,
 		QueuedMost: c.PerPrincipal.QueuedJobs,
-		Ended: func(j job.Job, state job.State, took time.Duration) { // no job runs before there are metrics
-			p.metrics.JobEnded(j, state, took)
-		},
+		// No job runs before there are metrics.
+		Ended: func(j job.Job, state job.State, took time.Duration) { p.metrics.JobEnded(j, state, took) },
 	})
 	if err != nil {
 		return err

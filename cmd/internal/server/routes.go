@@ -9,7 +9,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/arm"
-	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server/gate"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/internal/name"
@@ -145,6 +144,3 @@ func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	plain(w, status, strings.TrimSuffix(text, "\n"))
 }
-
-// runner returns the Runner of jobs, with traces around it.
-func (s *serving) runner() job.Runner { return s.traces.Jobs(s.service) }

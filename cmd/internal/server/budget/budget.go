@@ -82,8 +82,8 @@ func (b *Budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) err
 		return nil
 	}
 	began := time.Now()
-	b.wait(h, 1)
-	defer b.wait(h, -1)
+	b.change(h, 0, 1)
+	defer b.change(h, 0, -1)
 	defer func() { b.metrics.Waited(of.Host, time.Since(began)) }()
 	select {
 	case <-h.turn:
@@ -93,18 +93,18 @@ func (b *Budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) err
 	defer func() { h.turn <- struct{}{} }()
 	for !b.use(h) {
 		got, wait, err := b.queue.Draw(ctx, of.Host, of.Identity, string(of.Class), rate, burst, want)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return stopped(ctx, of)
-		case err != nil:
-			b.drawn(h, b.wait(h, 0)) // the others would wait for the same
-			continue
-		case got > 0:
-			b.drawn(h, got)
+		}
+		if err != nil {
+			got = b.change(h, 0, 0) // the others would wait for the same
+		}
+		if got > 0 {
+			b.change(h, got, 0)
 			continue
 		}
 		// The next draw is for all that wait, so it comes when there is something for each of them.
-		more := min(want, b.wait(h, 0)) - 1
+		more := min(want, b.change(h, 0, 0)) - 1
 		select {
 		case <-time.After(wait + time.Duration(float64(more)/rate*float64(time.Second))):
 		case <-ctx.Done():
@@ -130,12 +130,6 @@ func (b *Budgets) of(of place.Draw) *held {
 	return h
 }
 
-func (b *Budgets) drawn(h *held, n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	h.left += n
-}
-
 // use uses one request that was already drawn, and reports whether there was one.
 func (b *Budgets) use(h *held) bool {
 	b.mu.Lock()
@@ -147,10 +141,10 @@ func (b *Budgets) use(h *held) bool {
 	return true
 }
 
-// wait adds to the number of requests that wait for the next draw, and returns it.
-func (b *Budgets) wait(h *held, more int) int {
+// change adds to the requests that are drawn, and to those that wait for the next draw, and returns how many wait.
+func (b *Budgets) change(h *held, left, waiting int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h.waiting += more
+	h.left, h.waiting = h.left+left, h.waiting+waiting
 	return h.waiting
 }

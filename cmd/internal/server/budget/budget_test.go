@@ -131,7 +131,7 @@ func TestManyRequestsShareOneDraw(t *testing.T) {
 	}
 	send(burst)
 	h := b.of(place.Draw{Host: of.Host, Identity: of.Identity, Class: allRequests})
-	for b.wait(h, 0) < burst {
+	for b.change(h, 0, 0) < burst {
 		time.Sleep(time.Millisecond)
 	}
 	// One of them looks for what all need, and does so when there can be as much.
