@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -27,7 +28,7 @@ import (
 // The test program starts itself as servers, so that a test can kill them.
 
 // act is the main function of such a process. It reads keys, one a line, and submits a job for each. It prints
-// "accepted KEY ID" when the job is durable. It runs jobs until it is stopped.
+// "accepted KEY ID" when the job is durable. It runs jobs until it is stopped, and prints "performed ID" after each run.
 func act(url string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -49,7 +50,11 @@ func act(url string) (err error) {
 	}()
 	go serve(ctx, q, keys)
 	say("ready")
-	return q.Work(ctx, 4, suite.Func(perform))
+	return q.Work(ctx, 4, suite.Func(func(ctx context.Context, r *job.Run) job.Outcome {
+		out := perform(ctx, r)
+		say("performed", r.Job.ID)
+		return out
+	}))
 }
 
 var saying sync.Mutex
@@ -120,13 +125,14 @@ type node struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	ready chan struct{}
+	ran   chan struct{} // it has performed a job
 	gone  chan struct{}
 }
 
 // start starts a process. hear is called with each line "accepted …" or "refused …", if it is not nil.
 func start(t *testing.T, url string, hear func(line string)) *node {
 	t.Helper()
-	n := &node{cmd: exec.Command(os.Args[0], "-test.run=^$"), ready: make(chan struct{}), gone: make(chan struct{})}
+	n := &node{cmd: exec.Command(os.Args[0], "-test.run=^$"), ready: make(chan struct{}), ran: make(chan struct{}), gone: make(chan struct{})}
 	n.cmd.Env = append(os.Environ(), "DRAY_JOB_URL="+url)
 	n.cmd.Stderr = os.Stderr
 	in, err := n.cmd.StdinPipe()
@@ -137,10 +143,15 @@ func start(t *testing.T, url string, hear func(line string)) *node {
 	must(t, n.cmd.Start())
 	go func() {
 		defer close(n.gone)
+		var ran sync.Once
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if line := lines.Text(); line == "ready" {
+			line := lines.Text()
+			switch word, _, _ := strings.Cut(line, " "); {
+			case word == "ready":
 				close(n.ready)
-			} else if hear != nil {
+			case word == "performed":
+				ran.Do(func() { close(n.ran) })
+			case hear != nil:
 				hear(line)
 			}
 		}
@@ -153,10 +164,15 @@ func start(t *testing.T, url string, hear func(line string)) *node {
 // up waits until the process is ready.
 func (n *node) up(t *testing.T) {
 	t.Helper()
+	n.until(t, n.ready)
+}
+
+func (n *node) until(t *testing.T, event <-chan struct{}) {
+	t.Helper()
 	select {
-	case <-n.ready:
+	case <-event:
 	case <-n.gone:
-		t.Fatal("the process ended before it was ready: ", n.cmd.ProcessState)
+		t.Fatal("the process ended too early: ", n.cmd.ProcessState)
 	}
 }
 

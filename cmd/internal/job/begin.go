@@ -56,7 +56,7 @@ func (q *Queue) begin(ctx context.Context, tx *sql.Tx, c Claim) (*Run, error) {
 		return q.beginPart(ctx, tx, c, j)
 	}
 	h.state, h.owner, h.number, h.lost = j.State, j.Owner, j.Attempt, j.Lost
-	failed, err := q.interrupted(ctx, tx, j.ID, &h, "job")
+	failed, err := q.interrupted(ctx, tx, j.ID, &h, "the job")
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (q *Queue) beginPart(ctx context.Context, tx *sql.Tx, c Claim, j Job) (*Run
 }
 
 // interrupted notes in the log of a job that an earlier attempt has not ended, and counts a loss if that
-// attempt's process died. what is "job", or names the part. It returns why the job is not tried again, or
+// attempt's process died. what is "the job", or names the part. It returns why the job is not tried again, or
 // nil.
 func (q *Queue) interrupted(ctx context.Context, tx *sql.Tx, id string, h *hold, what string) (*Failure, error) {
 	if h.state != Running || h.fence == 0 {
@@ -168,7 +168,7 @@ func (q *Queue) interrupted(ctx context.Context, tx *sql.Tx, id string, h *hold,
 // lossOf returns the line of the log about an attempt that was interrupted, and why the job or the part, what,
 // is not tried again; nil if it is.
 func lossOf(attempt int, owner, how, what string, alone int) (line string, why *Failure) {
-	line = fmt.Sprintf("attempt %d: worker %s %s; the %s is ", attempt, owner, how, what)
+	line = fmt.Sprintf("attempt %d: worker %s %s; %s is ", attempt, owner, how, what)
 	if alone < maxAlone {
 		return line + "tried again", nil
 	}

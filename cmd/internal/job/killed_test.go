@@ -154,6 +154,7 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 		s := start(t, url, c.hear)
 		s.up(t)
 		c.use(s, nil)
+		s.until(t, s.ran)                                            // a job that is alone whenever its server dies, and never ends, fails
 		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // a random moment for the kill
 		s.kill()
 		c.use(nil, s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -144,7 +145,7 @@ func (c *crew) begin(ctx context.Context, claim job.Claim) (*job.Run, error) {
 	defer done()
 	r, err := c.e.q.Begin(ctx, claim)
 	if err != nil {
-		c.e.log.Warn("job cannot begin", "job", claim.ID, "err", err)
+		c.e.warn(ctx, "job cannot begin", err, "job", claim.ID)
 		return nil, again("the database does not answer", 0)
 	}
 	return r, nil
@@ -160,7 +161,7 @@ func again(text string, after time.Duration) error {
 func (c *crew) openV1(ctx context.Context, id string, after, last int) ([]int, error) {
 	open, err := c.e.q.OpenParts(ctx, id, after, last-after)
 	if err != nil {
-		c.e.log.Warn("parts of a job cannot be read", "job", id, "err", err)
+		c.e.warn(ctx, "parts of a job cannot be read", err, "job", id)
 		return nil, again("the database does not answer", 0)
 	}
 	for i, n := range open {
@@ -197,12 +198,21 @@ func (c *crew) end(ctx context.Context, id string, out job.Outcome) error {
 func (c *crew) fireV1(ctx context.Context, schedule string, due int64) error {
 	err := c.e.fire(ctx, schedule, time.Unix(due, 0).UTC())
 	if err != nil && !errors.Is(err, context.Canceled) {
-		c.e.log.Warn("schedule cannot fire", "schedule", schedule, "err", err)
+		c.e.warn(ctx, "schedule cannot fire", err, "schedule", schedule)
 	}
 	if err != nil {
 		return again("the database does not answer", 0)
 	}
 	return nil
+}
+
+// warn logs an error of the database. That it does not answer is said once by the process.
+func (e *Engine) warn(ctx context.Context, text string, err error, args ...any) {
+	level := slog.LevelWarn
+	if fault.Is(err, fault.Unavailable) {
+		level = slog.LevelDebug
+	}
+	e.log.Log(ctx, level, text, append(args, "err", err)...)
 }
 
 func workflowID(ctx context.Context) string { return activity.GetInfo(ctx).WorkflowExecution.ID }
