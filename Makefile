@@ -140,8 +140,9 @@ hooks: ## install the pre-commit hook in this clone
 
 .PHONY: cross
 # -trimpath, as for the image, so that both share the build cache.
-cross: go-version ## build both programs for every platform
+cross: go-version ## build both programs for every platform, and check the image of all of its platforms
 	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null $(PROGRAMS); done
+	DRAY_WHOLE=1 CGO_ENABLED=0 $(GO) test -trimpath -vet=off -ldflags=-w -count=1 -run '^TestTheReleaseImage' ./packaging/mkimage
 
 .PHONY: packages
 packages: ## install the Debian packages of the tests: a compiler, registries, a database
