@@ -125,14 +125,14 @@ type node struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	ready chan struct{}
-	ran   chan struct{} // it has performed a job
+	ran   chan struct{} // receives for each job that it has performed
 	gone  chan struct{}
 }
 
 // start starts a process. hear is called with each line "accepted …" or "refused …", if it is not nil.
 func start(t *testing.T, url string, hear func(line string)) *node {
 	t.Helper()
-	n := &node{cmd: exec.Command(os.Args[0], "-test.run=^$"), ready: make(chan struct{}), ran: make(chan struct{}), gone: make(chan struct{})}
+	n := &node{cmd: exec.Command(os.Args[0], "-test.run=^$"), ready: make(chan struct{}), ran: make(chan struct{}, 10_000), gone: make(chan struct{})}
 	n.cmd.Env = append(os.Environ(), "DRAY_JOB_URL="+url)
 	n.cmd.Stderr = os.Stderr
 	in, err := n.cmd.StdinPipe()
@@ -143,14 +143,13 @@ func start(t *testing.T, url string, hear func(line string)) *node {
 	must(t, n.cmd.Start())
 	go func() {
 		defer close(n.gone)
-		var ran sync.Once
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			line := lines.Text()
 			switch word, _, _ := strings.Cut(line, " "); {
 			case word == "ready":
 				close(n.ready)
 			case word == "performed":
-				ran.Do(func() { close(n.ran) })
+				n.ran <- struct{}{}
 			case hear != nil:
 				hear(line)
 			}
