@@ -156,7 +156,7 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 		c.use(s, nil)
 		// A random moment for the kill, counted in jobs: a job that is alone in three kills has failed, and on a slow
 		// machine that would happen to one that is not the cause.
-		for range 1 + rand.IntN(8) {
+		for range 1 + rand.IntN(30) {
 			s.until(t, s.ran)
 		}
 		s.kill()
