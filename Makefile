@@ -101,7 +101,7 @@ test: go-version ## run the tests with the race detector
 # Compiled with the flags of the image. -count=1: these tests run go build and go list, and the test cache
 # does not see what those read.
 whole: export CGO_ENABLED := 0
-whole: go-version ## run the largest tests at full size, build the image, type-check six platforms
+whole: go-version ## run the largest tests at full size, build the image of this platform, type-check the others
 	$(GO) test -trimpath -vet=off -ldflags=-w -count=1 -run '^($(WHOLE))' $(WHOLE_PACKAGES)
 
 .PHONY: test-fast

@@ -164,7 +164,7 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 	s.reg.running.Go(func() {
 		defer s.reg.puts.unlock(s.key(d))
 		s.leave(ctx, dir, w)
-		if fault.Is(err, fault.Corrupt) {
+		if s.reg.local && fault.Is(err, fault.Corrupt) {
 			s.drop(ctx, dir)
 		}
 	})

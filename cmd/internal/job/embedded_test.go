@@ -114,7 +114,7 @@ func TestARestartWithALongHistoryResumesTheRunningJob(t *testing.T) {
 	url := databases.SQLite(t)
 	db := openDB(t, url)
 	q := open(t, url, job.Config{DB: db, Grace: time.Millisecond})
-	history(t, db, 1500)
+	history(t, db, 5000)
 	j := submit(t, q, job.Submission{})
 	// The state that a killed process leaves.
 	if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET state = 'running', attempt = 1, fence = 1, owner = 'dead' WHERE id = $1`, j.ID); err != nil {

@@ -17,7 +17,7 @@ func TestStatsDoNotReadTheHistory(t *testing.T) {
 		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
-		history(t, db, 2_500)
+		history(t, db, 20_000)
 		submit(t, q, job.Submission{})
 		if s, err := q.Stats(t.Context()); err != nil || s.Jobs[job.Queued] != 1 || s.Oldest <= 0 || s.Jobs[job.Done] != 0 {
 			t.Error(s, err)

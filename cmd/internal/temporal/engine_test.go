@@ -87,8 +87,6 @@ func TestADividedJobRunsOnAllProcesses(t *testing.T) {
 	}
 }
 
-// A machine may be so busy that a second is not enough for anything. It has to be for a cancel where a job begins in a
-// quarter of that.
 func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 	t.Parallel()
 	p := here(t)
@@ -97,14 +95,6 @@ func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 	suite.Work(t, q, 0, newRunner())
 	w := start(t, p, 4)
 	w.hear("up")
-	slow := time.Duration(0)
-	for range 3 { // the first waits for a poll to begin
-		began := time.Now()
-		submit(t, q, "done")
-		w.hear("effect true fence true")
-		slow = time.Since(began)
-	}
-	most := max(2*time.Second, 4*slow)
 	whole := submit(t, q, "hold")
 	w.hear("begun 1")
 	parts := submit(t, q, "hold parts 2")
@@ -116,8 +106,8 @@ func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 		must(t, err)
 		said := w.next()
 		took := time.Since(began)
-		if !strings.Contains(said, "a cancel was requested") || took > most {
-			t.Error(took, most, said)
+		if !strings.Contains(said, "a cancel was requested") || took > 2*time.Second { // a busy machine
+			t.Error(took, said)
 		}
 		if j = ended(t, q, j.ID); j.State != job.Canceled {
 			t.Error(j)

@@ -278,7 +278,7 @@ func testAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T, b Bed) {
 // written.
 func testAReaderOfItemsAndLogMissesNothing(t *testing.T, b Bed) {
 	t.Helper()
-	const n = 700
+	const n = 2000
 	q, _ := b.Open(t, job.Config{})
 	Work(t, q, 1, Func(func(ctx context.Context, r *job.Run) job.Outcome {
 		for i := range n {
