@@ -64,7 +64,9 @@ func (h *Host) admit(
 			look := *c
 			look.Method, look.Limit = http.MethodHead, 0
 			if a, err := ask(ctx, &look); err == nil {
-				h.Pulls.Heed(replyOf(&look, a))
+				r := replyOf(&look, a)
+				r.Look = true
+				h.Pulls.Heed(r)
 			}
 		})
 		if err != nil {

@@ -130,6 +130,7 @@ type Reply struct {
 	Header http.Header
 	Source string // the address or account that the limit applies to, as the answer says
 	Spent  bool   // the answer is the 429 for a used-up pull limit, not the one against too many requests
+	Look   bool   // the request was sent alone, while all pulls waited, to ask what is left
 }
 
 // Heed records an answer about a manifest, with headers such as "ratelimit-limit: 100;w=21600". It
@@ -152,8 +153,7 @@ func (p *Pulls) Heed(r Reply) (spent bool) {
 	limit, window, told := quota(r.Header.Get("Ratelimit-Limit"))
 	left, _, counted := quota(r.Header.Get("Ratelimit-Remaining"))
 	if told && counted {
-		trusted := r.Method == http.MethodHead && !p.until.IsZero() // it was sent alone, to look
-		if !p.began.IsZero() && !trusted && left > p.left && left <= p.left+Abreast {
+		if !p.began.IsZero() && !r.Look && left > p.left && left <= p.left+Abreast {
 			left = p.left // concurrent requests may be answered in any order
 		}
 		p.limit, p.left, p.window = limit, left, window
