@@ -229,17 +229,14 @@ func (a *Access) open(ctx context.Context) (bool, error) {
 // fromThisMachine reports whether a program on this machine sent r for itself. Three things must
 // hold. The peer is loopback. The request names the server by a loopback name, which a web page does
 // not do whose own name was rebound to 127.0.0.1. And no proxy on this machine sent r for another
-// client. A proxy sets one of the headers below, except nginx with its default configuration, which
+// client. A proxy sets a header that isForwarded knows, except nginx with its default configuration, which
 // also uses a loopback name. But nginx then uses HTTP/1.0, which no registry client uses.
 func fromThisMachine(r *http.Request) bool {
 	if !r.ProtoAtLeast(1, 1) {
 		return false
 	}
-	for _, h := range []string{
-		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
-		"X-Forwarded-Server", "X-Real-Ip", "X-Original-Forwarded-For", "Via",
-	} {
-		if r.Header.Get(h) != "" {
+	for h := range r.Header {
+		if isForwarded(h) {
 			return false
 		}
 	}
@@ -256,6 +253,25 @@ func fromThisMachine(r *http.Request) bool {
 	}
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// isForwarded reports whether only proxies, load balancers and content delivery networks set the header h: those of RFC
+// 7239, RFC 8586 and RFC 9110 §7.6.3, and by their forms those of HAProxy, Envoy, Traefik, Apache, Cloudflare, Akamai,
+// Fastly, Fly.io, Azure, AWS and Google.
+func isForwarded(h string) bool {
+	h = strings.ToLower(h)
+	switch h {
+	case "via", "forwarded", "cdn-loop", "forwarded-for", "x-real-ip", "x-proxyuser-ip", "x-originating-ip", "wl-proxy-client-ip":
+		return true
+	}
+	for _, form := range []string{"x-forwarded", "x-original-", "x-envoy-", "x-azure-", "x-appengine-", "x-amzn-", "x-amz-cf-",
+		"x-cluster-client", "x-arr-", "cf-", "fastly-", "fly-", "proxy-client"} {
+		if strings.HasPrefix(h, form) {
+			return true
+		}
+	}
+	return strings.HasSuffix(h, "client-ip") || strings.HasSuffix(h, "client-port") || strings.HasSuffix(h, "connecting-ip") ||
+		strings.HasSuffix(h, "clientip") || strings.HasSuffix(h, "-forwarded-for") || strings.HasSuffix(h, "-remote-addr")
 }
 
 // wrongLogin is the next step of somebody whose user or password is wrong. It does not say which of them is.

@@ -5,8 +5,8 @@
 // user of an htpasswd file or by a client certificate. If none of these is configured and the server
 // listens only on loopback, everybody on the machine is the admin "local". Allow checks what a
 // principal asks for against its role and the rules, and denies everything that they do not grant.
-// A Vault encrypts secrets, Lookup returns the stored logins, and an Egress limits the addresses that
-// the server connects to. The audit log records each change in a hash chain.
+// A Vault encrypts secrets, and Lookup returns the stored logins. The audit log records each change in a hash
+// chain.
 //
 // An error never grants anything: what cannot be read, verified or decided is denied.
 //
@@ -26,5 +26,4 @@
 //	vault.go          the keys, encryption and signatures
 //	places.go         a limit, for each principal, of what it may hold open
 //	principal.go      principals: their names, their roles and how they show themselves
-//	egress.go         the addresses that the server may connect to
 package access

@@ -14,6 +14,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/access/egress"
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/job"
@@ -95,8 +96,8 @@ func newYard(tb testing.TB, s settings) *yard {
 	}
 	y.queue, err = job.Open(ctx, queue)
 	must(err)
-	egress := &access.Egress{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-	d, err := dray.New(dray.Config{Dial: egress.Dial, Logins: credential.Chain{y.access.Lookup}, Registries: map[string]dray.Registry{
+	guard := &egress.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	d, err := dray.New(dray.Config{Dial: guard.Dial, Logins: credential.Chain{y.access.Lookup}, Registries: map[string]dray.Registry{
 		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true}},
 		"dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}},
 	}})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/access/egress"
 	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
@@ -359,27 +360,27 @@ func (c Config) names(hosts []string) map[string]string {
 	return names
 }
 
-// drayConfig returns the dray.Config of jobs, and the Egress that limits the addresses they connect
-// to.
-func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *access.Egress) {
+// drayConfig returns the dray.Config of jobs, and the Guard of the addresses that they connect to. addr is that of
+// the server, or nil.
+func (c Config) drayConfig(a *access.Access, hosts []string, addr net.Addr) (dray.Config, *egress.Guard) {
 	d := c.Dray
 	d.Registries, d.Default = c.registries(hosts)
 	d.Missing = "" // the file of the server's machine would puzzle the users of other machines
-	egress := &access.Egress{Allow: c.Egress}
+	guard := &egress.Guard{Allow: c.Egress, Self: addr, Log: c.Log}
 	for _, r := range c.Dray.Registries {
-		egress.Hosts = append(egress.Hosts, r.Host)
-		egress.Hosts = append(egress.Hosts, r.Mirrors...)
-		egress.Hosts = append(egress.Hosts, r.TokenHosts...)
+		guard.Hosts = append(guard.Hosts, r.Host)
+		guard.Hosts = append(guard.Hosts, r.Mirrors...)
+		guard.Hosts = append(guard.Hosts, r.TokenHosts...)
 	}
 	if c.Storage.Redirect { // registries of servers with this storage lead there
-		egress.Hosts = append(egress.Hosts, c.Storage.Hosts()...)
+		guard.Hosts = append(guard.Hosts, c.Storage.Hosts()...)
 	}
-	egress.Hosts = append(egress.Hosts, access.Proxies(c.Env)...)
-	d.Dial = egress.Dial
+	guard.Hosts = append(guard.Hosts, egress.Proxies(c.Env)...)
+	d.Dial = guard.Dial
 	d.StateDir = filepath.Join(c.Data, uploadsDir)
 	// Logins stored at the server take precedence over those of this machine.
 	d.Logins = append(credential.Chain{a.Lookup}, d.Logins...)
-	return d, egress
+	return d, guard
 }
 
 func configFault(name, hint string, err error) error {

@@ -26,6 +26,11 @@ func (s *serving) middleware(next http.Handler) http.Handler {
 		c := &measure.Answer{ResponseWriter: &pacedAnswer{w, p}}
 		r.Body = &pacedBody{r.Body, p}
 		w.Header().Set(wire.VersionHeader, s.config.Version)
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			// A Content-Length beside it, which net/http drops, would hide another request from a proxy. The connection
+			// of such a request must be closed (RFC 9112 §6.1).
+			w.Header().Set("Connection", "close")
+		}
 		done := s.metrics.Begin()
 		defer func() {
 			crash := recover()

@@ -100,11 +100,11 @@ func TestJobsMayFollowARegistryToItsObjectStore(t *testing.T) {
 		"gcs":   {map[string]any{"bucket": "images"}, ""},
 	} {
 		c := Config{Env: func(string) string { return "" }, Storage: registry.Storage{Driver: driver, Parameters: tt.parameters}}
-		if _, egress := c.drayConfig(&access.Access{}, nil); len(egress.Hosts) != 0 {
+		if _, egress := c.drayConfig(&access.Access{}, nil, nil); len(egress.Hosts) != 0 {
 			t.Errorf("%s without redirects: %v", driver, egress.Hosts)
 		}
 		c.Storage.Redirect = true
-		if _, egress := c.drayConfig(&access.Access{}, nil); strings.Join(egress.Hosts, " ") != tt.want {
+		if _, egress := c.drayConfig(&access.Access{}, nil, nil); strings.Join(egress.Hosts, " ") != tt.want {
 			t.Errorf("%s: %v", driver, egress.Hosts)
 		}
 	}

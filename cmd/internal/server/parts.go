@@ -107,9 +107,9 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	}
 	upgraded()
 	p.metrics = measure.NewMetrics(p.queue, p.db)
-	d, egress := c.drayConfig(p.access, p.hosts)
+	d, guard := c.drayConfig(p.access, p.hosts, addr)
 	d.Requests = p.metrics.Request
-	in := place.Inside{Local: p.local, Proxied: egress.Proxied, SignIn: c.signIn(p.hosts)}
+	in := place.Inside{Local: p.local, Proxied: guard.Proxied, SignIn: c.signIn(p.hosts)}
 	if p.db.Postgres() { // only then do other processes share the limits
 		in.Draw = p.budgets.Draw
 	}

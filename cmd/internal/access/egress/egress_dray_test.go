@@ -1,4 +1,4 @@
-package access_test
+package egress_test
 
 import (
 	"maps"
@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/access/egress"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/testbed"
@@ -65,7 +65,7 @@ func TestNoRegistryLeadsToAnAddressThatIsNotAllowed(t *testing.T) {
 		plain := testbed.Serve(t, good, testbed.Options{})
 		testbed.Random(t, plain, "a", "v1", testbed.RandomOptions{})
 		source, target := testbed.Serve(t, from, testbed.Options{}), testbed.Serve(t, to, testbed.Options{})
-		run := func(e access.Egress) error {
+		run := func(e egress.Guard) error {
 			d, err := dray.New(dray.Config{Dial: e.Dial, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}})
 			if err != nil {
 				t.Fatal(err)
@@ -77,7 +77,7 @@ func TestNoRegistryLeadsToAnAddressThatIsNotAllowed(t *testing.T) {
 			}
 			return err
 		}
-		err := run(access.Egress{Hosts: []string{source.Host, target.Host}})
+		err := run(egress.Guard{Hosts: []string{source.Host, target.Host}})
 		if tt.what == "" {
 			if err != nil {
 				t.Fatal("a registry that does not redirect:", err)
@@ -88,7 +88,7 @@ func TestNoRegistryLeadsToAnAddressThatIsNotAllowed(t *testing.T) {
 			t.Errorf("%s at the %s: %v, %d requests arrived", tt.what, tt.side, err, hits.Load())
 		}
 		// The same rule applies to the registry itself.
-		if err := run(access.Egress{}); !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), "egress.allow") {
+		if err := run(egress.Guard{}); !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), "egress.allow") {
 			t.Errorf("%s at the %s: without configuration %v (%s)", tt.what, tt.side, err, fault.HintOf(err))
 		}
 	}
@@ -101,7 +101,7 @@ func TestAnAllowedNetIsFollowed(t *testing.T) {
 	elsewhere, hits := inside(t, good)
 	source := testbed.Serve(t, astray(good, "blobs", elsewhere), testbed.Options{})
 	target := testbed.Distribution(t, testbed.Options{})
-	e := access.Egress{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	e := egress.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	d, err := dray.New(dray.Config{Dial: e.Dial, Settings: dray.Settings{PlainHTTP: true}})
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestAnAllowedNetIsFollowed(t *testing.T) {
 func TestTheQuestionWhetherARegistryHasTLSIsHeldToTheRulesToo(t *testing.T) {
 	source := testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, source, "a", "v1", testbed.RandomOptions{})
-	d, err := dray.New(dray.Config{Dial: new(access.Egress).Dial})
+	d, err := dray.New(dray.Config{Dial: new(egress.Guard).Dial})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestTheQuestionWhetherARegistryHasTLSIsHeldToTheRulesToo(t *testing.T) {
 // process.
 func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
 	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
-		e := access.Egress{Hosts: access.Proxies(os.Getenv)}
+		e := egress.Guard{Hosts: egress.Proxies(os.Getenv)}
 		d, err := dray.NewWith(dray.Config{Dial: e.Dial, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}}, place.Inside{Proxied: e.Proxied})
 		if err != nil {
 			t.Fatal(err)

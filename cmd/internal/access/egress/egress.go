@@ -1,10 +1,11 @@
-package access
+package egress
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -13,19 +14,25 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
-// Egress limits the addresses that a server connects to for its users. It checks the address that is
+// Guard limits the addresses that a server connects to for its users. It checks the address that is
 // dialed, after the name was resolved. So no name, redirect, Location or token realm can lead to a
-// forbidden address, even if the name resolves to another address the next time. The zero Egress
-// allows public addresses only.
-type Egress struct {
+// forbidden address, even if the name resolves to another address the next time. The zero Guard
+// allows public addresses only. It is safe for concurrent use.
+type Guard struct {
 	// Allow lists the private and loopback addresses that any user may make the server connect to.
 	Allow []netip.Prefix
 	// Hosts lists the hosts that the operator configured: registries, their mirrors and token hosts,
 	// and Proxies. Each is "host" (ports 443 and 80) or "host:port". They may be private or loopback.
 	Hosts []string
+	// Self is the address that the server listens on; nil means that it does not listen. A connection to it is
+	// refused under any name: the server reads and writes its own registry without one.
+	Self net.Addr
+	// Log gets the addresses and the DNS servers that errors do not name; nil means that they are dropped.
+	Log *slog.Logger
 }
 
 const dialTimeout = 30 * time.Second
@@ -33,27 +40,55 @@ const dialTimeout = 30 * time.Second
 // Dial connects to addr; it is a dray.Config.Dial. The error is Refused for a forbidden address.
 // Link-local addresses, the metadata services of clouds, multicast and addresses that are no host's
 // are always forbidden, whatever is configured. Other errors are those of the network.
-func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+//
+// If addr has a name, no error of Dial and of the connection contains an address: the users of the server could
+// otherwise learn what the names inside its network resolve to.
+func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}
-	known := e.configured(addr)
+	known := g.configured(addr)
 	d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return refused(addr, "", errors.New("not an address: "+address))
 		}
-		return e.admit(addr, at.Addr(), known)
+		if err := g.admit(addr, at.Addr(), known); err != nil {
+			g.tell(ctx, "a connection for a user was refused", addr, fmt.Errorf("the address is %s", at.Addr()))
+			return err
+		}
+		return g.elsewhere(addr, at)
 	}
 	conn, err := d.DialContext(ctx, network, addr)
-	if f, ok := errors.AsType[*fault.Fault](err); ok {
+	switch f, ok := errors.AsType[*fault.Fault](err); {
+	case ok:
 		return nil, f // without the text that package net adds
+	case isIP(addr):
+		return conn, err
+	case err != nil:
+		if ctx.Err() == nil {
+			g.tell(ctx, "a connection for a user failed", addr, err)
+		}
+		return nil, unaddressed(err)
 	}
-	return conn, err
+	return &quiet{conn}, nil
+}
+
+func (g *Guard) tell(ctx context.Context, what, addr string, err error) {
+	if g.Log != nil {
+		g.Log.LogAttrs(ctx, slog.LevelInfo, what, slog.String("to", addr), slog.Any("err", err))
+	}
+}
+
+// isIP reports whether the host of addr is an IP address.
+func isIP(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // Proxied checks an address that a proxy is going to dial; it is a place.Inside.Proxied. It applies
 // the same rules to an IP address. It accepts any name, because the proxy resolves the name and must
 // check the address itself.
-func (e *Egress) Proxied(addr string) error {
+func (g *Guard) Proxied(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return refused(addr, "", err)
@@ -62,7 +97,7 @@ func (e *Egress) Proxied(addr string) error {
 	if err != nil {
 		return nil // addr is a name
 	}
-	return e.admit(addr, ip, e.configured(addr))
+	return g.admit(addr, ip, g.configured(addr))
 }
 
 // Proxies returns the hosts of the proxies in the environment env, in the variables that net/http
@@ -99,7 +134,7 @@ const (
 )
 
 // configured says whether Hosts contains addr.
-func (e *Egress) configured(addr string) origin {
+func (g *Guard) configured(addr string) origin {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return unnamed
@@ -111,27 +146,67 @@ func (e *Egress) configured(addr string) origin {
 	same := func(h string) bool {
 		return strings.EqualFold(h, plain+":"+port) || (port == "443" || port == "80") && strings.EqualFold(h, plain)
 	}
-	if slices.ContainsFunc(e.Hosts, same) {
+	if slices.ContainsFunc(g.Hosts, same) {
 		return named
 	}
 	return unnamed
 }
 
 // admit returns an error if the address ip, which addr resolved to, is forbidden.
-func (e *Egress) admit(addr string, ip netip.Addr, from origin) error {
+func (g *Guard) admit(addr string, ip netip.Addr, from origin) error {
 	for _, ip := range targets(ip) {
 		if reserved(ip) {
+			what := "the name resolves to an address that"
+			if isIP(addr) {
+				what = ip.String()
+			}
 			return refused(addr, "link-local and metadata addresses are always forbidden",
-				fmt.Errorf("%s cannot be the address of a registry", ip))
+				errors.New(what+" cannot be the address of a registry"))
 		}
 		inside := ip.IsLoopback() || slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) })
-		if inside && from != named && !slices.ContainsFunc(e.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-			self := netip.PrefixFrom(ip, ip.BitLen()).String()
-			return refused(addr, "configure the registry below registries, or add "+self+" to server.egress.allow",
-				fmt.Errorf("%s is a private or loopback address", ip))
+		if inside && from != named && !slices.ContainsFunc(g.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			return inner(addr, ip)
 		}
 	}
 	return nil
+}
+
+// inner is the error of the private or loopback address ip. It tells the address only to who has named it.
+func inner(addr string, ip netip.Addr) error {
+	if isIP(addr) {
+		self := netip.PrefixFrom(ip, ip.BitLen()).String()
+		return refused(addr, "configure the registry below registries, or add "+self+" to server.egress.allow",
+			fmt.Errorf("%s is a private or loopback address", ip))
+	}
+	return refused(addr, "configure the registry below registries, or add its address to server.egress.allow; "+
+		"the log of the server has the address", errors.New("the name resolves to a private or loopback address"))
+}
+
+// elsewhere returns an error if at is an address of the server itself.
+func (g *Guard) elsewhere(addr string, at netip.AddrPort) error {
+	self, ok := g.Self.(*net.TCPAddr)
+	if !ok || self.Port != int(at.Port()) {
+		return nil
+	}
+	ip := at.Addr().WithZone("").Unmap()
+	own, _ := netip.AddrFromSlice(self.IP)
+	if own = own.Unmap(); own != ip && !(own.IsUnspecified() && ofThisMachine(ip)) {
+		return nil
+	}
+	return refused(addr, "use "+wire.EmbeddedName+", the name of the server's own registry",
+		errors.New("this is the server itself under another name"))
+}
+
+// ofThisMachine reports whether ip is an address of this machine.
+func ofThisMachine(ip netip.Addr) bool {
+	if ip.IsLoopback() {
+		return true
+	}
+	all, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(all, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.Equal(ip.AsSlice())
+	})
 }
 
 func refused(addr, hint string, err error) error {
