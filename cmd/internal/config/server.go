@@ -43,6 +43,7 @@ type Server struct {
 // PerPrincipal limits what each principal may have at the same time; 0 means the server's default.
 type PerPrincipal struct {
 	QueuedJobs  int
+	Schedules   int
 	Streams     int
 	HeldAnswers int
 }
@@ -271,6 +272,7 @@ func (p parser) prefix(n *yaml.Node, out *netip.Prefix) error {
 func (p parser) perPrincipal(n *yaml.Node, out *PerPrincipal) error {
 	return p.mapping(n, "per-principal", []field{
 		{"queued-jobs", func(n *yaml.Node) error { return p.count(n, &out.QueuedJobs) }},
+		{"schedules", func(n *yaml.Node) error { return p.count(n, &out.Schedules) }},
 		{"streams", func(n *yaml.Node) error { return p.count(n, &out.Streams) }},
 		{"held-answers", func(n *yaml.Node) error { return p.count(n, &out.HeldAnswers) }},
 	})

@@ -77,7 +77,8 @@ type Config struct {
 	KeepMost int           // maximum number of ended jobs that are kept; default 1,000,000
 	Late     time.Duration // a schedule that is due for longer than this does not fire; default 5 minutes
 
-	QueuedMost int // maximum number of queued jobs of one principal; one more is Throttled; default 100,000
+	QueuedMost    int // maximum number of queued jobs of one principal; one more is Throttled; default 100,000
+	SchedulesMost int // maximum number of schedules of one principal; one more is Refused; default 1000
 
 	Clock func() time.Time // default: the clock of the database
 }
@@ -90,6 +91,7 @@ func (c Config) withDefaults() Config {
 	c.KeepMost = cmp.Or(c.KeepMost, 1_000_000)
 	c.Late = cmp.Or(c.Late, 5*time.Minute)
 	c.QueuedMost = cmp.Or(c.QueuedMost, 100_000)
+	c.SchedulesMost = cmp.Or(c.SchedulesMost, 1000)
 	return c
 }
 

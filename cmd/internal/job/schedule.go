@@ -94,7 +94,10 @@ func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh b
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 			s.ID, s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, s.Pool,
 			paused, store.Micros(now), store.Micros(due))
-		return err
+		if err != nil {
+			return err
+		}
+		return q.mayKeep(ctx, tx, s.Principal)
 	}
 	res, err := tx.ExecContext(ctx, `UPDATE schedules
 		SET name = $1, kind = $2, principal = $3, cron = $4, zone = $5, request = $6, source = $7, target = $8,
@@ -103,6 +106,19 @@ func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh b
 		s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, s.Pool, paused,
 		store.Micros(due), s.ID)
 	return foundOne(res, err, s.ID)
+}
+
+// mayKeep returns Refused if a schedule that was just inserted is more than its principal may have. Two that are created
+// at the same time may be one too many.
+func (q *Queue) mayKeep(ctx context.Context, tx *sql.Tx, principal string) error {
+	var have int
+	row := tx.QueryRowContext(ctx, `SELECT count(*) FROM schedules WHERE principal = $1`, principal)
+	if err := row.Scan(&have); err != nil || have <= q.cfg.SchedulesMost {
+		return err
+	}
+	return &fault.Fault{Kind: fault.Refused, Op: "put schedule", Name: principal,
+		Err:  fmt.Errorf("the principal has %d schedules", q.cfg.SchedulesMost),
+		Hint: "delete some of them, or raise server.per-principal.schedules"}
 }
 
 // foundOne returns NotFound if a statement changed no schedule.

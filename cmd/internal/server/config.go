@@ -126,6 +126,7 @@ type Config struct {
 // PerPrincipal limits what each principal may have at the same time; 0 means the default.
 type PerPrincipal struct {
 	QueuedJobs int // jobs in the queue, 100,000 by default; more are refused until some are done
+	Schedules  int // schedules, 1000 by default; more are refused
 	Streams    int // open event streams, 1000 by default; more are refused
 	Held       int // answers that wait for the end of a job, 1000 by default; more are answered at once
 }

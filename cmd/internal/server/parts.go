@@ -98,7 +98,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		Grace:      max(c.Grace-closeTime, 0),
 		Keep:       c.Keep,
 		KeepMost:   c.KeepMost,
-		QueuedMost: c.PerPrincipal.QueuedJobs,
+		QueuedMost: c.PerPrincipal.QueuedJobs, SchedulesMost: c.PerPrincipal.Schedules,
 		// No job runs before there are metrics.
 		Ended: func(j job.Job, state job.State, took time.Duration) { p.metrics.JobEnded(j, state, took) },
 	})

@@ -30,6 +30,7 @@ func configOf(s app.Setup) (server.Config, error) {
 		Egress:   slices.Concat(file.Egress.Allow, s.Egress),
 		PerPrincipal: server.PerPrincipal{
 			QueuedJobs: file.PerPrincipal.QueuedJobs,
+			Schedules:  file.PerPrincipal.Schedules,
 			Streams:    file.PerPrincipal.Streams,
 			Held:       file.PerPrincipal.HeldAnswers,
 		},

@@ -117,6 +117,7 @@ func server(s config.Server, add func(key string, value any)) {
 	byName(s.Storage.ParametersFile, "storage.parameters-file.", add)
 	add("schedules", s.Schedules)
 	add("per-principal.queued-jobs", s.PerPrincipal.QueuedJobs)
+	add("per-principal.schedules", s.PerPrincipal.Schedules)
 	add("per-principal.streams", s.PerPrincipal.Streams)
 	add("per-principal.held-answers", s.PerPrincipal.HeldAnswers)
 }

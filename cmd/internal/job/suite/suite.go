@@ -15,6 +15,7 @@ func Run(t *testing.T, b Bed) {
 		testASubmissionThatFailsLeavesNothing,
 		testAKeyStandsForOneJobForADay,
 		testTheQueuedJobsOfAPrincipalAreLimited,
+		testTheSchedulesOfAPrincipalAreLimited,
 		testAListHasPagesAndFilters,
 		testStatsCountsJobsAndTheAgeOfTheOldest,
 		testABudgetIsSharedAndNeverOverdrawn,

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -190,4 +191,38 @@ func testAScheduleIsFiredByTheEngine(t *testing.T, b Bed) {
 		t.Errorf("%+v", s)
 	}
 	must(t, q.DeleteSchedule(t.Context(), s.ID, nil))
+}
+
+func testTheSchedulesOfAPrincipalAreLimited(t *testing.T, b Bed) {
+	t.Helper()
+	q, _ := b.Open(t, job.Config{SchedulesMost: 2})
+	put := func(id, name, principal string) (job.Schedule, error) {
+		return q.PutSchedule(t.Context(), job.Schedule{ID: id, Name: name, Kind: "test", Principal: principal, Cron: "@every 1h"}, nil)
+	}
+	var first job.Schedule
+	for _, name := range []string{"one", "two"} {
+		s, err := put("", name, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = s
+	}
+	if _, err := put("", "three", "ann"); !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), "per-principal.schedules") {
+		t.Errorf("one more: %v", err)
+	}
+	if all, err := q.Schedules(t.Context(), ""); err != nil || len(all) != 2 {
+		t.Errorf("%d schedules, %v", len(all), err)
+	}
+	if _, err := put(first.ID, "renamed", "ann"); err != nil {
+		t.Errorf("a change: %v", err)
+	}
+	if _, err := put("", "three", "bob"); err != nil {
+		t.Errorf("another principal: %v", err)
+	}
+	if err := q.DeleteSchedule(t.Context(), first.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put("", "three", "ann"); err != nil {
+		t.Errorf("after one was deleted: %v", err)
+	}
 }
