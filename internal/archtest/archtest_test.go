@@ -101,7 +101,7 @@ var may = map[string]string{
 	"cmd/internal/mirror":              ". cmd/internal/config cmd/internal/schedule event fault gate internal/name internal/place oci plan ref report",
 	"cmd/internal/wire":                "event fault",
 	"cmd/internal/client":              "cmd/internal/wire credential event fault plan",
-	"cmd/internal/access":              "cmd/internal/access/redact cmd/internal/store cmd/internal/wire credential fault ref",
+	"cmd/internal/access":              "cmd/internal/access/redact cmd/internal/store cmd/internal/wire credential fault internal/outfile ref",
 	"cmd/internal/store":               "fault",
 	"cmd/internal/job":                 "cmd/internal/job/live cmd/internal/job/turn cmd/internal/schedule cmd/internal/store cmd/internal/wire fault",
 	"cmd/internal/temporal":            "cmd/internal/job fault",

@@ -27,9 +27,11 @@ type Access struct {
 	own      []string // names of the server's own registry
 	hosts    map[string]string
 	loopback bool
+	marker   string
 	clock    func() time.Time
 
 	tokens atomic.Bool // a token exists or existed: from then on the principal Local has no access
+	lost   atomic.Bool // the marker says so, and the database has no token
 	mu     sync.Mutex
 	used   map[string]time.Time // when the last use of a token was written, by the token's id
 }

@@ -287,6 +287,58 @@ func TestThePersonAtTheMachineIsAdminUntilSomebodyIsConfigured(t *testing.T) {
 	wantKind(t, err, fault.Denied)
 }
 
+func TestADatabaseThatLosesItsTokensOpensNoDoor(t *testing.T) {
+	here := func() *http.Request {
+		r := httptest.NewRequest("POST", "http://localhost:5000/api/v1/imports", nil)
+		r.RemoteAddr = "127.0.0.1:4711"
+		return r
+	}
+	for what, lose := range map[string]func(a *Access) *store.DB{
+		"emptied": func(a *Access) *store.DB {
+			_, _ = a.db.ExecContext(t.Context(), "DELETE FROM access_tokens")
+			return a.db
+		},
+		"replaced": func(*Access) *store.DB { return database(t) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := Config{Loopback: true, Vault: testVault(t), Marker: filepath.Join(t.TempDir(), "has-tokens")}
+			a := open(t, c)
+			if _, err := a.Authenticate(here()); err != nil || a.Lost() {
+				t.Fatal(err, a.Lost())
+			}
+			token(t, a, "ci", Reader)
+			c.DB = lose(a)
+			again := open(t, c)
+			_, err := again.Authenticate(here())
+			wantKind(t, err, fault.Denied)
+			if !again.Lost() || !strings.Contains(fault.HintOf(err), "token create") {
+				t.Errorf("%v (%s)", err, fault.HintOf(err))
+			}
+			r := here()
+			r.Header.Set("Authorization", "Bearer "+token(t, again, "admin", Admin))
+			if p, err := again.Authenticate(r); err != nil || !p.Admin() || again.Lost() {
+				t.Errorf("after a new token: %+v %v", p, err)
+			}
+		})
+	}
+	// A server of an older dray, which has tokens and no marker, gets one when it starts.
+	c := Config{Loopback: true, DB: database(t), Vault: testVault(t)}
+	token(t, open(t, c), "ci", Reader)
+	c.Marker = filepath.Join(t.TempDir(), "has-tokens")
+	open(t, c)
+	if _, err := os.Lstat(c.Marker); err != nil {
+		t.Error(err)
+	}
+	// Without the right to write the marker, no token is created.
+	c = Config{Loopback: true, Marker: filepath.Join(t.TempDir(), "missing", "has-tokens")}
+	a := open(t, c)
+	_, _, err := a.NewToken(t.Context(), Token{Principal: "ci", Role: Reader, By: "root"})
+	wantKind(t, err, fault.Unavailable)
+	if all, _ := a.Tokens(t.Context()); len(all) != 0 {
+		t.Errorf("%d tokens", len(all))
+	}
+}
+
 func TestWithoutCredentialsNobodyComesInUnlessARuleNamesAnonymous(t *testing.T) {
 	a := open(t, Config{Rules: []Rule{{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: Rights}}})
 	_, err := a.Authenticate(request(""))

@@ -48,6 +48,10 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 	case a.grantsAnonymous():
 		return Principal{Name: Anonymous, Role: Reader, Via: ViaNothing}, nil
 	}
+	if a.Lost() && fromThisMachine(r) {
+		return Principal{}, denied("the database of the server has lost its tokens", "restore it, or create a token: "+
+			shell.Dray("serve", "token", "create", "admin", "--role", "admin"))
+	}
 	if open {
 		cause := "no user is configured, and the request did not come directly from the server's own machine"
 		return Principal{}, denied(cause, "create a token on the machine of the server: "+

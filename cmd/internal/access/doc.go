@@ -16,6 +16,7 @@
 //	authenticate.go   Authenticate: the principal of a request; Still: whether it still has access
 //	session.go        short-lived signed tokens
 //	token.go          API tokens
+//	marker.go         the file that says that tokens exist or existed
 //	secret.go         logins of registries, encrypted
 //	policy.go         Allow: the check of a request against the role and the rules
 //	audit.go          the audit log, as a hash chain

@@ -33,6 +33,9 @@ type Config struct {
 	// Loopback says that every listener of the server is bound to loopback. Then requests from this
 	// machine have the principal Local, until a token, an htpasswd file or a client CA exists.
 	Loopback bool
+	// Marker is a file outside the database that says that a token exists or existed. Local has no access from then on,
+	// even if the database loses its tokens. "" means that there is no such file.
+	Marker string
 
 	Clock func() time.Time // nil means time.Now
 }
@@ -51,6 +54,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 		own:      c.Own,
 		hosts:    c.Hosts,
 		loopback: c.Loopback,
+		marker:   c.Marker,
 		clock:    c.Clock,
 		used:     map[string]time.Time{},
 	}
@@ -88,6 +92,9 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 		return nil, dbFault("prepare", "audit log", err)
 	}
 	if err := a.checkKeys(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := a.anyToken(ctx); err != nil {
 		return nil, err
 	}
 	// An older key may be removed after this start, so the entries that wait are checked with it now.

@@ -111,12 +111,16 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 		if err != nil {
 			return err
 		}
+		if err := a.mark(); err != nil {
+			return err
+		}
 		return a.Audit(ctx, tx, Entry{Principal: t.By, Verb: "token create", Target: t.Principal, New: t.ID})
 	})
 	if err != nil {
 		return credential.Secret{}, Token{}, dbFault("create token for", t.Principal, err)
 	}
 	a.tokens.Store(true)
+	a.lost.Store(false)
 	return text, t, nil
 }
 
@@ -233,19 +237,27 @@ func (a *Access) touch(ctx context.Context, t Token, now time.Time) {
 	}
 }
 
-// anyToken reports whether a token was ever created, even if it has ended.
+// anyToken reports whether a token was ever created, even if it has ended, or if the database has lost it.
 func (a *Access) anyToken(ctx context.Context) (bool, error) {
 	if a.tokens.Load() {
 		return true, nil
 	}
 	var one int
 	err := a.db.QueryRowContext(ctx, `SELECT 1 FROM access_tokens LIMIT 1`).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
+	marked := false
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		if marked, err = a.marked(); !marked || err != nil {
+			return false, err
+		}
+	case err != nil:
 		return false, dbFault("check", "the login", unspecific(err))
+	default:
+		if err := a.mark(); err != nil {
+			return false, err
+		}
 	}
+	a.lost.Store(marked)
 	a.tokens.Store(true)
 	return true, nil
 }

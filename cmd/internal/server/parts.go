@@ -23,6 +23,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/registry"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -217,7 +218,12 @@ func (p *parts) openAccess(ctx context.Context, open func(context.Context, strin
 		Own:      c.own(p.hosts),
 		Hosts:    c.names(p.hosts),
 		Loopback: isLoopback(c.Listen) && !c.behindProxy(),
+		Marker:   filepath.Join(c.Data, "has-tokens"),
 	})
+	if err == nil && p.access.Lost() {
+		c.Log.LogAttrs(ctx, slog.LevelWarn, "the database has lost its tokens; requests from this machine still need a login",
+			slog.String("next", "restore the database, or create a token: "+shell.Dray("serve", "token", "create", "admin", "--role", "admin")))
+	}
 	return err
 }
 
