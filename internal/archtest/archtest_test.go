@@ -122,7 +122,7 @@ var may = map[string]string{
 	"cmd/internal/cli/bundling":        ". cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/run cmd/internal/config event fault plan",
 	"cmd/internal/cli/looking":         ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/query cmd/internal/cli/run cmd/internal/client cmd/internal/wire credential event fault oci plan",
 	"cmd/internal/cli/jobs":            "cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/cli/run cmd/internal/client cmd/internal/config cmd/internal/pool cmd/internal/wire fault plan",
-	"cmd/internal/cli/serve":           ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/pool cmd/internal/wire credential event fault plan",
+	"cmd/internal/cli/serve":           ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/config/textfile cmd/internal/pool cmd/internal/wire credential event fault plan",
 	"cmd/internal/cli/setup":           "cmd/internal/cli/app cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/config cmd/internal/config/settings credential fault ref",
 	"cmd/internal/cli/foreign":         "ref",
 	"cmd/internal/cli":                 "cmd/internal/cli/app cmd/internal/cli/bundling cmd/internal/cli/flag cmd/internal/cli/foreign cmd/internal/cli/jobs cmd/internal/cli/looking cmd/internal/cli/mirroring cmd/internal/cli/moving cmd/internal/cli/out cmd/internal/cli/serve cmd/internal/cli/setup fault",

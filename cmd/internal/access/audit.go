@@ -1,19 +1,24 @@
 package access
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access/redact"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -283,4 +288,93 @@ func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (
 func broken(seq int64, cause string) error {
 	return &fault.Fault{Kind: fault.Corrupt, Op: "verify audit log", Name: fmt.Sprintf("entry %d", seq),
 		Hint: "compare with an export or a backup", Err: errors.New(cause)}
+}
+
+// Head chains the entries that wait, and returns the last entry of the audit log, signed with the newest key of the
+// vault. Who can write the database, but does not have this key, cannot make a head. Errors are those of the database.
+func (a *Access) Head(ctx context.Context) (wire.Head, error) {
+	if err := a.Chain(ctx); err != nil {
+		return wire.Head{}, err
+	}
+	h := wire.Head{At: a.now()}
+	row := a.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`)
+	if err := row.Scan(&h.Seq, &h.Hash); err != nil {
+		return wire.Head{}, dbFault("read", "audit log", err)
+	}
+	public := func(k vaultKey) string {
+		return base64.StdEncoding.EncodeToString(k.heads.Public().(ed25519.PublicKey))
+	}
+	h.Key = public(a.vault.keys[0])
+	for _, k := range a.vault.keys[1:] {
+		h.Older = append(h.Older, public(k))
+	}
+	h.Signature = base64.StdEncoding.EncodeToString(ed25519.Sign(a.vault.keys[0].heads, h.Text()))
+	return h, nil
+}
+
+// KeepHeads signs the head of the audit log each minute in which entries were added, and once more when ctx ends. It
+// writes each head to log, and appends it to the file as a line of JSON; "" means that there is no file. It logs a
+// failure at once and then one each hour.
+func (a *Access) KeepHeads(ctx context.Context, log *slog.Logger, file string) {
+	const interval, limit, each = time.Minute, 30 * time.Second, time.Hour
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var last wire.Head
+	var told time.Time
+	for {
+		ended := false
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-tick.C:
+		}
+		once, done := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		err := a.keepHead(once, log, file, &last)
+		done()
+		if err != nil && (ended || time.Since(told) >= each) {
+			told = time.Now()
+			log.LogAttrs(ctx, slog.LevelError, "the head of the audit log was not kept", slog.Any("err", err))
+		}
+		if ended {
+			return
+		}
+	}
+}
+
+func (a *Access) keepHead(ctx context.Context, log *slog.Logger, file string, last *wire.Head) error {
+	h, err := a.Head(ctx)
+	if err != nil || h.Seq == last.Seq && h.Hash == last.Hash || h.Seq == 0 {
+		return err
+	}
+	h.Older = nil
+	log.LogAttrs(ctx, slog.LevelInfo, "audit head", slog.Int64("seq", h.Seq), slog.String("hash", h.Hash),
+		slog.Time("at", h.At), slog.String("key", h.Key), slog.String("signature", h.Signature))
+	if err := appendHead(file, h); err != nil {
+		return err
+	}
+	*last = h
+	return nil
+}
+
+// appendHead opens the file each time, so that it may be moved away meanwhile.
+func appendHead(file string, h wire.Head) error {
+	if file == "" {
+		return nil
+	}
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(h); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.Write(line.Bytes())
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		return &fault.Fault{Kind: fault.Unavailable, Op: "append to", Name: file, Err: err,
+			Hint: "correct server.audit-heads, or let the user of the server write this file"}
+	}
+	return nil
 }

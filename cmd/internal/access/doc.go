@@ -19,7 +19,7 @@
 //	marker.go         the file that says that tokens exist or existed
 //	secret.go         logins of registries, encrypted
 //	policy.go         Allow: the check of a request against the role and the rules
-//	audit.go          the audit log, as a hash chain
+//	audit.go          the audit log, as a hash chain, and its signed heads
 //	access.go         Access, and what the files above share
 //	rule.go           a rule, and what it grants
 //	certificate.go    the file of the authorities that sign client certificates

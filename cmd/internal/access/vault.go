@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -32,10 +33,11 @@ type Vault struct {
 
 // vaultKey holds what newKey derives from one key.
 type vaultKey struct {
-	id      [4]byte     // identifies the key in encrypted data
-	aead    cipher.AEAD // encrypts
-	signing [32]byte    // signs sessions
-	uploads [32]byte    // signs the locations of uploads
+	id      [4]byte            // identifies the key in encrypted data
+	aead    cipher.AEAD        // encrypts
+	signing [32]byte           // signs sessions
+	uploads [32]byte           // signs the locations of uploads
+	heads   ed25519.PrivateKey // signs heads of the audit log
 }
 
 // KeySource says where the keys of a vault come from. Exactly one of File, Env and Command must be
@@ -194,6 +196,11 @@ func newKey(key []byte) (vaultKey, error) {
 		return k, err
 	}
 	copy(k.uploads[:], uploads)
+	heads, err := hkdf.Key(sha256.New, key, nil, "dray audit heads", ed25519.SeedSize)
+	if err != nil {
+		return k, err
+	}
+	k.heads = ed25519.NewKeyFromSeed(heads)
 	block, err := aes.NewCipher(sealing)
 	if err != nil {
 		return k, err

@@ -48,6 +48,8 @@ func (a *api) admin() {
 
 	handle(a, op("list-audit", http.MethodGet, "/audit", wire.Admin, http.StatusOK,
 		"List the entries of the audit log, the oldest first"), a.listAudit)
+	handle(a, op("get-audit-head", http.MethodGet, "/audit/head", wire.Admin, http.StatusOK,
+		"Get the last entry of the audit log, signed with a key that is not in the database"), a.auditHead)
 	handle(a, op("verify-audit", http.MethodGet, "/audit/verification", wire.Admin, http.StatusOK,
 		"Read the whole audit log and verify its hash chain"), a.verifyAudit)
 }
@@ -116,6 +118,11 @@ func (a *api) listAudit(ctx context.Context, in *auditing) (*body[wire.Entries],
 		out.Next = all[n-1].Seq
 	}
 	return &body[wire.Entries]{out}, err
+}
+
+func (a *api) auditHead(ctx context.Context, _ *struct{}) (*body[wire.Head], error) {
+	h, err := a.Access.Head(ctx)
+	return &body[wire.Head]{h}, err
 }
 
 func (a *api) verifyAudit(ctx context.Context, _ *struct{}) (*body[wire.Verdict], error) {

@@ -87,6 +87,7 @@ var expected = map[string]expectation{
 	"put-secret":      {403, 403, 403, 403, 204, `{"place":"reg.example","user":"u","password":"p"}`},
 	"delete-secret":   {403, 403, 403, 403, 204, ""},
 	"list-audit":      {403, 403, 403, 403, 200, ""},
+	"get-audit-head":  {403, 403, 403, 403, 200, ""},
 	"verify-audit":    {403, 403, 403, 403, 200, ""},
 }
 

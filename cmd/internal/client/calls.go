@@ -286,6 +286,12 @@ func (c *Client) Audit(ctx context.Context, after int64) (entries []wire.Entry, 
 	return page.Entries, page.Next, err
 }
 
+// Head returns the signed head of the audit log.
+func (c *Client) Head(ctx context.Context) (h wire.Head, err error) {
+	err = c.do(ctx, call{method: http.MethodGet, path: "/audit/head", repeatable: true}, &h)
+	return h, err
+}
+
 // VerifyAudit makes the server check whether the audit log is complete and unchanged.
 func (c *Client) VerifyAudit(ctx context.Context) (v wire.Verdict, err error) {
 	err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", repeatable: true}, &v)

@@ -64,8 +64,7 @@ type Registry struct {
 	Credentials Credentials
 }
 
-// Limits limits the traffic with one host. Zero means dray's default; for the two rates, the default
-// is no limit.
+// Limits limits the traffic with one host. Zero means dray's default; for the two rates, the default is no limit.
 type Limits struct {
 	Connections       int     // connections at the same time
 	RequestsPerSecond float64 // requests of all kinds together
@@ -75,12 +74,10 @@ type Limits struct {
 	FirstByte time.Duration
 }
 
-// Create says whether a push creates a missing repository or project, and who may read it. The zero
-// value creates nothing.
+// Create says whether a push creates a missing repository or project, and who may read it. Zero creates nothing.
 type Create string
 
-// CreatePrivate creates a private ECR repository or Harbor project. CreatePublic creates a Harbor
-// project that everybody may read.
+// CreatePrivate creates a private ECR repository or Harbor project. CreatePublic creates a Harbor project for everybody.
 const (
 	CreatePrivate Create = "private"
 	CreatePublic  Create = "public"

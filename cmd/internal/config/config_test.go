@@ -93,6 +93,7 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		Storage: storing.Storage{Driver: "s3", Redirect: true, Parameters: map[string]string{"region": "eu-central-1", "bucket": "images"}, ParametersEnv: map[string]string{"accesskey": "S3_KEY"}, ParametersFile: map[string]string{"secretkey": "/run/secrets/s3"}},
 
 		Schedules:    filepath.Join(dir, "mirror.yaml"),
+		AuditHeads:   "/mnt/auditors/heads.jsonl",
 		PerPrincipal: PerPrincipal{QueuedJobs: 20000, Schedules: 50, Streams: 200, HeldAnswers: 100},
 	}}
 	if !reflect.DeepEqual(got, want) {

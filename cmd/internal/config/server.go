@@ -29,13 +29,14 @@ type Server struct {
 	Engine string     // "temporal://HOST:PORT/NAMESPACE"; "" means the engine inside the process
 	Pools  pool.Pools // the registries that only some workers reach; nil means none
 
-	TLS       TLS
-	Auth      Auth
-	Policy    []Rule
-	Egress    Egress
-	Secrets   Secrets
-	Storage   storing.Storage
-	Schedules string // the absolute path of a file of mirror rules
+	TLS        TLS
+	Auth       Auth
+	Policy     []Rule
+	Egress     Egress
+	Secrets    Secrets
+	Storage    storing.Storage
+	Schedules  string // the absolute path of a file of mirror rules
+	AuditHeads string // the absolute path of a file for signed heads of the audit log
 
 	PerPrincipal PerPrincipal
 }
@@ -128,6 +129,7 @@ func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 		{"secrets", func(n *yaml.Node) error { return p.secrets(n, &s.Secrets) }},
 		{"storage", func(n *yaml.Node) error { return p.storage(n, &s.Storage) }},
 		{"schedules", func(n *yaml.Node) error { return p.filePath(n, &s.Schedules) }},
+		{"audit-heads", func(n *yaml.Node) error { return p.filePath(n, &s.AuditHeads) }},
 		{"per-principal", func(n *yaml.Node) error { return p.perPrincipal(n, &s.PerPrincipal) }},
 	})
 	if err == nil && len(ways) > 1 {

@@ -104,6 +104,9 @@ type Config struct {
 	Keep     time.Duration
 	KeepMost int
 
+	// AuditHeads is a file to which the server appends signed heads of the audit log; "" means none. They are always
+	// in the log of the server.
+	AuditHeads string
 	// PerPrincipal limits what one principal may use of a server at the same time.
 	PerPrincipal PerPrincipal
 

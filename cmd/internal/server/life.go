@@ -69,6 +69,9 @@ func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
 func (s *serving) startJobs(ctx context.Context) {
 	work := s.work(ctx)
 	s.running.Go(func() { s.access.KeepChained(work, s.config.Log) })
+	if s.reg != nil {
+		s.running.Go(func() { s.access.KeepHeads(work, s.config.Log, s.config.AuditHeads) })
+	}
 	if s.config.Engine != "" {
 		s.watchServices(work)
 	}

@@ -1,6 +1,11 @@
 package wire
 
-import "time"
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"time"
+)
 
 // Role limits which requests a principal may make. The rules limit further which registries and
 // repositories these requests may name.
@@ -99,6 +104,33 @@ type Entry struct {
 	New       string    `json:"new"`
 	Prev      string    `json:"prev"` // Hash of the previous entry; "" in the first one
 	Hash      string    `json:"hash"`
+}
+
+// Head is the last entry of the audit log at some time, signed by the server with a key that is not in its database. It
+// fixes this entry and all entries before it, because each has the hash of the one before.
+type Head struct {
+	Seq       int64     `json:"seq"` // of the entry; 0 if the log is empty
+	Hash      string    `json:"hash"`
+	At        time.Time `json:"at"`              // when the head was signed
+	Key       string    `json:"key"`             // the public Ed25519 key (RFC 8032), in base64
+	Signature string    `json:"signature"`       // of Text, in base64
+	Older     []string  `json:"older,omitempty"` // the public keys of the server's older keys, which signed earlier heads
+}
+
+// Text returns what the signature of h signs: a line with the purpose, then Seq, Hash and At (RFC 3339, UTC, in
+// microseconds), each on its own line.
+func (h Head) Text() []byte {
+	return fmt.Appendf(nil, "dray audit head 1\n%d\n%s\n%s\n", h.Seq, h.Hash, h.At.UTC().Format("2006-01-02T15:04:05.000000Z"))
+}
+
+// Signed reports whether the signature is that of Key.
+func (h Head) Signed() bool {
+	key, err := base64.StdEncoding.DecodeString(h.Key)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return false
+	}
+	signature, err := base64.StdEncoding.DecodeString(h.Signature)
+	return err == nil && ed25519.Verify(key, h.Text(), signature)
 }
 
 // Verdict is the result of verifying the audit log. Whole is true if no entry was changed or removed.

@@ -25,6 +25,7 @@ type Office interface {
 	DeleteSecret(ctx context.Context, id string) error
 	Entries(ctx context.Context, after int64) (all []wire.Entry, next int64, err error)
 	Verify(context.Context) error
+	Head(context.Context) (wire.Head, error)
 }
 
 // Serving has the functions of the commands of a server, which need its database and its registry. Package

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -16,36 +17,47 @@ import (
 
 func newServeAudit(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
-	var verify bool
+	var verify, head bool
+	var against string
 	var after int64
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Print the audit log of a server, or prove that it is complete",
 		Long: "Print who did what, in order, and the digest of each name before and after. Each entry has the " +
 			"hash of the entry before it. --verify reads this whole chain, and reports whether an entry is " +
-			"missing or was changed. -o json prints one JSON object per line.",
+			"missing or was changed. -o json prints one JSON object per line.\n\n" +
+			"Who can write the database can also compute a new chain. So the server signs the last entry with a key " +
+			"that is not in the database, each minute, and writes this head to its log, and to the file of " +
+			"server.audit-heads. --head prints it. Keep heads where the server cannot change them: " +
+			"--verify --against FILE proves that the log still has what they say.",
 		Example: "  dray serve audit --after 4711\n" +
 			"  dray serve audit -o json > audit.jsonl\n" +
-			"  dray serve audit --verify --server https://dray.example",
+			"  dray serve audit --verify --server https://dray.example\n" +
+			"  dray serve audit --head -o json >> heads.jsonl\n" +
+			"  dray serve audit --verify --against heads.jsonl",
 		Args: flag.Exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case against != "" && !verify:
+				return flag.UsageError(cmd, errors.New("--against needs --verify"), "add --verify")
+			case head && verify, after != 0 && (head || verify):
+				return flag.UsageError(cmd, errors.New("--verify, --head and --after exclude each other"), "use one of them")
+			}
 			return inOffice(a, cmd, f, func(ctx context.Context, o app.Office) error {
-				if verify {
-					if err := o.Verify(ctx); err != nil {
-						return err
-					}
-					return a.Print(out.Answer{
-						JSON:   func() error { return a.PrintJSON(map[string]bool{"whole": true}) },
-						Text:   func() error { _, err := fmt.Fprintln(a.Out, "the audit log is complete"); return err },
-						Header: []string{"WHOLE"},
-						Rows:   func(row func(...string) error) error { return row("true") },
-					})
+				switch {
+				case head:
+					return printHead(ctx, a, o)
+				case verify:
+					return verifyAudit(ctx, a, o, against)
 				}
 				return printAudit(ctx, a, o, after)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&verify, "verify", false, "prove that no entry is missing or was changed")
+	cmd.Flags().StringVar(&against, "against", "", "with --verify: prove also that the log has the signed heads in this `FILE`, "+
+		"a file of JSON lines or a log of the server in JSON; - is the standard input")
+	cmd.Flags().BoolVar(&head, "head", false, "print the last entry, signed by the server")
 	cmd.Flags().Int64Var(&after, "after", 0, "print only entries after the entry with this `NUMBER`")
 	return officeFlags(a, cmd, &f)
 }

@@ -7,6 +7,7 @@
 //	token.go    dray serve token
 //	secret.go   dray serve secret
 //	audit.go    dray serve audit
+//	heads.go    its signed heads
 //	keep.go     dray serve gc, backup and restore
 //	office.go   finding where tokens, secrets and the audit log are: a server, or its data
 //	setup.go    the settings of a server from flags, configuration and environment

@@ -44,14 +44,16 @@ func configOf(s app.Setup) (server.Config, error) {
 		Pools:     file.Pools,
 		Serves:    s.Serves,
 		Schedules: s.Schedules,
-		Dray:      s.Dray,
-		Gates:     s.Gates,
-		Slots:     s.Slots,
-		Keep:      s.Keep,
-		Version:   s.Version,
-		Log:       s.Log,
-		Env:       s.Env,
-		Ready:     s.Ready,
+
+		AuditHeads: file.AuditHeads,
+		Dray:       s.Dray,
+		Gates:      s.Gates,
+		Slots:      s.Slots,
+		Keep:       s.Keep,
+		Version:    s.Version,
+		Log:        s.Log,
+		Env:        s.Env,
+		Ready:      s.Ready,
 	}
 	if s.Plain {
 		c.Plain = server.AllowPlain

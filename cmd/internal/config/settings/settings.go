@@ -116,6 +116,7 @@ func server(s config.Server, add func(key string, value any)) {
 	byName(s.Storage.ParametersEnv, "storage.parameters-env.", add)
 	byName(s.Storage.ParametersFile, "storage.parameters-file.", add)
 	add("schedules", s.Schedules)
+	add("audit-heads", s.AuditHeads)
 	add("per-principal.queued-jobs", s.PerPrincipal.QueuedJobs)
 	add("per-principal.schedules", s.PerPrincipal.Schedules)
 	add("per-principal.streams", s.PerPrincipal.Streams)
