@@ -20,6 +20,8 @@ MKIMAGE  := CGO_ENABLED=0 $(GO) run -trimpath ./packaging/mkimage -tag latest -r
 GOLANGCI   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # renovate: module=github.com/rhysd/actionlint
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+# renovate: module=golang.org/x/vuln
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # renovate: module=github.com/google/go-containerregistry
 CRANE      := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 # renovate: module=github.com/regclient/regclient
@@ -54,8 +56,8 @@ export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 TESTING = $(RACE) -vet=off -ldflags=-w -timeout 15m
 # Tests that use smaller sizes under the race detector (yard.Small). `make whole` runs them at full size
 # without it.
-WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
-WHOLE_PACKAGES := ./packaging/mkimage ./internal/archtest ./internal/apply ./internal/layout ./internal/migrate
+WHOLE          := TestTheReleaseContainsOnlyLicenses|TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
+WHOLE_PACKAGES := ./packaging/mkimage ./packaging/parts ./internal/archtest ./internal/apply ./internal/layout ./internal/migrate
 
 .PHONY: help
 help: ## list the targets
@@ -129,6 +131,7 @@ format:
 
 .PHONY: vet
 vet: go-version
+	$(GO) mod verify
 	$(GO) vet $(RACE) ./...
 
 .PHONY: lint
@@ -136,6 +139,10 @@ lint: go-version ## run the linters of .golangci.yml, and actionlint on the work
 	@if [ -x $(TOOLS)/golangci-lint ]; then echo "golangci-lint run" && GOFLAGS="$(GOFLAGS) $(RACE)" $(TOOLS)/golangci-lint run; \
 		else echo "make: no golangci-lint (make judges installs it): skipped"; fi
 	@if [ -x $(TOOLS)/actionlint ]; then echo "actionlint" && $(TOOLS)/actionlint; else echo "make: no actionlint (make judges installs it): skipped"; fi
+
+.PHONY: vulnerabilities
+vulnerabilities: go-version ## look for known vulnerabilities in what the programs call; needs the database of Go
+	$(GO) run $(GOVULNCHECK) ./...
 
 .PHONY: hooks
 hooks: ## install the pre-commit hook in this clone

@@ -153,7 +153,8 @@ var may = map[string]string{
 	"cmd/internal/server/gate":        "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
 	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several
-	"packaging/mkimage": "internal/layout oci ref",
+	"packaging/mkimage": "internal/layout oci packaging/parts ref",
+	"packaging/parts":   "",
 	"internal/conform":  "fault oci ref internal/transfer",
 	"internal/testbed":  "",
 	"internal/hostile":  "internal/testbed",

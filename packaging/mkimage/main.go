@@ -1,8 +1,9 @@
 // Command mkimage builds dray's release image into an OCI image layout, without Docker. The image
-// is for linux/amd64 and linux/arm64, has dray and drayd as static programs and Mozilla's CA
-// certificates, and does not run as root. Equal sources give equal bytes.
+// is for linux/amd64 and linux/arm64, has dray and drayd as static programs, Mozilla's CA certificates
+// and the licenses of all that is in the programs, and does not run as root. Each image has a bill of
+// materials as a referrer. Equal sources give equal bytes.
 //
-// With -bin it uses programs that are already built, for the platform of this machine.
+// With -bin it uses programs that are already built, for the platform of this machine, and writes no bill.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -26,6 +28,7 @@ import (
 
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/packaging/parts"
 	"github.com/drayage/dray/ref"
 )
 
@@ -34,6 +37,7 @@ const (
 	binDir     = "usr/bin/"
 	entrypoint = "/" + binDir + "dray"
 	certsPath  = "etc/ssl/certs/ca-certificates.crt"
+	docDir     = "usr/share/doc/dray/"
 	commands   = "github.com/drayage/dray/cmd/"
 )
 
@@ -68,6 +72,7 @@ type builder struct {
 	bin                      string // directory of programs that are already built; "" builds them
 	created                  time.Time
 	layout                   *layout.Dir
+	judge                    parts.Judge // of licenses, for the bills of materials; none are written without it
 }
 
 func (b *builder) build(ctx context.Context) (oci.Document, error) {
@@ -76,6 +81,11 @@ func (b *builder) build(ctx context.Context) (oci.Document, error) {
 		return oci.Document{}, err
 	}
 	defer func() { _ = b.layout.Close() }() // each write was synced
+	if b.bin == "" && b.judge.Classifier == nil {
+		if b.judge, err = parts.NewJudge(); err != nil {
+			return oci.Document{}, err
+		}
+	}
 	base, err := b.base(ctx)
 	if err != nil {
 		return oci.Document{}, err
@@ -141,18 +151,12 @@ func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Desc
 		}
 		bin = dir
 	}
-	program, err := b.layer(ctx, func(w *tar.Writer) error {
-		for _, name := range programs {
-			binary, err := os.ReadFile(filepath.Join(bin, name))
-			if err != nil {
-				return err
-			}
-			if err := b.file(w, binDir+name, 0o755, binary); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	target := parts.Target{OS: p.OS, Arch: p.Architecture, Tags: b.tags}
+	modules, err := parts.List(ctx, target, commands+"dray", commands+"drayd")
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	program, err := b.programs(ctx, bin, modules)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -168,7 +172,68 @@ func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Desc
 	}
 	m.SchemaVersion = 2
 	doc, err := b.document(ctx, oci.TypeManifest, m)
+	if err == nil && b.judge.Classifier != nil {
+		err = b.bill(ctx, doc.Descriptor, modules)
+	}
 	return doc.Descriptor, err
+}
+
+// programs is the layer with the programs in bin, and with the licenses of the modules that they are built from.
+func (b *builder) programs(ctx context.Context, bin string, modules []parts.Module) (layer, error) {
+	license, err := license(ctx)
+	if err != nil {
+		return layer{}, err
+	}
+	return b.layer(ctx, func(w *tar.Writer) error {
+		for _, name := range programs {
+			binary, err := os.ReadFile(filepath.Join(bin, name))
+			if err != nil {
+				return err
+			}
+			if err := b.file(w, binDir+name, 0o755, binary); err != nil {
+				return err
+			}
+		}
+		if err := b.file(w, docDir+"LICENSE", 0o644, license); err != nil {
+			return err
+		}
+		return b.file(w, docDir+"THIRD-PARTY-LICENSES", 0o644, parts.Texts(modules))
+	})
+}
+
+// bill puts the bill of materials of the image, which refers to it.
+func (b *builder) bill(ctx context.Context, image v1.Descriptor, modules []parts.Module) error {
+	raw, err := parts.SBOM(b.revision, modules, b.judge.Licenses)
+	if err != nil {
+		return err
+	}
+	sbom, err := b.blob(ctx, parts.MediaType, raw)
+	if err != nil {
+		return err
+	}
+	if _, err := b.blob(ctx, v1.MediaTypeEmptyJSON, v1.DescriptorEmptyJSON.Data); err != nil {
+		return err
+	}
+	m := v1.Manifest{
+		MediaType:    oci.TypeManifest,
+		ArtifactType: parts.MediaType,
+		Config:       v1.DescriptorEmptyJSON,
+		Layers:       []v1.Descriptor{sbom},
+		Subject:      &v1.Descriptor{MediaType: image.MediaType, Digest: image.Digest, Size: image.Size},
+		Annotations:  map[string]string{v1.AnnotationCreated: b.created.Format(time.RFC3339)},
+	}
+	m.SchemaVersion = 2
+	_, err = b.document(ctx, oci.TypeManifest, m)
+	return err
+}
+
+// license returns dray's license.
+func license(ctx context.Context) ([]byte, error) {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/drayage/dray").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "LICENSE"))
 }
 
 // compile builds the programs for p into dir, as make build does.

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/x509"
+	"debug/buildinfo"
 	"debug/elf"
 	"encoding/json"
 	"io"
@@ -15,11 +16,13 @@ import (
 	"testing"
 	"time"
 
+	cdx "github.com/CycloneDX/cyclonedx-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/packaging/parts"
 	"github.com/drayage/dray/ref"
 )
 
@@ -29,8 +32,15 @@ func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 		t.Skip("builds dray: make check runs it without the race detector")
 	}
 	host := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
-	first, at := build(t, compiled(t, host))
-	second, _ := build(t, compiled(t, host))
+	judge, err := parts.NewJudge()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, at := build(t, builder{bin: compiled(t, host), judge: judge})
+	second, again := build(t, builder{bin: compiled(t, host), judge: judge})
+	if a, b := index(t, at), index(t, again); a != b {
+		t.Errorf("a second build gave the index %s, the first gave %s", b, a)
+	}
 	if first.Digest != second.Digest {
 		t.Errorf("a second build of the same sources gave %s, the first gave %s", second.Digest, first.Digest)
 	}
@@ -42,7 +52,7 @@ func TestTheReleaseImageHasBothPlatforms(t *testing.T) {
 	if os.Getenv("DRAY_WHOLE") == "" {
 		t.Skip("builds dray for two platforms: make cross runs it")
 	}
-	image, at := build(t, "")
+	image, at := build(t, builder{})
 	checkImages(t, image, at, platforms)
 }
 
@@ -88,6 +98,42 @@ func checkImages(t *testing.T, index oci.Document, at *layout.Dir, want []v1.Pla
 		for _, name := range programs {
 			checkBinary(t, files[binDir+name], machines[platform])
 		}
+		checkParts(t, at, child, files)
+	}
+}
+
+// checkParts checks the licenses in an image, and reads its bill of materials, which must name what the programs say
+// that they were built from.
+func checkParts(t *testing.T, at *layout.Dir, image oci.Descriptor, files map[string][]byte) {
+	t.Helper()
+	if !bytes.Contains(files[docDir+"LICENSE"], []byte("Apache License")) {
+		t.Error("the image does not have dray's license")
+	}
+	referrers, err := at.Referrers(t.Context(), image)
+	if err != nil || len(referrers) != 1 || referrers[0].ArtifactType != parts.MediaType {
+		t.Fatalf("referrers %+v, %v", referrers, err)
+	}
+	var m v1.Manifest
+	decode(t, document(t, at, referrers[0]).Raw, &m)
+	var bom cdx.BOM
+	decode(t, blob(t, at, m.Layers[0]), &bom)
+	billed := map[string]bool{}
+	for _, c := range *bom.Components {
+		billed[c.Name+"@"+c.Version] = true
+	}
+	for _, name := range programs {
+		info, err := buildinfo.Read(bytes.NewReader(files[binDir+name]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dep := range info.Deps {
+			if !billed[dep.Path+"@"+dep.Version] {
+				t.Errorf("%s has %s %s, which the bill does not name", name, dep.Path, dep.Version)
+			}
+			if !bytes.Contains(files[docDir+"THIRD-PARTY-LICENSES"], []byte(dep.Path+" "+dep.Version)) {
+				t.Errorf("%s has %s %s, whose license is not in the image", name, dep.Path, dep.Version)
+			}
+		}
 	}
 }
 
@@ -98,7 +144,7 @@ func TestProgramsThatAreBuiltAreTakenAsTheyAre(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	root, at := build(t, bin)
+	root, at := build(t, builder{bin: bin})
 	if len(root.Documents) != 1 || root.Documents[0].Platform.Architecture != runtime.GOARCH {
 		t.Fatalf("platforms %+v", root.Documents)
 	}
@@ -115,11 +161,11 @@ func TestProgramsThatAreBuiltAreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
-// build builds the image from the programs in bin, or compiles them if bin is "".
-func build(t *testing.T, bin string) (oci.Document, *layout.Dir) {
+// build builds the image with b.
+func build(t *testing.T, b builder) (oci.Document, *layout.Dir) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "image")
-	b := builder{dir: dir, tag: "latest", revision: "abc", bin: bin, created: time.Unix(1_700_000_000, 0).UTC()}
+	b.dir, b.tag, b.revision, b.created = dir, "latest", "abc", time.Unix(1_700_000_000, 0).UTC()
 	root, err := b.build(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +176,16 @@ func build(t *testing.T, bin string) (oci.Document, *layout.Dir) {
 	}
 	t.Cleanup(func() { at.Close() })
 	return root, at
+}
+
+// index returns the index.json of a layout, which has the digests of all images and referrers.
+func index(t *testing.T, at *layout.Dir) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(at.Repo().Dir, "index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }
 
 func document(t *testing.T, at *layout.Dir, d oci.Descriptor) oci.Document {

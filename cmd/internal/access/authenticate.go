@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/store"
@@ -265,17 +266,17 @@ func fromThisMachine(r *http.Request) bool {
 func isForwarded(h string) bool {
 	h = strings.ToLower(h)
 	switch h {
-	case "via", "forwarded", "cdn-loop", "forwarded-for", "x-real-ip", "x-proxyuser-ip", "x-originating-ip", "wl-proxy-client-ip":
+	case "via", "forwarded", "cdn-loop", "forwarded-for", "x-real-ip", "x-proxyuser-ip", "x-originating-ip":
 		return true
 	}
-	for _, form := range []string{"x-forwarded", "x-original-", "x-envoy-", "x-azure-", "x-appengine-", "x-amzn-", "x-amz-cf-",
-		"x-cluster-client", "x-arr-", "cf-", "fastly-", "fly-", "proxy-client"} {
-		if strings.HasPrefix(h, form) {
-			return true
-		}
-	}
-	return strings.HasSuffix(h, "client-ip") || strings.HasSuffix(h, "client-port") || strings.HasSuffix(h, "connecting-ip") ||
-		strings.HasSuffix(h, "clientip") || strings.HasSuffix(h, "-forwarded-for") || strings.HasSuffix(h, "-remote-addr")
+	begins := func(form string) bool { return strings.HasPrefix(h, form) }
+	ends := func(form string) bool { return strings.HasSuffix(h, form) }
+	return slices.ContainsFunc([]string{
+		"x-forwarded", "x-original-", "x-envoy-", "x-azure-", "x-appengine-", "x-amzn-", "x-amz-cf-",
+		"x-cluster-client", "x-arr-", "cf-", "fastly-", "fly-", "proxy-client",
+	}, begins) || slices.ContainsFunc([]string{
+		"client-ip", "client-port", "connecting-ip", "clientip", "-forwarded-for", "-remote-addr",
+	}, ends)
 }
 
 // wrongLogin is the next step of somebody whose user or password is wrong. It does not say which of them is.

@@ -108,8 +108,8 @@ func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh b
 	return foundOne(res, err, s.ID)
 }
 
-// mayKeep returns Refused if a schedule that was just inserted is more than its principal may have. Two that are created
-// at the same time may be one too many.
+// mayKeep returns Refused if a schedule that was just inserted is more than its principal may have. Two that are
+// created at the same time may be one too many.
 func (q *Queue) mayKeep(ctx context.Context, tx *sql.Tx, principal string) error {
 	var have int
 	row := tx.QueryRowContext(ctx, `SELECT count(*) FROM schedules WHERE principal = $1`, principal)

@@ -222,7 +222,8 @@ func (p *parts) openAccess(ctx context.Context, open func(context.Context, strin
 	})
 	if err == nil && p.access.Lost() {
 		c.Log.LogAttrs(ctx, slog.LevelWarn, "the database has lost its tokens; requests from this machine still need a login",
-			slog.String("next", "restore the database, or create a token: "+shell.Dray("serve", "token", "create", "admin", "--role", "admin")))
+			slog.String("next", "restore the database, or create a token: "+
+				shell.Dray("serve", "token", "create", "admin", "--role", "admin")))
 	}
 	return err
 }

@@ -190,7 +190,7 @@ func (g *Guard) elsewhere(addr string, at netip.AddrPort) error {
 	}
 	ip := at.Addr().WithZone("").Unmap()
 	own, _ := netip.AddrFromSlice(self.IP)
-	if own = own.Unmap(); own != ip && !(own.IsUnspecified() && ofThisMachine(ip)) {
+	if own = own.Unmap(); own != ip && (!own.IsUnspecified() || !ofThisMachine(ip)) {
 		return nil
 	}
 	return refused(addr, "use "+wire.EmbeddedName+", the name of the server's own registry",

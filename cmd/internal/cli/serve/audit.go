@@ -55,8 +55,8 @@ func newServeAudit(a *app.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&verify, "verify", false, "prove that no entry is missing or was changed")
-	cmd.Flags().StringVar(&against, "against", "", "with --verify: prove also that the log has the signed heads in this `FILE`, "+
-		"a file of JSON lines or a log of the server in JSON; - is the standard input")
+	cmd.Flags().StringVar(&against, "against", "", "with --verify: prove also that the log has the signed heads in this "+
+		"`FILE`, a file of JSON lines or a log of the server in JSON; - is the standard input")
 	cmd.Flags().BoolVar(&head, "head", false, "print the last entry, signed by the server")
 	cmd.Flags().Int64Var(&after, "after", 0, "print only entries after the entry with this `NUMBER`")
 	return officeFlags(a, cmd, &f)

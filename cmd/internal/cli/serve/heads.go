@@ -102,8 +102,8 @@ func readHeads(a *app.App, name string) ([]wire.Head, error) {
 		return nil, headFault(fault.Invalid, op, where, "use lines of at most 1 MiB", err)
 	}
 	if len(heads) == 0 {
-		return nil, headFault(fault.Invalid, op, where, "use the file of server.audit-heads, what dray serve audit --head -o json "+
-			"printed, or a log of the server in JSON", errors.New("there is no signed head in it"))
+		return nil, headFault(fault.Invalid, op, where, "use the file of server.audit-heads, what dray serve audit --head "+
+			"-o json printed, or a log of the server in JSON", errors.New("there is no signed head in it"))
 	}
 	slices.SortStableFunc(heads, func(a, b wire.Head) int { return cmp.Compare(a.Seq, b.Seq) })
 	return heads, nil
@@ -118,7 +118,7 @@ func compareHeads(ctx context.Context, o app.Office, heads []wire.Head) error {
 	if err != nil {
 		return err
 	}
-	keys := append(now.Older, now.Key)
+	keys := append([]string{now.Key}, now.Older...)
 	var page []wire.Entry
 	for _, h := range heads {
 		name := fmt.Sprintf("head of entry %d", h.Seq)
@@ -127,8 +127,8 @@ func compareHeads(ctx context.Context, o app.Office, heads []wire.Head) error {
 			return headFault(fault.Corrupt, "verify audit log", name, "use another copy of the heads",
 				errors.New("the signature does not fit: the head was changed"))
 		case !slices.Contains(keys, h.Key):
-			return headFault(fault.Corrupt, "verify audit log", name, "use the heads of this server; after a change of its key, "+
-				"keep the old key below the new one", errors.New("this server does not have the key that signed it"))
+			return headFault(fault.Corrupt, "verify audit log", name, "use the heads of this server; after a change "+
+				"of its key, keep the old key below the new one", errors.New("this server does not have the key that signed it"))
 		}
 		if h.Seq == 0 { // the log was empty
 			continue
@@ -138,9 +138,12 @@ func compareHeads(ctx context.Context, o app.Office, heads []wire.Head) error {
 				return err
 			}
 		}
-		at, found := slices.BinarySearchFunc(page, h.Seq, func(e wire.Entry, seq int64) int { return cmp.Compare(e.Seq, seq) })
+		at, found := slices.BinarySearchFunc(page, h.Seq, func(e wire.Entry, seq int64) int {
+			return cmp.Compare(e.Seq, seq)
+		})
 		if !found || page[at].Hash != h.Hash {
-			return headFault(fault.Corrupt, "verify audit log", fmt.Sprintf("entry %d", h.Seq), "compare with an export or a backup",
+			return headFault(fault.Corrupt, "verify audit log", fmt.Sprintf("entry %d", h.Seq),
+				"compare with an export or a backup",
 				errors.New("it is not the entry that the server signed at "+out.Moment(h.At)+": the log was written anew"))
 		}
 	}

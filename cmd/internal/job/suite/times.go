@@ -197,7 +197,8 @@ func testTheSchedulesOfAPrincipalAreLimited(t *testing.T, b Bed) {
 	t.Helper()
 	q, _ := b.Open(t, job.Config{SchedulesMost: 2})
 	put := func(id, name, principal string) (job.Schedule, error) {
-		return q.PutSchedule(t.Context(), job.Schedule{ID: id, Name: name, Kind: "test", Principal: principal, Cron: "@every 1h"}, nil)
+		s := job.Schedule{ID: id, Name: name, Kind: "test", Principal: principal, Cron: "@every 1h"}
+		return q.PutSchedule(t.Context(), s, nil)
 	}
 	var first job.Schedule
 	for _, name := range []string{"one", "two"} {
@@ -207,7 +208,8 @@ func testTheSchedulesOfAPrincipalAreLimited(t *testing.T, b Bed) {
 		}
 		first = s
 	}
-	if _, err := put("", "three", "ann"); !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), "per-principal.schedules") {
+	_, err := put("", "three", "ann")
+	if !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), "per-principal.schedules") {
 		t.Errorf("one more: %v", err)
 	}
 	if all, err := q.Schedules(t.Context(), ""); err != nil || len(all) != 2 {
