@@ -55,6 +55,10 @@ func (a *api) accept(ctx context.Context, j wire.Job, fresh bool, wait time.Dura
 		defer leave()
 	}
 	if wait > 0 {
+		if c, ok := ctx.Value(callerKey{}).(callInfo); ok {
+			c.release() // the request is handled, and nothing of it is needed for the wait
+		}
+		j.Request = nil
 		out.Applied = "wait=" + strconv.Itoa(int(wait.Seconds()))
 		j = a.await(ctx, j, wait)
 	}
@@ -79,7 +83,7 @@ func (a *api) await(ctx context.Context, j wire.Job, wait time.Duration) wire.Jo
 	}
 	now, err := a.Queue.Get(context.WithoutCancel(ctx), j.ID)
 	if err != nil {
-		return j // the job is stored: an error of the database now must not hide it
+		return j // without its request; the job is stored: an error of the database now must not hide it
 	}
 	return now
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
@@ -24,6 +25,9 @@ func New(c Config) http.Handler {
 	}
 	if c.Patience == 0 {
 		c.Patience = 30 * time.Second
+	}
+	if c.Memory == nil {
+		c.Memory = memory.New()
 	}
 	mux := http.NewServeMux()
 	a := &api{Config: c}

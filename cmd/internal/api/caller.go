@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -16,6 +18,11 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/shell"
+)
+
+const (
+	maxBody  = 1 << 20          // bytes of a request's body
+	bodyTime = 30 * time.Second // to read a request's body
 )
 
 // admit passes a request on if its principal has the role that the operation requires. An
@@ -42,7 +49,20 @@ func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 	if r.Header.Get(wire.WordsHeader) == wire.FlagWords {
 		words = name.Flags
 	}
-	next(huma.WithValue(ctx, callerKey{}, callInfo{p, words, http.NewResponseController(w)}))
+	call := callInfo{p, words, http.NewResponseController(w), r.Body, func() {}}
+	if streams, _ := ctx.Operation().Metadata["streams"].(bool); !streams && ctx.Operation().RequestBody != nil {
+		_ = call.conn.SetReadDeadline(time.Now().Add(bodyTime)) // an error means that the writer has no deadlines
+		call.release, err = a.Memory.Body(r, p.Name, maxBody)
+		defer call.release()
+		if form, ok := ctx.Operation().Metadata["form"].(reflect.Type); ok && err == nil {
+			err = checkForm(r, form)
+		}
+		if err != nil {
+			problemOf(err).write(w)
+			return
+		}
+	}
+	next(huma.WithValue(ctx, callerKey{}, call))
 }
 
 // roleHint says how p gets the role. A token has its role for good; other principals have theirs from the
@@ -64,6 +84,8 @@ type callInfo struct {
 	principal access.Principal
 	words     name.Words
 	conn      *http.ResponseController
+	body      io.Reader // for an operation that reads it itself
+	release   func()    // gives the memory of the body back
 }
 
 // caller returns the principal that sent the request.
@@ -76,12 +98,4 @@ func caller(ctx context.Context) access.Principal {
 func (a *api) verb(ctx context.Context) *verb.Service {
 	c, _ := ctx.Value(callerKey{}).(callInfo)
 	return a.Verb.In(c.words)
-}
-
-// clearReadDeadline removes the deadline for reading the body. Otherwise this deadline would cut
-// an answer that is held.
-func clearReadDeadline(ctx context.Context) {
-	if c, ok := ctx.Value(callerKey{}).(callInfo); ok {
-		_ = c.conn.SetReadDeadline(time.Time{}) // an error means that the writer has no deadlines
-	}
 }

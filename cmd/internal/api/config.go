@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/cmd/internal/wire"
 )
@@ -25,6 +26,8 @@ type Config struct {
 
 	Streams *access.Places // limits the event streams that a principal has open; nil means no limit
 	Held    *access.Places // limits the answers that are held for a principal; nil means no limit
+	Uploads *access.Places // limits the plans that a principal uploads at the same time; nil means no limit
+	Memory  *memory.Budget // of what clients send; nil means one that the API has alone
 
 	Heartbeat time.Duration // between comments in an event stream without events; 0 means 15 s
 	Patience  time.Duration // for one write to a client that does not read its stream; 0 means 30 s

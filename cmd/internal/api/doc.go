@@ -11,9 +11,11 @@
 //	admin.go       operations on the server: whoami, registries, tokens, secrets, the audit log
 //	jobs.go        operations on jobs: list, report, items, log, cancel, retry
 //	streams.go     answers that are streamed: the events of a job, the file of a plan
+//	upload.go      plans that are uploaded, and stored while they arrive
 //	accept.go      the answer to a request that created a job; the wait for the job's end
 //	operation.go   how an operation is registered, and the shapes that several operations share
 //	caller.go      authentication, and the check of the caller's role
+//	form.go        refuses a large body at its first mistake
 //	problem.go     errors as answers
 //	config.go      Config: what the handlers need
 package api

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
@@ -155,7 +156,11 @@ func (a *api) listItems(ctx context.Context, in *paging) (*body[wire.Items], err
 	}
 	items, err := a.Queue.Items(ctx, in.ID, in.After, in.Limit)
 	out := wire.Items{Items: append([]wire.Item{}, items...)}
-	if n := len(items); n > 0 && n == in.Limit {
+	size := 0
+	for _, it := range items {
+		size += len(it.Data)
+	}
+	if n := len(items); n > 0 && (n == in.Limit || size >= job.PageBytes) {
 		out.Next = items[n-1].Seq
 	}
 	return &body[wire.Items]{out}, err

@@ -54,7 +54,7 @@ var expected = map[string]expectation{
 	"transfer":    {202, 403, 403, 202, 202, transfers},
 	"verify":      {202, 202, 403, 202, 202, transfers},
 	"plan":        {202, 202, 403, 202, 202, `{"import":` + imports + `}`},
-	"upload-plan": {202, 403, 202, 202, 202, "{}"}, // the access rules are checked when the plan is applied
+	"upload-plan": {202, 403, 202, 202, 202, "{\"plan\":1,\"verb\":\"copy\",\"overwrite\":\"update\"}\n{\"end\":true}\n"}, // the access rules are checked when the plan is applied
 	"apply":       {404, 403, 404, 202, 202, `{}`},
 	"get-plan":    {404, 404, 404, 200, 200, ""},
 

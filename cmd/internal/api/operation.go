@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"reflect"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -14,34 +13,30 @@ import (
 // operation describes one operation of the API: the values that differ between operations.
 type operation struct {
 	id, method, path string
-	role             access.Role   // the least role that the caller must have
-	status           int           // of an answer without an error
-	text             string        // the summary in the OpenAPI document
-	tag              string        // the group in the OpenAPI document
-	body             int64         // the largest body of a request, in bytes; 0 means maxBody
-	time             time.Duration // the time to read the body; 0 means bodyTime
+	role             access.Role // the least role that the caller must have
+	status           int         // of an answer without an error
+	text             string      // the summary in the OpenAPI document
+	tag              string      // the group in the OpenAPI document
+	streams          string      // the media type of a body that the operation reads itself; "" means that huma reads it
 }
-
-const (
-	maxBody  = 1 << 20          // bytes of a request's body
-	bodyTime = 30 * time.Second // to read a request's body
-	fileTime = 10 * time.Minute // to read an uploaded plan file
-)
 
 // handle registers the operation o, which do carries out. Errors of do become Problems.
 func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.text, Tags: []string{o.tag}, DefaultStatus: o.status,
-		Metadata:     map[string]any{"role": o.role},
-		Extensions:   map[string]any{"x-dray-role": string(o.role)},
-		Security:     []map[string][]string{{"token": {}}, {"basic": {}}},
-		MaxBodyBytes: o.body, BodyReadTimeout: o.time,
+		Metadata:   map[string]any{"role": o.role},
+		Extensions: map[string]any{"x-dray-role": string(o.role)},
+		Security:   []map[string][]string{{"token": {}}, {"basic": {}}},
+		// admit has read the body, and huma removes the deadline for that.
+		MaxBodyBytes: maxBody, BodyReadTimeout: -1,
 	}
-	if op.MaxBodyBytes == 0 {
-		op.MaxBodyBytes = maxBody
+	if o.streams != "" {
+		schema := &huma.Schema{Type: huma.TypeString, Format: "binary"}
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{o.streams: {Schema: schema}}}
+		op.Metadata["streams"] = true
 	}
-	if op.BodyReadTimeout == 0 {
-		op.BodyReadTimeout = bodyTime
+	if in, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
+		op.Metadata["form"] = in.Type
 	}
 	problem := a.huma.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	op.Responses = map[string]*huma.Response{"default": {
@@ -50,7 +45,6 @@ func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, err
 		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
 	}}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		clearReadDeadline(ctx)
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, problemOf(err)

@@ -46,6 +46,9 @@ type problem struct {
 
 // problemOf returns err as an answer.
 func problemOf(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
 	kind := fault.KindOf(err)
 	if errors.Is(err, context.DeadlineExceeded) {
 		kind = fault.Unavailable
@@ -104,6 +107,8 @@ func (p *problem) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(p) // an error means that the client has gone
 }
 
+const maxWrong = 100 // mistakes that an answer lists
+
 // errorAsProblem is a huma.Transformer that replaces huma's own error by a Problem. It leaves out
 // the values that huma quotes from the request, because one of them may be a password.
 func (a *api) errorAsProblem(ctx huma.Context, _ string, v any) (any, error) {
@@ -117,7 +122,7 @@ func (a *api) errorAsProblem(ctx huma.Context, _ string, v any) (any, error) {
 		return p, nil
 	}
 	for _, e := range m.Errors {
-		if e != nil {
+		if e != nil && len(p.Errors) < maxWrong {
 			p.Errors = append(p.Errors, a.wrong(ctx.Operation(), e))
 		}
 	}

@@ -72,13 +72,8 @@ func (a *api) plans() {
 		}))
 	upload := post("upload-plan", "/plans/upload", access.Submitter,
 		"Upload the file of a plan that was made elsewhere")
-	upload.body, upload.time = wire.MaxPlan, fileTime
-	handle(a, upload, func(ctx context.Context, in *uploading) (*accepted, error) {
-		// huma reuses the buffer for another request, so the job needs a copy.
-		file := append([]byte(nil), in.RawBody...)
-		req := wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}}
-		return a.submit(ctx, in.Submitting, req)
-	})
+	upload.streams = "application/jsonl"
+	handle(a, upload, a.upload)
 	handle(a, post("apply", "/plans/{id}/apply", access.Submitter, "Apply a plan"),
 		func(ctx context.Context, in *applying) (*accepted, error) {
 			req := wire.Apply{Plan: in.ID}
@@ -92,12 +87,6 @@ func (a *api) plans() {
 		id: "get-plan", method: http.MethodGet, path: "/plans/{id}", role: access.Reader, status: http.StatusOK,
 		text: "Get the file of a plan: JSON Lines, with a header and one line for each step", tag: "verbs",
 	}, a.showPlan)
-}
-
-// uploading is a request that uploads the file of a plan.
-type uploading struct {
-	Submitting
-	RawBody []byte `contentType:"application/jsonl"`
 }
 
 // applying is a request that applies a plan. The body is optional.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
@@ -39,11 +40,14 @@ type Config struct {
 	// is none. `az acr repository` lists its content. Host is the name of the registry in rules.
 	V2   http.Handler
 	Host string
+	// Memory is the budget of the bodies that clients send; nil means no limit.
+	Memory *memory.Budget
 }
 
 const (
 	defaultHold = 3 * time.Second
 	maxBody     = 1 << 20 // bytes of a request
+	bodyTime    = 30 * time.Second
 
 	// The tenant, the subscription and the resource group that lists contain. A request may name any
 	// others.

@@ -21,6 +21,7 @@
 //	finish.go     stores how a run ended, and cancels jobs
 //	upkeep.go     the list of workers, and the deletion of old history
 //	submit.go     creates jobs, one for each idempotency key, and limits how many are queued
+//	file.go       the files of jobs, stored in pieces before the job is submitted
 //	list.go       reads, lists, counts and watches jobs
 //	parts.go      the parts of a divided job
 //	run.go        one attempt at a job, and the methods for its runner

@@ -163,7 +163,7 @@ func (q *Queue) end(ctx context.Context, tx *sql.Tx, j *Job, state State, why *F
 		state, store.Micros(j.Ended), failure, j.ID); err != nil {
 		return err
 	}
-	for _, table := range []string{"job_secrets", "job_parts"} {
+	for _, table := range []string{"job_secrets", "job_parts", "job_files"} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job = $1`, j.ID); err != nil {
 			return err
 		}

@@ -148,8 +148,12 @@ func (q *Queue) Report(ctx context.Context, id string) (json.RawMessage, error) 
 	return raw(report), q.db.Explain("get report of job", err)
 }
 
-// Items returns up to limit items of the latest attempt, beginning after sequence number after. An item that
-// is written later has a higher number. A limit of 0 means 1000; the maximum is 10,000.
+// PageBytes is the size of a page of items that ends before its limit: no item follows the one with which the page
+// reaches this many bytes.
+const PageBytes = 4 << 20
+
+// Items returns up to limit items of the latest attempt, beginning after sequence number after; see PageBytes, too. An
+// item that is written later has a higher number. A limit of 0 means 1000; the maximum is 10,000.
 func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([]Item, error) {
 	if _, err := q.Get(ctx, id); err != nil {
 		return nil, err
@@ -161,13 +165,14 @@ func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([
 	}
 	defer rows.Close()
 	var items []Item
-	for rows.Next() {
+	for size := 0; size < PageBytes && rows.Next(); {
 		var it Item
 		var data string
 		if err := rows.Scan(&it.Seq, &data); err != nil {
 			return nil, q.db.Explain("list items of job", err)
 		}
 		it.Data = raw(data)
+		size += len(data)
 		items = append(items, it)
 	}
 	return items, q.db.Explain("list items of job", rows.Err())

@@ -80,7 +80,7 @@ func Fits(ctx context.Context, db *store.DB) (behind string, err error) {
 //
 // No index begins with the state of all jobs. A query planner with old statistics would use it to find
 // queued jobs, and read all of them for each principal. Claims use jobs_queued.
-func schema() []string { return []string{tables, withoutLeases} }
+func schema() []string { return []string{tables, withoutLeases, files} }
 
 // tables is the first form of the tables.
 const tables = `
@@ -208,3 +208,7 @@ CREATE TABLE workers (
 	seen BIGINT NOT NULL
 );
 CREATE TABLE cluster (one BIGINT PRIMARY KEY, id TEXT NOT NULL)`
+
+// files adds the files of jobs, in pieces.
+const files = `
+CREATE TABLE job_files (job TEXT NOT NULL, part BIGINT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (job, part))`

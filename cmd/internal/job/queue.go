@@ -205,6 +205,7 @@ type Run struct {
 	cause    error                   // why the runner's context has to end
 	asked    bool                    // whether a cancel was requested
 	items    []Item                  // not written yet; Seq is their local number
+	bytes    int                     // of items
 	lines    []Line                  // the same
 	local    int64                   // the last local number
 	logged   int                     // lines so far
@@ -357,8 +358,19 @@ type Submission struct {
 	Key              string
 	Parent, Schedule string
 	Secret           []byte // stored sealed, and deleted when the job ends; nil means none
+	File             *File  // deleted when the job ends; nil means none
 	// Also runs in the same transaction if the job is new, perhaps more than once; nil does nothing.
 	Also func(ctx context.Context, tx *sql.Tx, j Job) error
+}
+
+// File is a text that a job needs, and that is written before the job is submitted. It is stored piece by piece, so that
+// it can be larger than memory. It is not safe for concurrent use.
+type File struct {
+	q     *Queue
+	id    string // of the job that it is submitted with
+	at    time.Time
+	parts int64
+	piece []byte // not stored yet
 }
 
 // submission is a Submission with the values that must be the same each time that its transaction runs.

@@ -18,6 +18,7 @@ const (
 	maxLines  = 10_000  // lines of the log of one attempt
 	maxLine   = 4 << 10 // bytes of one line
 	itemBatch = 256     // unwritten items at which Item writes them itself
+	itemBytes = 1 << 20 // bytes of unwritten items at which it does so
 )
 
 // suspect is how often a job or a part is lost before it only runs alone, so that it is found out whether it is
@@ -90,7 +91,8 @@ func (r *Run) Item(ctx context.Context, data json.RawMessage) error {
 	r.mu.Lock()
 	r.local++
 	r.items = append(r.items, Item{Seq: r.local, Data: data})
-	full := len(r.items) >= itemBatch
+	r.bytes += len(data)
+	full := len(r.items) >= itemBatch || r.bytes >= itemBytes
 	r.mu.Unlock()
 	if full {
 		return retryOutage(ctx, func() error { return r.q.flush(ctx, r) })

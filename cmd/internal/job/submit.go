@@ -20,14 +20,26 @@ import (
 //
 // Errors are Invalid without a kind or a principal, Refused for a secret without a Sealer, Conflict for a
 // key of another request, Throttled if the principal has too many queued jobs, and those of s.Also and
-// of the database.
+// of the database. Submit drops s.File if it creates no job.
 func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, err error) {
 	if s.Kind == "" || s.Principal == "" {
 		return Job{}, false, &fault.Fault{Kind: fault.Invalid, Op: "submit job",
 			Err: errors.New("the kind or the principal is missing")}
 	}
 	sub := submission{Submission: s, now: q.now()}
-	sub.id = q.id(sub.now)
+	if s.File != nil {
+		sub.id, sub.now = s.File.id, s.File.at // so that the ID still begins with the time of creation
+		defer func() {
+			if (err != nil || !fresh) && !errors.Is(err, store.ErrUncertain) {
+				s.File.Drop(ctx)
+			}
+		}()
+		if err := s.File.store(ctx); err != nil {
+			return Job{}, false, err
+		}
+	} else {
+		sub.id = q.id(sub.now)
+	}
 	if sub.sealed, err = q.seal(s.Secret, sub.id); err != nil {
 		return Job{}, false, err
 	}
@@ -47,9 +59,6 @@ func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, er
 	q.engine.Kick()
 	return j, fresh, nil
 }
-
-// tries is how often Submit runs its transaction if the answers to its commits are lost.
-const tries = 3
 
 func (q *Queue) seal(secret []byte, id string) ([]byte, error) {
 	if secret == nil {

@@ -97,8 +97,8 @@ func (q *Queue) cleaning(ctx context.Context) {
 	}
 }
 
-// clean deletes ended jobs that are older than Config.Keep or more than Config.KeepMost, old idempotency keys
-// and dead workers.
+// clean deletes ended jobs that are older than Config.Keep or more than Config.KeepMost, old idempotency keys,
+// files without a job, and dead workers.
 func (q *Queue) clean(ctx context.Context) error {
 	before := store.Micros(q.now().Add(-q.cfg.Keep))
 	var over sql.NullInt64
@@ -116,7 +116,7 @@ func (q *Queue) clean(ctx context.Context) error {
 	}
 	_, e1 := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyLife)))
 	_, e2 := q.db.ExecContext(ctx, `DELETE FROM workers WHERE seen <= $1`, store.Micros(q.now().Add(-keptWorkers)))
-	return errors.Join(err, e1, e2)
+	return errors.Join(err, e1, e2, q.dropFiles(ctx))
 }
 
 func (q *Queue) cleanOnce(ctx context.Context, before int64) (n int, err error) {

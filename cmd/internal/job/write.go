@@ -33,7 +33,7 @@ func (r *Run) unwritten() batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b := batch{items: r.items, lines: r.lines}
-	r.items, r.lines = nil, nil
+	r.items, r.lines, r.bytes = nil, nil, 0
 	if string(r.progress) != r.written {
 		b.progress = string(r.progress)
 		r.written = b.progress
@@ -45,6 +45,9 @@ func (r *Run) putBack(b batch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.items, r.lines = append(b.items, r.items...), append(b.lines, r.lines...)
+	for _, it := range b.items {
+		r.bytes += len(it.Data)
+	}
 	if b.progress != "" {
 		r.written = ""
 	}

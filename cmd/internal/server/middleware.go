@@ -102,9 +102,13 @@ func level(r *http.Request, status int) slog.Level {
 // pace closes the connection of a client that sends or reads no byte for the duration stall. Each
 // read and each write may take that long; the whole request may take any time. A deadline that cannot
 // be set means that the connection is closed, which the next read or write reports.
+//
+// A handler that sets a deadline for reading, as http.ResponseController does, cuts a body that arrives too slowly as a
+// whole.
 type pace struct {
 	*http.ResponseController
 	stall time.Duration
+	until time.Time // the handler's deadline for reading; zero means none
 }
 
 // end sets deadlines for what net/http reads and writes after the handler has returned.
@@ -126,6 +130,12 @@ func (a *pacedAnswer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
+// SetReadDeadline sets the deadline for the whole body.
+func (a *pacedAnswer) SetReadDeadline(t time.Time) error {
+	a.pace.until = t
+	return a.pace.SetReadDeadline(t)
+}
+
 // Unwrap lets http.ResponseController reach the connection.
 func (a *pacedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
@@ -136,7 +146,11 @@ type pacedBody struct {
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	_ = b.pace.SetReadDeadline(time.Now().Add(b.pace.stall))
+	by := time.Now().Add(b.pace.stall)
+	if until := b.pace.until; !until.IsZero() && until.Before(by) {
+		by = until
+	}
+	_ = b.pace.SetReadDeadline(by)
 	// Between reads the handler works, and the client is not to blame.
 	defer func() { _ = b.pace.SetReadDeadline(time.Time{}) }()
 	return b.ReadCloser.Read(p)

@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/server/budget"
 	"github.com/drayage/dray/cmd/internal/server/measure"
 	"github.com/drayage/dray/cmd/internal/server/shared"
@@ -44,6 +45,7 @@ type parts struct {
 	dray    *dray.Dray
 	service *verb.Service
 	metrics *measure.Metrics
+	memory  *memory.Budget
 	budgets budget.Budgets
 	traces  *measure.Traces
 	guard   *shared.Guard // nil unless other servers may have the same content
@@ -107,7 +109,8 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	upgraded()
-	p.metrics = measure.NewMetrics(p.queue, p.db)
+	p.metrics, p.memory = measure.NewMetrics(p.queue, p.db), memory.New()
+	p.metrics.Memory(p.memory)
 	d, guard := c.drayConfig(p.access, p.hosts, addr)
 	d.Requests = p.metrics.Request
 	in := place.Inside{Local: p.local, Proxied: guard.Proxied, SignIn: c.signIn(p.hosts)}

@@ -27,6 +27,7 @@ func (s *serving) routes() http.Handler {
 		Log:       s.config.Log,
 		PublicURL: s.config.PublicURL,
 		Anonymous: s.config.anonymous(),
+		Memory:    s.memory,
 	}
 	mux.Handle("/v2/", g)
 	mux.HandleFunc("GET "+gate.TokenPath, g.Token)
@@ -59,8 +60,12 @@ func (s *serving) api() http.Handler {
 		Patience:   s.config.Stall,
 		Streams:    access.NewPlaces(s.config.PerPrincipal.Streams),
 		Held:       s.held,
+		Uploads:    access.NewPlaces(uploadsAtOnce),
+		Memory:     s.memory,
 	})
 }
+
+const uploadsAtOnce = 32 // plans that one principal uploads
 
 // arm returns the handler of Azure's API.
 func (s *serving) arm() http.Handler {
@@ -80,6 +85,7 @@ func (s *serving) arm() http.Handler {
 		Held:       s.held,
 		V2:         s.reg,
 		Host:       s.hosts[0],
+		Memory:     s.memory,
 	})
 }
 

@@ -436,7 +436,7 @@ func TestAPlanThatWasWrittenByHandNeedsTheRightsOfItsSteps(t *testing.T) {
 			if err := (plan.Plan{Verb: tt.verb, Overwrite: plan.Update, Steps: []plan.Step{tt.step}}).Write(&file); err != nil {
 				t.Fatal(err)
 			}
-			j, _, err := h.service.Submit(t.Context(), ann, wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file.Bytes()}}, "")
+			j, _, err := h.service.Upload(t.Context(), ann, verb.Upload{File: &file})
 			if err != nil {
 				t.Fatal(err)
 			}

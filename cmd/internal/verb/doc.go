@@ -11,6 +11,7 @@
 //	divide.go      parts of a job, which several workers carry out at the same time
 //	run.go         one run of a job, from its request to its outcome
 //	retry.go       a new job for the steps that failed in another one
+//	upload.go      the file of a plan that a client sends
 //	submit.go      requests that become jobs
 //	apply.go       how plans and verifications are carried out
 //	plan.go        how a plan is made, and stored as the items of its job

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -71,9 +72,9 @@ func emptySummary(p plan.Plan) dray.TransferReport {
 	}
 }
 
-// upload stores the steps of a plan file that came with the request as items.
-func (w *work) upload(ctx context.Context, file []byte) (planReport, error) {
-	in, err := plan.NewReader(bytes.NewReader(file))
+// upload stores the steps of a plan file that a client has sent as items.
+func (w *work) upload(ctx context.Context, file io.Reader) (planReport, error) {
+	in, err := plan.NewReader(file)
 	if err != nil {
 		return planReport{}, err
 	}

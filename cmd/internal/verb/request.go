@@ -27,7 +27,7 @@ type row struct {
 type secret struct {
 	Source *wire.Login `json:"source,omitempty"`
 	Target *wire.Login `json:"target,omitempty"`
-	File   []byte      `json:"file,omitempty"` // of an uploaded plan
+	File   []byte      `json:"file,omitempty"` // of an uploaded plan, of a job of an earlier version; see Upload
 }
 
 // splitLogins splits r into a copy without logins and the secret part. It does not change r.
@@ -46,9 +46,6 @@ func splitLogins(r wire.Request) (wire.Request, secret, error) {
 		if at != nil {
 			*into[i], *at = *at, nil
 		}
-	}
-	if r.Plan != nil {
-		s.File = r.Plan.File
 	}
 	return bare, s, nil
 }
@@ -101,7 +98,7 @@ func (s secret) inline() []string {
 
 // seal returns s as JSON, which the queue encrypts. It returns nil if s is empty.
 func (s secret) seal() ([]byte, error) {
-	if s.Source == nil && s.Target == nil && s.File == nil {
+	if s.Source == nil && s.Target == nil {
 		return nil, nil
 	}
 	raw, err := json.Marshal(s)

@@ -1,6 +1,7 @@
 package verb
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -163,7 +164,10 @@ func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err err
 		return w.receipt(w.verify(ctx, req))
 	case wire.KindPlan:
 		if w.row.Plan.Uploaded {
-			return w.upload(ctx, hidden.File)
+			if hidden.File != nil { // the job was accepted by a dray that stored the file so
+				return w.upload(ctx, bytes.NewReader(hidden.File))
+			}
+			return w.upload(ctx, w.run.File(ctx))
 		}
 		return w.plan(ctx, *w.row.Plan)
 	case wire.KindApply:

@@ -14,7 +14,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/oci"
 )
 
 // Submit submits r as a job that p owns. The job is durable when Submit returns. fresh is false if p has
@@ -62,11 +61,6 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 	}
 	if err != nil {
 		return job.Submission{}, err
-	}
-	if r.Plan != nil && r.Plan.Uploaded {
-		sent := *r.Plan
-		sent.Digest = string(oci.Sum(sent.File))
-		r.Plan = &sent
 	}
 	if r, err = s.withoutSubscription(r); err != nil {
 		return job.Submission{}, err

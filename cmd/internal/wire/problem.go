@@ -16,7 +16,7 @@ type Problem struct {
 	Kind   fault.Kind `json:"kind" doc:"the kind of error; it tells a program how to react" enum:"invalid,not_found,denied,conflict,moved,refused,too_large,full,throttled,unavailable,corrupt,canceled,internal"`
 	Side   fault.Side `json:"side,omitempty" enum:"source,target"`
 	Hint   string     `json:"hint,omitempty" doc:"a next step for a person"`
-	Errors []Wrong    `json:"errors,omitempty" doc:"every mistake in the request"`
+	Errors []Wrong    `json:"errors,omitempty" doc:"the mistakes in the request, at most 100"`
 }
 
 // VersionHeader is the header of every answer of a server. It has the version of dray.

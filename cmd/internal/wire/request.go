@@ -231,7 +231,7 @@ type Mapping struct {
 }
 
 // Plan is a request to plan one of the verbs that write, and to store the lines of the plan. With
-// Uploaded, the lines come with the request instead, and are stored sealed until the job reads them.
+// Uploaded, the lines come with the request instead, and the server stores them until the job has ended.
 type Plan struct {
 	Import   *Import   `json:"import,omitempty"`
 	Copy     *Copy     `json:"copy,omitempty"`
@@ -289,8 +289,7 @@ type ScheduleRequest struct {
 	Request Request `json:"request"`
 }
 
-// MaxPlan is the maximum size of a plan that a client may send, in bytes. The plan is sealed as a whole,
-// and stored until the job reads it.
+// MaxPlan is the maximum size of a plan that a client may send, in bytes.
 const MaxPlan = 32 << 20
 
 // Given returns the kinds whose fields are set. A valid request has one, which equals its Kind.

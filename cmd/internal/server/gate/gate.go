@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry"
@@ -32,6 +33,8 @@ type Gate struct {
 
 	PublicURL string // the URL that clients use; "" means the host of each request
 	Anonymous bool   // whether a rule allows requests without credentials
+
+	Memory *memory.Budget // of the manifests that clients send; nil means no limit
 
 	// createMu serializes the puts of principals that may only create tags, or only replace them. The
 	// gate checks whether a tag exists before the put, and no other such put may come in between.

@@ -86,6 +86,13 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 		g.Refuse(w, r, p, err)
 		return
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(manifestTime)) // an error: w has no deadlines
+	done, err := g.Memory.Body(r, p.Name, oci.MaxDocument)
+	if err != nil {
+		g.busy(w, err)
+		return
+	}
+	defer done()
 	if ref.Digest(at.last) == nil {
 		g.audited(w, r, p, at, "", at.last)
 		return
@@ -114,6 +121,19 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 	}
 	old, _ := g.currentDigest(r.Context(), at)
 	g.audited(w, r, p, at, old, string(oci.Sum(raw)))
+}
+
+// manifestTime is the longest time that a manifest may take to arrive.
+const manifestTime = time.Minute
+
+// busy answers a request whose body is not read because of err, an error of Budget.Body.
+func (g *Gate) busy(w http.ResponseWriter, err error) {
+	if fault.Is(err, fault.TooLarge) {
+		refuse(w, http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", causeOf(err))
+		return
+	}
+	w.Header().Set("Retry-After", "5")
+	refuse(w, http.StatusServiceUnavailable, "UNKNOWN", causeOf(err))
 }
 
 // delete passes a deletion on if the principal has the right to delete.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -98,6 +99,23 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 		m.upstream, m.bytes, m.retries, m.waited, m.moved,
 		newQueueMetrics(q, db))
 	return m
+}
+
+// Memory adds the metrics of a budget of memory, which are read each time Prometheus asks.
+func (m *Metrics) Memory(b *memory.Budget) {
+	for _, kind := range memory.Kinds() {
+		labels := prometheus.Labels{"kind": kind}
+		m.registry.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dray_request_memory_bytes", ConstLabels: labels,
+				Help: "Memory that requests take of the budget for what clients send, by kind."},
+				func() float64 { return float64(b.Use(kind).Used) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "dray_request_memory_limit_bytes", ConstLabels: labels,
+				Help: "Memory that this budget has, by kind."},
+				func() float64 { return float64(b.Use(kind).Size) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "dray_request_memory_refused_total", ConstLabels: labels,
+				Help: "Requests that were refused because this budget was taken, or is too small for them, by kind."},
+				func() float64 { return float64(b.Use(kind).Refused) }))
+	}
 }
 
 // Handler returns the handler of /metrics.
