@@ -27,7 +27,7 @@ func New(c Config) http.Handler {
 		c.Patience = 30 * time.Second
 	}
 	if c.Memory == nil {
-		c.Memory = memory.New()
+		c.Memory = memory.New(memory.Options{})
 	}
 	mux := http.NewServeMux()
 	a := &api{Config: c}

@@ -19,6 +19,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/job/suite"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -63,6 +64,8 @@ type settings struct {
 	database      string // "" means a SQLite file
 	queued        int    // the most queued jobs of one principal; 0 means no limit
 	streams, held *access.Places
+	uploads       *access.Places
+	memory        *memory.Budget // nil means that of api.New
 }
 
 func newYard(tb testing.TB, s settings) *yard {
@@ -104,7 +107,7 @@ func newYard(tb testing.TB, s settings) *yard {
 	must(err)
 	tb.Cleanup(d.Close)
 	y.verb = verb.New(verb.Config{Dray: d, Queue: y.queue, Access: y.access, DB: y.db})
-	handler := api.New(api.Config{Verb: y.verb, Queue: y.queue, Access: y.access, Heartbeat: s.beat, Streams: s.streams, Held: s.held,
+	handler := api.New(api.Config{Verb: y.verb, Queue: y.queue, Access: y.access, Heartbeat: s.beat, Streams: s.streams, Held: s.held, Uploads: s.uploads, Memory: s.memory,
 		Registries: wire.Registries{Registries: []wire.Registry{{Name: "dst", Host: y.dst.Host}, {Name: "src", Host: y.src.Host}}}})
 	if s.proxy != nil {
 		handler = s.proxy(handler)

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -16,12 +17,13 @@ const (
 	Large   = "large"   // larger bodies
 	Lines   = "lines"   // long lines of plans that are being uploaded
 	Decoded = "decoded" // what bodies become when they are decoded, until the request is handled
+	Jobs    = "jobs"    // jobs with large requests that run
 )
 
 // Kinds returns the kinds of memory, each of which a Budget has a part for.
-func Kinds() []string { return []string{Small, Large, Lines, Decoded} }
+func Kinds() []string { return []string{Small, Large, Lines, Decoded, Jobs} }
 
-// Budget limits the memory that all requests together take at the same time, to 68 MiB. Each kind of memory has its own
+// Budget limits the memory that all requests together take at the same time, to 68 MiB, and that of jobs, to 64 MiB. Each kind of memory has its own
 // part, so that bodies that arrive slowly keep nobody from decoding, and nobody waits for those who wait for others. No
 // client has more than half of a part, except of what is decoded, which takes a moment.
 //
@@ -30,13 +32,20 @@ type Budget struct {
 	pools map[string]*pool
 }
 
+// Options says how a Budget behaves.
+type Options struct {
+	Patience time.Duration // how long a request waits for memory; 0 means 10 s
+}
+
 // New returns a Budget.
-func New() *Budget {
+func New(o Options) *Budget {
+	wait := cmp.Or(o.Patience, 10*time.Second)
 	return &Budget{map[string]*pool{
-		Small:   {size: 4 << 20, share: 2 << 20, wait: 10 * time.Second},
-		Large:   {size: 16 << 20, share: 8 << 20, wait: 10 * time.Second},
-		Lines:   {size: 8 << 20, share: 4 << 20, wait: time.Minute}, // as an upload may take long
-		Decoded: {size: 40 << 20, share: 40 << 20, wait: 10 * time.Second},
+		Small:   {size: 4 << 20, share: 2 << 20, wait: wait},
+		Large:   {size: 16 << 20, share: 8 << 20, wait: wait},
+		Lines:   {size: 8 << 20, share: 4 << 20, wait: 6 * wait}, // as an upload may take long
+		Decoded: {size: 40 << 20, share: 40 << 20, wait: wait},
+		Jobs:    {size: 64 << 20, share: 64 << 20},
 	}}
 }
 
@@ -79,6 +88,23 @@ func (h *Hold) Take(ctx context.Context, kind string, n int64) error {
 		h.has[kind] = n
 	}
 	return err
+}
+
+// TakeNow takes n bytes as Take does, but at most what a client can have, and does not wait. It reports whether they were
+// free.
+func (h *Hold) TakeNow(kind string, n int64) bool {
+	if h == nil {
+		return true
+	}
+	p := h.budget.pools[kind]
+	p.give(h.who, h.has[kind])
+	h.has[kind] = 0
+	n = min(n, p.share)
+	if !p.takeNow(h.who, n) {
+		return false
+	}
+	h.has[kind] = n
+	return true
 }
 
 // Release gives everything back.
@@ -160,6 +186,28 @@ func (p *pool) take(ctx context.Context, who string, n int64) error {
 		Hint: "send it again later"}
 }
 
+func (p *pool) takeNow(who string, n int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) > 0 || p.used+n > p.size || p.by[who]+n > p.share {
+		p.refused++
+		return false
+	}
+	p.add(who, n)
+	return true
+}
+
+// add counts n bytes that who takes.
+func (p *pool) add(who string, n int64) {
+	if n == 0 {
+		return
+	}
+	if p.by == nil {
+		p.by = map[string]int64{}
+	}
+	p.used, p.by[who] = p.used+n, p.by[who]+n
+}
+
 func (p *pool) give(who string, n int64) {
 	if n == 0 {
 		return
@@ -188,10 +236,7 @@ func (p *pool) grant() {
 			p.waiting = left
 			return
 		}
-		if p.by == nil {
-			p.by = map[string]int64{}
-		}
-		p.used, p.by[w.who] = p.used+w.n, p.by[w.who]+w.n
+		p.add(w.who, w.n)
 		close(w.taken)
 	}
 	clear(p.waiting[len(left):])

@@ -109,7 +109,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	upgraded()
-	p.metrics, p.memory = measure.NewMetrics(p.queue, p.db), memory.New()
+	p.metrics, p.memory = measure.NewMetrics(p.queue, p.db), memory.New(memory.Options{})
 	p.metrics.Memory(p.memory)
 	d, guard := c.drayConfig(p.access, p.hosts, addr)
 	d.Requests = p.metrics.Request
@@ -130,6 +130,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		Tool:    "dray " + c.Version,
 		Place:   c.placement(p.hosts, p.own),
 		Observe: p.metrics.Observe,
+		Memory:  p.memory,
 	})
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -131,12 +132,20 @@ func (w *work) again(ctx context.Context) (any, error) {
 	return w.applyAll(ctx, p)
 }
 
+// maxRepeat is the maximum number of failed steps that a job repeats. They are in memory together.
+const maxRepeat = 200_000
+
 // toRepeat returns the failed steps of the job's parent.
 func (w *work) toRepeat(ctx context.Context) (failed []share.Step, err error) {
 	err = w.failedSteps(ctx, w.run.Job.Parent, func(s dray.StepReport) bool {
 		failed = append(failed, share.Step{Asked: s.Asked, From: s.From, To: s.To})
-		return true
+		return len(failed) <= maxRepeat
 	})
+	if err == nil && len(failed) > maxRepeat {
+		return nil, &fault.Fault{Kind: fault.TooLarge, Op: "retry job", Name: w.run.Job.Parent,
+			Err:  fmt.Errorf("more than %d steps of it failed", maxRepeat),
+			Hint: "submit the request again: it skips what was copied"}
+	}
 	return failed, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/verb/tally"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
@@ -30,6 +31,9 @@ const (
 	// retryAfterOutage is the time until a job is tried again if the database was not reachable when the
 	// rights of its owner were checked.
 	retryAfterOutage = 5 * time.Second
+
+	// retryMemory is the time until a job is tried again whose memory was not free.
+	retryMemory = 5 * time.Second
 )
 
 // Run carries out the job of r. The Service is the job.Runner of the queue.
@@ -56,6 +60,7 @@ func (s *Service) begin(r *job.Run) *work {
 func (w *work) guarded(ctx context.Context, do func(context.Context) job.Outcome) job.Outcome {
 	done := make(chan job.Outcome, 1)
 	go func() {
+		defer func() { w.hold.Release() }() // not before: a verb that takes longer than grace still has its memory
 		defer func() {
 			if p := recover(); p != nil {
 				done <- failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "run job",
@@ -102,6 +107,9 @@ func (w *work) read() error {
 // prepare reads the request and its logins, and checks it against the present rules. out is set if the run ends here.
 func (w *work) prepare(ctx context.Context) (hidden secret, out job.Outcome) {
 	r := w.run.Job
+	if !w.weigh() {
+		return hidden, job.Outcome{State: job.Waiting, After: retryMemory}
+	}
 	sealed, err := w.run.Secret(ctx)
 	hidden, e := unseal(sealed)
 	if err = cmp.Or(err, e, w.read()); err != nil {
@@ -122,6 +130,28 @@ func (w *work) prepare(ctx context.Context) (hidden secret, out job.Outcome) {
 	}
 	join(&w.row.Request, hidden)
 	return hidden, job.Outcome{}
+}
+
+const (
+	memoryPerByte = 100     // what a job takes for each byte of its request: 4 KiB for a short entry of a batch
+	lightJob      = 1 << 20 // what a job may take without being weighed
+)
+
+// weigh takes the memory that the job needs. It reports whether that is free. A job whose memory is not free gives its
+// place to another one, and waits.
+func (w *work) weigh() bool {
+	n := int64(len(w.run.Job.Request)) * memoryPerByte
+	if n <= lightJob {
+		return true
+	}
+	w.hold = w.memory.Begin(w.run.Job.ID)
+	if w.hold.TakeNow(memory.Jobs, n) {
+		return true
+	}
+	if w.run.Job.Attempt == 1 {
+		w.run.Log("waiting until other large jobs have ended, so that they do not take too much memory together")
+	}
+	return false
 }
 
 // pauseOrphanedSchedule pauses the schedule that created this job, because its owner no longer exists

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/event"
@@ -31,6 +32,8 @@ type Config struct {
 	// Gates are those that requests can name. The gate of Dray counts for every job.
 	Gates map[string]gate.Gate
 
+	Memory *memory.Budget // of jobs with large requests; nil means no limit
+
 	Place pool.Placement // zero for a process that shares its queue with no other
 
 	Observe event.Observer // receives the events of every job; nil for none
@@ -46,6 +49,7 @@ type Service struct {
 	gates  map[string]gate.Gate
 	watch  event.Observer
 	place  pool.Placement
+	memory *memory.Budget
 	words  name.Words // see In
 }
 
@@ -59,6 +63,7 @@ func New(c Config) *Service {
 		tool:   cmp.Or(c.Tool, "dray"),
 		gates:  c.Gates,
 		place:  c.Place,
+		memory: c.Memory,
 		watch:  c.Observe,
 	}
 }

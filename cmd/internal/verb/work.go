@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/verb/tally"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
@@ -23,6 +24,7 @@ type work struct {
 	row   row
 	at    time.Time // when the job was created
 	tally *tally.Tally
+	hold  *memory.Hold // what the job has of the server's memory
 
 	mu        sync.Mutex
 	good      int                 // steps that succeeded
