@@ -92,12 +92,21 @@ func OpenVault(ctx context.Context, s KeySource) (*Vault, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
 	cmd.WaitDelay = time.Second
+	var out printed
+	cmd.Stdout = &out
 	// The output of a failed command may contain the key, so the error has only the exit status.
-	raw, err := cmd.Output()
-	if err != nil {
+	if err := cmd.Run(); err != nil {
 		return nil, badKey(s.Command[0], errors.New(strings.TrimSpace("the command failed: "+err.Error())))
 	}
-	return newVault(s.Command[0], raw)
+	return newVault(s.Command[0], out)
+}
+
+// printed is the first MiB of what a command prints: far more than any key has.
+type printed []byte
+
+func (p *printed) Write(b []byte) (int, error) {
+	*p = append(*p, b[:min(len(b), 1<<20-len(*p))]...)
+	return len(b), nil
 }
 
 // keyFile reads the file, or creates it if it is missing. If two processes start at the same time,

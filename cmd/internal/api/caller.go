@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
@@ -52,7 +53,7 @@ func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 	call := callInfo{p, words, http.NewResponseController(w), r.Body, func() {}}
 	if streams, _ := ctx.Operation().Metadata["streams"].(bool); !streams && ctx.Operation().RequestBody != nil {
 		_ = call.conn.SetReadDeadline(time.Now().Add(bodyTime)) // an error means that the writer has no deadlines
-		call.release, err = a.Memory.Body(r, p.Name, maxBody)
+		call.release, err = a.Memory.Body(r, p.Name, maxBody, memory.Decoded)
 		defer call.release()
 		if form, ok := ctx.Operation().Metadata["form"].(reflect.Type); ok && err == nil {
 			err = checkForm(r, form)

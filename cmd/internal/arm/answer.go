@@ -72,6 +72,8 @@ func refuse(w http.ResponseWriter, err error) {
 	case fault.Throttled, fault.Full:
 		w.Header().Set("Retry-After", "5")
 		writeError(w, http.StatusTooManyRequests, "TooManyRequests", withHint(err))
+	case fault.TooLarge:
+		writeError(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", withHint(err))
 	case fault.Unavailable, fault.Canceled:
 		w.Header().Set("Retry-After", "5")
 		writeError(w, http.StatusServiceUnavailable, "ServerTimeout", withHint(err))

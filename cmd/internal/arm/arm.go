@@ -1,10 +1,8 @@
 package arm
 
 import (
-	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
 )
@@ -36,15 +34,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if id := r.Header.Get("X-Ms-Client-Request-Id"); id != "" && len(id) <= 64 {
 		w.Header().Set("X-Ms-Client-Request-Id", id)
 	}
-	client, _, _ := net.SplitHostPort(r.RemoteAddr) // the login may be in the body, so there is no name yet
-	// An error means that w has no deadlines.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
-	done, err := h.Memory.Body(r, client, maxBody)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	defer done()
 	path := segments(r.URL.Path)
 	switch strings.ToLower(path[0]) {
 	case "acr":
@@ -67,6 +56,12 @@ func (h *handler) manager(w http.ResponseWriter, r *http.Request, path []string)
 		h.unauthorized(w, r, err)
 		return
 	}
+	done, err := h.take(w, r, p.Name, maxBody)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer done()
 	if r.URL.Query().Get("api-version") == "" {
 		writeError(w, http.StatusBadRequest, "MissingApiVersionParameter",
 			"The api-version query parameter (?api-version=) is required for all requests.")

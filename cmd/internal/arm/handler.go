@@ -46,7 +46,8 @@ type Config struct {
 
 const (
 	defaultHold = 3 * time.Second
-	maxBody     = 1 << 20 // bytes of a request
+	maxBody     = 1 << 20  // bytes of a request
+	maxForm     = 64 << 10 // bytes of a form with a login
 	bodyTime    = 30 * time.Second
 
 	// The tenant, the subscription and the resource group that lists contain. A request may name any
@@ -98,3 +99,10 @@ func (h *handler) add(r Registry) {
 
 // base returns the URL of this server for the client.
 func (h *handler) base(r *http.Request) string { return access.Base(h.PublicURL, r) }
+
+// take reads up to limit bytes of the body of r within the budget of memory, for the client who. The caller must call
+// done when it has handled r.
+func (h *handler) take(w http.ResponseWriter, r *http.Request, who string, limit int64) (done func(), err error) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // an error means that w has no deadlines
+	return h.Memory.Body(r, who, limit, memory.Decoded)
+}

@@ -2,6 +2,7 @@ package arm
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -68,10 +69,11 @@ func (h *handler) authority(w http.ResponseWriter, r *http.Request, path []strin
 
 // clientCredentials answers a client credentials grant: RFC 6749 §4.4.
 func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issuer string) {
-	form, ok := form(w, r)
+	form, done, ok := h.form(w, r)
 	if !ok {
 		return
 	}
+	defer done()
 	if grant := form.Get("grant_type"); grant != "client_credentials" {
 		oauthError(w, http.StatusBadRequest, "unsupported_grant_type",
 			"log in as a service principal, with a token of dray as its secret: az login --service-principal")
@@ -132,10 +134,11 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 		notFound(w, r)
 		return
 	}
-	form, ok := form(w, r)
+	form, done, ok := h.form(w, r)
 	if !ok {
 		return
 	}
+	defer done()
 	var p access.Principal
 	var err error
 	exchange := is(path, "oauth2", "exchange")
@@ -198,14 +201,22 @@ func (h *handler) issue(
 
 func secondsTo(ends time.Time) int { return int(time.Until(ends) / time.Second) }
 
-// form returns the form in the body. If ok is false, form has answered the request with an error.
-func form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	if err := r.ParseForm(); err != nil {
-		oauthError(w, http.StatusBadRequest, "invalid_request", "the body is not a form")
-		return nil, false
+// form returns the form in the body. If ok is false, form has answered the request with an error. Otherwise the caller
+// must call done when it has handled r. The client is not known yet, and so its address stands for it.
+func (h *handler) form(w http.ResponseWriter, r *http.Request) (values url.Values, done func(), ok bool) {
+	client, _, _ := net.SplitHostPort(r.RemoteAddr)
+	done, err := h.take(w, r, client, maxForm)
+	if err != nil {
+		refuse(w, err)
+		return nil, nil, false
 	}
-	return r.PostForm, true // never the query: the log contains it
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		done()
+		oauthError(w, http.StatusBadRequest, "invalid_request", "the body is not a form")
+		return nil, nil, false
+	}
+	return r.PostForm, done, true // never the query: the log contains it
 }
 
 // identityError answers with an error of authentication.

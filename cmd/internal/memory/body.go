@@ -12,20 +12,21 @@ const (
 	smallBody = 64 << 10 // bytes of a body that is Small
 )
 
-// Body reads the body of r into memory and takes what it weighs, for the client who. It reads no more than limit bytes
+// Body reads the body of r into memory and takes what it weighs, for the client who. When it is decoded, it is of the
+// kind as. Body reads no more than limit bytes
 // at once: r.Body then has them and what follows, and also the error of a body that could not be read. A body whose
 // first 64 KiB have not arrived takes no more than these, whatever length the request announces. The caller must call
 // done when it has handled r; a second call does nothing.
 //
 // The errors are those of Hold.Take.
-func (b *Budget) Body(r *http.Request, who string, limit int64) (done func(), err error) {
+func (b *Budget) Body(r *http.Request, who string, limit int64, as string) (done func(), err error) {
 	if b == nil || r.Body == nil || r.Body == http.NoBody {
 		return func() {}, nil
 	}
 	h := b.Begin(who)
 	raw, rest, err := h.read(r, limit)
 	if err == nil {
-		err = h.Take(r.Context(), Decoded, Cost(raw))
+		err = h.Take(r.Context(), as, Cost(raw))
 	}
 	if err != nil {
 		h.Release()

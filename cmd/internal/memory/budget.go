@@ -13,19 +13,20 @@ import (
 
 // The kinds of memory of a Budget.
 const (
-	Small   = "small"   // bodies of up to 64 KiB that are being received
-	Large   = "large"   // larger bodies
-	Lines   = "lines"   // long lines of plans that are being uploaded
-	Decoded = "decoded" // what bodies become when they are decoded, until the request is handled
-	Jobs    = "jobs"    // jobs with large requests that run
+	Small     = "small"     // bodies of up to 64 KiB that are being received
+	Large     = "large"     // larger bodies
+	Lines     = "lines"     // long lines of plans that are being uploaded
+	Decoded   = "decoded"   // what bodies become when they are decoded, until the request is handled
+	Manifests = "manifests" // what manifests become when they are decoded, until they are stored
+	Jobs      = "jobs"      // jobs with large requests that run
 )
 
 // Kinds returns the kinds of memory, each of which a Budget has a part for.
-func Kinds() []string { return []string{Small, Large, Lines, Decoded, Jobs} }
+func Kinds() []string { return []string{Small, Large, Lines, Decoded, Manifests, Jobs} }
 
-// Budget limits the memory that all requests together take at the same time, to 68 MiB, and that of jobs, to 64 MiB. Each kind of memory has its own
+// Budget limits the memory that all requests together take at the same time, to 108 MiB, and that of jobs, to 64 MiB. Each kind of memory has its own
 // part, so that bodies that arrive slowly keep nobody from decoding, and nobody waits for those who wait for others. No
-// client has more than half of a part, except of what is decoded, which takes a moment.
+// client has more than half of what is received.
 //
 // What does not fit waits for some seconds. A Budget is safe for concurrent use. A nil Budget has no limits.
 type Budget struct {
@@ -41,11 +42,12 @@ type Options struct {
 func New(o Options) *Budget {
 	wait := cmp.Or(o.Patience, 10*time.Second)
 	return &Budget{map[string]*pool{
-		Small:   {size: 4 << 20, share: 2 << 20, wait: wait},
-		Large:   {size: 16 << 20, share: 8 << 20, wait: wait},
-		Lines:   {size: 8 << 20, share: 4 << 20, wait: 6 * wait}, // as an upload may take long
-		Decoded: {size: 40 << 20, share: 40 << 20, wait: wait},
-		Jobs:    {size: 64 << 20, share: 64 << 20},
+		Small:     {size: 4 << 20, share: 2 << 20, wait: wait},
+		Large:     {size: 16 << 20, share: 8 << 20, wait: wait},
+		Lines:     {size: 8 << 20, share: 4 << 20, wait: 6 * wait}, // as an upload may take long
+		Decoded:   {size: 40 << 20, share: 40 << 20, wait: wait},
+		Manifests: {size: 40 << 20, share: 40 << 20, wait: wait},
+		Jobs:      {size: 64 << 20, share: 64 << 20},
 	}}
 }
 

@@ -89,7 +89,7 @@ func TestANilBudgetHasNoLimits(t *testing.T) {
 		t.Error(err)
 	}
 	h.Release()
-	done, err := b.Body(httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x")), "ann", 10)
+	done, err := b.Body(httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x")), "ann", 10, memory.Decoded)
 	if err != nil {
 		t.Error(err)
 	}
@@ -129,7 +129,7 @@ func TestABodyTakesNothingForWhatItOnlyAnnounces(t *testing.T) {
 			go func() {
 				r := httptest.NewRequest(http.MethodPost, "/", stalled{bytes.NewReader(make([]byte, 4<<10-1)), end})
 				r.ContentLength = mib
-				done, err := b.Body(r, "ann", mib)
+				done, err := b.Body(r, "ann", mib, memory.Decoded)
 				if err == nil {
 					_, err = io.ReadAll(r.Body)
 				}
@@ -145,7 +145,7 @@ func TestABodyTakesNothingForWhatItOnlyAnnounces(t *testing.T) {
 		}
 		text := strings.Repeat("x", mib)
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
-		done, err := b.Body(r, "ann", mib)
+		done, err := b.Body(r, "ann", mib, memory.Decoded)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +169,7 @@ func TestABodyIsReadAsItWasSent(t *testing.T) {
 			text := strings.Repeat("0123456789", size/10+1)[:size]
 			r := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(strings.NewReader(text)))
 			r.ContentLength = announced
-			done, err := b.Body(r, "ann", 256<<10)
+			done, err := b.Body(r, "ann", 256<<10, memory.Decoded)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,7 +199,7 @@ func TestManyLargeBodiesAtOnceAllArrive(t *testing.T) {
 		for range 100 {
 			go func() {
 				r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
-				done, err := b.Body(r, "ann", mib)
+				done, err := b.Body(r, "ann", mib, memory.Decoded)
 				done()
 				ended <- err
 			}()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/server/measure"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -87,7 +88,7 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(manifestTime)) // an error: w has no deadlines
-	done, err := g.Memory.Body(r, p.Name, oci.MaxDocument)
+	done, err := g.Memory.Body(r, p.Name, oci.MaxDocument, memory.Manifests)
 	if err != nil {
 		g.busy(w, err)
 		return
