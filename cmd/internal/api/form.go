@@ -53,8 +53,8 @@ func (f form) value(at string, t reflect.Type) error {
 		t = t.Elem()
 	}
 	if t.Kind() == reflect.Interface || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
-		var any json.RawMessage
-		return f.d.Decode(&any)
+		var whole json.RawMessage
+		return f.d.Decode(&whole)
 	}
 	token, err := f.d.Token()
 	if err != nil {

@@ -49,7 +49,7 @@ func (f *File) store(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	for n := 0; n < tries; n++ {
+	for range tries {
 		err = f.q.db.Tx(ctx, func(tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, `INSERT INTO job_files (job, part, data) VALUES ($1, $2, $3)
 				ON CONFLICT (job, part) DO NOTHING`, f.id, f.parts, f.piece)

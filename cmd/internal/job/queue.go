@@ -363,8 +363,8 @@ type Submission struct {
 	Also func(ctx context.Context, tx *sql.Tx, j Job) error
 }
 
-// File is a text that a job needs, and that is written before the job is submitted. It is stored piece by piece, so that
-// it can be larger than memory. It is not safe for concurrent use.
+// File is a text that a job needs, and that is written before the job is submitted. It is stored piece by piece, so
+// that it can be larger than memory. It is not safe for concurrent use.
 type File struct {
 	q     *Queue
 	id    string // of the job that it is submitted with

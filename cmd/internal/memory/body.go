@@ -46,10 +46,10 @@ func (h *Hold) read(r *http.Request, limit int64) (raw []byte, rest io.Reader, e
 		most = min(most, r.ContentLength+1) // one more, to see the end
 	}
 	for size := min(most, freeBody); ; size = min(most, 2*size) {
-		switch have := int64(len(raw)); {
-		case have == freeBody:
+		switch len(raw) {
+		case freeBody:
 			err = h.Take(r.Context(), Small, 2*min(most, smallBody))
-		case have == smallBody:
+		case smallBody:
 			err = h.Take(r.Context(), Large, 2*most) // as the buffer doubles
 		}
 		if err != nil {

@@ -24,9 +24,9 @@ const (
 // Kinds returns the kinds of memory, each of which a Budget has a part for.
 func Kinds() []string { return []string{Small, Large, Lines, Decoded, Manifests, Jobs} }
 
-// Budget limits the memory that all requests together take at the same time, to 108 MiB, and that of jobs, to 64 MiB. Each kind of memory has its own
-// part, so that bodies that arrive slowly keep nobody from decoding, and nobody waits for those who wait for others. No
-// client has more than half of what is received.
+// Budget limits the memory that all requests together take at the same time, to 108 MiB, and that of jobs, to 64 MiB.
+// Each kind of memory has its own part, so that bodies that arrive slowly keep nobody from decoding, and nobody waits
+// for those who wait for others. No client has more than half of what is received.
 //
 // What does not fit waits for some seconds. A Budget is safe for concurrent use. A nil Budget has no limits.
 type Budget struct {
@@ -76,8 +76,9 @@ func (b *Budget) Begin(who string) *Hold {
 	return &Hold{b, who, map[string]int64{}}
 }
 
-// Take takes n bytes of a kind, in place of what it has taken of it before. The error is TooLarge for more than a client
-// can have, Unavailable if they are not free in time, and that of ctx if it ends. The Hold has nothing of the kind then.
+// Take takes n bytes of a kind, in place of what it has taken of it before. The error is TooLarge for more than a
+// client can have, Unavailable if they are not free in time, and that of ctx if it ends. The Hold has nothing of the
+// kind then.
 func (h *Hold) Take(ctx context.Context, kind string, n int64) error {
 	if h == nil {
 		return nil
@@ -92,8 +93,8 @@ func (h *Hold) Take(ctx context.Context, kind string, n int64) error {
 	return err
 }
 
-// TakeNow takes n bytes as Take does, but at most what a client can have, and does not wait. It reports whether they were
-// free.
+// TakeNow takes n bytes as Take does, but at most what a client can have, and does not wait. It reports whether they
+// were free.
 func (h *Hold) TakeNow(kind string, n int64) bool {
 	if h == nil {
 		return true

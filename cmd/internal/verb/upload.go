@@ -140,7 +140,8 @@ func (l *lines) read(p []byte) (int, error) {
 func (l *lines) weigh() error {
 	if l.length > maxUploadedLine {
 		return &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: fmt.Sprintf("line %d", l.n),
-			Err: fmt.Errorf("the line is longer than %d MiB", maxUploadedLine>>20), Hint: "make the plan again, with --dry-run -o json"}
+			Err:  fmt.Errorf("the line is longer than %d MiB", maxUploadedLine>>20),
+			Hint: "make the plan again, with --dry-run -o json"}
 	}
 	if l.length > shortLine && !l.long {
 		if err := l.hold.Take(l.ctx, memory.Lines, 2*maxUploadedLine); err != nil { // the buffer of the reader doubles
