@@ -1,5 +1,5 @@
 // Package plan decides what a copy does. It is a pure package: it makes no requests, reads no files and
-// never asks for the time.
+// never asks for the time. Functions that loop over names of others take a context, which can only end them.
 //
 // The function [Make] compares two inventories, the names and digests at the source and at the target,
 // under some [Rules]. Its result is a list of [Step] values, each with an [Action]. A [Plan] is a value

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ func ExampleMake() {
 	target := plan.Inventory{
 		mustName("prod.example/app:v1"): one,
 	}
-	steps, err := plan.Make(source, target, plan.Rules{
+	steps, err := plan.Make(context.Background(), source, target, plan.Rules{
 		Overwrite: plan.Update,
 		Targets: func(from ref.Name) []ref.Name {
 			return []ref.Name{{Repo: ref.Repo{Host: "prod.example", Path: from.Path}, Tag: from.Tag}}
@@ -57,7 +58,7 @@ func ExampleWords_Selection() {
 		fmt.Println(err)
 		return
 	}
-	kept, why, err := selection.Tags("app", []oci.Listed{{Tag: "v1.1.0"}, {Tag: "v1.2.5"}, {Tag: "nightly"}})
+	kept, why, err := selection.Tags(context.Background(), "app", []oci.Listed{{Tag: "v1.1.0"}, {Tag: "v1.2.5"}, {Tag: "nightly"}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -92,8 +93,18 @@ func ExampleTagMap_Targets() {
 		return
 	}
 	m := plan.TagMap{Pairs: []plan.Pair{{From: "latest", To: "stable"}}, Rename: rename}
-	fmt.Println(m.Targets("latest"), m.Targets("v1.2"), m.Targets("edge"))
-	// Output: [stable] [1.2-production] [edge]
+	for _, tag := range []string{"latest", "v1.2", "edge"} {
+		to, err := m.Targets(tag)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(tag, to)
+	}
+	// Output:
+	// latest [stable]
+	// v1.2 [1.2-production]
+	// edge [edge]
 }
 
 // Read a plan file step by step.

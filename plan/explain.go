@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
@@ -80,12 +81,17 @@ func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
 }
 
 // stage drops the items for which keep returns false. After an error all further stages do nothing.
-func (s *sieve[T]) stage(stage string, keep func(T) (kept bool, rule string, err error)) {
+func (s *sieve[T]) stage(
+	ctx context.Context, stage string, keep func(T) (kept bool, rule string, err error),
+) {
 	if s.err != nil {
 		return
 	}
 	n := 0
 	for i, item := range s.left {
+		if s.err = canceled(ctx, "select"); s.err != nil {
+			return
+		}
 		kept, rule, err := keep(item)
 		if err != nil {
 			s.err = err
@@ -103,12 +109,12 @@ func (s *sieve[T]) stage(stage string, keep func(T) (kept bool, rule string, err
 }
 
 // include drops the items that no pattern selects. Without patterns it drops nothing.
-func (s *sieve[T]) include(ps Patterns) {
+func (s *sieve[T]) include(ctx context.Context, ps Patterns) {
 	if len(ps) == 0 {
 		return
 	}
-	s.stage("include", func(item T) (bool, string, error) {
-		p, found, err := ps.First(s.name(item))
+	s.stage(ctx, "include", func(item T) (bool, string, error) {
+		p, found, err := ps.First(ctx, s.name(item))
 		if !found {
 			return false, "no include pattern matches it", err
 		}
@@ -117,12 +123,12 @@ func (s *sieve[T]) include(ps Patterns) {
 }
 
 // exclude drops the items that a pattern selects. stage is the name of the rule.
-func (s *sieve[T]) exclude(stage string, ps Patterns) {
+func (s *sieve[T]) exclude(ctx context.Context, stage string, ps Patterns) {
 	if len(ps) == 0 {
 		return
 	}
-	s.stage(stage, func(item T) (bool, string, error) {
-		p, found, err := ps.First(s.name(item))
+	s.stage(ctx, stage, func(item T) (bool, string, error) {
+		p, found, err := ps.First(ctx, s.name(item))
 		if !found {
 			return true, "no " + stage + " pattern matches it", err
 		}

@@ -71,7 +71,7 @@ func TestTagsThatRunAreKeptByDigestOrByName(t *testing.T) {
 		{Tag: "v1", Descriptor: oci.Descriptor{Digest: digestA}}, {Tag: "v2", Descriptor: oci.Descriptor{Digest: digestB}},
 		{Tag: "named", Descriptor: oci.Descriptor{Digest: digestB}}, {Tag: "x", Descriptor: oci.Descriptor{Digest: digestB}}, {Tag: "open"},
 	}
-	kept, why, err := sel.Tags("app", tags)
+	kept, why, err := sel.Tags(t.Context(), "app", tags)
 	var got []string
 	for _, k := range kept {
 		got = append(got, k.Tag)
@@ -80,7 +80,7 @@ func TestTagsThatRunAreKeptByDigestOrByName(t *testing.T) {
 		t.Errorf("%v %v %+v", got, err, why)
 	}
 	sel.Running = u.Of(ref.Repo{Host: "reg.io", Path: "idle"})
-	if kept, _, _ := sel.Tags("idle", tags); len(kept) != 0 {
+	if kept, _, _ := sel.Tags(t.Context(), "idle", tags); len(kept) != 0 {
 		t.Errorf("%v", kept)
 	}
 	if (InUse{}).Of(app) != nil {

@@ -20,8 +20,11 @@ type Letters struct {
 // that text.
 func ParseLetters(s string) (Letters, error) {
 	spans, err := letters.Parse(s)
+	if len(s) > MaxPattern {
+		err = fmt.Errorf("they are longer than %d bytes", MaxPattern)
+	}
 	if err != nil {
-		return Letters{}, invalid("read letters", fmt.Sprintf("%q", s), err,
+		return Letters{}, invalid("read letters", shown(s), err,
 			"write letters and ranges separated by commas, such as a-c,e")
 	}
 	return Letters{text: s, spans: spans}, nil

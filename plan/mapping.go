@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,8 +27,14 @@ var placeholder = lazily(`\{[^{}]*\}|[{}]`)
 
 // Check checks the template. The placeholders are {repository}, the path that the rules before Template
 // made; {name}, the last component of that path; and {host}, the registry of the source with "-" for
-// the colon before a port. The error is [fault.Invalid]: there is another placeholder.
+// the colon before a port. The error is [fault.Invalid]: there is another placeholder, or a text
+// is longer than [MaxPattern].
 func (m Mapping) Check() error {
+	for _, text := range []string{m.Template, m.AddPrefix} {
+		if len(text) > MaxPattern {
+			return invalid("read mapping", shown(text), fmt.Errorf("it is longer than %d bytes", MaxPattern), "")
+		}
+	}
 	for _, p := range placeholder().FindAllString(m.Template, -1) {
 		if !slices.Contains([]string{"{repository}", "{name}", "{host}"}, p) {
 			return invalid("read template", shown(m.Template), fmt.Errorf("unknown placeholder %s", p),
@@ -43,7 +50,11 @@ func (m Mapping) Repo(host string, from ref.Repo) (ref.Repo, error) {
 	if err := m.Check(); err != nil {
 		return ref.Repo{}, err
 	}
-	to, err := ref.NewRepo(host, m.path(from))
+	path, err := m.path(from)
+	if err != nil {
+		return ref.Repo{}, invalid("map repository", from.String(), err, "")
+	}
+	to, err := ref.NewRepo(host, path)
 	if err != nil {
 		return ref.Repo{}, invalid("map repository", from.String(), err, "")
 	}
@@ -60,8 +71,11 @@ func (m Mapping) Stripped(path string) string {
 	return path
 }
 
-func (m Mapping) path(from ref.Repo) string {
-	path := m.Rename.Apply(m.Stripped(from.Path))
+func (m Mapping) path(from ref.Repo) (string, error) {
+	path, err := m.Rename.Apply(m.Stripped(from.Path), ref.MaxPath)
+	if err != nil {
+		return "", err
+	}
 	if m.Flatten {
 		path = strings.ReplaceAll(path, "/", "-")
 	}
@@ -78,7 +92,10 @@ func (m Mapping) path(from ref.Repo) string {
 	if parts := strings.Split(path, "/"); m.MaxDepth > 0 && len(parts) > m.MaxDepth {
 		path = strings.Join(append(parts[:m.MaxDepth-1:m.MaxDepth-1], strings.Join(parts[m.MaxDepth-1:], "-")), "/")
 	}
-	return path
+	if len(path) > ref.MaxPath { // an error would have all of it
+		return "", fmt.Errorf("it becomes %s, which is longer than %d bytes", shown(path), ref.MaxPath)
+	}
+	return path, nil
 }
 
 // Landing is one target repository with all source repositories that are copied to it.
@@ -91,25 +108,31 @@ type Landing struct {
 // order of their names. All sources of one target must be planned together, with one call of
 // [Landing.Make] or [Landing.Merge], because these find sources that have different digests for one tag.
 // Landings holds the names of repositories only, so that a whole registry can be planned one Landing at a
-// time. The error is [fault.Invalid]. It names the repositories that cannot be mapped, up to ten.
-func (m Mapping) Landings(host string, from []ref.Repo) ([]Landing, error) {
+// time. The error is [fault.Invalid], and names the repositories that cannot be mapped, up to ten, or [fault.Canceled].
+func (m Mapping) Landings(ctx context.Context, host string, from []ref.Repo) ([]Landing, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
 	sources := map[ref.Repo][]ref.Repo{}
+	const most = 10
 	var bad []string
+	more := 0
 	for _, repo := range slices.Compact(slices.SortedFunc(slices.Values(from), compareRepos)) {
-		to, err := m.Repo(host, repo)
-		if err != nil {
-			bad = append(bad, err.Error())
-			continue
+		if err := canceled(ctx, "map repositories"); err != nil {
+			return nil, err
 		}
-		sources[to] = append(sources[to], repo)
+		switch to, err := m.Repo(host, repo); {
+		case err == nil:
+			sources[to] = append(sources[to], repo)
+		case len(bad) < most:
+			bad = append(bad, err.Error())
+		default:
+			more++
+		}
 	}
 	if bad != nil {
-		const most = 10
-		if more := len(bad) - most; more > 0 {
-			bad = append(bad[:most], fmt.Sprintf("and %d more", more))
+		if more > 0 {
+			bad = append(bad, fmt.Sprintf("and %d more", more))
 		}
 		return nil, invalid("map repositories", "", errors.New(strings.Join(bad, "; ")), "")
 	}
@@ -135,8 +158,12 @@ func (l Landing) Targets(from ref.Name, tags TagMap) ([]ref.Name, error) {
 	if from.Tag == "" {
 		return []ref.Name{{Repo: l.To}}, nil
 	}
+	renamed, err := tags.Targets(from.Tag)
+	if err != nil {
+		return nil, invalid("map tag", from.String(), err, "")
+	}
 	var to []ref.Name
-	for _, tag := range tags.Targets(from.Tag) {
+	for _, tag := range renamed {
 		if err := ref.Tag(tag); err != nil {
 			return nil, invalid("map tag", from.String(), err, "")
 		}
@@ -147,15 +174,19 @@ func (l Landing) Targets(from ref.Name, tags TagMap) ([]ref.Name, error) {
 
 // Make plans the landing. src holds the selected names of all its sources, and dst what the target has.
 // The error is [fault.Invalid]: that of [Landing.Targets], or that of the function [Make], which names
-// two sources that have different content for one target name.
-func (l Landing) Make(src, dst Inventory, overwrite Overwrite, tags TagMap) ([]Step, error) {
+// two sources that have different content for one target name. It is [fault.Canceled] if ctx has ended.
+func (l Landing) Make(ctx context.Context, src, dst Inventory, overwrite Overwrite, tags TagMap) ([]Step, error) {
 	targets := map[ref.Name][]ref.Name{}
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
+		if err := canceled(ctx, "plan"); err != nil {
+			return nil, err
+		}
 		to, err := l.Targets(from, tags)
 		if err != nil {
 			return nil, err
 		}
 		targets[from] = to
 	}
-	return Make(src, dst, Rules{Overwrite: overwrite, Targets: func(from ref.Name) []ref.Name { return targets[from] }})
+	of := func(from ref.Name) []ref.Name { return targets[from] }
+	return Make(ctx, src, dst, Rules{Overwrite: overwrite, Targets: of})
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,11 +26,14 @@ type Merge struct {
 
 // Merge plans the landing like [Landing.Make], but name by name. If sources have different content for
 // one name, or if m.Tags makes a text that is not a tag, only that name becomes a [Broken] step. Broken
-// steps come last. Equal inputs give equal steps.
-func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
+// steps come last. Equal inputs give equal steps. The error is [fault.Canceled] if ctx has ended.
+func (l Landing) Merge(ctx context.Context, src, dst Inventory, m Merge) ([]Step, error) {
 	var broken []Step
 	wants := map[ref.Name][]ref.Name{} // the sources of each target, in the order of their names
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
+		if err := canceled(ctx, m.Verb); err != nil {
+			return nil, err
+		}
 		to, err := l.Targets(from, m.Tags)
 		if err != nil {
 			broken = append(broken, Step{Action: Broken, From: from, To: l.To.Tagged(""), Problem: ProblemOf(err)})
@@ -44,6 +48,9 @@ func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
 	}
 	targets := map[ref.Name][]ref.Name{}
 	for _, to := range slices.SortedFunc(maps.Keys(wants), ref.Name.Compare) {
+		if err := canceled(ctx, m.Verb); err != nil {
+			return nil, err
+		}
 		from, err := m.choose(to, wants[to], src)
 		if err != nil {
 			broken = append(broken, Step{Action: Broken, From: from, To: to, Problem: ProblemOf(err)})
@@ -55,7 +62,7 @@ func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
 		targets[from] = append(targets[from], to)
 	}
 	of := func(from ref.Name) []ref.Name { return targets[from] }
-	steps, err := Make(src, dst, Rules{Overwrite: m.Overwrite, Trims: m.Trims, Targets: of})
+	steps, err := Make(ctx, src, dst, Rules{Overwrite: m.Overwrite, Trims: m.Trims, Targets: of})
 	return append(steps, broken...), err
 }
 
@@ -83,23 +90,15 @@ func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, er
 func (s Step) Retags() bool { return s.Moves() && s.Replaces != "" && s.Replaces != s.Digest() }
 
 // Anew plans s again for the digests that both ends have now; "" means that the target name does not exist. If
-// the source has changed, the new step has neither size nor media type. The error is that of [Make].
-func (s Step) Anew(from, to oci.Digest, overwrite Overwrite, trims Trims) (Step, error) {
+// the source has changed, the new step has neither size nor media type.
+func (s Step) Anew(from, to oci.Digest, overwrite Overwrite, trims Trims) Step {
 	root := oci.Descriptor{Digest: from}
 	if from == s.Origin() {
 		root.MediaType, root.Size = s.MediaType, s.Size
 	}
-	dst := Inventory{}
-	if to != "" {
-		dst[s.To] = oci.Descriptor{Digest: to}
-	}
 	n := s.From
 	n.Digest = ""
-	only := func(ref.Name) []ref.Name { return []ref.Name{s.To} }
-	steps, err := Make(Inventory{n: root}, dst, Rules{Overwrite: overwrite, Trims: trims, Targets: only})
-	if err != nil {
-		return Step{}, err
-	}
-	steps[0].Locks, steps[0].Overwrite, steps[0].Own = s.Locks, s.Overwrite, s.Own
-	return steps[0], nil
+	again := decide(n, s.To, root, trims[from], to, overwrite)
+	again.Locks, again.Overwrite, again.Own = s.Locks, s.Overwrite, s.Own
+	return again
 }

@@ -143,17 +143,8 @@ func TestAnExpressionThatBacktracksForEverIsEnded(t *testing.T) {
 	if _, err := p.Match(strings.Repeat("a", 250)); !fault.Is(err, fault.TooLarge) {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := (Selection{Ignore: Patterns{p}}).Repositories([]string{strings.Repeat("a", 250)}); !fault.Is(err, fault.TooLarge) {
+	if _, _, err := (Selection{Ignore: Patterns{p}}).Repositories(t.Context(), []string{strings.Repeat("a", 250)}); !fault.Is(err, fault.TooLarge) {
 		t.Errorf("the selection did not end with the error: %v", err)
-	}
-}
-
-func TestOnlyWhatNeedsItIsRunByTheBacktrackingEngine(t *testing.T) {
-	for s, slow := range map[string]bool{"re:^a{,3}$": false, `re:(?P<x>a)\Z`: false, `re:(a)\1`: true, "re:(?=a)": true, "a*": false} {
-		p, err := ParsePattern(s)
-		if err != nil || (p.slow != nil) != slow {
-			t.Errorf("%s: %v, %v", s, p.slow != nil, err)
-		}
 	}
 }
 

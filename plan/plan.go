@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -177,11 +178,15 @@ func (p Plan) Conflicts() []Step {
 // sources are in the order of their names, and the targets of a source in the order in which
 // Rules.Targets returns them.
 //
-// The error is [fault.Invalid]: two sources with different content have the same target name.
-func Make(src, dst Inventory, rules Rules) ([]Step, error) {
+// The error is [fault.Invalid]: two sources with different content have the same target name. It is [fault.Canceled]
+// if ctx has ended.
+func Make(ctx context.Context, src, dst Inventory, rules Rules) ([]Step, error) {
 	var steps []Step
 	taken := map[ref.Name]int{} // index into steps, not a copy of the step: there may be 100,000 steps
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
+		if err := canceled(ctx, "plan"); err != nil {
+			return nil, err
+		}
 		for _, to := range rules.Targets(from) {
 			trim := rules.Trims[src[from].Digest]
 			key := to

@@ -78,7 +78,7 @@ func planText(t *testing.T, golden *txtar.Archive) string {
 		}
 		return to
 	}
-	steps, err := Make(inventory(part["source"]), inventory(part["target"]), rules)
+	steps, err := Make(t.Context(), inventory(part["source"]), inventory(part["target"]), rules)
 	if err != nil {
 		return err.Error() + "\n"
 	}
@@ -134,7 +134,7 @@ func TestEqualInputsGiveEqualBytes(t *testing.T) {
 		var texts []string
 		for range 2 {
 			r := rand.New(rand.NewPCG(seed, 1))
-			steps, err := Make(randomInventory(r, "a.io"), randomInventory(r, "b.io"), Rules{Overwrite: Update, Targets: toOther})
+			steps, err := Make(t.Context(), randomInventory(r, "a.io"), randomInventory(r, "b.io"), Rules{Overwrite: Update, Targets: toOther})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,11 +155,11 @@ func TestApplyingAPlanLeavesNothingToDo(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		src, dst := randomInventory(r, "a.io"), randomInventory(r, "b.io")
 		rules := Rules{Overwrite: Update, Targets: toOther}
-		steps, _ := Make(src, dst, rules)
+		steps, _ := Make(t.Context(), src, dst, rules)
 		for _, s := range steps {
 			dst[s.To] = s.Root()
 		}
-		again, _ := Make(src, dst, rules)
+		again, _ := Make(t.Context(), src, dst, rules)
 		for _, s := range again {
 			if s.Action != Skip {
 				t.Fatalf("seed %d: %s", seed, s.Describe())

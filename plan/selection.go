@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -136,11 +137,13 @@ func ParseAge(s string) (time.Duration, error) {
 
 // Repositories returns the repositories of all that s keeps, in the order of their names, each once. The error
 // is [fault.TooLarge]: a regular expression took too long. The explanation then ends at that stage.
-func (s Selection) Repositories(all []string) (kept []string, why Explain, err error) {
+func (s Selection) Repositories(
+	ctx context.Context, all []string,
+) (kept []string, why Explain, err error) {
 	each := slices.Compact(slices.Sorted(slices.Values(all)))
 	sv := newSieve("repositories", each, func(name string) string { return name })
 	if s.Repository != "" {
-		sv.stage("repository", func(name string) (bool, string, error) {
+		sv.stage(ctx, "repository", func(name string) (bool, string, error) {
 			return name == s.Repository, fmt.Sprintf("repository %q", s.Repository), nil
 		})
 		if len(sv.left) == 0 {
@@ -149,13 +152,13 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 		return sv.left, sv.Explain, sv.err
 	}
 	if s.Letters.String() != "" {
-		sv.stage("letters", func(name string) (bool, string, error) {
+		sv.stage(ctx, "letters", func(name string) (bool, string, error) {
 			return s.Letters.Match(name), s.Letters.why(name), nil
 		})
 	}
-	sv.exclude("ignore", s.Ignore)
-	sv.include(s.IncludeRepositories)
-	sv.exclude("exclude", s.ExcludeRepositories)
+	sv.exclude(ctx, "ignore", s.Ignore)
+	sv.include(ctx, s.IncludeRepositories)
+	sv.exclude(ctx, "exclude", s.ExcludeRepositories)
 	if w := s.Letters.Warning(); w != "" {
 		sv.Warnings = append(sv.Warnings, w)
 	}
@@ -165,17 +168,17 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 
 // Limit returns the first s.MaxRepositories of needing, by name. needing holds only the repositories in
 // which something is to be done, because acr_transfer.py counts only those.
-func (s Selection) Limit(needing []string) (kept []string, why Explain) {
+func (s Selection) Limit(ctx context.Context, needing []string) (kept []string, why Explain, err error) {
 	each := slices.Compact(slices.Sorted(slices.Values(needing)))
 	sv := newSieve("repositories", each, func(name string) string { return name })
 	if s.MaxRepositories > 0 {
 		place := 0
-		sv.stage("max-repositories", func(string) (bool, string, error) {
+		sv.stage(ctx, "max-repositories", func(string) (bool, string, error) {
 			place++
 			return place <= s.MaxRepositories, fmt.Sprintf("max-repositories %d: place %d", s.MaxRepositories, place), nil
 		})
 	}
-	return sv.left, sv.Explain
+	return sv.left, sv.Explain, sv.err
 }
 
 // NeedsTimes reports whether [Selection.Tags] needs the times of tags. A caller whose listing has no times must
@@ -183,8 +186,10 @@ func (s Selection) Limit(needing []string) (kept []string, why Explain) {
 func (s Selection) NeedsTimes() bool { return !s.Since.IsZero() || s.Latest > 0 && s.Order == ByTime }
 
 // Candidates is like [Selection.Tags], but applies only the rules that use neither times nor numbers of tags.
-func (s Selection) Candidates(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
-	sv := s.byName(repository, tags)
+func (s Selection) Candidates(
+	ctx context.Context, repository string, tags []oci.Listed,
+) (kept []oci.Listed, why Explain, err error) {
+	sv := s.byName(ctx, repository, tags)
 	return sv.left, sv.Explain, sv.err
 }
 
@@ -193,19 +198,21 @@ func (s Selection) Candidates(repository string, tags []oci.Listed) (kept []oci.
 //
 // The error is [fault.TooLarge] if a regular expression took too long, [fault.Invalid] if s.Order is not known,
 // and [fault.Refused] if fewer than s.MinTags tags are kept. The explanation is returned also with an error.
-func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
+func (s Selection) Tags(
+	ctx context.Context, repository string, tags []oci.Listed,
+) (kept []oci.Listed, why Explain, err error) {
 	if _, err := ParseOrder(string(s.Order)); err != nil {
 		return nil, newSieve(repository, nil, func(t oci.Listed) string { return t.Tag }).Explain, err
 	}
-	sv := s.byName(repository, tags)
+	sv := s.byName(ctx, repository, tags)
 	if !s.Since.IsZero() {
-		sv.stage("newer-than", s.isNewOrOf(sv.left))
+		sv.stage(ctx, "newer-than", s.isNewOrOf(sv.left))
 	}
 	if s.Latest > 0 && sv.err == nil {
-		s.latest(sv)
+		s.latest(ctx, sv)
 	}
 	if left := images(sv.left); left < s.MinTags && sv.err == nil {
-		all := images(once(tags))
+		all := images(latestOf(tags))
 		sv.err = &fault.Fault{Kind: fault.Refused, Op: "select tags", Name: repository,
 			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, all, s.MinTags),
 			Hint: "find out which rule drops each tag, or lower the minimum"}
@@ -215,15 +222,17 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 
 // Loose returns the manifests that s keeps among all, the manifests of one repository without a tag, in the
 // order of their digests. Of the rules about tags, only Since applies to them.
-func (s Selection) Loose(repository string, all []oci.Listed) (kept []oci.Listed, why Explain) {
+func (s Selection) Loose(
+	ctx context.Context, repository string, all []oci.Listed,
+) (kept []oci.Listed, why Explain, err error) {
 	digest := func(t oci.Listed) string { return string(t.Descriptor.Digest) }
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b oci.Listed) int { return cmp.Compare(digest(a), digest(b)) })
 	each := slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return digest(a) == digest(b) })
 	sv := newSieve(repository+" without a tag", each, digest)
 	if !s.Since.IsZero() {
-		sv.stage("newer-than", s.isNew)
+		sv.stage(ctx, "newer-than", s.isNew)
 	}
-	return sv.left, sv.Explain
+	return sv.left, sv.Explain, sv.err
 }
 
 // ChoosesTags reports whether a rule chooses among tags by what they are called, or by how many there are.
@@ -231,24 +240,24 @@ func (s Selection) ChoosesTags() bool {
 	return len(s.IncludeTags)+len(s.ExcludeTags) > 0 || s.Versions.String() != "" || s.Running != nil || s.Latest > 0
 }
 
-func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Listed] {
-	sv := newSieve(repository, once(tags), func(t oci.Listed) string { return t.Tag })
-	sv.include(s.IncludeTags)
-	sv.exclude("exclude", s.ExcludeTags)
+func (s Selection) byName(ctx context.Context, repository string, tags []oci.Listed) *sieve[oci.Listed] {
+	sv := newSieve(repository, latestOf(tags), func(t oci.Listed) string { return t.Tag })
+	sv.include(ctx, s.IncludeTags)
+	sv.exclude(ctx, "exclude", s.ExcludeTags)
 	if s.Versions.String() != "" {
-		sv.stage("versions", func(t oci.Listed) (bool, string, error) {
+		sv.stage(ctx, "versions", func(t oci.Listed) (bool, string, error) {
 			return s.Versions.Match(t.Tag), s.Versions.why(t.Tag), nil
 		})
 	}
 	if s.Running != nil {
-		sv.stage("in-use", s.Running.why)
+		sv.stage(ctx, "in-use", s.Running.why)
 	}
 	return sv
 }
 
-// once keeps one entry for each tag: the one that was set last. A listing that is read in pages can contain a
+// latestOf keeps one entry for each tag: the one that was set last. A listing that is read in pages can contain a
 // tag twice, if tags are set meanwhile.
-func once(tags []oci.Listed) []oci.Listed {
+func latestOf(tags []oci.Listed) []oci.Listed {
 	sorted := slices.Clone(tags)
 	slices.SortFunc(sorted, func(a, b oci.Listed) int {
 		d, e := a.Descriptor, b.Descriptor
@@ -299,7 +308,7 @@ func images(tags []oci.Listed) int {
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // latest keeps the first s.Latest tags in the order.
-func (s Selection) latest(sv *sieve[oci.Listed]) {
+func (s Selection) latest(ctx context.Context, sv *sieve[oci.Listed]) {
 	order := s.Order
 	if order == "" && !slices.ContainsFunc(sv.left, func(t oci.Listed) bool { return setAt(t).IsZero() }) {
 		order = ByTime
@@ -315,7 +324,7 @@ func (s Selection) latest(sv *sieve[oci.Listed]) {
 		}
 	}
 	place := places(order, sv.left, versions)
-	sv.stage("latest", func(t oci.Listed) (bool, string, error) {
+	sv.stage(ctx, "latest", func(t oci.Listed) (bool, string, error) {
 		n, ok := place[t.Tag]
 		if !ok && oci.IsDigestTag(t.Tag) {
 			return false, fmt.Sprintf("latest %d: it belongs to an image, and travels with it", s.Latest), nil

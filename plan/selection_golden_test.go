@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,7 +80,7 @@ func selectionText(t *testing.T, golden *txtar.Archive) string {
 		a.showRepositories(&b, strings.Fields(text))
 	}
 	if text, ok := part["tags"]; ok {
-		_, why, err := a.Selection.Tags("app", listed(text))
+		_, why, err := a.Selection.Tags(context.Background(), "app", listed(text))
 		b.WriteString(why.String())
 		fmt.Fprintf(&b, "needs times: %v\n", a.NeedsTimes())
 		if err != nil {
@@ -93,15 +94,18 @@ func selectionText(t *testing.T, golden *txtar.Archive) string {
 }
 
 func (a asked) showRepositories(b *strings.Builder, all []string) {
-	kept, why, err := a.Repositories(all)
+	kept, why, err := a.Repositories(context.Background(), all)
 	b.WriteString(why.String())
 	if err != nil {
 		fmt.Fprintln(b, err)
 		return
 	}
 	if a.MaxRepositories > 0 {
-		_, why = a.Limit(kept)
+		_, why, err = a.Limit(context.Background(), kept)
 		b.WriteString(why.String())
+		if err != nil {
+			fmt.Fprintln(b, err)
+		}
 	}
 }
 
@@ -111,7 +115,7 @@ func (a asked) showPlan(b *strings.Builder, src, dst Inventory) {
 	for n := range src {
 		repos = append(repos, n.Repo)
 	}
-	landings, err := a.Landings(a.host, repos)
+	landings, err := a.Landings(context.Background(), a.host, repos)
 	if err != nil {
 		fmt.Fprintln(b, err)
 	}
@@ -123,7 +127,7 @@ func (a asked) showPlan(b *strings.Builder, src, dst Inventory) {
 				mine[n] = d
 			}
 		}
-		steps, err := l.Make(mine, dst, a.overwrite, a.tags)
+		steps, err := l.Make(context.Background(), mine, dst, a.overwrite, a.tags)
 		if err != nil {
 			fmt.Fprintln(b, " ", err)
 		}

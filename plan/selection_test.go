@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -76,8 +77,8 @@ func TestASelectionOfTagsDoesNotDependOnTheOrderOfTheListing(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 1))
 	for range 2000 {
 		s, tags := randomSelection(t, r), randomTags(r)
-		kept, why, err := s.Tags("app", tags)
-		again, whyAgain, errAgain := s.Tags("app", shuffled(r, tags))
+		kept, why, err := s.Tags(t.Context(), "app", tags)
+		again, whyAgain, errAgain := s.Tags(t.Context(), "app", shuffled(r, tags))
 		if err != nil || errAgain != nil || !reflect.DeepEqual(kept, again) || !reflect.DeepEqual(why, whyAgain) {
 			t.Fatalf("%+v\n%v\n%s\n%s", s, err, why, whyAgain)
 		}
@@ -85,11 +86,11 @@ func TestASelectionOfTagsDoesNotDependOnTheOrderOfTheListing(t *testing.T) {
 		if s.Latest > 0 && len(kept) > s.Latest {
 			t.Fatalf("latest %d keeps\n%s", s.Latest, why)
 		}
-		candidates, _, err := s.Candidates("app", tags)
+		candidates, _, err := s.Candidates(t.Context(), "app", tags)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rest, _, err := s.Tags("app", candidates); err != nil || !slices.Equal(names(rest), names(kept)) {
+		if rest, _, err := s.Tags(t.Context(), "app", candidates); err != nil || !slices.Equal(names(rest), names(kept)) {
 			t.Fatalf("of the candidates %v other tags are kept: %v, not %v (%v)", names(candidates), names(rest), names(kept), err)
 		}
 	}
@@ -154,13 +155,16 @@ func TestASelectionOfRepositoriesDoesNotDependOnTheOrderOfTheListing(t *testing.
 		if r.IntN(5) == 0 {
 			s.Repository = some[r.IntN(len(some))]
 		}
-		kept, why, err := s.Repositories(all)
-		again, whyAgain, errAgain := s.Repositories(shuffled(r, all))
+		kept, why, err := s.Repositories(t.Context(), all)
+		again, whyAgain, errAgain := s.Repositories(t.Context(), shuffled(r, all))
 		if err != nil || errAgain != nil || !slices.Equal(kept, again) || !reflect.DeepEqual(why, whyAgain) {
 			t.Fatalf("%+v\n%v\n%s\n%s", s, err, why, whyAgain)
 		}
 		checkExplained(t, why, kept, all)
-		few, why := s.Limit(shuffled(r, kept))
+		few, why, err := s.Limit(t.Context(), shuffled(r, kept))
+		if err != nil {
+			t.Fatal(err)
+		}
 		checkExplained(t, why, few, kept)
 		if s.MaxRepositories > 0 && len(few) != min(len(kept), s.MaxRepositories) || !slices.Equal(few, kept[:len(few)]) {
 			t.Fatalf("limit %d of %v: %v", s.MaxRepositories, kept, few)
@@ -169,7 +173,7 @@ func TestASelectionOfRepositoriesDoesNotDependOnTheOrderOfTheListing(t *testing.
 }
 
 func TestTheZeroSelectionKeepsAll(t *testing.T) {
-	kept, why, err := Selection{}.Repositories([]string{"b", "a"})
+	kept, why, err := Selection{}.Repositories(t.Context(), []string{"b", "a"})
 	if err != nil || !slices.Equal(kept, []string{"a", "b"}) || len(why.Stages) != 0 {
 		t.Errorf("%v, %v\n%s", kept, err, why)
 	}
@@ -186,18 +190,18 @@ func TestATagThatIsListedTwiceCountsAsItWasSetLast(t *testing.T) {
 		{Tag: "a", Descriptor: oci.Descriptor{Digest: digest("3")}, Created: day(2)},
 		{Tag: "a", Descriptor: oci.Descriptor{Digest: digest("4")}},
 	}
-	kept, _, err := Selection{Since: day(3)}.Tags("app", tags)
+	kept, _, err := Selection{Since: day(3)}.Tags(t.Context(), "app", tags)
 	if err != nil || len(kept) != 1 || kept[0].Descriptor.Digest != digest("2") {
 		t.Errorf("%v, %v", kept, err)
 	}
 }
 
 func TestTooFewTagsAreRefusedAndExplained(t *testing.T) {
-	_, why, err := Selection{MinTags: 1}.Tags("app", nil)
+	_, why, err := Selection{MinTags: 1}.Tags(t.Context(), "app", nil)
 	if !fault.Is(err, fault.Refused) || why.Of != "app" {
 		t.Errorf("%v, %v", err, why)
 	}
-	if _, _, err := (Selection{Order: "size"}).Tags("app", nil); !fault.Is(err, fault.Invalid) {
+	if _, _, err := (Selection{Order: "size"}).Tags(t.Context(), "app", nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("an unknown order: %v", err)
 	}
 }
@@ -246,7 +250,7 @@ func TestARangeSelectsWhatIsAVersionInIt(t *testing.T) {
 }
 
 func TestAnExplanationIsJSONWithoutNull(t *testing.T) {
-	_, why, err := Selection{}.Tags("app", nil)
+	_, why, err := Selection{}.Tags(t.Context(), "app", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +267,7 @@ func TestASelectionIsUsedByManyGoroutines(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 50 {
-				if kept, _, err := s.Tags("app", tags); err != nil || len(kept) != 1 {
+				if kept, _, err := s.Tags(t.Context(), "app", tags); err != nil || len(kept) != 1 {
 					t.Errorf("%v, %v", kept, err)
 				}
 			}
@@ -275,7 +279,7 @@ func TestASelectionIsUsedByManyGoroutines(t *testing.T) {
 func ExampleSelection_Tags() {
 	include, _ := ParsePatterns("v*")
 	s := Selection{IncludeTags: include, Latest: 1}
-	_, why, _ := s.Tags("app", []oci.Listed{{Tag: "v1.9.0"}, {Tag: "v1.10.0"}, {Tag: "nightly"}})
+	_, why, _ := s.Tags(context.Background(), "app", []oci.Listed{{Tag: "v1.9.0"}, {Tag: "v1.10.0"}, {Tag: "nightly"}})
 	fmt.Print(why)
 	// Output:
 	// app: 3 found, 2 left after include, 1 left after latest
@@ -321,8 +325,8 @@ func TestLandingsDoNotDependOnOrderAndHoldEachSourceOnce(t *testing.T) {
 			from = append(from, ref.Repo{Host: []string{"x.io", "y.io"}[r.IntN(2)], Path: path})
 		}
 		m := Mapping{Flatten: r.IntN(2) == 0, MaxDepth: r.IntN(4), AddPrefix: []string{"", "p", "p/q/"}[r.IntN(3)]}
-		landings, err := m.Landings("t.io", from)
-		again, errAgain := m.Landings("t.io", shuffled(r, from))
+		landings, err := m.Landings(t.Context(), "t.io", from)
+		again, errAgain := m.Landings(t.Context(), "t.io", shuffled(r, from))
 		if err != nil || errAgain != nil || !reflect.DeepEqual(landings, again) {
 			t.Fatalf("%+v: %v, %v", landings, again, err)
 		}
@@ -390,7 +394,7 @@ func TestUpToTenNamesThatCanNotBeMappedAreNamed(t *testing.T) {
 	for i := range 12 {
 		from = append(from, ref.Repo{Host: "s.io", Path: fmt.Sprintf("a%02d", i)})
 	}
-	_, err := Mapping{AddPrefix: "UP"}.Landings("t.io", from)
+	_, err := Mapping{AddPrefix: "UP"}.Landings(t.Context(), "t.io", from)
 	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "s.io/a09:") || strings.Contains(err.Error(), "s.io/a10:") || !strings.HasSuffix(err.Error(), "and 2 more") {
 		t.Errorf("%v", err)
 	}
@@ -400,7 +404,7 @@ func TestALandingLeavesNamesOfOthersAlone(t *testing.T) {
 	l := Landing{To: ref.Repo{Host: "t.io", Path: "a"}, From: []ref.Repo{{Host: "s.io", Path: "a"}}}
 	src := inventory("s.io/a:1 a\ns.io/b:1 b\n")
 	src[l.From[0].At(string(digest("c")))] = oci.Descriptor{Digest: digest("c")}
-	steps, err := l.Make(src, nil, Update, TagMap{})
+	steps, err := l.Make(t.Context(), src, nil, Update, TagMap{})
 	if err != nil || len(steps) != 2 || steps[0].To != l.To.Tagged("") || steps[1].To != l.To.Tagged("1") {
 		t.Errorf("%v, %v", steps, err)
 	}
@@ -418,7 +422,7 @@ func BenchmarkTags(b *testing.B) {
 	s := Selection{IncludeTags: include, Latest: 10, Since: time.Unix(50, 0)}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := s.Tags("app", tags); err != nil {
+		if _, _, err := s.Tags(b.Context(), "app", tags); err != nil {
 			b.Fatal(err)
 		}
 	}

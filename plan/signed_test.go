@@ -34,19 +34,19 @@ func TestADigestTagIsNoTagOfItsOwn(t *testing.T) {
 		listed("v1", digest("1"), old), listed(sign(digest("1")), digest("a"), today),
 		listed("v2", digest("2"), today), listed(sign(digest("2")), digest("b"), today),
 	}
-	kept, _, err := plan.Selection{Since: today.Add(-time.Hour)}.Tags("app", all)
+	kept, _, err := plan.Selection{Since: today.Add(-time.Hour)}.Tags(t.Context(), "app", all)
 	if got := tagsOf(kept); got != "sha256-…2.sig v2" || err != nil {
 		t.Errorf("newer than: %s, %v", got, err)
 	}
-	kept, _, err = plan.Selection{Latest: 1, Order: plan.ByTime}.Tags("app", all)
+	kept, _, err = plan.Selection{Latest: 1, Order: plan.ByTime}.Tags(t.Context(), "app", all)
 	if got := tagsOf(kept); got != "v2" || err != nil {
 		t.Errorf("latest: %s, %v", got, err)
 	}
-	_, _, err = plan.Selection{MinTags: 3}.Tags("app", all)
+	_, _, err = plan.Selection{MinTags: 3}.Tags(t.Context(), "app", all)
 	if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "2 of 2 tags are left") {
 		t.Errorf("at least 3: %v", err)
 	}
-	if _, _, err = (plan.Selection{MinTags: 2}).Tags("app", all); err != nil {
+	if _, _, err = (plan.Selection{MinTags: 2}).Tags(t.Context(), "app", all); err != nil {
 		t.Errorf("at least 2: %v", err)
 	}
 	renames, err := plan.ParseRenames([]string{"s/^(.*)$/$1-prod/"})
@@ -54,7 +54,9 @@ func TestADigestTagIsNoTagOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := plan.TagMap{Rename: renames}
-	if got := m.Targets(sign(digest("1"))); got[0] != sign(digest("1")) || m.Targets("v1")[0] != "v1-prod" {
-		t.Errorf("renamed: %q", got)
+	for tag, want := range map[string]string{sign(digest("1")): sign(digest("1")), "v1": "v1-prod"} {
+		if got, err := m.Targets(tag); err != nil || got[0] != want {
+			t.Errorf("renamed: %q, %v", got, err)
+		}
 	}
 }

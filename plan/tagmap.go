@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
+	"github.com/drayage/dray/internal/expression"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -15,6 +15,8 @@ import (
 type TagMap struct {
 	Pairs  []Pair  // used first; a tag may occur in several pairs
 	Rename Renames // applied to the tags that no pair names
+
+	targets map[string][]string // of Pairs, if the map is indexed
 }
 
 // Pair says that the tag From becomes the tag To.
@@ -32,30 +34,46 @@ type Substitution struct {
 // Keys returns the From of the pairs, each once, in their order.
 func (m TagMap) Keys() []string {
 	var keys []string
+	known := map[string]bool{}
 	for _, p := range m.Pairs {
-		if !slices.Contains(keys, p.From) {
+		if !known[p.From] {
+			known[p.From] = true
 			keys = append(keys, p.From)
 		}
 	}
 	return keys
 }
 
-// Targets returns the target tags of tag, each once. Rename does not apply to a digest tag, which would belong to no
-// image under another name. Targets does not check that a renamed tag is a valid tag.
-func (m TagMap) Targets(tag string) []string {
-	var to []string
+// Indexed returns m in a form in which [TagMap.Targets] does not read all pairs for each tag. It does not notice pairs
+// that are added later.
+func (m TagMap) Indexed() TagMap {
+	m.targets = map[string][]string{}
 	for _, p := range m.Pairs {
-		if p.From == tag && !slices.Contains(to, p.To) {
-			to = append(to, p.To)
+		m.targets[p.From] = append(m.targets[p.From], p.To)
+	}
+	return m
+}
+
+// Targets returns the target tags of tag, each once. Rename does not apply to a digest tag, which would belong to no
+// image under another name. Targets does not check that a renamed tag is a valid tag. The error is that of
+// [Renames.Apply] with [ref.MaxTag].
+func (m TagMap) Targets(tag string) ([]string, error) {
+	to := m.targets[tag]
+	if m.targets == nil {
+		for _, p := range m.Pairs {
+			if p.From == tag {
+				to = append(to, p.To)
+			}
 		}
 	}
 	if to != nil {
-		return to
+		return once(to), nil
 	}
 	if oci.IsDigestTag(tag) {
-		return []string{tag}
+		return []string{tag}, nil
 	}
-	return []string{m.Rename.Apply(tag)}
+	renamed, err := m.Rename.Apply(tag, ref.MaxTag)
+	return []string{renamed}, err
 }
 
 // Check checks that both sides of each pair are tags. Renamed tags can only be checked when they are made.
@@ -71,12 +89,19 @@ func (m TagMap) Check() error {
 	return nil
 }
 
-// Apply returns s after all substitutions.
-func (r Renames) Apply(s string) string {
+// Apply returns s after all substitutions. most is the number of bytes that the result of each of them may have; one
+// that makes s no longer is always allowed. The error is [fault.Invalid]: a result is longer. It is found before the
+// result is made.
+func (r Renames) Apply(s string, most int) (string, error) {
 	for _, sub := range r {
-		s = sub.Match.ReplaceAllString(s, sub.With)
+		to, ok := expression.Replace(sub.Match, s, sub.With, most)
+		if !ok {
+			return "", invalid("rename", shown(s), fmt.Errorf("the substitution of %s by %s makes it longer than %d bytes",
+				shown(sub.Match.String()), shown(sub.With), most), "")
+		}
+		s = to
 	}
-	return s
+	return s, nil
 }
 
 // ParsePair reads "FROM=TO". The error is [fault.Invalid].
@@ -88,8 +113,15 @@ func ParsePair(s string) (Pair, error) {
 	return Pair{from, to}, nil
 }
 
+// MaxRenames is the maximum number of substitutions in one list.
+const MaxRenames = 100
+
 // ParseRenames reads each text with [ParseSubstitution]. The error is [fault.Invalid].
 func ParseRenames(texts []string) (Renames, error) {
+	if len(texts) > MaxRenames {
+		return nil, invalid("read substitutions", "", fmt.Errorf("there are %d, and at most %d may follow one another",
+			len(texts), MaxRenames), "")
+	}
 	var all Renames
 	for _, s := range texts {
 		sub, err := ParseSubstitution(s)
@@ -103,37 +135,18 @@ func ParseRenames(texts []string) (Renames, error) {
 
 // ParseSubstitution reads "s/EXPRESSION/REPLACEMENT/", such as "s/^v(.*)$/v$1-production/". Any other
 // character can take the place of the slash. The expression has the syntax of RE2. Unlike in sed, "\1" is an
-// error and "&" stands for itself. The error is [fault.Invalid].
+// error and "&" stands for itself. The text has at most [MaxPattern] bytes. The error is [fault.Invalid].
 func ParseSubstitution(s string) (Substitution, error) {
-	bad := func(cause, hint string) (Substitution, error) {
-		return Substitution{}, invalid("read substitution", fmt.Sprintf("%q", s), errors.New(cause), hint)
+	match, with, err := expression.ParseSubstitution(s)
+	hint := ""
+	if errors.Is(err, expression.ErrForm) {
+		hint = "write 's/^v(.*)$/v$1-production/'; if the expression contains the separator, use another one: s|a/b|c|"
 	}
-	if len(s) < 4 || s[0] != 's' {
-		return bad("not s/EXPRESSION/REPLACEMENT/", "write a substitution such as 's/^v(.*)$/v$1-production/'")
-	}
-	parts := strings.Split(s[2:], s[1:2])
-	if len(parts) != 3 || parts[2] != "" || parts[0] == "" {
-		return bad("not s/EXPRESSION/REPLACEMENT/",
-			"if the expression contains the separator, use another separator: s|a/b|c|")
-	}
-	match, err := regexp.Compile(parts[0])
 	if err != nil {
-		return bad(err.Error(), "")
+		return Substitution{}, invalid("read substitution", shown(s), err, hint)
 	}
-	if sedGroup().MatchString(parts[1]) {
-		return bad("the replacement must name a group as $1, not \\1", "")
-	}
-	return Substitution{match, braced(parts[1])}, nil
+	return Substitution{match, with}, nil
 }
-
-var (
-	sedGroup = lazily(`\\[0-9]`)
-	group    = lazily(`\$([0-9]+)`)
-)
-
-// braced replaces $1 by ${1}, so that "v$1_x" means the first group and "_x", and not a group with the
-// name "1_x".
-func braced(s string) string { return group().ReplaceAllString(s, "$${$1}") }
 
 // Moving reports whether tag is one that people move from release to release, such as "latest", "stable"
 // or "prod": it has no digit. Such tags are set after the others.

@@ -25,20 +25,22 @@ func TestATagMapTriesPairsAndThenRenames(t *testing.T) {
 	for tag, want := range map[string]string{
 		"latest": "stable", "v1": "one uno", "v2.0": "v2.0-production", "v3-rc1": "v3_rc1-production", "edge": "edge",
 	} {
-		if got := strings.Join(m.Targets(tag), " "); got != want {
-			t.Errorf("%s: %q, want %q", tag, got, want)
+		for _, m := range []TagMap{m, m.Indexed()} {
+			if got, err := m.Targets(tag); err != nil || strings.Join(got, " ") != want {
+				t.Errorf("%s: %q, %v, want %q", tag, got, err, want)
+			}
 		}
 	}
 	if !slices.Equal(m.Keys(), []string{"latest", "v1"}) {
 		t.Errorf("keys %v", m.Keys())
 	}
-	if got := (TagMap{}).Targets("v1"); !slices.Equal(got, []string{"v1"}) {
+	if got, err := (TagMap{}).Targets("v1"); err != nil || !slices.Equal(got, []string{"v1"}) {
 		t.Errorf("the zero map makes %v", got)
 	}
 }
 
 func TestAGroupEndsWithItsNumber(t *testing.T) {
-	if got := (Renames{substitution(t, `s/^v(.*)$/$1_x/`)}).Apply("v7"); got != "7_x" {
+	if got, err := (Renames{substitution(t, `s/^v(.*)$/$1_x/`)}).Apply("v7", 4); err != nil || got != "7_x" {
 		t.Errorf("%q", got)
 	}
 }

@@ -2,11 +2,13 @@ package plan
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,6 +26,14 @@ func invalid(op, name string, cause error, hint string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: cause, Hint: hint}
 }
 
+// canceled returns the error of op if ctx has ended, and nil otherwise. Loops over names of others ask it.
+func canceled(ctx context.Context, op string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Canceled, Op: op, Err: context.Cause(ctx)}
+}
+
 // shown quotes s for an error, and shortens it if it is long.
 func shown(s string) string {
 	const most = 80
@@ -31,6 +41,17 @@ func shown(s string) string {
 		return fmt.Sprintf("%q…", s[:most])
 	}
 	return fmt.Sprintf("%q", s)
+}
+
+// once returns texts in their order, each once.
+func once(texts []string) []string {
+	var out []string
+	for _, s := range texts {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // strict reads a JSON object without unknown fields. Its errors do not have the words of encoding/json.

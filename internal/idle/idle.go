@@ -3,6 +3,7 @@
 package idle
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"regexp"
@@ -31,17 +32,17 @@ type Rule struct {
 }
 
 // Repositories returns lines for the rules of s that match none of all, the paths of the listed repositories.
-func Repositories(s plan.Selection, all []string) []string {
-	rules := among("include", s.IncludeRepositories, all)
+func Repositories(ctx context.Context, s plan.Selection, all []string) []string {
+	rules := among(ctx, "include", s.IncludeRepositories, all)
 	if s.Letters.String() != "" && !slices.ContainsFunc(all, s.Letters.Match) {
 		rules = append(rules, Rule{Kind: "letters", Text: s.Letters.String()})
 	}
-	rules = append(rules, among("exclude", s.ExcludeRepositories, all)...)
-	return lines(append(rules, among("ignore-pattern", s.Ignore, all)...), "repository", len(all), all)
+	rules = append(rules, among(ctx, "exclude", s.ExcludeRepositories, all)...)
+	return lines(append(rules, among(ctx, "ignore-pattern", s.Ignore, all)...), "repository", len(all), all)
 }
 
 // Renames returns lines for the rules of m that change none of the paths, those of the selected repositories.
-func Renames(m plan.Mapping, paths []string) []string {
+func Renames(ctx context.Context, m plan.Mapping, paths []string) []string {
 	var rules []Rule
 	if prefix := strings.TrimSuffix(m.StripPrefix, "/"); prefix != "" {
 		strips := func(path string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
@@ -51,7 +52,7 @@ func Renames(m plan.Mapping, paths []string) []string {
 	}
 	used := make([]bool, len(m.Rename))
 	for _, path := range paths {
-		mark(used, m.Rename, m.Stripped(path))
+		mark(ctx, used, m.Rename, m.Stripped(path))
 	}
 	return lines(append(rules, unused("rewrite", m.Rename, used)...), "selected repository", len(paths), paths)
 }
@@ -140,7 +141,7 @@ func (t *Tags) Add(s Share) {
 
 // Saw records the tags of repo and those that sel keeps, which m renames. A repository that is surveyed again
 // does not count twice.
-func (t *Tags) Saw(repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept []oci.Listed) {
+func (t *Tags) Saw(ctx context.Context, repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept []oci.Listed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.seen[repo] {
@@ -148,7 +149,7 @@ func (t *Tags) Saw(repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept 
 	}
 	if t.seen == nil {
 		t.seen, t.keys, t.renamed = map[ref.Repo]bool{}, map[string]bool{}, make([]bool, len(m.Rename))
-		t.idle = append(among("include-tags", sel.IncludeTags, nil), among("exclude-tags", sel.ExcludeTags, nil)...)
+		t.idle = append(among(ctx, "include-tags", sel.IncludeTags, nil), among(ctx, "exclude-tags", sel.ExcludeTags, nil)...)
 		for _, key := range m.Keys() {
 			t.keys[key] = false
 		}
@@ -158,12 +159,12 @@ func (t *Tags) Saw(repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept 
 		if _, named := t.keys[one.Tag]; named {
 			t.keys[one.Tag] = true
 		} else {
-			mark(t.renamed, m.Rename, one.Tag)
+			mark(ctx, t.renamed, m.Rename, one.Tag)
 		}
 	}
 	if len(t.idle) > 0 {
 		names := namesOf(tags, len(tags))
-		still := append(among("include-tags", sel.IncludeTags, names), among("exclude-tags", sel.ExcludeTags, names)...)
+		still := append(among(ctx, "include-tags", sel.IncludeTags, names), among(ctx, "exclude-tags", sel.ExcludeTags, names)...)
 		t.idle = slices.DeleteFunc(t.idle, func(r Rule) bool { return !slices.Contains(still, r) })
 	}
 	t.names = append(t.names, namesOf(tags, maxNames-len(t.names))...)
@@ -217,10 +218,16 @@ func namesOf(tags []oci.Listed, most int) (names []string) {
 }
 
 // among returns the patterns that match none of all. A pattern that takes too long counts as one that
-// matches, since the selection fails with its error.
-func among(kind string, ps plan.Patterns, all []string) (rules []Rule) {
+// matches, since the selection fails with its error, and so does each of them if ctx has ended.
+func among(ctx context.Context, kind string, ps plan.Patterns, all []string) (rules []Rule) {
 	for _, p := range ps {
-		matches := func(name string) bool { ok, err := p.Match(name); return ok || err != nil }
+		matches := func(name string) bool {
+			if ctx.Err() != nil {
+				return true
+			}
+			ok, err := p.Match(name)
+			return ok || err != nil
+		}
 		if !slices.ContainsFunc(all, matches) {
 			rules = append(rules, Rule{kind, p.String(), likeOf(p.String())})
 		}
@@ -236,11 +243,19 @@ func likeOf(pattern string) string {
 	return strings.Trim(strings.NewReplacer("*", "", "?", "").Replace(pattern), "/-.")
 }
 
-// mark sets used for the substitutions that apply to s, each to the result of those before it.
-func mark(used []bool, all plan.Renames, s string) {
+// mark sets used for the substitutions that apply to s, each to the result of those before it. It ends where one makes s
+// too long, and if ctx has ended: the run then ends with an error anyway.
+func mark(ctx context.Context, used []bool, all plan.Renames, s string) {
 	for i, sub := range all {
+		if !slices.Contains(used, false) || ctx.Err() != nil {
+			return
+		}
 		used[i] = used[i] || sub.Match.MatchString(s)
-		s = sub.Match.ReplaceAllString(s, sub.With)
+		to, err := all[i:i+1].Apply(s, ref.MaxPath)
+		if err != nil {
+			return
+		}
+		s = to
 	}
 }
 

@@ -89,7 +89,10 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 			return nil
 		}
 		for n, desc := range some {
-			to, err := l.Targets(n, r.req.Map)
+			to, err := l.Targets(n, r.Map)
+			if ctx.Err() != nil {
+				return nil
+			}
 			if err != nil {
 				continue
 			}
@@ -100,7 +103,7 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 		}
 	}
 	for to, from := range wants {
-		if len(from) < 2 {
+		if len(from) < 2 || ctx.Err() != nil {
 			continue
 		}
 		slices.SortFunc(from, ref.Name.Compare)
@@ -130,17 +133,22 @@ func differing(
 		return desc.Digest
 	}
 	best := slices.MinFunc(names, func(a, b ref.Name) int { return k.Rank(a.Repo) - k.Rank(b.Repo) })
-	for i, n := range names {
-		if k.Rank(n.Repo) != k.Rank(best.Repo) {
+	hosts := map[string][]ref.Name{}
+	for _, n := range names {
+		if k.Rank(n.Repo) == k.Rank(best.Repo) {
+			hosts[n.Host] = append(hosts[n.Host], n)
+		}
+	}
+	for _, n := range names {
+		first := hosts[n.Host]
+		if len(first) < 2 || k.Rank(n.Repo) != k.Rank(best.Repo) || ctx.Err() != nil {
 			continue
 		}
-		for _, m := range names[:i] {
-			if m.Host != n.Host || k.Rank(m.Repo) != k.Rank(best.Repo) {
-				continue
-			}
-			if x, y := digest(m), digest(n); x != "" && y != "" && x != y {
-				return m, n, true
-			}
+		switch x, y := digest(first[0]), digest(n); {
+		case x == "":
+			hosts[n.Host] = first[1:] // it cannot be read
+		case y != "" && x != y:
+			return first[0], n, true
 		}
 	}
 	return a, b, false

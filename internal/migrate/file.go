@@ -159,10 +159,6 @@ func planAgain(
 	if step.To.Tag == "" {
 		there = dst[step.To.Repo.At(string(a.Trims.Becomes(now)))].Digest
 	}
-	anew, err := step.Anew(now, there, overwrite, a.Trims)
-	one := []plan.Step{anew}
-	if err == nil {
-		err = referrers.KeepOwn(ctx, s, one, overwrite)
-	}
-	return one[0], err
+	one := []plan.Step{step.Anew(now, there, overwrite, a.Trims)}
+	return one[0], referrers.KeepOwn(ctx, s, one, overwrite)
 }

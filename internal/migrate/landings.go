@@ -134,8 +134,8 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 		}
 	}
 	all := slices.Sorted(maps.Keys(found))
-	kept, why, err := r.req.Selection.Repositories(all)
-	r.idleRepositories(all, kept)
+	kept, why, err := r.req.Selection.Repositories(ctx, all)
+	r.idleRepositories(ctx, all, kept)
 	if len(found) > 0 {
 		r.explain(why)
 		for _, w := range why.Warnings {
@@ -150,7 +150,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	})
 	repos = slices.Compact(repos)
 	r.selected = len(repos)
-	r.idleRenames(repos)
+	r.idleRenames(ctx, repos)
 	return repos, cmp.Or(err, r.checkMatches())
 }
 
@@ -223,14 +223,8 @@ func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 }
 
 func errorSameTarget(target string) error {
-	return &fault.Fault{
-		Kind: fault.Invalid,
-		Side: fault.Target,
-		Op:   "transfer",
-		Name: target,
-		Hint: "leave one of them out",
-		Err:  errSameTarget,
-	}
+	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Err: errSameTarget,
+		Hint: "leave one of them out"}
 }
 
 var errSameTarget = errors.New("two targets name the same place")

@@ -51,7 +51,7 @@ func (r *transferring) mapped(ctx context.Context, to name.End, repos []ref.Repo
 	}
 	var all []plan.Landing
 	for _, host := range slices.Sorted(maps.Keys(bySource)) {
-		landings, err := m.Landings(host, bySource[host])
+		landings, err := m.Landings(ctx, host, bySource[host])
 		if err != nil {
 			return nil, err
 		}

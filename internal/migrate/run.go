@@ -204,25 +204,25 @@ func (r *transferring) explain(all ...plan.Explain) {
 }
 
 // idleRepositories collects the rules about repositories that match none of all, those that were listed.
-func (r *transferring) idleRepositories(all, kept []string) {
+func (r *transferring) idleRepositories(ctx context.Context, all, kept []string) {
 	if len(all) == 0 {
 		return
 	}
-	r.idle = append(r.idle, idle.Repositories(r.req.Selection, all)...)
+	r.idle = append(r.idle, idle.Repositories(ctx, r.req.Selection, all)...)
 	if len(kept) == 0 {
 		r.idle = append(r.idle, fmt.Sprintf("none of the %d repositories of the sources is selected", len(all)))
 	}
 }
 
 // idleRenames collects the rules that rename repositories and change none of the selected ones.
-func (r *transferring) idleRenames(selected []ref.Repo) {
+func (r *transferring) idleRenames(ctx context.Context, selected []ref.Repo) {
 	var paths []string
 	for _, repo := range selected {
 		seen, _ := r.seen(repo)
 		paths = append(paths, seen.Path)
 	}
 	if len(paths) > 0 {
-		r.idle = append(r.idle, idle.Renames(r.req.Mapping, paths)...)
+		r.idle = append(r.idle, idle.Renames(ctx, r.req.Mapping, paths)...)
 	}
 }
 

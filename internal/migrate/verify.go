@@ -307,7 +307,7 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 		if err != nil {
 			return nil, err
 		}
-		steps, err := k.Merge(src, dst, lost)
+		steps, err := k.Merge(ctx, src, dst, lost)
 		if err == nil {
 			err = referrers.KeepOwn(ctx, k.Into.Session, steps, plan.Update)
 		}
@@ -336,7 +336,7 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 		return nil, err
 	}
 	k.Into.Notes = append(k.Into.Notes, a.Notes...)
-	return plan.Make(src, dst, plan.Rules{Overwrite: plan.Update, Trims: a.Trims, Targets: of})
+	return plan.Make(ctx, src, dst, plan.Rules{Overwrite: plan.Update, Trims: a.Trims, Targets: of})
 }
 
 // accept notes the digest tags that the target keeps with other content. If what refers to images is required, they

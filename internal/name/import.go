@@ -77,7 +77,11 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, fault.Misuse("parse name", image, "several tags are copied to a repository, but this names one image",
 				"leave the tag off; use "+r.Words.rename()+" to rename tags")
 		}
-		n.Targets = append(n.Targets, r.tagged(n, to, image, req.Map)...)
+		tagged, err := r.tagged(n, to, image, req.Map)
+		if err != nil {
+			return n, err
+		}
+		n.Targets = append(n.Targets, tagged...)
 	}
 	for _, repository := range req.Repositories {
 		to, err := r.importTarget(in, repository, how)
@@ -184,29 +188,29 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
 	if n.Source.Tag != "" {
-		n.Targets = Spread(n.Source, []ref.Name{repo.Tagged("")}, m)
+		n.Targets, err = Spread(n.Source, []ref.Name{repo.Tagged("")}, m)
 	}
-	return nil
+	return err
 }
 
 // tagged returns a target with its tag. If to has no tag, it gets the tag of the source, or the
 // tags that m maps that tag to, or "latest".
-func (r *Reader) tagged(n Named, to ref.Name, image string, m plan.TagMap) []ref.Name {
+func (r *Reader) tagged(n Named, to ref.Name, image string, m plan.TagMap) ([]ref.Name, error) {
 	switch {
 	case to.Tag != "" || len(n.Tags) > 0:
-		return []ref.Name{to}
+		return []ref.Name{to}, nil
 	case n.Source.Tag != "":
 		return Spread(n.Source, []ref.Name{to}, m)
 	case n.reading != AsAz && to.HasTags():
 		at := to.At(n.Source.Digest).String()
 		r.note(at, n.Source.String()+": "+Tagless(n.Source)+": it is copied to "+at+" without a tag")
-		return []ref.Name{to}
+		return []ref.Name{to}, nil
 	case n.reading != AsAz || !to.HasTags():
-		return []ref.Name{to}
+		return []ref.Name{to}, nil
 	}
 	to.Tag = "latest"
 	r.note(to.String(), "neither "+image+" nor the source has a tag: the target becomes "+to.String())
-	return []ref.Name{to}
+	return []ref.Name{to}, nil
 }
 
 func (r *Reader) importSource(req Request, n *Named) error {
@@ -259,8 +263,8 @@ func (r *Reader) Entry(e plan.Entry, target string) (Named, error) {
 }
 
 // Spread gives each target without a tag the tags that m maps the source's tag to. A directory of
-// skopeo has no tags: there the image is stored by its digest.
-func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
+// skopeo has no tags: there the image is stored by its digest. The error is that of plan.TagMap.Targets.
+func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) ([]ref.Name, error) {
 	var out []ref.Name
 	for _, to := range targets {
 		to = Within(source, to)
@@ -271,11 +275,15 @@ func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 			out = append(out, to)
 			continue
 		}
-		for _, tag := range m.Targets(source.Tag) {
+		tags, err := m.Targets(source.Tag)
+		if err != nil {
+			return nil, err
+		}
+		for _, tag := range tags {
 			out = append(out, to.Repo.Tagged(tag))
 		}
 	}
-	return out
+	return out, nil
 }
 
 // Within returns the target of source. In an archive of docker a target without a repository has that

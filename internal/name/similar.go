@@ -9,7 +9,12 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// Similar picks up to three of the names in have that resemble want.
+// maxCompared is how many pairs of bytes Similar compares: those of a hundred thousand names, unless they are long. A
+// hint is not worth more.
+const maxCompared = 100_000_000
+
+// Similar picks up to three of the names in have that resemble want. It looks at the first names only if it would take
+// long to look at all of them.
 func Similar(want string, have []string) []string {
 	type candidate struct {
 		name  string
@@ -17,13 +22,21 @@ func Similar(want string, have []string) []string {
 		edits int
 	}
 	var all []candidate
+	most, compared := max(2, len(want)/3), 0
 	for _, name := range have {
+		contains := strings.Contains(name, want) || strings.Contains(want, name)
+		if diff := len(name) - len(want); !contains && (diff > most || diff < -most) {
+			continue // there are at least as many edits
+		}
+		if compared += len(want) * len(name); compared > maxCompared {
+			break
+		}
 		edits := levenshtein.Distance(want, name, nil)
 		far := edits
-		if strings.Contains(name, want) || strings.Contains(want, name) {
-			far = min(far, 2)
+		if contains {
+			far = min(edits, 2)
 		}
-		if far <= max(2, len(want)/3) && name != want {
+		if far <= most && name != want {
 			all = append(all, candidate{name, far, edits})
 		}
 	}

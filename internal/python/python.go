@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,19 +106,26 @@ func setExpression(set string) string {
 type Expression struct {
 	Text       string
 	Backtracks bool // it has a backreference, so RE2 must not run it, even if it compiles
+	Repeats    int  // how often a part of it is repeated at most by {n}, inside other parts that are repeated too
 }
+
+// MaxRepeats limits Repeats: more than this is counted as one more. RE2 has the same limit for repetitions.
+const MaxRepeats = 1000
 
 // reader translates one expression from left to right.
 type reader struct {
 	rest   string
 	out    strings.Builder
 	groups int            // number of groups so far
+	inside []int          // for each group that is open, and for the whole: the most repeats of a part in it
+	last   int            // the same for the last element
 	names  map[string]int // the numbers of named groups
 	Expression
 }
 
 var (
 	repeatedAnchor = lazily(`^(\^|\$|\\[AbBZ])([*+?]|\{([0-9]+(,[0-9]*)?|,[0-9]*)\})`)
+	anyRepeat      = lazily(`^\{([0-9]*)(?:,([0-9]*))?\}`)
 	openRepeat     = lazily(`^\{,([0-9]*)\}`)
 	namedGroup     = lazily(`^\(\?P<([^>)]*)>`)
 	namedBack      = lazily(`^\(\?P=([^)]*)\)`)
@@ -146,15 +154,49 @@ const (
 // neither engine supports: \N, \U, possessive quantifiers (Python 3.11) and the flags a, L and u inside an
 // expression.
 func Regexp(s string) (Expression, error) {
-	r := &reader{rest: s, names: map[string]int{}}
+	r := &reader{rest: s, names: map[string]int{}, inside: []int{1}, last: 1}
 	for r.rest != "" {
+		r.count()
 		if err := r.next(); err != nil {
 			return Expression{}, err
 		}
 	}
-	r.Text = r.out.String()
+	r.Text, r.Repeats = r.out.String(), slices.Max(r.inside)
 	return r.Expression, nil
 }
+
+// count counts the repeats of the element that comes next. Groups are counted where they are opened.
+func (r *reader) count() {
+	top := len(r.inside) - 1
+	switch r.rest[0] {
+	case ')':
+		if top > 0 {
+			r.last, r.inside = r.inside[top], r.inside[:top]
+			r.inside[top-1] = max(r.inside[top-1], r.last)
+		}
+	case '{':
+		if m := anyRepeat().FindStringSubmatch(r.rest); m != nil {
+			times := max(1, number(m[1]), number(m[2]))
+			r.last = min(r.last*times, MaxRepeats+1)
+			r.inside[top] = max(r.inside[top], r.last)
+		}
+	case '*', '+', '?':
+	default:
+		r.last = 1
+	}
+}
+
+// number reads the digits s as a number of repeats. "" is 0.
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil && s != "" || n > MaxRepeats {
+		return MaxRepeats + 1
+	}
+	return n
+}
+
+// opened begins to count the repeats in a group.
+func (r *reader) opened() { r.inside = append(r.inside, 1) }
 
 // next translates one element.
 func (r *reader) next() error {
@@ -255,6 +297,7 @@ func (r *reader) open() error {
 		}
 		r.groups++
 		r.names[m[1]] = r.groups
+		r.opened()
 		r.put(len(m[0]), "(") // without the name, because regexp2 numbers named groups after the others, unlike Python
 		return nil
 	}
@@ -267,6 +310,7 @@ func (r *reader) open() error {
 			return fmt.Errorf("%s refers to a group that does not exist", m[0])
 		}
 		r.Backtracks = true
+		r.opened()
 		r.put(len(m[0]), fmt.Sprintf("(?(%d)", n))
 		return nil
 	}
@@ -282,6 +326,7 @@ func (r *reader) open() error {
 	} else if m != nil || !extension().MatchString(r.rest) {
 		return fmt.Errorf("unknown or misplaced extension at %.80q", r.rest)
 	}
+	r.opened()
 	r.put(1, "(")
 	return nil
 }

@@ -43,7 +43,7 @@ func (k *Landing) Plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	steps, err := k.Merge(src, dst, lost)
+	steps, err := k.Merge(ctx, src, dst, lost)
 	if err != nil {
 		return err
 	}
@@ -82,6 +82,9 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 	}
 	wanted := map[string]bool{}
 	for from := range src {
+		if ctx.Err() != nil {
+			return nil, nil, nil, context.Cause(ctx)
+		}
 		to, err := k.Of.Targets(from, k.Map)
 		if err != nil {
 			continue // Merge reports this error
@@ -268,7 +271,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	s.tags = tags
 	if running := k.InUse.Of(repo); running != nil {
 		if len(running.Digests) > 0 {
-			candidates, _, err := sel.Candidates(cmp.Or(repo.Path, repo.Dir), tags)
+			candidates, _, err := sel.Candidates(ctx, cmp.Or(repo.Path, repo.Dir), tags)
 			if err == nil {
 				err = k.findDigests(ctx, s, candidates)
 			}
@@ -279,7 +282,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 		sel.Running = running
 	}
 	if sel.NeedsTimes() {
-		candidates, _, err := sel.Candidates(cmp.Or(repo.Path, repo.Dir), tags)
+		candidates, _, err := sel.Candidates(ctx, cmp.Or(repo.Path, repo.Dir), tags)
 		if err != nil {
 			return nil, err
 		}
@@ -287,8 +290,8 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 			return nil, err
 		}
 	}
-	kept, why, err := sel.Tags(cmp.Or(repo.Path, repo.Dir), tags)
-	k.idle.Saw(repo, sel, k.Map, tags, kept)
+	kept, why, err := sel.Tags(ctx, cmp.Or(repo.Path, repo.Dir), tags)
+	k.idle.Saw(ctx, repo, sel, k.Map, tags, kept)
 	if s.part {
 		k.idle.Part()
 	}
@@ -384,8 +387,10 @@ func (k *Landing) held(
 }
 
 // Merge compares both sides and makes the steps.
-func (k *Landing) Merge(src, dst plan.Inventory, lost map[ref.Name]error) ([]plan.Step, error) {
-	steps, err := k.Of.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.Overwrite, Tags: k.Map,
+func (k *Landing) Merge(
+	ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error,
+) ([]plan.Step, error) {
+	steps, err := k.Of.Merge(ctx, src, dst, plan.Merge{Verb: "transfer", Overwrite: k.Overwrite, Tags: k.Map,
 		Trims: k.trims, Rank: k.Rank})
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func Import(ctx context.Context, s *place.Session, names *name.Reader, req name.
 	if len(n.Tags) == 0 {
 		return p, p.planOne(ctx, n.Source, n.Targets)
 	}
-	wants, err := tagWants(n.Source.Repo, n.Tags, n.Targets, r.Map, r.Overwrite)
+	wants, err := tagWants(ctx, n.Source.Repo, n.Tags, n.Targets, r.Map, r.Overwrite)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,9 @@ func Copy(
 			"a map has no effect, because each target names its tag or the source names none",
 			"leave the tags of the targets out, or the map")
 	}
-	targets = name.Spread(source, targets, r.Map)
+	if targets, err = name.Spread(source, targets, r.Map); err != nil {
+		return nil, err
+	}
 	for i := range targets {
 		if targets[i].Tag == "" && source.Tag == "" && targets[i].HasTags() {
 			p.Notes = append(p.Notes, fmt.Sprintf("%s: it is copied to %s without a tag",
@@ -150,7 +152,7 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 		if err != nil {
 			return nil, err
 		}
-		wants, err := tagWants(image.Repo, keys, []ref.Name{image.Repo.Tagged("")}, r.Map, plan.Update)
+		wants, err := tagWants(ctx, image.Repo, keys, []ref.Name{image.Repo.Tagged("")}, r.Map, plan.Update)
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +169,7 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 	for _, tag := range tags {
 		targets = append(targets, image.Tagged(tag))
 	}
-	p.Steps, err = plan.Make(src, plan.Inventory{image: src[image]}, plan.Rules{
+	p.Steps, err = plan.Make(ctx, src, plan.Inventory{image: src[image]}, plan.Rules{
 		Overwrite: plan.Update,
 		Targets:   func(ref.Name) []ref.Name { return targets },
 	})
@@ -202,10 +204,11 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 		return nil, err
 	}
 	err = at.List(ctx, func(l oci.Listed) error {
-		if m.Rename.Apply(l.Tag) != l.Tag && !oci.IsDigestTag(l.Tag) {
+		to, err := m.Rename.Apply(l.Tag, ref.MaxTag)
+		if err == nil && to != l.Tag && !oci.IsDigestTag(l.Tag) {
 			tags = append(tags, l.Tag)
 		}
-		return nil
+		return cmp.Or(err, ctx.Err())
 	})
 	return tags, fault.On(fault.Source, err)
 }
@@ -227,7 +230,7 @@ func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name
 	if err = cmp.Or(err, lost[source]); err != nil {
 		return err
 	}
-	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
+	p.Steps, err = plan.Make(ctx, src, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
 	return cmp.Or(err, p.checkTargets(ctx))
 }
 
@@ -302,7 +305,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	}
 	to := map[ref.Name][]ref.Name{}
 	wanted := map[string]bool{}
-	wants, err := tagWants(source.Repo, list.tags(), targets, m, p.Overwrite)
+	wants, err := tagWants(ctx, source.Repo, list.tags(), targets, m, p.Overwrite)
 	if err != nil {
 		return err
 	}
@@ -324,7 +327,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	if err != nil {
 		return err
 	}
-	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
+	p.Steps, err = plan.Make(ctx, list.told, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
 	if err == nil {
 		err = referrers.KeepOwn(ctx, p.session, p.Steps, p.Overwrite)
 	}

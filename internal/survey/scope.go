@@ -38,9 +38,7 @@ func (r Rules) draft(s *place.Session) *Draft {
 		Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each),
 		Referrers: r.Referrers, Platforms: r.Platforms,
 	}
-	return &Draft{
-		Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{},
-	}
+	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken, stray: map[ref.Name]bool{}}
 }
 
 // Draft is a plan while it is made, with the session in which it is made.
@@ -112,7 +110,7 @@ type Scope struct {
 
 // NewScope returns a copy of s that is ready for use.
 func NewScope(s Scope) *Scope {
-	s.Named, s.idle = map[ref.Repo]bool{}, &idle.Tags{}
+	s.Named, s.idle, s.Map = map[ref.Repo]bool{}, &idle.Tags{}, s.Map.Indexed()
 	s.lookups = map[fault.Side]chan struct{}{
 		fault.Source: make(chan struct{}, maxLookups),
 		fault.Target: make(chan struct{}, maxLookups),

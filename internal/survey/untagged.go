@@ -65,7 +65,9 @@ func (k *Landing) findNameless(ctx context.Context, from ref.Repo, l *byDigest) 
 		l.manifests = append(l.manifests, oci.Listed{Descriptor: d})
 		k.idle.Part()
 	}
-	l.manifests, _ = k.Selection.Loose(cmp.Or(from.Path, from.Dir), l.manifests)
+	if err == nil {
+		l.manifests, _, err = k.Selection.Loose(ctx, cmp.Or(from.Path, from.Dir), l.manifests)
+	}
 	return err
 }
 
@@ -117,11 +119,11 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf(
 			"%s lists tags only: manifests of %s without a tag cannot be found and are not copied", from.Host, from))
 	}
-	var why plan.Explain
-	if l.manifests, why = k.Selection.Loose(cmp.Or(from.Path, from.Dir), l.manifests); told && k.Explained {
+	kept, why, stop := k.Selection.Loose(ctx, cmp.Or(from.Path, from.Dir), l.manifests)
+	if l.manifests = kept; told && k.Explained {
 		k.Into.Explains = append(k.Into.Explains, why)
 	}
-	return l, err
+	return l, cmp.Or(err, stop)
 }
 
 // addFrom adds what one source has to copy by digest. A manifest that an index names is copied with

@@ -100,7 +100,7 @@ func (p *Draft) planAlike(ctx context.Context, wants []*want, src, dst plan.Inve
 		w.err = cmp.Or(w.err, lost[w.source])
 	}
 	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
-		if err := p.planOverwrite(wants, some, dst, trims, ow); err != nil {
+		if err := p.planOverwrite(ctx, wants, some, dst, trims, ow); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,9 @@ func (p *Draft) planAlike(ctx context.Context, wants []*want, src, dst plan.Inve
 }
 
 // planOverwrite adds the steps of the wants whose overwrite rule is ow.
-func (p *Draft) planOverwrite(wants []*want, src, dst plan.Inventory, trims plan.Trims, ow plan.Overwrite) error {
+func (p *Draft) planOverwrite(
+	ctx context.Context, wants []*want, src, dst plan.Inventory, trims plan.Trims, ow plan.Overwrite,
+) error {
 	targets := map[ref.Name][]ref.Name{}
 	some := plan.Inventory{}
 	for _, w := range wants {
@@ -122,11 +124,8 @@ func (p *Draft) planOverwrite(wants []*want, src, dst plan.Inventory, trims plan
 			}
 		}
 	}
-	steps, err := plan.Make(some, dst, plan.Rules{
-		Overwrite: ow,
-		Trims:     trims,
-		Targets:   func(n ref.Name) []ref.Name { return targets[n] },
-	})
+	of := func(n ref.Name) []ref.Name { return targets[n] }
+	steps, err := plan.Make(ctx, some, dst, plan.Rules{Overwrite: ow, Trims: trims, Targets: of})
 	for i := range steps {
 		steps[i].Own = wants[0].own
 		if ow != p.Overwrite {
@@ -309,11 +308,21 @@ func (p *Draft) surveyWanted(ctx context.Context, wants []want, src plan.Invento
 }
 
 // tagWants returns a want for each tag, with the names that m gives it in all target repositories.
-func tagWants(source ref.Repo, tags []string, targets []ref.Name, m plan.TagMap, ow plan.Overwrite) ([]want, error) {
+func tagWants(
+	ctx context.Context, source ref.Repo, tags []string, targets []ref.Name, m plan.TagMap, ow plan.Overwrite,
+) ([]want, error) {
 	var wants []want
+	m = m.Indexed()
 	for _, tag := range tags {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		w := want{source: source.Tagged(tag), overwrite: ow}
-		for _, to := range m.Targets(tag) {
+		renamed, err := m.Targets(tag)
+		if err != nil {
+			return nil, err
+		}
+		for _, to := range renamed {
 			if err := ref.Tag(to); err != nil {
 				return nil, fault.Misuse("map tag", tag, fmt.Sprintf("the map changes it to %q, which is not a valid tag", to), "")
 			}

@@ -114,7 +114,9 @@ func batch(
 			}
 			tags := []string{""}
 			if from.Tag != "" {
-				tags = t.Map.Targets(from.Tag)
+				if tags, err = t.Map.Targets(from.Tag); err != nil {
+					return nil, err
+				}
 			}
 			for _, tag := range tags {
 				name := repo

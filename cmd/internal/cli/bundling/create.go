@@ -99,13 +99,13 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 	if err != nil {
 		return err
 	}
-	ask := func(d *dray.Dray, s *out.Story) dray.BundleRequest {
+	ask := func(ctx context.Context, d *dray.Dray, s *out.Story) (_ dray.BundleRequest, err error) {
 		req := req
 		f.ExplainTo(s.SayLines, &req.Transfer)
 		if entries != nil {
-			req.Batch.Entries = entries(d)
+			req.Batch.Entries, err = entries(ctx, d)
 		}
-		return req
+		return req, err
 	}
 	var bundle *dray.Bundle
 	var cause error  // why no bundle is written
@@ -115,14 +115,24 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 		Plan: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
 		) (dray.TransferReport, error) {
-			sum, err := d.PlanBundle(ctx, ask(d, s), tell, visit)
+			req, err := ask(ctx, d, s)
+			if err != nil {
+				refused = true
+				return dray.TransferReport{}, err
+			}
+			sum, err := d.PlanBundle(ctx, req, tell, visit)
 			bundle, refused = sum.Bundle, err != nil
 			return sum, err
 		},
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
-			sum, err := d.CreateBundle(ctx, ask(d, s), tell, visit)
+			req, err := ask(ctx, d, s)
+			if err != nil {
+				refused = true
+				return dray.TransferReport{}, err
+			}
+			sum, err := d.CreateBundle(ctx, req, tell, visit)
 			bundle, cause, refused = sum.Bundle, err, err != nil && sum.Verb == ""
 			return sum, err
 		},
@@ -139,10 +149,13 @@ func runCreate(a *app.App, cmd *cobra.Command, f *createFlags) error {
 	return err
 }
 
+// listing makes the entries of a list.
+type listing func(context.Context, *dray.Dray) ([]dray.BatchEntry, error)
+
 // request makes the request of the flags. entries makes the entries of a list; it is nil without one.
 func (f *createFlags) request(
 	a *app.App, cmd *cobra.Command,
-) (req dray.BundleRequest, entries func(*dray.Dray) []dray.BatchEntry, err error) {
+) (req dray.BundleRequest, entries listing, err error) {
 	if err := f.check(cmd); err != nil {
 		return req, nil, err
 	}
@@ -178,7 +191,7 @@ func (f *createFlags) request(
 	if err == nil && len(list.Entries) == 0 {
 		err = flag.UsageError(cmd, fmt.Errorf("%s names no image", f.file), "write one image a line")
 	}
-	return req, func(d *dray.Dray) []dray.BatchEntry { return l.Entries(d, list) }, err
+	return req, func(ctx context.Context, d *dray.Dray) ([]dray.BatchEntry, error) { return l.Entries(ctx, d, list) }, err
 }
 
 // check refuses flags that do not go together.

@@ -1,6 +1,7 @@
 package flag
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 // List holds the flags about a list of images.
@@ -72,8 +74,8 @@ func (l *List) Read(cmd *cobra.Command, in io.Reader) (list config.List, err err
 }
 
 // Entries makes the entries of a request from a list. A source that stands alone gets the target that the
-// flags make of it.
-func (l *List) Entries(d *dray.Dray, list config.List) []dray.BatchEntry {
+// flags make of it. The error is Invalid: the flags make a target that is too long. Or it is that of ctx.
+func (l *List) Entries(ctx context.Context, d *dray.Dray, list config.List) ([]dray.BatchEntry, error) {
 	entries := make([]dray.BatchEntry, len(list.Entries))
 	for i, e := range list.Entries {
 		entries[i] = dray.BatchEntry{
@@ -86,42 +88,49 @@ func (l *List) Entries(d *dray.Dray, list config.List) []dray.BatchEntry {
 		if len(e.Targets) > 0 {
 			continue
 		}
-		if to := l.target(d, e.Source); to != "" {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		to, err := l.target(d, e.Source)
+		if err != nil {
+			return nil, err
+		}
+		if to != "" {
 			// The rest after --strip is a path, even if it looks like a host. An expression may make a full name.
 			entries[i].Targets, entries[i].Paths = []string{to}, len(l.renames) == 0
 		}
 	}
-	return entries
+	return entries, nil
 }
 
 // target returns the target that --strip and --rewrite make of a source as it is typed, or of its
 // canonical name if they do not change the typed one. It returns "" if they change neither. The tag is
 // kept; a digest is not part of a target.
-func (l *List) target(d *dray.Dray, source string) string {
+func (l *List) target(d *dray.Dray, source string) (string, error) {
 	if len(l.strip)+len(l.renames) == 0 {
-		return ""
+		return "", nil
 	}
 	typed, _, _ := strings.Cut(source, "@")
-	if to := l.change(typed); to != typed {
-		return to
+	if to, err := l.change(typed); err != nil || to != typed {
+		return to, err
 	}
 	n, err := d.Name(source, fault.Source)
 	if err != nil {
-		return "" // planning reports what is wrong with the name
+		return "", nil //nolint:nilerr // planning reports what is wrong with the name
 	}
 	whole := n.Repo.Tagged(n.Tag).String()
-	if to := l.change(whole); to != whole {
-		return to
+	if to, err := l.change(whole); err != nil || to != whole {
+		return to, err
 	}
-	return ""
+	return "", nil
 }
 
-func (l *List) change(name string) string {
+func (l *List) change(name string) (string, error) {
 	for _, prefix := range l.strip {
 		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" {
 			name = rest
 			break
 		}
 	}
-	return l.renames.Apply(name)
+	return l.renames.Apply(name, ref.MaxPath+len(":")+ref.MaxTag)
 }

@@ -110,8 +110,14 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 			return err
 		}
 	}
-	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.Entries,
+	rest := &leftover{path: f.failedTo, list: list, target: req.Target,
 		skips: f.Skip || req.Platforms.Lacks == plan.Optional}
+	asked := func(ctx context.Context, d *dray.Dray) (dray.BatchRequest, error) {
+		req := req
+		entries, err := f.Entries(ctx, d, list)
+		req.Entries, rest.entries = entries, entries
+		return req, err
+	}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
 		Ask: ask.Gated(func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
@@ -119,16 +125,17 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 			if err != nil {
 				return wire.Request{}, err
 			}
-			req := req
-			req.Entries = f.Entries(d, list)
-			return ask.Batch(req), nil
+			req, err := asked(ctx, d)
+			return ask.Batch(req), err
 		}, f.gates),
 		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (p *dray.Prepared, err error) {
-			req := req
+			req, err := asked(ctx, d)
+			if err != nil {
+				return nil, err
+			}
 			if req.Gate, err = a.Gate(f.gates); err != nil {
 				return nil, err
 			}
-			req.Entries = f.Entries(d, list)
 			return d.PlanBatch(ctx, req, tell)
 		},
 	})

@@ -2,6 +2,7 @@ package moving
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/out"
@@ -15,9 +16,9 @@ import (
 type leftover struct {
 	path    string // "" means that no list is written
 	list    config.List
-	target  string // the target of the dray.BatchRequest
-	skips   bool   // an entry without a step was left out on purpose
-	entries func(*dray.Dray, config.List) []dray.BatchEntry
+	target  string            // the target of the dray.BatchRequest
+	skips   bool              // an entry without a step was left out on purpose
+	entries []dray.BatchEntry // made from list; none if the run ended before that
 }
 
 // route is a pair of a source name and a target name of a list.
@@ -26,14 +27,17 @@ type route struct{ from, to ref.Name }
 // keep writes the entries that no step reports as done, in the order of the list, and returns a line that
 // says where. Without steps, as after an interrupt before there was a plan, it writes all entries with
 // why as their reason.
-func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
+func (l *leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
 	if l.path == "" {
 		return "", nil
 	}
 	ended := endsOf(steps)
 	rest := config.List{Form: l.list.Form}
 	var reasons []string
-	for _, e := range l.entries(d, l.list) {
+	if l.entries == nil {
+		rest.Entries, reasons = l.list.Entries, slices.Repeat([]string{notBegun(why)}, len(l.list.Entries))
+	}
+	for _, e := range l.entries {
 		left, reason := l.left(d, e, ended, why)
 		if left.Source == "" {
 			continue
@@ -62,7 +66,7 @@ func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where 
 }
 
 // write writes the list. If nothing is left to do, there is no file afterwards.
-func (l leftover) write(text []byte) error {
+func (l *leftover) write(text []byte) error {
 	if len(text) == 0 {
 		return outfile.Remove(l.path)
 	}
@@ -91,9 +95,16 @@ func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
 	return ended
 }
 
+func notBegun(why error) string {
+	if why == nil {
+		return "not begun"
+	}
+	return "not begun: " + why.Error()
+}
+
 // left returns the part of an entry that is not done, with full names, and the reason. The entry has no
 // source if all of it is done.
-func (l leftover) left(
+func (l *leftover) left(
 	d *dray.Dray, e dray.BatchEntry, ended map[route]dray.StepReport, why error,
 ) (config.Entry, string) {
 	from, to, err := d.EntryNames(e, l.target, nil)
@@ -105,9 +116,9 @@ func (l leftover) left(
 		}
 		return bad, err.Error()
 	}
-	reason := "not begun"
-	if why != nil && len(ended) == 0 {
-		reason += ": " + why.Error()
+	reason := notBegun(nil)
+	if len(ended) == 0 {
+		reason = notBegun(why)
 	}
 	left := config.Entry{}
 	for _, n := range to {
