@@ -7,6 +7,7 @@
 //	query.go      compiles an expression and searches a value
 //	tree.go       what each node of the tree finds
 //	function.go   the functions of JMESPath
+//	budget.go     how much work a query may do
 //	asked.go      the keys that a query asks for, and which of them nothing has
 //	literal.go    takes literals out of an expression before it is parsed
 //	value.go      JSON values that keep the order of keys, and whole numbers whole

@@ -26,6 +26,9 @@ type Answer struct {
 // Compile reads an expression.
 func Compile(expression string) (*Query, error) {
 	var q Query
+	if len(expression) > maxExpression {
+		return nil, fmt.Errorf("it has %d bytes, and may have %d", len(expression), maxExpression)
+	}
 	text, err := q.literals.take(expression)
 	if err != nil {
 		return nil, err
@@ -60,10 +63,14 @@ func known(node parsing.ASTNode) error {
 	return nil
 }
 
-// Search finds what q asks for in a value of [Decode] or [ValueOf].
+// Search finds what q asks for in a value of [Decode] or [ValueOf]. It ends with an error if that makes much more than
+// the value has.
 func (q *Query) Search(v any) (Answer, error) {
-	r := &run{literals: q.literals.values}
+	r := &run{literals: q.literals.values, left: workFor(v)}
 	found, err := r.find(q.root, v)
+	if err == nil {
+		err = r.spendOn(found)
+	}
 	if err != nil {
 		return Answer{}, err
 	}

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -89,4 +91,73 @@ func FuzzSearch(f *testing.F) {
 			_, _ = q.Search(v) // it must not panic
 		}
 	})
+}
+
+func TestAQueryThatGrowsEndsWithAnError(t *testing.T) {
+	v, err := Decode([]byte(`[{"name": "a", "tags": ["x", "y"]}, {"name": "b", "tags": []}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func(part string) string { return strings.TrimSuffix(strings.Repeat(part+" | ", 60), " | ") }
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, expression := range []string{
+		again("[@, @]"), again("[@, @][]"), again("[@[], @[]][]"), again("{a: @, b: @}"), again("{a: @, b: @}.*"),
+		again("[[], []]") + " | " + again("[@, @]"), // all of it is empty
+		"'ab' | " + again("join(@, [@, @, @])"),
+		again("[@, @]") + " | to_string(@)", again("[@, @]") + " | @ == @", again("[@, @]") + " | contains([@], @)",
+		again("[@, @]") + " | length(@)", "@ | " + again("map(&[@, @], @)"), again("sort_by([@, @][], &name)"),
+	} {
+		q, err := Compile(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.Search(v); err == nil || !strings.Contains(err.Error(), "too many values") {
+			t.Errorf("%.60s: %v", expression, err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 256<<20 {
+		t.Errorf("the heap grows by %d MiB", grown>>20)
+	}
+	if _, err := Compile(strings.Repeat("a.", maxExpression/2) + "a"); err == nil {
+		t.Error("a query of 16 KiB is read")
+	}
+}
+
+func TestALargeAnswerIsWithinTheLimit(t *testing.T) {
+	var rows []any
+	for i := range 200_000 {
+		row := NewObject()
+		row.Set("name", strconv.Itoa(i))
+		row.Set("size", int64(i))
+		rows = append(rows, row)
+	}
+	for _, expression := range []string{
+		"reverse(sort_by([?contains(name, '7')].{n: name, s: size, t: to_string(size)}, &s))[:10]",
+		"[].[name, size, name][]", "[?name=='5' || name=='6' || name=='7'].name | join(',', @)", "[*].name | [::-1] | sort(@) | [0]",
+	} {
+		q, err := Compile(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.Search(rows); err != nil {
+			t.Errorf("%s: %v", expression, err)
+		}
+	}
+}
+
+func TestTheStepOfASliceMayBeAnyNumber(t *testing.T) {
+	v, _ := Decode([]byte(`[1, 2, 3]`))
+	for expression, want := range map[string]string{
+		"[1::9223372036854775807]": "[2]", "[::-9223372036854775807]": "[3]", "[::2]": "[1,3]", "[::-3]": "[3]",
+	} {
+		q, err := Compile(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := q.Search(v); err != nil || compact(answer.Value) != want {
+			t.Errorf("%s: %v, %v, want %s", expression, answer.Value, err, want)
+		}
+	}
 }

@@ -12,10 +12,14 @@ import (
 type run struct {
 	literals []any
 	asked    asked
+	left     int // the work that it may still do; see budget.go
 }
 
 // find returns what a node finds in v.
 func (r *run) find(node parsing.ASTNode, v any) (any, error) {
+	if err := r.spend(1); err != nil {
+		return nil, err
+	}
 	switch node.NodeType {
 	case parsing.ASTField:
 		return r.field(node.Value.(string), v), nil
@@ -28,7 +32,7 @@ func (r *run) find(node parsing.ASTNode, v any) (any, error) {
 	case parsing.ASTIndex:
 		return index(node.Value.(int), v), nil
 	case parsing.ASTSlice:
-		return slice(node.Value.([]*int), v)
+		return r.slice(node.Value.([]*int), v)
 	case parsing.ASTSubexpression, parsing.ASTIndexExpression, parsing.ASTPipe:
 		return r.walk(node.Children, v)
 	case parsing.ASTKeyValPair:
@@ -47,6 +51,9 @@ func (r *run) find(node parsing.ASTNode, v any) (any, error) {
 		return nil, errors.New("it cannot be read")
 	}
 	sides, err := r.all(node.Children, v)
+	if err == nil {
+		err = r.spendOn(sides...)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,10 +103,13 @@ func index(i int, v any) any {
 }
 
 // slice returns list[from:to:step] with Python's meaning.
-func slice(parts []*int, v any) (any, error) {
+func (r *run) slice(parts []*int, v any) (any, error) {
 	list, ok := v.([]any)
 	if !ok {
 		return nil, nil
+	}
+	if err := r.spend(len(list)); err != nil {
+		return nil, err
 	}
 	step := 1
 	if parts[2] != nil {
@@ -109,6 +119,7 @@ func slice(parts []*int, v any) (any, error) {
 		return nil, errors.New("the step of a slice is 0")
 	}
 	n := len(list)
+	step = min(max(step, -n-1), n+1)    // so that no index overflows
 	first, last, from, to := 0, n, 0, n // the bounds, and what is meant if nothing is written
 	if step < 0 {
 		first, last, from, to = -1, n-1, n-1, -1
@@ -147,7 +158,7 @@ func (r *run) project(node parsing.ASTNode, v any) (any, error) {
 		return nil, nil
 	}
 	if node.NodeType == parsing.ASTFlatten {
-		return flatten(items), nil
+		return r.flatten(items)
 	}
 	found := []any{}
 	for _, item := range items {
@@ -171,16 +182,20 @@ func (r *run) project(node parsing.ASTNode, v any) (any, error) {
 	return found, nil
 }
 
-func flatten(items []any) []any {
+func (r *run) flatten(items []any) (any, error) {
 	flat := []any{}
 	for _, item := range items {
+		inner, _ := item.([]any)
+		if err := r.spend(1 + len(inner)); err != nil {
+			return nil, err
+		}
 		if inner, ok := item.([]any); ok {
 			flat = append(flat, inner...)
 		} else {
 			flat = append(flat, item)
 		}
 	}
-	return flat
+	return flat, nil
 }
 
 func (r *run) selectMany(node parsing.ASTNode, v any) (any, error) {
@@ -250,7 +265,19 @@ func (r *run) call(node parsing.ASTNode, v any) (any, error) {
 			return nil, fmt.Errorf("%s() cannot take this %s", name, describe(arg))
 		}
 	}
-	return f.call(args)
+	if err := r.spendOn(args...); err != nil {
+		return nil, err
+	}
+	if name == "join" { // its result is much larger than its arguments if the separator is
+		if err := r.spend(len(args[1].([]any)) * (len(args[0].(string)) / textPerWork)); err != nil {
+			return nil, err
+		}
+	}
+	found, err := f.call(args)
+	if s, made := found.(string); made && err == nil {
+		err = r.spend(len(s) / textPerWork)
+	}
+	return found, err
 }
 
 // compare applies an operator. Numbers are ordered, and so are strings; what else is compared is null.
