@@ -75,6 +75,9 @@ func TestListsOfRulesAreBounded(t *testing.T) {
 	if _, err := ParseRenames(slices.Repeat([]string{"s/a/b/"}, MaxRenames+1)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("%v", err)
 	}
+	if _, err := ParseRenames(slices.Repeat([]string{"s/(?:a?){999}/b/"}, 20)); !fault.Is(err, fault.Invalid) {
+		t.Errorf("%v", err)
+	}
 	if _, err := ParseLetters(strings.Repeat("a,", MaxPattern)); !fault.Is(err, fault.Invalid) || len(err.Error()) > 500 {
 		t.Errorf("%v", err)
 	}

@@ -27,13 +27,11 @@ var placeholder = lazily(`\{[^{}]*\}|[{}]`)
 
 // Check checks the template. The placeholders are {repository}, the path that the rules before Template
 // made; {name}, the last component of that path; and {host}, the registry of the source with "-" for
-// the colon before a port. The error is [fault.Invalid]: there is another placeholder, or a text
-// is longer than [MaxPattern].
+// the colon before a port. The error is [fault.Invalid]: there is another placeholder, or the template
+// and the prefix together are longer than [MaxPattern].
 func (m Mapping) Check() error {
-	for _, text := range []string{m.Template, m.AddPrefix} {
-		if len(text) > MaxPattern {
-			return invalid("read mapping", shown(text), fmt.Errorf("it is longer than %d bytes", MaxPattern), "")
-		}
+	if text := m.Template + m.AddPrefix; len(text) > MaxPattern {
+		return invalid("read mapping", shown(text), fmt.Errorf("it is longer than %d bytes", MaxPattern), "")
 	}
 	for _, p := range placeholder().FindAllString(m.Template, -1) {
 		if !slices.Contains([]string{"{repository}", "{name}", "{host}"}, p) {
@@ -50,11 +48,11 @@ func (m Mapping) Repo(host string, from ref.Repo) (ref.Repo, error) {
 	if err := m.Check(); err != nil {
 		return ref.Repo{}, err
 	}
+	var to ref.Repo
 	path, err := m.path(from)
-	if err != nil {
-		return ref.Repo{}, invalid("map repository", from.String(), err, "")
+	if err == nil {
+		to, err = ref.NewRepo(host, path)
 	}
-	to, err := ref.NewRepo(host, path)
 	if err != nil {
 		return ref.Repo{}, invalid("map repository", from.String(), err, "")
 	}

@@ -13,12 +13,9 @@ import (
 
 // Limits of patterns. If a pattern or a file exceeds its limit, the error is [fault.Invalid].
 const (
-	MaxPattern    = expression.MaxText // bytes of one pattern: 4096
-	MaxIgnoreFile = 1 << 20            // bytes of an ignore-config file
-
-	// MaxPatternsSize limits a list of patterns together. A letter counts as 1, and x{100} as 100. A pattern without
-	// wildcards counts nothing. One pattern may have a size of 10,000.
-	MaxPatternsSize = 250_000
+	MaxPattern      = expression.MaxText // bytes of one pattern: 4096
+	MaxIgnoreFile   = 1 << 20            // bytes of an ignore-config file
+	MaxPatternsSize = 250_000            // of a list: a letter is 1, x{100} is 100, a name without wildcards is 0
 )
 
 // Pattern selects the names of repositories, without their host, or the names of tags. "team/*" is a

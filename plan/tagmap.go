@@ -113,20 +113,24 @@ func ParsePair(s string) (Pair, error) {
 	return Pair{from, to}, nil
 }
 
-// MaxRenames is the maximum number of substitutions in one list.
-const MaxRenames = 100
+// Limits of a list of substitutions. The size is counted as in [MaxPatternsSize].
+const (
+	MaxRenames     = 100
+	MaxRenamesSize = 20_000
+)
 
 // ParseRenames reads each text with [ParseSubstitution]. The error is [fault.Invalid].
 func ParseRenames(texts []string) (Renames, error) {
-	if len(texts) > MaxRenames {
-		return nil, invalid("read substitutions", "", fmt.Errorf("there are %d, and at most %d may follow one another",
-			len(texts), MaxRenames), "")
-	}
 	var all Renames
+	size := 0
 	for _, s := range texts {
 		sub, err := ParseSubstitution(s)
 		if err != nil {
 			return nil, err
+		}
+		if size += expression.Size(sub.Match); len(all) == MaxRenames || size > MaxRenamesSize {
+			return nil, invalid("read substitutions", "", fmt.Errorf("more than %d, or larger than %d together",
+				MaxRenames, MaxRenamesSize), "use fewer or shorter expressions")
 		}
 		all = append(all, sub)
 	}

@@ -104,6 +104,15 @@ func Compile(text string) (*regexp.Regexp, error) {
 	return re, err
 }
 
+// Size returns the approximate number of instructions of an expression.
+func Size(re *regexp.Regexp) int {
+	tree, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return MaxProgram
+	}
+	return instructions(tree)
+}
+
 // compile finds out how large a program becomes before it makes it.
 func compile(text string) (*regexp.Regexp, int, error) {
 	tree, err := syntax.Parse(text, syntax.Perl)
