@@ -93,10 +93,11 @@ func (m TagMap) Check() error {
 // that makes s no longer is always allowed. The error is [fault.Invalid]: a result is longer. It is found before the
 // result is made.
 func (r Renames) Apply(s string, most int) (string, error) {
+	from := s
 	for _, sub := range r {
 		to, ok := expression.Replace(sub.Match, s, sub.With, most)
 		if !ok {
-			return "", invalid("rename", shown(s), fmt.Errorf("the substitution of %s by %s makes it longer than %d bytes",
+			return "", invalid("rename", shown(from), fmt.Errorf("the substitution of %s by %s makes it longer than %d bytes",
 				shown(sub.Match.String()), shown(sub.With), most), "")
 		}
 		s = to

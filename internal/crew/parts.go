@@ -1,6 +1,7 @@
 package crew
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -14,7 +15,7 @@ const maxGroup = 10_000
 // Groups reads steps and passes on those that belong together. For a transfer these are the steps
 // of one target repository. For other plans it is as many steps as may be held in memory. For a
 // plan with plan.All it is all of them.
-func Groups(in *plan.Reader, take func([]plan.Step) error) error {
+func Groups(ctx context.Context, in *plan.Reader, take func([]plan.Step) error) error {
 	var group []plan.Step
 	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
 	flush := func() error {
@@ -26,6 +27,9 @@ func Groups(in *plan.Reader, take func([]plan.Step) error) error {
 		return take(steps)
 	}
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		s, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return flush()

@@ -52,7 +52,7 @@ func Plan(ctx context.Context, b *place.Base, req Request, obs event.Observer) (
 		along:     map[image]bool{},
 	}
 	w := crew.NewWorkers(ctx, crew.NewImages(b, 0).Count())
-	err := crew.Groups(req.Plan, func(steps []plan.Step) error {
+	err := crew.Groups(ctx, req.Plan, func(steps []plan.Step) error {
 		e.countLookups(head.Verb, steps)
 		return w.Start(func(ctx context.Context) error { return e.group(ctx, steps) })
 	})

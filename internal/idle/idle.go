@@ -243,8 +243,8 @@ func likeOf(pattern string) string {
 	return strings.Trim(strings.NewReplacer("*", "", "?", "").Replace(pattern), "/-.")
 }
 
-// mark sets used for the substitutions that apply to s, each to the result of those before it. It ends where one makes s
-// too long, and if ctx has ended: the run then ends with an error anyway.
+// mark sets used for the substitutions that apply to s, each to the result of those before it. If one makes s too long,
+// which is an error, nobody knows whether the others apply. If ctx has ended, the run ends with an error anyway.
 func mark(ctx context.Context, used []bool, all plan.Renames, s string) {
 	for i, sub := range all {
 		if !slices.Contains(used, false) || ctx.Err() != nil {
@@ -253,6 +253,9 @@ func mark(ctx context.Context, used []bool, all plan.Renames, s string) {
 		used[i] = used[i] || sub.Match.MatchString(s)
 		to, err := all[i:i+1].Apply(s, ref.MaxPath)
 		if err != nil {
+			for j := range used[i:] {
+				used[i+j] = true
+			}
 			return
 		}
 		s = to

@@ -49,7 +49,7 @@ func Apply(
 	r.report.sum.Verb = head.Verb
 	r.report.sum.Notes = head.Notes
 	w := crew.NewWorkers(ctx, r.images.Count())
-	err := crew.Groups(req.Plan, func(steps []plan.Step) error {
+	err := crew.Groups(ctx, req.Plan, func(steps []plan.Step) error {
 		return w.Start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
 	})
 	err = cmp.Or(w.Wait(), err)

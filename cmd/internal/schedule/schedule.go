@@ -5,6 +5,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // the release image has no time zones of its own
@@ -74,8 +75,14 @@ func Parse(s Spec) (Schedule, error) {
 // once in 8 years.
 const maxYears = 9
 
+// maxText limits the bytes of a schedule. One that lists every minute, hour, day, month and weekday has 341.
+const maxText = 1000
+
 func parseCron(text, key string, zone *time.Location) (Schedule, error) {
 	const hint = "write MINUTE HOUR DAY MONTH WEEKDAY as in crontab, or @hourly, @daily, @weekly, @monthly, @yearly"
+	if len(text) > maxText {
+		return Schedule{}, invalid(text[:40]+"…", "longer than "+strconv.Itoa(maxText)+" bytes", hint)
+	}
 	// The parser would accept a time zone and an interval in the text, which have their own keys.
 	if strings.Contains(text, "=") || strings.HasPrefix(text, "@every") {
 		return Schedule{}, invalid(text, "not a schedule", hint)

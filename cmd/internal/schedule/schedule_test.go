@@ -113,7 +113,7 @@ func TestHIsDerivedFromTheName(t *testing.T) {
 
 func TestAnInvalidScheduleIsRefused(t *testing.T) {
 	for _, s := range []Spec{
-		{Cron: "30 2 * *"}, {Cron: "30 2 * * * *"}, {Cron: "61 * * * *"}, {Cron: "every day"}, {Cron: "@reboot"}, {Cron: "0 0 31 2 *"},
+		{Cron: "30 2 * *"}, {Cron: "30 2 * * * *"}, {Cron: "61 * * * *"}, {Cron: "every day"}, {Cron: "@reboot"}, {Cron: strings.Repeat("0,", 1000) + "0 3 * * *"}, {Cron: "0 0 31 2 *"},
 		{Cron: "@every 5m"}, {Cron: "CRON_TZ=UTC 0 0 * * *"}, {Cron: "TZ=UTC @daily"}, {Cron: "@daily", Every: "6h"},
 		{Cron: "@daily", TimeZone: "Mars/Olympus"}, {Cron: "@daily", TimeZone: "Local"}, {Every: "6h", TimeZone: "nowhere"},
 		{Every: "30s"}, {Every: "-6h"}, {Every: "2 days"}, {Every: "0s"},

@@ -237,6 +237,9 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error 
 	head := in.Header()
 	a.add("", "", access.Create)
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		step, end, err := next(in)
 		if err != nil || end {
 			return err

@@ -3,6 +3,7 @@ package verb
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,9 +121,17 @@ func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
 	return req, err
 }
 
+// maxPairs limits the pairs of a source and a target in one request. The rights of each pair are checked while the client
+// waits.
+const maxPairs = 10_000
+
 func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) {
 	req = dray.TransferRequest{Sources: e.Sources, Target: e.Target, Also: e.Also, Prefer: e.Prefer}
 	req.Strict, req.SkipBroken, req.Referrers = e.Strict, e.SkipBroken, referrers(e.Referrers)
+	if pairs := len(e.Sources) * (1 + len(e.Also) + len(e.Prefer)); pairs > maxPairs {
+		return req, invalid("transfer", "", fmt.Sprintf("%d sources, with %d targets and %d that are preferred, are too many",
+			len(e.Sources), 1+len(e.Also), len(e.Prefer)), "name prefixes that have several repositories, or divide the request")
+	}
 	for _, names := range [][]string{e.Sources, {e.Target}, e.Also, e.Prefer} {
 		if err := remoteOnly(names...); err != nil {
 			return req, err
