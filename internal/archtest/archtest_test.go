@@ -115,7 +115,7 @@ var may = map[string]string{
 	"cmd/internal/verb/tally":          "cmd/internal/wire event",
 	"cmd/internal/cli/query":           "",
 	"cmd/internal/cli/out":             ". cmd/internal/cli/query cmd/internal/wire event fault plan",
-	"cmd/internal/cli/flag":            ". cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config cmd/internal/config/textfile event fault oci plan",
+	"cmd/internal/cli/flag":            ". cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config cmd/internal/config/textfile event fault oci plan ref",
 	"cmd/internal/cli/app":             ". cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/config/textfile cmd/internal/gatekeeper cmd/internal/wire credential fault gate internal/name ref",
 	"cmd/internal/cli/ask":             ". cmd/internal/cli/flag cmd/internal/client cmd/internal/config cmd/internal/mirror cmd/internal/wire credential event fault oci plan",
 	"cmd/internal/cli/run":             ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire event fault internal/outfile plan ref report",

@@ -1,5 +1,3 @@
-// Package expression runs the patterns and substitutions that others wrote. Their size, the size of what they make and
-// the time that they take are limited, so that a short request cannot keep a program busy or fill its memory.
 package expression
 
 import (

@@ -1,4 +1,3 @@
-// Package python translates the patterns of Python's fnmatch and re into those of Go.
 package python
 
 import (

@@ -15,20 +15,23 @@ const (
 // list of a million tags a few times stays below it.
 func workFor(v any) int { return freeWork + workPerValue*weigh(v, 1<<40) }
 
+// budget is the work that a search may still do.
+type budget struct{ left int }
+
 var errWork = errors.New("it makes or compares too many values")
 
 // spend takes n from the work that is left.
-func (r *run) spend(n int) error {
-	if r.left -= n; r.left < 0 {
+func (b *budget) spend(n int) error {
+	if b.left -= n; b.left < 0 {
 		return errWork
 	}
 	return nil
 }
 
 // spendOn takes as much work as values have parts.
-func (r *run) spendOn(values ...any) error {
+func (b *budget) spendOn(values ...any) error {
 	for _, v := range values {
-		if err := r.spend(weigh(v, r.left)); err != nil {
+		if err := b.spend(weigh(v, b.left)); err != nil {
 			return err
 		}
 	}

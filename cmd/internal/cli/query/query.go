@@ -66,7 +66,7 @@ func known(node parsing.ASTNode) error {
 // Search finds what q asks for in a value of [Decode] or [ValueOf]. It ends with an error if that makes much more than
 // the value has.
 func (q *Query) Search(v any) (Answer, error) {
-	r := &run{literals: q.literals.values, left: workFor(v)}
+	r := &run{literals: q.literals.values, budget: budget{workFor(v)}}
 	found, err := r.find(q.root, v)
 	if err == nil {
 		err = r.spendOn(found)

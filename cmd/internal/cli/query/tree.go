@@ -12,7 +12,7 @@ import (
 type run struct {
 	literals []any
 	asked    asked
-	left     int // the work that it may still do; see budget.go
+	budget
 }
 
 // find returns what a node finds in v.
