@@ -164,7 +164,8 @@ func (t *Tags) Saw(ctx context.Context, repo ref.Repo, sel plan.Selection, m pla
 	}
 	if len(t.idle) > 0 {
 		names := namesOf(tags, len(tags))
-		still := append(among(ctx, "include-tags", sel.IncludeTags, names), among(ctx, "exclude-tags", sel.ExcludeTags, names)...)
+		still := append(among(ctx, "include-tags", sel.IncludeTags, names),
+			among(ctx, "exclude-tags", sel.ExcludeTags, names)...)
 		t.idle = slices.DeleteFunc(t.idle, func(r Rule) bool { return !slices.Contains(still, r) })
 	}
 	t.names = append(t.names, namesOf(tags, maxNames-len(t.names))...)

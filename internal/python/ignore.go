@@ -26,8 +26,8 @@ func SplitIgnore(lists []string) (patterns []string) {
 	return patterns
 }
 
-// IgnoreFile returns the texts in an ignore-config file of acr_transfer.py: a JSON list of texts, or an object with such
-// a list as "patterns".
+// IgnoreFile returns the texts in an ignore-config file of acr_transfer.py: a JSON list of texts, or an object with
+// such a list as "patterns".
 func IgnoreFile(raw []byte) ([]string, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\uFEFF")) // the byte order mark that Windows editors write
 	list := json.RawMessage(raw)

@@ -121,8 +121,8 @@ func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
 	return req, err
 }
 
-// maxPairs limits the pairs of a source and a target in one request. The rights of each pair are checked while the client
-// waits.
+// maxPairs limits the pairs of a source and a target in one request. The rights of each pair are checked while the
+// client waits.
 const maxPairs = 10_000
 
 func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) {

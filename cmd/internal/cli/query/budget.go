@@ -11,8 +11,8 @@ const (
 )
 
 // workFor returns how much work a query may do with v: a node that looks at a value, and a value that is copied or
-// compared, are one each. A query that doubles a list, and does so forty times, reaches any limit soon; one that reads a
-// list of a million tags a few times stays below it.
+// compared, are one each. A query that doubles a list forty times reaches any limit soon; one that reads a list of a
+// million tags a few times stays below it.
 func workFor(v any) int { return freeWork + workPerValue*weigh(v, 1<<40) }
 
 // budget is the work that a search may still do.
@@ -38,8 +38,8 @@ func (b *budget) spendOn(values ...any) error {
 	return nil
 }
 
-// weigh counts the parts of v, and stops when they are more than most: a list may have itself several times, so that all
-// of it is much larger than its memory.
+// weigh counts the parts of v, and stops when they are more than most: a list may have the same list several times, so
+// that all of it is much larger than its memory.
 func weigh(v any, most int) int {
 	sum := 1
 	add := func(one any) { sum += weigh(one, most-sum) }
