@@ -16,6 +16,10 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/registry/forward"
+	"github.com/drayage/dray/internal/registry/home"
+	"github.com/drayage/dray/internal/registry/tend"
 )
 
 // CollectOptions select what Collect removes. The zero CollectOptions remove blobs that no
@@ -29,7 +33,8 @@ type CollectOptions struct {
 	// DryRun only counts and changes nothing.
 	DryRun bool
 	// Keep protects content that is younger, because content may be pushed before the manifest
-	// that needs it. 0 means one hour; a negative value protects nothing.
+	// that needs it. 0 means one hour; a negative value protects nothing. An unfinished upload is protected
+	// for a day after its last byte, whatever Keep is, unless it is negative.
 	Keep time.Duration
 	Log  *slog.Logger // logs each removal at debug level; nil means that nothing is logged
 }
@@ -41,12 +46,19 @@ type Collected struct {
 		Manifests int
 		Blobs     int   // files, including those of manifests; a file that several repositories share counts once
 		Bytes     int64 // of those files
+
+		Uploads     int // unfinished, and not expired
+		UploadBytes int64
 	}
 	Removed struct {
 		Manifests int
 		Links     int // blobs that were removed from a repository
 		Blobs     int
 		Bytes     int64
+
+		Tags        int // that led nowhere, because a process was killed before it had set them
+		Uploads     int // unfinished
+		UploadBytes int64
 	}
 	DryRun bool
 }
@@ -73,14 +85,14 @@ func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, er
 		return Collected{}, collecting(ctx, dir, err)
 	}
 	if o.Storage.Local() {
-		lock, err := lockDir(dir)
+		lock, err := home.Lock(dir)
 		if err != nil {
 			return Collected{}, err
 		}
 		defer func() { err = errors.Join(err, lock.Close()) }()
 	}
-	quiet()
-	forward(o.Log)
+	forward.Quiet()
+	forward.To(o.Log)
 	driver, err := o.Storage.Open(ctx, dir)
 	if err != nil {
 		return Collected{}, err
@@ -115,7 +127,7 @@ func collecting(ctx context.Context, dir string, err error) error {
 // anything.
 type collector struct {
 	options CollectOptions
-	driver  storagedriver.StorageDriver
+	driver  *backing.Driver
 	index   *index
 	needed  map[digest.Digest]bool // content that some repository needs
 	sum     Collected
@@ -129,15 +141,23 @@ type repoContent struct {
 }
 
 func (c *collector) run(ctx context.Context) error {
-	var repos []*repoContent
-	err := c.repositories(ctx, func(named reference.Named) {
-		repos = append(repos, &repoContent{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
-	})
+	names, err := tend.Repositories(ctx, c.driver)
 	if err != nil {
 		return err
 	}
+	var repos []*repoContent
+	for _, name := range names {
+		if named, err := reference.WithName(name); err == nil {
+			repos = append(repos, &repoContent{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
+		}
+	}
 	for _, r := range repos {
 		if err := c.mark(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, r := range repos {
+		if err := c.interrupted(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -154,25 +174,36 @@ func (c *collector) run(ctx context.Context) error {
 	return c.sweepBlobs(ctx)
 }
 
-// repositories also visits repositories that have blobs but no manifest. distribution does not
-// list those.
-func (c *collector) repositories(ctx context.Context, visit func(reference.Named)) error {
-	seen := map[string]bool{}
-	err := c.driver.Walk(ctx, repositories, func(info storagedriver.FileInfo) error {
-		dir, base := path.Split(info.Path())
-		if !strings.HasPrefix(base, "_") || !info.IsDir() {
-			return ctx.Err()
-		}
-		name := strings.Trim(strings.TrimPrefix(dir, repositories), "/")
-		named, err := reference.WithName(name)
-		if err == nil && !seen[name] {
-			seen[name] = true
-			visit(named)
-		}
-		return storagedriver.ErrSkipDir
-	})
-	if err != nil && !missing(err) {
+// interrupted removes what interrupted requests have left in r: unfinished uploads, and tags that lead nowhere.
+func (c *collector) interrupted(ctx context.Context, r *repoContent) error {
+	uploads, err := tend.Uploads(ctx, c.driver, r.name.Name())
+	if err != nil {
 		return err
+	}
+	for _, u := range uploads {
+		if !u.Expired() && c.options.Keep >= 0 {
+			c.sum.Kept.Uploads++
+			c.sum.Kept.UploadBytes += u.Bytes
+			continue
+		}
+		c.sum.Removed.Uploads++
+		c.sum.Removed.UploadBytes += u.Bytes
+		if c.options.DryRun {
+			continue
+		}
+		if err := u.Remove(ctx, c.driver); err != nil {
+			return err
+		}
+	}
+	dead, err := tend.DeadTags(ctx, c.driver, r.name.Name())
+	if err != nil {
+		return err
+	}
+	for _, tag := range dead {
+		c.sum.Removed.Tags++
+		if err := c.drop(ctx, tagDir(r.name.Name(), tag)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

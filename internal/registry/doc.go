@@ -15,12 +15,10 @@
 //	store_write.go  writes to a repository of the registry, without HTTP
 //	store.go        reads from a repository of the registry, without HTTP
 //	http.go         the handler: distribution's handler plus referrers and subjects
+//	push.go         admits pushes, and answers those that cannot be stored
 //	remove.go       removes manifests, with the tags that lead to them
 //	registry.go     Registry: open and close
-//	dir.go          the directory: its lock, its secret, its state
-//	log.go          forwards the log of distribution
 //	referrers.go    finds manifests by their subject
-//	turns.go        a lock for each key
 //	paths.go        the paths in distribution's storage
 //	fault.go        converts errors of the storage
 package registry

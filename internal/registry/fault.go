@@ -3,17 +3,12 @@ package registry
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/backing"
 )
 
 var errNotSHA256 = errors.New("the embedded registry stores only content with sha256 digests")
-
-func failed(dir string, kind fault.Kind, hint string, err error) error {
-	return &fault.Fault{Kind: kind, Op: "open registry", Name: dir, Hint: hint, Err: err}
-}
 
 func errClosed(op, name string) error {
 	return &fault.Fault{Kind: fault.Unavailable, Op: op, Name: name, Err: errors.New("the registry is closing")}
@@ -30,17 +25,11 @@ func faultOf(ctx context.Context, op, name string, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
-	return &fault.Fault{Kind: kindOf(err), Op: op, Name: name, Err: err}
+	f := &fault.Fault{Kind: backing.KindOf(err), Op: op, Name: name, Err: err}
+	if f.Kind == fault.Full {
+		f.Hint = fullHint
+	}
+	return f
 }
 
-func kindOf(err error) fault.Kind {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return fault.Denied
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
-		return fault.Invalid
-	case errors.Is(err, syscall.ENOSPC):
-		return fault.Full
-	}
-	return fault.Unavailable
-}
+const fullHint = "free space on the disk of the server: delete images and run dray serve gc, or give it a larger disk"

@@ -20,6 +20,10 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/internal/registry/answer"
+	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/registry/tend"
 )
 
 // everyType lists all media types that the registry serves at /manifests/.
@@ -31,18 +35,28 @@ const everyType = v1.MediaTypeImageIndex + ", " + v1.MediaTypeImageManifest + ",
 const maxWait = 30 * time.Second
 
 // ServeHTTP serves all paths below /v2/.
-func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.serve(w, req, "") }
+
+// As returns the handler for the requests of a principal. The uploads that it begins count against its limits, see
+// Options.Unfinished.
+func (r *Registry) As(principal string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.serve(w, req, principal) })
+}
+
+func (r *Registry) serve(w http.ResponseWriter, req *http.Request, principal string) {
 	if !r.enter() {
 		http.Error(w, "the registry is closing", http.StatusServiceUnavailable)
 		return
 	}
 	defer r.running.Done()
 
-	req = req.Clone(req.Context()) // its body and its Accept header are changed below
+	ctx, why := backing.Watch(req.Context())
+	req = req.Clone(ctx) // its body and its Accept header are changed below
 	// distribution looks for parameters in a form in the body first. Here a body is always
 	// content, and a handler in front of this one checks only the query. So the query is the form.
 	req.Form = req.URL.Query()
-	a := &answer{ResponseWriter: w}
+	a := &answer.Answer{ResponseWriter: w, Why: why}
+	defer r.unwritten(a, req)
 
 	switch req.Method {
 	case http.MethodPost, http.MethodPut, http.MethodDelete: // what PATCH writes belongs to no repository yet
@@ -51,7 +65,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		cancel()
 		if err != nil {
 			a.Header().Set("Retry-After", "10")
-			refuse(a, http.StatusServiceUnavailable, errcode.ErrorCodeUnavailable.WithDetail(err.Error()))
+			answer.Refuse(a, http.StatusServiceUnavailable, errcode.ErrorCodeUnavailable.WithDetail(err.Error()))
 			return
 		}
 		defer done()
@@ -64,8 +78,12 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.app.ServeHTTP(a, req)
 	case part == "referrers":
 		r.referrers(a, req, repo, last)
+	case part == "uploads" && !reads:
+		r.upload(a, req, tend.Upload{Repo: strings.TrimSuffix(repo.Name(), "/blobs"), ID: last, Owner: principal})
 	case part == "manifests" && req.Method == http.MethodPut:
-		r.putManifest(a, req, repo, last)
+		if r.hasRoom(a, 0) {
+			r.putManifest(a, req, repo, last)
+		}
 	case part == "manifests" && req.Method == http.MethodDelete:
 		r.deleteManifest(a, req, repo, last)
 	case part == "manifests" && reads && takesAnything(req.Header):
@@ -82,16 +100,16 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // not listed and does no harm.
 //
 // distribution-spec v1.1.1 §Pushing manifests with subject.
-func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Named, last string) {
+func (r *Registry) putManifest(a *answer.Answer, req *http.Request, repo reference.Named, last string) {
 	raw, err := io.ReadAll(http.MaxBytesReader(a, req.Body, maxManifest))
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &big):
-		refuse(a, http.StatusRequestEntityTooLarge,
+		answer.Refuse(a, http.StatusRequestEntityTooLarge,
 			errcode.ErrorCodeManifestInvalid.WithMessage("manifest larger than 4 MiB"))
 		return
 	case err != nil: // the client has disconnected
-		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
+		answer.Refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
 		return
 	}
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
@@ -101,28 +119,28 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 		err = checkVersion(raw)
 	}
 	if err != nil {
-		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
+		answer.Refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
 		return
 	}
 	manifest := nameKey(repo, digest.FromBytes(raw).String())
-	if err := r.names.share(req.Context(), manifest); err != nil {
+	if err := r.names.Share(req.Context(), manifest); err != nil {
 		r.fail(a, req, err)
 		return
 	}
-	defer r.names.unlock(manifest)
+	defer r.names.Unlock(manifest)
 	store := func() {
-		if err := r.names.share(req.Context(), nameKey(repo, last)); err != nil {
+		if err := r.names.Share(req.Context(), nameKey(repo, last)); err != nil {
 			r.fail(a, req, err)
 			return
 		}
-		defer r.names.unlock(nameKey(repo, last))
+		defer r.names.Unlock(nameKey(repo, last))
 		r.app.ServeHTTP(a, req)
 	}
 	if link == nil {
 		store()
 		return
 	}
-	a.created = func(h http.Header) { h.Set("OCI-Subject", link.subject.String()) }
+	a.Created = func(h http.Header) { h.Set("OCI-Subject", link.subject.String()) }
 	if err := r.index.put(req.Context(), link, store); err != nil {
 		r.fail(a, req, err)
 	}
@@ -143,7 +161,7 @@ func checkVersion(raw []byte) error {
 // deleteManifest deletes a manifest, its tags, and its entry in the referrers of its subject. If last is
 // a tag, distribution deletes only that. It would delete a manifest, too, but with a tag that another client
 // moves away meanwhile.
-func (r *Registry) deleteManifest(a *answer, req *http.Request, repo reference.Named, last string) {
+func (r *Registry) deleteManifest(a *answer.Answer, req *http.Request, repo reference.Named, last string) {
 	dgst, err := digest.Parse(last)
 	if err != nil {
 		r.app.ServeHTTP(a, req)
@@ -155,7 +173,7 @@ func (r *Registry) deleteManifest(a *answer, req *http.Request, repo reference.N
 	}
 	switch {
 	case errors.Is(err, distribution.ErrBlobUnknown) || err == nil && !there:
-		refuse(a, http.StatusNotFound, errcode.ErrorCodeManifestUnknown.WithDetail(dgst.String()))
+		answer.Refuse(a, http.StatusNotFound, errcode.ErrorCodeManifestUnknown.WithDetail(dgst.String()))
 	case err != nil:
 		r.fail(a, req, err)
 	default:
@@ -164,18 +182,12 @@ func (r *Registry) deleteManifest(a *answer, req *http.Request, repo reference.N
 }
 
 // fail logs err, and answers 500 unless a response was already started.
-func (r *Registry) fail(a *answer, req *http.Request, err error) {
+func (r *Registry) fail(a *answer.Answer, req *http.Request, err error) {
 	r.log.LogAttrs(req.Context(), slog.LevelError, "storage", slog.String("method", req.Method),
 		slog.String("path", req.URL.Path), slog.Any("err", err))
-	if a.status == 0 {
-		refuse(a, http.StatusInternalServerError, errcode.ErrorCodeUnknown)
+	if a.Status == 0 {
+		answer.Refuse(a, http.StatusInternalServerError, errcode.ErrorCodeUnknown)
 	}
-}
-
-func refuse(w http.ResponseWriter, status int, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(errcode.Errors{err}) // fails only if the client has gone
 }
 
 // split parses "/v2/<repo>/<part>/<last>". repo is nil if the path has another form; distribution
@@ -205,46 +217,17 @@ func takesAnything(h http.Header) bool {
 	return all == "" || strings.Contains(all, "*/*")
 }
 
-// answer remembers the status of a response and ignores every status after the first, because
-// distribution answers some requests twice.
-type answer struct {
-	http.ResponseWriter
-	status  int
-	created func(http.Header) // called before a 201; may be nil
-}
-
-func (a *answer) WriteHeader(status int) {
-	if a.status != 0 {
-		return
-	}
-	a.status = status
-	if status == http.StatusCreated && a.created != nil {
-		a.created(a.Header())
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answer) Write(p []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
-	return a.ResponseWriter.Write(p)
-}
-
-// Unwrap gives http.ResponseController access to the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
 // referrers answers GET /v2/<repo>/referrers/<digest> with 200 and an image index. The index is
 // empty if there are no referrers (distribution-spec v1.1.1 §Listing referrers).
-func (r *Registry) referrers(w *answer, req *http.Request, repo reference.Named, last string) {
+func (r *Registry) referrers(w *answer.Answer, req *http.Request, repo reference.Named, last string) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		refuse(w, http.StatusMethodNotAllowed, errcode.ErrorCodeUnsupported)
+		answer.Refuse(w, http.StatusMethodNotAllowed, errcode.ErrorCodeUnsupported)
 		return
 	}
 	subject, err := digest.Parse(last)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, errcode.ErrorCodeDigestInvalid.WithDetail(last))
+		answer.Refuse(w, http.StatusBadRequest, errcode.ErrorCodeDigestInvalid.WithDetail(last))
 		return
 	}
 	query := req.URL.Query()

@@ -6,13 +6,15 @@ import (
 	"path"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/internal/registry/tend"
 )
 
 // Paths in distribution's storage that this package itself writes to or cleans up (distribution
 // v3.1.2 registry/storage/paths.go).
 const (
 	storageRoot  = "/docker/registry/v2"
-	repositories = storageRoot + "/repositories"
+	repositories = tend.Root
 	allBlobs     = storageRoot + "/blobs"
 )
 

@@ -8,15 +8,21 @@ import (
 	"fmt"
 	"log/slog"
 	"mime"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"sync"
 
 	"github.com/distribution/distribution/v3"
-	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/registry/home"
+	"github.com/drayage/dray/internal/registry/tend"
 )
 
 const maxAnswer = 2 << 20 // bytes of descriptors after which a page ends; clients accept 4 MiB
@@ -32,7 +38,7 @@ const maxAnswer = 2 << 20 // bytes of descriptors after which a page ends; clien
 //
 // A link may exist without its manifest, but a manifest never exists without its link.
 type index struct {
-	driver storagedriver.StorageDriver
+	driver *backing.Driver
 	store  distribution.Namespace
 	page   int
 
@@ -338,7 +344,35 @@ func (x *index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog
 	return nil
 }
 
-func missing(err error) bool {
-	var m storagedriver.PathNotFoundError
-	return errors.As(err, &m)
+const (
+	indexedFile   = "referrers-indexed"       // exists in the directory after the storage was searched for referrers
+	indexedObject = "/dray/referrers-indexed" // the same in a bucket
+)
+
+// indexOnce records the subjects of manifests that were stored without the index. It does so only
+// once for each storage. What says so is next to the content: in dir, or in the bucket that several
+// servers share.
+func indexOnce(ctx context.Context, dir string, s backing.Storage, x *index, log *slog.Logger) error {
+	name := filepath.Join(dir, indexedFile)
+	_, err := os.Stat(name)
+	if !s.Local() {
+		_, err = x.driver.Stat(ctx, indexedObject)
+	}
+	if err == nil {
+		return nil
+	}
+	if err = x.rebuild(ctx, log); err == nil && s.Local() {
+		err = home.WriteFile(name, "")
+	} else if err == nil {
+		err = x.driver.PutContent(ctx, indexedObject, []byte("yes"))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return home.Failed(dir, fault.Canceled, "", context.Cause(ctx))
+	}
+	return home.Failed(dir, backing.KindOf(err), "", err)
 }
+
+func missing(err error) bool { return tend.Missing(err) }

@@ -8,16 +8,20 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"sync/atomic"
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
-	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/gofrs/flock"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/registry/forward"
+	"github.com/drayage/dray/internal/registry/home"
+	"github.com/drayage/dray/internal/registry/tend"
+	"github.com/drayage/dray/internal/registry/turns"
 )
 
 const (
@@ -50,10 +54,19 @@ type Options struct {
 	// change. It may wait. If it returns an error, nothing is changed. nil means that changes are always
 	// allowed.
 	Writes func(ctx context.Context) (done func(), err error)
+	// Unfinished is what each principal of Registry.As may have unfinished at the same time.
+	Unfinished Unfinished
 }
+
+// Unfinished is tend.Limits.
+type Unfinished = tend.Limits
 
 // Storage is backing.Storage.
 type Storage = backing.Storage
+
+// Free returns an error if another process serves dir, or if this user may not lock it. It creates
+// nothing.
+func Free(dir string) error { return home.Free(dir) }
 
 // Registry is an open registry. It is safe for concurrent use.
 type Registry struct {
@@ -61,9 +74,15 @@ type Registry struct {
 	index *index
 	lock  *flock.Flock
 	log   *slog.Logger
-	local bool  // the content is in a directory on this machine
-	puts  turns // blobs that are being written to a repository
-	names turns // tags and digests of manifests that are being set or deleted, see nameKey
+	local bool        // the content is in a directory on this machine
+	puts  turns.Turns // blobs that are being written to a repository
+	names turns.Turns // tags and digests of manifests that are being set or deleted, see nameKey
+
+	book    *tend.Book         // the unfinished uploads
+	stop    context.CancelFunc // ends tend
+	short   atomic.Bool        // the log has said that too little space is free
+	full    atomic.Int64       // State.RefusedFull
+	tooMany atomic.Int64       // State.RefusedUploads
 
 	writes func(ctx context.Context) (done func(), err error) // Options.Writes, never nil
 
@@ -74,7 +93,7 @@ type Registry struct {
 
 // Open opens the registry in o.Dir, or creates one there. Only one process at a time can have a
 // directory open. Several processes, each with its own Dir, may share a bucket: see Storage. Upload sessions of an
-// earlier process can be resumed, even if that process was killed. Those older than a week are removed.
+// earlier process can be resumed, even if that process was killed. Those that got no byte for a day are removed.
 //
 // Another distribution registry may have stored the content, if its root directory was moved to
 // Dir/storage. Open then searches that content for referrers, once. ctx limits only the opening.
@@ -93,14 +112,14 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		o.Writes = func(context.Context) (func(), error) { return func() {}, nil }
 	}
 	if o.Dir == "" {
-		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry",
+		return nil, home.Failed(o.Dir, fault.Invalid, "name a directory for the content of the registry",
 			errors.New("no directory is named"))
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
-		return nil, failed(o.Dir, fault.Invalid, "", err)
+		return nil, home.Failed(o.Dir, fault.Invalid, "", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := home.Lock(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +129,11 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		}
 	}()
 	if o.Secret == "" {
-		if o.Secret, err = secretIn(dir); err != nil {
+		if o.Secret, err = home.Secret(dir); err != nil {
 			return nil, err
 		}
 	}
-	quiet()
+	forward.Quiet()
 	driver, err := o.Storage.Open(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -130,16 +149,44 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	}()
 	store, err := namespace(ctx, driver)
 	if err != nil {
-		return nil, failed(dir, fault.Internal, "", err)
+		return nil, home.Failed(dir, fault.Internal, "", err)
 	}
 	x := &index{driver: driver, store: store, page: o.ReferrersPage}
 	if err := indexOnce(ctx, dir, o.Storage, x, o.Log); err != nil {
 		return nil, err
 	}
-	forward(o.Log)
-	return &Registry{
+	forward.To(o.Log)
+	r := &Registry{
 		app: app, index: x, lock: lock, log: o.Log, local: o.Storage.Local(), writes: o.Writes,
-	}, nil
+		book: tend.NewBook(driver, o.Unfinished),
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stop = stop
+	k := tend.Keeper{Driver: driver, Book: r.book, Log: o.Log, Lock: r.lockTag}
+	r.running.Go(func() { k.Run(work) })
+	return r, nil
+}
+
+// State is what a registry says about its storage.
+type State struct {
+	Room  backing.Room
+	Stays int64 // bytes that stay free; pushes are refused that would leave less
+	Known bool  // whether Room is known: an object store has none
+
+	Uploads     int   // that are unfinished
+	UploadBytes int64 // of those
+
+	RefusedFull    int64 // pushes that were refused because of the space or the state of the disk, since the start
+	RefusedUploads int64 // pushes that were refused because their principal has too many unfinished uploads
+}
+
+// State returns the state of the storage now.
+func (r *Registry) State() State {
+	s := State{RefusedFull: r.full.Load(), RefusedUploads: r.tooMany.Load()}
+	s.Room, s.Known = r.index.driver.Room()
+	s.Stays = r.index.driver.Least(s.Room)
+	s.Uploads, s.UploadBytes = r.book.Total()
+	return s
 }
 
 // Ping checks that the storage responds.
@@ -162,10 +209,13 @@ func (r *Registry) Close() error {
 	was := r.closed
 	r.closed = true
 	r.mu.Unlock()
+	r.stop()
 	r.running.Wait()
 	if was {
 		return nil
 	}
+	// Without it, the next process does not know whose uploads are open.
+	_ = r.book.Save(context.Background())
 	_ = r.app.Shutdown() // fails only if the registry is a proxy
 	if err := r.lock.Close(); err != nil {
 		return &fault.Fault{Kind: fault.Unavailable, Op: "close registry", Name: r.lock.Path(), Err: err}
@@ -174,12 +224,13 @@ func (r *Registry) Close() error {
 }
 
 // configure sets every option whose default in distribution would break a copy.
-func configure(driver storagedriver.StorageDriver, o Options) *configuration.Configuration {
+func configure(driver *backing.Driver, o Options) *configuration.Configuration {
 	c := &configuration.Configuration{
 		Storage: configuration.Storage{
 			backing.Given: {"driver": driver},
 			"delete":      {"enabled": true},
 			"redirect":    {"disable": !o.Storage.Redirect},
+			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // tend does it
 			// No "cache" here, because cached descriptors would still exist after their blobs are
 			// deleted.
 		},
@@ -201,7 +252,7 @@ func configure(driver storagedriver.StorageDriver, o Options) *configuration.Con
 const foreign = "^https?://" // URLs from which publishers may serve foreign layers
 
 // namespace returns the storage that the handlers also use, with the same rules.
-func namespace(ctx context.Context, driver storagedriver.StorageDriver) (distribution.Namespace, error) {
+func namespace(ctx context.Context, driver *backing.Driver) (distribution.Namespace, error) {
 	urls := storage.ManifestURLsAllowRegexp(regexp.MustCompile(foreign))
 	return storage.NewRegistry(ctx, driver, storage.EnableDelete, urls)
 }
@@ -211,7 +262,7 @@ func namespace(ctx context.Context, driver storagedriver.StorageDriver) (distrib
 func newApp(ctx context.Context, dir string, c *configuration.Configuration) (app *handlers.App, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = failed(dir, fault.Invalid, "", fmt.Errorf("%v", p))
+			err = home.Failed(dir, fault.Invalid, "", fmt.Errorf("%v", p))
 		}
 	}()
 	return handlers.NewApp(context.WithoutCancel(ctx), c), nil

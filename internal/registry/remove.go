@@ -17,10 +17,10 @@ import (
 // manifest meanwhile stays. One that a client of another process moves in the same millisecond may be lost.
 func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest.Digest) error {
 	manifest := nameKey(repo, dgst.String())
-	if err := r.names.lock(ctx, manifest); err != nil {
+	if err := r.names.Lock(ctx, manifest); err != nil {
 		return err
 	}
-	defer r.names.unlock(manifest)
+	defer r.names.Unlock(manifest)
 	content, err := r.index.store.Repository(ctx, repo)
 	if err != nil {
 		return err
@@ -47,10 +47,10 @@ func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest
 // untag removes tag if it still leads to dgst.
 func (r *Registry) untag(ctx context.Context, content distribution.Repository, tag string, dgst digest.Digest) error {
 	key := nameKey(content.Named(), tag)
-	if err := r.names.lock(ctx, key); err != nil {
+	if err := r.names.Lock(ctx, key); err != nil {
 		return err
 	}
-	defer r.names.unlock(key)
+	defer r.names.Unlock(key)
 	now, err := r.follow(ctx, path.Join(tagDir(content.Named().Name(), tag), "current"))
 	if err == nil && now != dgst {
 		return nil
@@ -59,6 +59,16 @@ func (r *Registry) untag(ctx context.Context, content distribution.Repository, t
 		return err
 	}
 	return nil
+}
+
+// lockTag keeps others from setting a tag until unlock is called.
+func (r *Registry) lockTag(ctx context.Context, repo, tag string) (unlock func(), err error) {
+	name, err := reference.WithName(repo)
+	if err != nil {
+		return nil, err
+	}
+	key := nameKey(name, tag)
+	return func() { r.names.Unlock(key) }, r.names.Lock(ctx, key)
 }
 
 // nameKey returns the key in Registry.names of a tag or a digest.

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/tend"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -73,7 +74,7 @@ func (s *Store) has(ctx context.Context, b oci.Descriptor) (bool, error) {
 }
 
 // Put implements transfer.Target. If several Puts of one digest run at once, one writes the blob
-// and the others find it Present. If a Put is interrupted, its bytes stay for a week, and the
+// and the others find it Present. If a Put is interrupted, its bytes stay for a day, and the
 // next Put resumes there, in this process or another. If the storage is not a directory, the next
 // Put begins again at byte 0.
 func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
@@ -90,15 +91,19 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 	if d.Digest.Algorithm() != digest.SHA256 {
 		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errNotSHA256)
 	}
-	if err := s.reg.puts.lock(ctx, s.key(d)); err != nil {
+	if err := s.reg.puts.Lock(ctx, s.key(d)); err != nil {
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 	}
 	if _, doubted := s.doubted.Load(d.Digest); !doubted {
 		a, err := s.putWithoutBytes(ctx, d, likely)
 		if err != nil || a.Way != "" {
-			s.reg.puts.unlock(s.key(d))
+			s.reg.puts.Unlock(s.key(d))
 			return a, err
 		}
+	}
+	if err := s.reg.index.driver.Check(d.Size); err != nil {
+		s.reg.puts.Unlock(s.key(d))
+		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 	}
 	a, err := s.send(ctx, d, v, open)
 	if err == nil {
@@ -146,15 +151,18 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 	dir := s.uploadDir(d)
 	w, err := s.upload(ctx, d, dir, v)
 	if err != nil {
-		s.reg.puts.unlock(s.key(d))
+		s.reg.puts.Unlock(s.key(d))
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 	}
 	begun := v.At()
+	unfinished := tend.Upload{Repo: s.repo.Path, ID: path.Base(dir)}
+	s.reg.book.Begin(unfinished)
 	err = s.fill(ctx, d, w, v, open)
+	s.reg.book.Grow(unfinished, int(v.At()))
 	sent := oci.Arrival{Way: oci.Sent, Sent: v.At() - begun}
 	if err == nil {
 		if err = v.Verify(); err == nil {
-			defer s.reg.puts.unlock(s.key(d))
+			defer s.reg.puts.Unlock(s.key(d))
 			return sent, s.finish(ctx, d, dir, w)
 		}
 	}
@@ -162,9 +170,9 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 	// seconds, so it runs in the background and a canceled caller does not wait for it. The next
 	// writer of the blob waits for it, and so does Registry.Close.
 	s.reg.running.Go(func() {
-		defer s.reg.puts.unlock(s.key(d))
+		defer s.reg.puts.Unlock(s.key(d))
 		s.leave(ctx, dir, w)
-		if s.reg.local && fault.Is(err, fault.Corrupt) {
+		if s.reg.local && (fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Full)) {
 			s.drop(ctx, dir)
 		}
 	})
@@ -198,7 +206,7 @@ func (s *Store) upload(
 		v.Reset()
 		s.drop(ctx, dir)
 	}
-	// The weekly removal of old uploads uses this time.
+	// distribution reads this time when an upload goes on.
 	now := time.Now().UTC().Format(time.RFC3339)
 	if err := driver.PutContent(ctx, path.Join(dir, "startedat"), []byte(now)); err != nil {
 		return nil, err
@@ -290,9 +298,9 @@ func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w stor
 	return nil
 }
 
-// drop deletes an upload. If that fails, the next Put finds the upload, or it is removed after a
-// week.
+// drop deletes an upload. If that fails, the next Put finds the upload, or it expires.
 func (s *Store) drop(ctx context.Context, dir string) {
+	s.reg.book.End(tend.Upload{Repo: s.repo.Path, ID: path.Base(dir)})
 	_ = s.reg.index.driver.Delete(context.WithoutCancel(ctx), dir)
 }
 
@@ -316,6 +324,9 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 		return oci.Accepted{}, err
 	}
 	defer done()
+	if err := s.reg.index.driver.Check(0); err != nil {
+		return oci.Accepted{}, s.failed(ctx, op, string(doc.Digest), err)
+	}
 	doc, err = oci.Parse(doc.Descriptor, doc.Raw)
 	if err != nil {
 		return oci.Accepted{}, err
@@ -330,10 +341,10 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 	if err != nil {
 		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), err)
 	}
-	if err := s.reg.names.share(ctx, nameKey(s.name, string(doc.Digest))); err != nil {
+	if err := s.reg.names.Share(ctx, nameKey(s.name, string(doc.Digest))); err != nil {
 		return oci.Accepted{}, s.failed(ctx, op, string(doc.Digest), err)
 	}
-	defer s.reg.names.unlock(nameKey(s.name, string(doc.Digest)))
+	defer s.reg.names.Unlock(nameKey(s.name, string(doc.Digest)))
 	var acc oci.Accepted
 	if l == nil {
 		err = s.store(ctx, doc)
@@ -421,10 +432,10 @@ func (s *Store) tag(ctx context.Context, tag string, d digest.Digest) error {
 	if ctx.Err() != nil {
 		return s.failed(ctx, op, tag, context.Cause(ctx))
 	}
-	if err := s.reg.names.share(ctx, nameKey(s.name, tag)); err != nil {
+	if err := s.reg.names.Share(ctx, nameKey(s.name, tag)); err != nil {
 		return s.failed(ctx, op, tag, err)
 	}
-	defer s.reg.names.unlock(nameKey(s.name, tag))
+	defer s.reg.names.Unlock(nameKey(s.name, tag))
 	r, err := s.reg.index.store.Repository(ctx, s.name)
 	if err == nil {
 		err = r.Tags(ctx).Tag(ctx, tag, oci.Descriptor{Digest: d})

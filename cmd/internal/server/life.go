@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/server/certificate"
+	"github.com/drayage/dray/cmd/internal/server/door"
 	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/server/watch"
 	"github.com/drayage/dray/fault"
@@ -27,7 +28,7 @@ func (s *serving) work(ctx context.Context) context.Context {
 // listen starts the listeners. Their doors answer until the parts are open. l is nil for a process that has only the
 // listener for operators, or none.
 func (s *serving) listen(ctx context.Context, l net.Listener) error {
-	s.main, s.ops = newDoor(s.waiting), newDoor(s.waiting)
+	s.main, s.ops = door.New(s.waiting), door.New(s.waiting)
 	var main *http.Server
 	if l != nil {
 		var err error

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/arm"
+	"github.com/drayage/dray/cmd/internal/server/door"
 	"github.com/drayage/dray/cmd/internal/server/gate"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/internal/name"
@@ -100,7 +101,7 @@ func notFound(cloud http.Handler) http.HandlerFunc {
 				return
 			}
 		}
-		plain(w, http.StatusNotFound, "404: no such path")
+		door.Plain(w, http.StatusNotFound, "404: no such path")
 	}
 }
 
@@ -113,7 +114,7 @@ func (s *serving) opsRoutes() http.Handler {
 }
 
 func (s *serving) health(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { door.Plain(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 }
 
@@ -135,7 +136,7 @@ func (s *serving) authenticated(g *gate.Gate, next http.Handler) http.Handler {
 
 // home answers GET / with a short text.
 func (s *serving) home(w http.ResponseWriter, _ *http.Request) {
-	plain(w, http.StatusOK, "This is dray. The registry is at /v2/, the API at /api/v1/, "+
+	door.Plain(w, http.StatusOK, "This is dray. The registry is at /v2/, the API at /api/v1/, "+
 		"its description at /api/v1/openapi.json.")
 }
 
@@ -148,5 +149,5 @@ func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
 			status = http.StatusServiceUnavailable
 		}
 	}
-	plain(w, status, strings.TrimSuffix(text, "\n"))
+	door.Plain(w, status, strings.TrimSuffix(text, "\n"))
 }

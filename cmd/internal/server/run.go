@@ -118,9 +118,9 @@ func (s *serving) begin(ctx context.Context, l net.Listener) error {
 			}
 		}
 		s.certs.Use(s.access)
-		s.main.open(s.routes())
+		s.main.Open(s.routes())
 	}
-	s.ops.open(s.opsRoutes())
+	s.ops.Open(s.opsRoutes())
 	s.startJobs(ctx)
 	text := "working"
 	if l != nil {

@@ -42,12 +42,19 @@ type Collected struct {
 		Manifests int   `json:"manifests"`
 		Blobs     int   `json:"blobs"` // files, including manifests; a file that several repositories share counts once
 		Bytes     int64 `json:"bytes"` // total size of these files
+
+		Uploads     int   `json:"uploads"` // unfinished, and continued within the last day
+		UploadBytes int64 `json:"uploadBytes"`
 	} `json:"kept"`
 	Removed struct {
 		Manifests int   `json:"manifests"`
 		Links     int   `json:"links"` // blobs that a repository no longer serves
 		Blobs     int   `json:"blobs"`
 		Bytes     int64 `json:"bytes"`
+
+		Tags        int   `json:"tags"`    // that led nowhere, because a server was killed before it had set them
+		Uploads     int   `json:"uploads"` // unfinished, and not continued for a day
+		UploadBytes int64 `json:"uploadBytes"`
 	} `json:"removed"`
 	DryRun bool `json:"dryRun"`
 }

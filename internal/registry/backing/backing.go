@@ -21,7 +21,7 @@ import (
 // Open opens the storage. dir is the directory of the registry; content that is stored there is below
 // dir/storage. The error is Invalid if this program lacks the driver or the driver refuses its
 // parameters. Open does not connect to a bucket.
-func (s Storage) Open(ctx context.Context, dir string) (storagedriver.StorageDriver, error) {
+func (s Storage) Open(ctx context.Context, dir string) (*Driver, error) {
 	shareDrivers()
 	if s.Local() {
 		if len(s.Parameters) > 0 {
@@ -29,8 +29,9 @@ func (s Storage) Open(ctx context.Context, dir string) (storagedriver.StorageDri
 			return nil, opening(dir, "leave out the parameters: content in a directory needs none",
 				fmt.Errorf("the filesystem driver has no parameters %s", names))
 		}
-		root := filepath.Join(dir, "storage")
-		return filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: maxThreads}), nil
+		root := filepath.Join(dir, contentDir)
+		in := filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: maxThreads})
+		return &Driver{StorageDriver: in, dir: dir, least: s.Free}, nil
 	}
 	p := filled(s.Parameters)
 	if p["useragent"] == nil {
@@ -47,10 +48,13 @@ func (s Storage) Open(ctx context.Context, dir string) (storagedriver.StorageDri
 		return nil, opening(dir, "see distribution's documentation of the driver's parameters",
 			fmt.Errorf("storage %s: %w", s.Driver, err))
 	}
-	return driver, nil
+	return &Driver{StorageDriver: driver}, nil
 }
 
-const maxThreads = 100 // most files that are open at once in a directory
+const (
+	contentDir = "storage" // below the directory of the registry
+	maxThreads = 100       // most files that are open at once in a directory
+)
 
 // filled returns the parameters that have a value.
 func filled(p map[string]any) map[string]any {

@@ -3,10 +3,13 @@
 //
 // Files, in the order of the walk:
 //
-//	try.go       tries a bucket: writes, reads, lists and deletes one object
-//	backing.go   opens the driver
-//	s3.go        the driver of S3, in a program with the tag s3
-//	azure.go     the driver of Azure Blob Storage, with the tag azure
-//	gcs.go       the driver of Google Cloud Storage, with the tag gcs
-//	storage.go   which storage is meant
+//	try.go         tries a bucket: writes, reads, lists and deletes one object
+//	backing.go     opens the driver
+//	driver.go      what the registry adds to distribution's drivers
+//	unwritable.go  errors without paths, and those of a storage that takes nothing
+//	room.go        how much space is free
+//	s3.go          the driver of S3, in a program with the tag s3
+//	azure.go       the driver of Azure Blob Storage, with the tag azure
+//	gcs.go         the driver of Google Cloud Storage, with the tag gcs
+//	storage.go     which storage is meant
 package backing

@@ -25,6 +25,9 @@ type Storage struct {
 	// minutes. It has no effect on a directory. false means that the registry sends the bytes itself:
 	// clients inside a private network cannot always reach the bucket.
 	Redirect bool
+	// Free is how many bytes stay free on the disk of a directory: what would leave less is not written. 0 means
+	// the smaller of 1 GiB and 5 % of the disk, and a negative number none. It has no effect on a bucket.
+	Free int64
 }
 
 const inDirectory = "filesystem"

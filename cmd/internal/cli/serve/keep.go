@@ -21,7 +21,8 @@ func newServeGC(a *app.App) *cobra.Command {
 		Short: "Remove content that no image of the registry needs",
 		Long: "Remove blobs that no manifest of the server's registry needs. With --untagged, also remove " +
 			"manifests that no tag and no index points to, and that are not referrers of an image that stays. " +
-			"Content that an image refers to stays, and so do its referrers.\n\n" +
+			"Content that an image refers to stays, and so do its referrers. Uploads that got no byte for a day are " +
+			"removed, too.\n\n" +
 			"dray refuses to do this while a server or another gc uses the directory. In an object store with a " +
 			"PostgreSQL database, servers go on: they pause changes of content until gc has ended. You may stop " +
 			"it at any time.",
@@ -62,22 +63,46 @@ func printCollected(a *app.App, sum wire.Collected) error {
 		JSON: func() error { return a.PrintJSON(sum) },
 		Text: func() error {
 			_, err := fmt.Fprintf(a.Out, "%s %s; kept %s in %s\n", removed,
-				sweptText(sum.Removed.Manifests, sum.Removed.Blobs, sum.Removed.Bytes),
-				sweptText(sum.Kept.Manifests, sum.Kept.Blobs, sum.Kept.Bytes),
+				sweptText(sum.Removed.Manifests, sum.Removed.Blobs, sum.Removed.Bytes)+
+					uploadsText(sum.Removed.Uploads, sum.Removed.UploadBytes)+tagsText(sum.Removed.Tags),
+				sweptText(sum.Kept.Manifests, sum.Kept.Blobs, sum.Kept.Bytes)+
+					uploadsText(sum.Kept.Uploads, sum.Kept.UploadBytes),
 				out.Repositories(sum.Repositories))
 			return err
 		},
-		Header: []string{"WHAT", "MANIFESTS", "BLOBS", "BYTES"},
+		Header: []string{"WHAT", "MANIFESTS", "BLOBS", "BYTES", "UPLOADS", "UPLOAD BYTES"},
 		Rows: func(row func(...string) error) error {
-			swept := func(what string, manifests, blobs int, bytes int64) error {
-				return row(what, strconv.Itoa(manifests), strconv.Itoa(blobs), strconv.FormatInt(bytes, 10))
+			swept := func(what string, manifests, blobs int, bytes int64, uploads int, uploadBytes int64) error {
+				return row(what, strconv.Itoa(manifests), strconv.Itoa(blobs), strconv.FormatInt(bytes, 10),
+					strconv.Itoa(uploads), strconv.FormatInt(uploadBytes, 10))
 			}
-			if err := swept(removed, sum.Removed.Manifests, sum.Removed.Blobs, sum.Removed.Bytes); err != nil {
+			gone, kept := sum.Removed, sum.Kept
+			err := swept(removed, gone.Manifests, gone.Blobs, gone.Bytes, gone.Uploads, gone.UploadBytes)
+			if err != nil {
 				return err
 			}
-			return swept("kept", sum.Kept.Manifests, sum.Kept.Blobs, sum.Kept.Bytes)
+			return swept("kept", kept.Manifests, kept.Blobs, kept.Bytes, kept.Uploads, kept.UploadBytes)
 		},
 	})
+}
+
+// uploadsText returns a text such as ", 2 unfinished uploads (45 MiB)", or "" for none.
+func uploadsText(uploads int, bytes int64) string {
+	if uploads == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s (%s)", out.Plural(uploads, "unfinished upload"), out.Size(bytes))
+}
+
+// tagsText returns a text such as ", 2 tags that were never set", or "" for none.
+func tagsText(tags int) string {
+	switch tags {
+	case 0:
+		return ""
+	case 1:
+		return ", 1 tag that was never set"
+	}
+	return fmt.Sprintf(", %d tags that were never set", tags)
 }
 
 // sweptText returns a text such as "2 manifests, 12 blobs (45 MiB)".

@@ -1,4 +1,4 @@
-package server
+package door
 
 import (
 	"net/http"
@@ -11,7 +11,7 @@ import (
 // A client that comes while the server still starts gets its answer when the server is up.
 func TestARequestWaitsAMomentForTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(func() string { return "database: waiting until it answers" })
+		d := New(func() string { return "database: waiting until it answers" })
 		ask := func(path string) (*httptest.ResponseRecorder, time.Duration) {
 			w, from := httptest.NewRecorder(), time.Now()
 			d.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
@@ -27,7 +27,7 @@ func TestARequestWaitsAMomentForTheServer(t *testing.T) {
 			t.Errorf("%d after %v: %v %s", w.Code, took, w.Header(), w.Body)
 		}
 		time.AfterFunc(time.Second, func() {
-			d.open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "here") }))
+			d.Open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { Plain(w, http.StatusOK, "here") }))
 		})
 		for _, want := range []time.Duration{time.Second, 0} {
 			if w, took := ask("/v2/"); w.Code != 200 || took != want {

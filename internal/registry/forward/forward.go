@@ -1,4 +1,5 @@
-package registry
+// Package forward sends the log of the distribution project to a logger of ours.
+package forward
 
 import (
 	"context"
@@ -10,17 +11,17 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// quiet prevents the distribution code from writing to standard error. distribution logs through
+// Quiet prevents the distribution code from writing to standard error. distribution logs through
 // logrus's standard logger, and this is the only way to control that.
-func quiet() {
+func Quiet() {
 	logrus.SetOutput(io.Discard)
 	logrus.SetLevel(logrus.WarnLevel)
 	logrus.StandardLogger().ReplaceHooks(logrus.LevelHooks{})
 }
 
-// forward sends all later log entries of distribution to log. It is called after the start,
+// To sends all later log entries of distribution to log. It is called after the start,
 // because the warnings of the start are about settings that configure chose on purpose.
-func forward(log *slog.Logger) {
+func To(log *slog.Logger) {
 	hooks := logrus.LevelHooks{}
 	hooks.Add(forwarder{log})
 	logrus.StandardLogger().ReplaceHooks(hooks)

@@ -1,12 +1,13 @@
-package registry
+// Package turns has a lock for each of many keys.
+package turns
 
 import (
 	"context"
 	"sync"
 )
 
-// turns is a lock for each key, which one may hold alone, or several may share. The zero value is ready for use.
-type turns struct {
+// Turns is a lock for each key, which one may hold alone, or several may share. The zero value is ready for use.
+type Turns struct {
 	mu   sync.Mutex
 	busy map[string]*turn
 }
@@ -17,13 +18,13 @@ type turn struct {
 	free   chan struct{} // closed when the key is unlocked
 }
 
-// lock waits until key is free and locks it. It returns an error if ctx ends first.
-func (t *turns) lock(ctx context.Context, key string) error { return t.take(ctx, key, 0) }
+// Lock waits until key is free and locks it. It returns an error if ctx ends first.
+func (t *Turns) Lock(ctx context.Context, key string) error { return t.take(ctx, key, 0) }
 
-// share waits until nobody has key alone, and locks it together with others. It returns an error if ctx ends first.
-func (t *turns) share(ctx context.Context, key string) error { return t.take(ctx, key, 1) }
+// Share waits until nobody has key alone, and locks it together with others. It returns an error if ctx ends first.
+func (t *Turns) Share(ctx context.Context, key string) error { return t.take(ctx, key, 1) }
 
-func (t *turns) take(ctx context.Context, key string, shared int) error {
+func (t *Turns) take(ctx context.Context, key string, shared int) error {
 	for {
 		t.mu.Lock()
 		now := t.busy[key]
@@ -48,8 +49,8 @@ func (t *turns) take(ctx context.Context, key string, shared int) error {
 	}
 }
 
-// unlock gives up what lock or share has taken.
-func (t *turns) unlock(key string) {
+// Unlock gives up what Lock or Share has taken.
+func (t *Turns) Unlock(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.busy[key]

@@ -1,0 +1,176 @@
+package backing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+)
+
+// Driver is the driver of a storage. It adds to distribution's drivers that
+//
+//   - errors contain no path of this machine, and those of a write are Unwritable if the storage takes nothing,
+//   - content in a directory leaves free what Storage.Free says,
+//   - a tag is set before its history is written, and a tag that is not set yet is not listed.
+//
+// It is safe for concurrent use.
+type Driver struct {
+	storagedriver.StorageDriver
+	dir   string // where local content is; "" for other content
+	least int64  // Storage.Free
+}
+
+// checkEvery is how many bytes of one file are written until the free space is looked at again.
+const checkEvery = 8 << 20
+
+// GetContent implements storagedriver.StorageDriver.
+func (d *Driver) GetContent(ctx context.Context, name string) ([]byte, error) {
+	raw, err := d.StorageDriver.GetContent(ctx, name)
+	return raw, withoutPath(err)
+}
+
+// Reader implements storagedriver.StorageDriver.
+func (d *Driver) Reader(ctx context.Context, name string, at int64) (io.ReadCloser, error) {
+	body, err := d.StorageDriver.Reader(ctx, name, at)
+	return body, withoutPath(err)
+}
+
+// PutContent implements storagedriver.StorageDriver. distribution writes the history of a tag first and then the tag.
+// If the process is killed in between, the tag exists and leads nowhere. So the history is written after the tag.
+func (d *Driver) PutContent(ctx context.Context, name string, content []byte) error {
+	part := tagPart(name)
+	if len(part) == 5 && part[1] == "index" {
+		return nil
+	}
+	if err := d.StorageDriver.PutContent(ctx, name, content); err != nil {
+		return unwritable(ctx, err)
+	}
+	algorithm, encoded, ok := strings.Cut(string(content), ":")
+	if ok && slices.Equal(part[min(1, len(part)):], []string{"current", "link"}) {
+		history := path.Join(path.Dir(path.Dir(name)), "index", algorithm, encoded, "link")
+		_ = d.StorageDriver.PutContent(ctx, history, content) // the tag is set; no reader of it needs its history
+	}
+	return nil
+}
+
+// tagPart returns the elements of name below the directory of tags: the tag, "current", "link". It is nil for other
+// names.
+func tagPart(name string) []string {
+	_, rest, ok := strings.Cut(name, allTags+"/")
+	if !ok {
+		return nil
+	}
+	return strings.Split(rest, "/")
+}
+
+const allTags = "/_manifests/tags" // ends the directory of the tags of a repository
+
+// Stat implements storagedriver.StorageDriver.
+func (d *Driver) Stat(ctx context.Context, name string) (storagedriver.FileInfo, error) {
+	info, err := d.StorageDriver.Stat(ctx, name)
+	return info, withoutPath(err)
+}
+
+// List implements storagedriver.StorageDriver.
+func (d *Driver) List(ctx context.Context, name string) ([]string, error) {
+	all, err := d.StorageDriver.List(ctx, name)
+	return all, withoutPath(err)
+}
+
+// Move implements storagedriver.StorageDriver.
+func (d *Driver) Move(ctx context.Context, from, to string) error {
+	return unwritable(ctx, d.StorageDriver.Move(ctx, from, to))
+}
+
+// Delete implements storagedriver.StorageDriver.
+func (d *Driver) Delete(ctx context.Context, name string) error {
+	return unwritable(ctx, d.StorageDriver.Delete(ctx, name))
+}
+
+// Walk implements storagedriver.StorageDriver. Of the tags of a repository in a directory, it visits only those that
+// are set: between the creation of its directory and that of its link, a tag has none.
+func (d *Driver) Walk(
+	ctx context.Context, from string, f storagedriver.WalkFn, options ...func(*storagedriver.WalkOptions),
+) error {
+	visit := f
+	if d.dir != "" && strings.HasSuffix(from, allTags) {
+		visit = func(info storagedriver.FileInfo) error {
+			if path.Dir(info.Path()) == from {
+				_, err := d.StorageDriver.Stat(ctx, path.Join(info.Path(), "current/link"))
+				var none storagedriver.PathNotFoundError
+				switch {
+				case errors.As(err, &none):
+					return storagedriver.ErrSkipDir
+				case err != nil:
+					return err
+				}
+			}
+			return f(info)
+		}
+	}
+	return withoutPath(d.StorageDriver.Walk(ctx, from, visit, options...))
+}
+
+// Writer implements storagedriver.StorageDriver.
+func (d *Driver) Writer(ctx context.Context, name string, more bool) (storagedriver.FileWriter, error) {
+	w, err := d.StorageDriver.Writer(ctx, name, more)
+	if err != nil {
+		return nil, unwritable(ctx, err)
+	}
+	return &writer{FileWriter: w, driver: d, cause: causeIn(ctx)}, nil
+}
+
+// writer is a FileWriter of a Driver.
+type writer struct {
+	storagedriver.FileWriter
+	driver *Driver
+	cause  *cause
+	since  int // bytes since the last look at the free space
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if w.since += len(p); w.since >= checkEvery {
+		w.since = 0
+		if err := w.driver.Check(0); err != nil {
+			return 0, w.cause.of(err)
+		}
+	}
+	n, err := w.FileWriter.Write(p)
+	return n, w.cause.of(err)
+}
+
+func (w *writer) Close() error { return w.cause.of(w.FileWriter.Close()) }
+
+func (w *writer) Commit(ctx context.Context) error { return w.cause.of(w.FileWriter.Commit(ctx)) }
+
+func (w *writer) Cancel(ctx context.Context) error { return withoutPath(w.FileWriter.Cancel(ctx)) }
+
+// Room returns how much space there is where the content is. ok is false if that is not known: an object store has no
+// such limit.
+func (d *Driver) Room() (room Room, ok bool) {
+	if d.dir == "" {
+		return Room{}, false
+	}
+	return roomIn(d.dir)
+}
+
+// Least returns how many bytes stay free in a storage of room; 0 means that it may become full.
+func (d *Driver) Least(room Room) int64 { return least(d.least, room) }
+
+// Check returns an Unwritable if less than Least would be free after n bytes.
+func (d *Driver) Check(n int64) error {
+	room, ok := d.Room()
+	if !ok || d.Least(room) == 0 || room.Free-n >= d.Least(room) {
+		return nil
+	}
+	return &Unwritable{Full: true, why: fmt.Sprintf(
+		"no space is left for pushes: %s of it must stay free", mebibytes(d.Least(room)))}
+}
+
+// Local reports whether the content is in a directory of this machine.
+func (d *Driver) Local() bool { return d.dir != "" }

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/distribution/distribution/v3/registry/api/errcode"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/internal/registry/answer"
+	"github.com/drayage/dray/internal/registry/tend"
+)
+
+// checkEvery is how many bytes of a body are read until the limits of its principal are looked at again.
+const checkEvery = 8 << 20
+
+// upload serves a request that begins, continues, finishes or cancels the upload at. It refuses one for which there is
+// no room. A mount of a blob that is there needs none.
+func (r *Registry) upload(a *answer.Answer, req *http.Request, at tend.Upload) {
+	length := max(req.ContentLength, 0)
+	var err error
+	switch req.Method {
+	case http.MethodPost:
+		if r.mounts(req) {
+			r.app.ServeHTTP(a, req)
+			return
+		}
+		err = r.book.May(at.Owner)
+	case http.MethodPatch, http.MethodPut:
+		err = r.book.MayGrow(at, length)
+		req.Body = &countedBody{ReadCloser: req.Body, book: r.book, upload: at, answer: a}
+	case http.MethodDelete:
+		r.app.ServeHTTP(a, req)
+		r.book.End(at)
+		return
+	}
+	if !r.hasRoom(a, length) {
+		return
+	}
+	if err != nil {
+		r.tooMany.Add(1)
+		answer.RefuseMore(a, err)
+		return
+	}
+	r.app.ServeHTTP(a, req)
+	switch {
+	case a.Why() != nil && isUUID(at.ID): // what has come is of no use now, and takes space
+		_ = at.Remove(req.Context(), r.index.driver) // otherwise it expires
+		r.book.End(at)
+	case req.Method == http.MethodPost && a.Status == http.StatusAccepted:
+		at.ID = a.Header().Get("Docker-Upload-UUID")
+		r.book.Begin(at)
+	case a.Status == http.StatusCreated, a.Status == http.StatusNotFound:
+		r.book.End(at)
+	}
+}
+
+// mounts reports whether a request mounts a blob that the other repository has.
+func (r *Registry) mounts(req *http.Request) bool {
+	from, err := reference.WithName(req.Form.Get("from"))
+	d, bad := digest.Parse(req.Form.Get("mount"))
+	if err != nil || bad != nil {
+		return false
+	}
+	file, _, err := r.find(req.Context(), from.Name(), d)
+	return err == nil && file != ""
+}
+
+// isUUID reports whether id has the form of the ID of an upload, so that it is the name of one directory.
+func isUUID(id string) bool { return len(id) == 36 && strings.Trim(id, "0123456789abcdef-") == "" }
+
+// hasRoom reports whether n more bytes leave as much space free as must stay free. If not, it answers the push. The log
+// says it once, and once when there is room again.
+func (r *Registry) hasRoom(a *answer.Answer, n int64) bool {
+	err := r.index.driver.Check(n)
+	if err != nil {
+		r.full.Add(1)
+		answer.Refuse(a, http.StatusInsufficientStorage, errcode.ErrorCodeDenied.WithMessage(err.Error()))
+	}
+	if short := err != nil && n == 0; short != r.short.Load() && (err == nil || short) && r.short.CompareAndSwap(!short, short) {
+		room, _ := r.index.driver.Room()
+		text := "pushes are accepted again"
+		if short {
+			text = "pushes are refused: too little space is free"
+		}
+		r.log.Warn(text, slog.String("space", room.String()))
+	}
+	return err == nil
+}
+
+// unwritten counts and logs a request whose content could not be written.
+func (r *Registry) unwritten(a *answer.Answer, req *http.Request) {
+	u := a.Why()
+	if u == nil || u.Err == nil {
+		return
+	}
+	r.full.Add(1)
+	r.log.LogAttrs(req.Context(), slog.LevelError, "storage cannot be written", slog.String("method", req.Method),
+		slog.String("path", req.URL.Path), slog.Any("err", u.Err))
+}
+
+// countedBody counts the bytes of a body in the book. It ends the body when the principal has too many.
+type countedBody struct {
+	io.ReadCloser
+	book   *tend.Book
+	upload tend.Upload
+	answer *answer.Answer
+	since  int
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.book.Grow(b.upload, n)
+	if b.since += n; b.since >= checkEvery {
+		b.since = 0
+		if b.answer.Over = b.book.MayGrow(b.upload, 0); b.answer.Over != nil {
+			return n, b.answer.Over
+		}
+	}
+	return n, err
+}
