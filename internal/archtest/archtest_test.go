@@ -58,7 +58,7 @@ var may = map[string]string{
 	"internal/ends":             "fault internal/archive internal/layout oci ref",
 	"internal/ends/fuzzed":      "", // fuzz tests
 	"internal/registry":         "fault internal/registry/answer internal/registry/backing internal/registry/forward internal/registry/home internal/registry/tend internal/registry/turns oci ref",
-	"internal/registry/answer":  "internal/registry/backing",
+	"internal/registry/answer":  "internal/registry/backing internal/registry/tend",
 	"internal/registry/tend":    "internal/registry/backing",
 	"internal/registry/home":    "fault internal/registry/backing",
 	"internal/registry/forward": "",
@@ -139,6 +139,7 @@ var may = map[string]string{
 	"cmd/drayd":                        "cmd/internal/cli cmd/internal/cli/serving cmd/internal/gatekeeper/evidence cmd/internal/gatekeeper/verifier cmd/internal/program",
 
 	"internal/testbed/beside":   "internal/testbed",
+	"internal/testbed/disk":     "",
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",
 	"internal/testbed/tools":    "",
@@ -152,7 +153,7 @@ var may = map[string]string{
 	"cmd/internal/access/egress":      "cmd/internal/wire fault",
 	"cmd/internal/server/certificate": "cmd/internal/access fault",
 	"cmd/internal/server/door":        "",
-	"cmd/internal/server/measure":     "cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/store cmd/internal/wire event fault",
+	"cmd/internal/server/measure":     "cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/store cmd/internal/wire event fault internal/registry",
 	"internal/testbed/stores":         "",
 	"cmd/internal/server/shared":      "fault cmd/internal/store",
 	"cmd/internal/server/own":         "fault cmd/internal/job cmd/internal/pool internal/outfile",

@@ -50,12 +50,13 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request, principal str
 	}
 	defer r.running.Done()
 
-	ctx, why := backing.Watch(req.Context())
+	ctx, watched := backing.Watch(req.Context())
+	defer watched.End()
 	req = req.Clone(ctx) // its body and its Accept header are changed below
 	// distribution looks for parameters in a form in the body first. Here a body is always
 	// content, and a handler in front of this one checks only the query. So the query is the form.
 	req.Form = req.URL.Query()
-	a := &answer.Answer{ResponseWriter: w, Why: why}
+	a := &answer.Answer{ResponseWriter: w, Why: watched.Why}
 	defer r.unwritten(a, req)
 
 	switch req.Method {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -21,40 +22,52 @@ const checkEvery = 8 << 20
 // no room. A mount of a blob that is there needs none.
 func (r *Registry) upload(a *answer.Answer, req *http.Request, at tend.Upload) {
 	length := max(req.ContentLength, 0)
-	var err error
+	var over *tend.Over
 	switch req.Method {
 	case http.MethodPost:
 		if r.mounts(req) {
 			r.app.ServeHTTP(a, req)
 			return
 		}
-		err = r.book.May(at.Owner)
+		over = r.book.May(at.Owner)
 	case http.MethodPatch, http.MethodPut:
-		err = r.book.MayGrow(at, length)
+		over = r.book.MayGrow(at, length)
 		req.Body = &countedBody{ReadCloser: req.Body, book: r.book, upload: at, answer: a}
 	case http.MethodDelete:
 		r.app.ServeHTTP(a, req)
-		r.book.End(at)
+		if a.Status == http.StatusNoContent { // distribution has written the state of the hash once more
+			r.removeUpload(req.Context(), at)
+		}
 		return
 	}
-	if !r.hasRoom(a, length) {
+	switch {
+	case !r.hasRoom(a, length): // what has come is of no use now, and takes space
+		r.removeUpload(req.Context(), at)
 		return
-	}
-	if err != nil {
+	case over != nil:
 		r.tooMany.Add(1)
-		answer.RefuseMore(a, err)
+		answer.RefuseMore(a, over)
 		return
 	}
 	r.app.ServeHTTP(a, req)
 	switch {
-	case a.Why() != nil && isUUID(at.ID): // what has come is of no use now, and takes space
-		_ = at.Remove(req.Context(), r.index.driver) // otherwise it expires
-		r.book.End(at)
+	case a.Over != nil:
+		r.tooMany.Add(1)
+	case a.Why() != nil:
+		r.removeUpload(req.Context(), at)
 	case req.Method == http.MethodPost && a.Status == http.StatusAccepted:
 		at.ID = a.Header().Get("Docker-Upload-UUID")
 		r.book.Begin(at)
 	case a.Status == http.StatusCreated, a.Status == http.StatusNotFound:
 		r.book.End(at)
+	}
+}
+
+// removeUpload removes an upload, if at.ID is the ID of one. If that fails, it expires.
+func (r *Registry) removeUpload(ctx context.Context, at tend.Upload) {
+	if isUUID(at.ID) {
+		r.book.End(at)
+		_ = at.Remove(context.WithoutCancel(ctx), r.index.driver)
 	}
 }
 

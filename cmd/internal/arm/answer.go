@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -86,7 +87,7 @@ func refuse(w http.ResponseWriter, err error) {
 
 // withHint returns the text of err with its hint.
 func withHint(err error) string {
-	text := err.Error()
+	text := wire.Text(err)
 	if hint := fault.HintOf(err); hint != "" {
 		text += " (hint: " + hint + ")"
 	}

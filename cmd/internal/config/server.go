@@ -47,6 +47,8 @@ type PerPrincipal struct {
 	Schedules   int
 	Streams     int
 	HeldAnswers int
+	Uploads     int   // unfinished ones to the server's own registry
+	UploadBytes int64 // of those
 }
 
 // TLS names PEM files by absolute paths. Cert and Key are both set or both empty; ClientCA requires
@@ -277,6 +279,8 @@ func (p parser) perPrincipal(n *yaml.Node, out *PerPrincipal) error {
 		{"schedules", func(n *yaml.Node) error { return p.count(n, &out.Schedules) }},
 		{"streams", func(n *yaml.Node) error { return p.count(n, &out.Streams) }},
 		{"held-answers", func(n *yaml.Node) error { return p.count(n, &out.HeldAnswers) }},
+		{"uploads", func(n *yaml.Node) error { return p.count(n, &out.Uploads) }},
+		{"upload-bytes", func(n *yaml.Node) error { return p.size(n, &out.UploadBytes) }},
 	})
 }
 

@@ -1,19 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/drayage/dray/cmd/internal/config/storing"
-	"github.com/drayage/dray/cmd/internal/config/textfile"
 )
-
-// StorageValues returns the parameters of a storage, with those from variables and files.
-func StorageValues(s storing.Storage, env func(string) string) (map[string]any, error) {
-	variable := func(setting, name string) (string, error) { return textfile.Variable(env, setting, name) }
-	return s.Values(variable, textfile.Secret)
-}
 
 // storage reads the key storage.
 func (p parser) storage(n *yaml.Node, s *storing.Storage) error {
@@ -24,11 +18,17 @@ func (p parser) storage(n *yaml.Node, s *storing.Storage) error {
 	err := p.mapping(n, "storage", []field{
 		{"driver", func(n *yaml.Node) error { return p.oneOf(n, storing.Drivers(), "driver", &s.Driver) }},
 		{"redirect", func(n *yaml.Node) error { parts["redirect"] = n; return p.boolean(n, &s.Redirect) }},
+		{"free", func(n *yaml.Node) error { parts["free"] = n; s.Free = new(int64); return p.size(n, s.Free) }},
 		later("parameters"), later("parameters-env"), later("parameters-file"),
 	})
+	if parts["free"] != nil && len(parts) == 1 { // the driver may be left out
+		s.Driver = cmp.Or(s.Driver, "filesystem")
+	}
 	switch {
 	case err != nil:
 		return err
+	case parts["free"] != nil && s.Driver != "filesystem":
+		return p.bad(parts["free"], "free requires the driver filesystem", "remove it: an object store does not become full")
 	case s.Driver == "":
 		return p.bad(n, "storage requires a driver", "use one of "+strings.Join(storing.Drivers(), ", "))
 	case s.Driver == "filesystem" && parts["redirect"] != nil:
@@ -43,12 +43,8 @@ func (p parser) storage(n *yaml.Node, s *storing.Storage) error {
 	if err == nil {
 		s.ParametersFile, err = p.parameters(parts["parameters-file"], *s, path)
 	}
-	if lacks := s.Lacks(); err == nil && lacks != "" {
-		hint := "set it below parameters, parameters-env or parameters-file"
-		if storing.Of(s.Driver, lacks).Secret {
-			hint = "set it below parameters-env or parameters-file"
-		}
-		err = p.bad(n, "storage requires the parameter "+lacks+" for the driver "+s.Driver, hint)
+	if what, hint := s.Lacks(); err == nil && what != "" {
+		err = p.bad(n, what, hint)
 	}
 	return err
 }

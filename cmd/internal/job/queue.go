@@ -342,7 +342,7 @@ func FailureOf(err error) *Failure {
 	if err == nil {
 		return nil
 	}
-	return &Failure{Kind: fault.KindOf(err), Side: fault.SideOf(err), Text: err.Error(), Hint: fault.HintOf(err)}
+	return &Failure{Kind: fault.KindOf(err), Side: fault.SideOf(err), Text: wire.Text(err), Hint: fault.HintOf(err)}
 }
 
 // Submission describes a job that Submit creates. Kind and Principal are required.

@@ -40,6 +40,10 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		_, err = own.Read(c.Data)
 	}
 	add("data directory", notTried(c.Data, running), err)
+	if room, stays, known := c.Storage.RoomAt(c.Data); known {
+		f, _ := space(registry.State{Room: room, Stays: stays})
+		all = append(all, f)
+	}
 	if !c.localContent() {
 		add("storage", c.Storage.String()+": writes, reads, lists and deletes", checkStorage(ctx, c))
 	}

@@ -132,6 +132,8 @@ type PerPrincipal struct {
 	Schedules  int // schedules, 1000 by default; more are refused
 	Streams    int // open event streams, 1000 by default; more are refused
 	Held       int // answers that wait for the end of a job, 1000 by default; more are answered at once
+	// Unfinished limits the uploads to the registry that a principal has begun and not finished.
+	Unfinished registry.Unfinished
 }
 
 // TLS names PEM files, which are read again when they change and on SIGHUP. Cert and Key must both be

@@ -111,6 +111,9 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	upgraded()
 	p.metrics, p.memory = measure.NewMetrics(p.queue, p.db), memory.New(memory.Options{})
 	p.metrics.Memory(p.memory)
+	if p.reg != nil {
+		p.metrics.Storage(p.reg.State)
+	}
 	d, guard := c.drayConfig(p.access, p.hosts, addr)
 	d.Requests = p.metrics.Request
 	in := place.Inside{Local: p.local, Proxied: guard.Proxied, SignIn: c.signIn(p.hosts)}
@@ -180,7 +183,7 @@ func older(ctx context.Context, db *store.DB, vault *access.Vault) (string, erro
 // uploads with the same secret, and ask before they change something.
 func (p *parts) openRegistry(ctx context.Context) (err error) {
 	c := p.config
-	o := registry.Options{Dir: c.Data, Log: c.Log, Storage: c.Storage}
+	o := registry.Options{Dir: c.Data, Log: c.Log, Storage: c.Storage, Unfinished: c.PerPrincipal.Unfinished}
 	if !c.localContent() {
 		if p.vault, err = access.OpenVault(ctx, c.Key); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry"
 )
 
 const partTimeout = 2 * time.Second // the longest wait for the answer of one part
@@ -37,6 +38,9 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	all := []wire.Finding{ask("database", s.db.PingContext)}
 	if s.reg != nil {
 		all = append(all, ask("storage", s.reg.Ping))
+		if f, known := space(s.reg.State()); known {
+			all = append(all, f)
+		}
 	}
 	var oldest time.Duration
 	f := ask("queue", func(ctx context.Context) (err error) {
@@ -68,6 +72,18 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 		all = append(all, f)
 	}
 	return all
+}
+
+// space says whether the disk of the registry has room for pushes. known is false if nothing limits them.
+func space(s registry.State) (f wire.Finding, known bool) {
+	f = wire.Finding{What: wire.Space, OK: s.Room.Free >= max(s.Stays, 1), Text: s.Room.String()}
+	if s.Stays > 0 {
+		f.Text += fmt.Sprintf(", %d MiB stay free", s.Stays>>20)
+	}
+	if !f.OK {
+		f.Text, f.Kind = "pushes are refused: "+f.Text, fault.Full
+	}
+	return f, s.Known
 }
 
 // written returns f, or why the one process of the embedded engine cannot write.

@@ -140,12 +140,13 @@ func (s *serving) home(w http.ResponseWriter, _ *http.Request) {
 		"its description at /api/v1/openapi.json.")
 }
 
-// ready answers /readyz: one line for each part of the process, with status 503 if one is not ready.
+// ready answers /readyz: one line for each part of the process, with status 503 if one is not ready. With the query
+// "pulls", a full disk counts as ready, because it refuses only pushes.
 func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
 	status, text := http.StatusOK, ""
 	for _, f := range s.readiness(r.Context()) {
 		text += fmt.Sprintf("%s: %s\n", f.What, f.Text)
-		if !f.OK {
+		if !f.OK && (f.What != wire.Space || !r.URL.Query().Has("pulls")) {
 			status = http.StatusServiceUnavailable
 		}
 	}

@@ -126,9 +126,24 @@ func (s *serving) begin(ctx context.Context, l net.Listener) error {
 	if l != nil {
 		text = "serving"
 	}
+	s.tellSpace(ctx)
 	s.config.Log.LogAttrs(ctx, slog.LevelInfo, text, slog.Any("addr", s.readyAt(l)), slog.String("data", s.config.Data),
 		slog.Bool("tls", s.config.TLS.Cert != ""), slog.String("database", s.db.URL()), slog.Int("slots", s.config.Slots))
 	return nil
+}
+
+// tellSpace says in the log how much space is free for pushes.
+func (s *serving) tellSpace(ctx context.Context) {
+	if s.reg == nil {
+		return
+	}
+	if f, known := space(s.reg.State()); known {
+		at := slog.LevelInfo
+		if !f.OK {
+			at = slog.LevelWarn
+		}
+		s.config.Log.LogAttrs(ctx, at, "space", slog.String("text", f.Text))
+	}
 }
 
 // readyAt returns the address of the process for Config.Ready: that of clients, else that of operators, which may be

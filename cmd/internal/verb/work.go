@@ -78,5 +78,5 @@ func oneLine(err error) string {
 	if err == nil {
 		return ""
 	}
-	return wire.OneLine(err.Error())
+	return wire.OneLine(wire.Text(err))
 }

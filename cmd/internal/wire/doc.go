@@ -15,4 +15,5 @@
 //	access.go        roles, tokens, stored logins and the audit log
 //	problem.go       an answer that is an error
 //	maintenance.go   results of checking, backing up and cleaning a server
+//	text.go          the text of an error, without files and databases of the server
 package wire

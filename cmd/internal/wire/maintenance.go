@@ -23,6 +23,9 @@ type Finding struct {
 	Kind fault.Kind `json:"kind,omitempty"` // of the problem; "" if OK
 }
 
+// Space is the Finding about the free space on the disk of a server's registry.
+const Space = "space"
+
 // Saved describes the contents of a backup of a server. The backup has it as its file backup.json,
 // which is written last.
 type Saved struct {

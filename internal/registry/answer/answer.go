@@ -8,6 +8,7 @@ import (
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 
 	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/registry/tend"
 )
 
 // Answer remembers the status of a response and ignores every status after the first, because
@@ -17,7 +18,7 @@ type Answer struct {
 	Status  int
 	Created func(http.Header)          // called before a 201; may be nil
 	Why     func() *backing.Unwritable // why content could not be written; it may return nil
-	Over    error                      // the limit of the principal that the body has reached, or nil
+	Over    *tend.Over                 // the limit of the principal that the body has reached, or nil
 	mute    bool                       // distribution's body is dropped
 }
 
@@ -54,9 +55,13 @@ func (a *Answer) replace(refuse func(http.ResponseWriter)) {
 }
 
 // RefuseMore answers a principal that has reached its limit of unfinished uploads.
-func RefuseMore(w http.ResponseWriter, err error) {
+func RefuseMore(w http.ResponseWriter, over *tend.Over) {
+	if over.Alone {
+		Refuse(w, http.StatusInsufficientStorage, errcode.ErrorCodeDenied.WithMessage(over.Error()))
+		return
+	}
 	w.Header().Set("Retry-After", "30")
-	Refuse(w, http.StatusTooManyRequests, errcode.ErrorCodeTooManyRequests.WithMessage(err.Error()))
+	Refuse(w, http.StatusTooManyRequests, errcode.ErrorCodeTooManyRequests.WithMessage(over.Error()))
 }
 
 func (a *Answer) Write(p []byte) (int, error) {

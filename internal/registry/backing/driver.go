@@ -48,6 +48,7 @@ func (d *Driver) PutContent(ctx context.Context, name string, content []byte) er
 		return nil
 	}
 	if err := d.StorageDriver.PutContent(ctx, name, content); err != nil {
+		d.dropPart(ctx, name)
 		return unwritable(ctx, err)
 	}
 	algorithm, encoded, ok := strings.Cut(string(content), ":")
@@ -56,6 +57,20 @@ func (d *Driver) PutContent(ctx context.Context, name string, content []byte) er
 		_ = d.StorageDriver.PutContent(ctx, history, content) // the tag is set; no reader of it needs its history
 	}
 	return nil
+}
+
+// dropPart removes what is left in a directory of a file that could not be written.
+func (d *Driver) dropPart(ctx context.Context, name string) {
+	if d.dir == "" {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	all, _ := d.StorageDriver.List(ctx, path.Dir(name)) // none that is not found does harm
+	for _, other := range all {
+		if strings.HasPrefix(other, name+".") && strings.HasSuffix(other, ".tmp") {
+			_ = d.StorageDriver.Delete(ctx, other)
+		}
+	}
 }
 
 // tagPart returns the elements of name below the directory of tags: the tag, "current", "link". It is nil for other
@@ -122,33 +137,41 @@ func (d *Driver) Writer(ctx context.Context, name string, more bool) (storagedri
 	if err != nil {
 		return nil, unwritable(ctx, err)
 	}
-	return &writer{FileWriter: w, driver: d, cause: causeIn(ctx)}, nil
+	out := &writer{FileWriter: w, driver: d, watched: watchedIn(ctx)}
+	out.watched.opened(out)
+	return out, nil
 }
 
 // writer is a FileWriter of a Driver.
 type writer struct {
 	storagedriver.FileWriter
-	driver *Driver
-	cause  *cause
-	since  int // bytes since the last look at the free space
+	driver  *Driver
+	watched *Watched
+	since   int // bytes since the last look at the free space
 }
 
 func (w *writer) Write(p []byte) (int, error) {
 	if w.since += len(p); w.since >= checkEvery {
 		w.since = 0
 		if err := w.driver.Check(0); err != nil {
-			return 0, w.cause.of(err)
+			return 0, w.watched.of(err)
 		}
 	}
 	n, err := w.FileWriter.Write(p)
-	return n, w.cause.of(err)
+	return n, w.watched.of(err)
 }
 
-func (w *writer) Close() error { return w.cause.of(w.FileWriter.Close()) }
+func (w *writer) Close() error {
+	w.watched.closed(w)
+	return w.watched.of(w.FileWriter.Close())
+}
 
-func (w *writer) Commit(ctx context.Context) error { return w.cause.of(w.FileWriter.Commit(ctx)) }
+func (w *writer) Commit(ctx context.Context) error { return w.watched.of(w.FileWriter.Commit(ctx)) }
 
-func (w *writer) Cancel(ctx context.Context) error { return withoutPath(w.FileWriter.Cancel(ctx)) }
+func (w *writer) Cancel(ctx context.Context) error {
+	w.watched.closed(w)
+	return withoutPath(w.FileWriter.Cancel(ctx))
+}
 
 // Room returns how much space there is where the content is. ok is false if that is not known: an object store has no
 // such limit.
@@ -169,7 +192,7 @@ func (d *Driver) Check(n int64) error {
 		return nil
 	}
 	return &Unwritable{Full: true, why: fmt.Sprintf(
-		"no space is left for pushes: %s of it must stay free", mebibytes(d.Least(room)))}
+		"no space is left for pushes, because %s must stay free", mebibytes(d.Least(room)))}
 }
 
 // Local reports whether the content is in a directory of this machine.

@@ -27,34 +27,67 @@ func (u *Unwritable) Error() string { return u.why }
 // Unwrap returns u.Err.
 func (u *Unwritable) Unwrap() error { return u.Err }
 
-// Watch returns a context for the methods of a Driver, and a function that returns why content could not be written
-// with that context, or nil. distribution hands neither the error nor its cause to who calls its handlers.
-func Watch(ctx context.Context) (watched context.Context, why func() *Unwritable) {
-	c := &cause{}
-	return context.WithValue(ctx, causeKey{}, c), c.why
+// Watch returns a context for the methods of a Driver, and what knows how they went. distribution hands neither an error
+// nor its cause to who calls its handlers, and after an error it leaves files open.
+func Watch(ctx context.Context) (context.Context, *Watched) {
+	w := &Watched{}
+	return context.WithValue(ctx, watchKey{}, w), w
 }
 
-type causeKey struct{}
+type watchKey struct{}
 
-// cause keeps the first Unwritable of one Watch. A nil cause keeps nothing.
-type cause struct {
+// Watched keeps the first Unwritable of one Watch, and the files that are open. A nil Watched keeps nothing.
+type Watched struct {
 	mu    sync.Mutex
 	first *Unwritable
+	open  map[*writer]bool
 }
 
-func causeIn(ctx context.Context) *cause {
-	c, _ := ctx.Value(causeKey{}).(*cause)
-	return c
+func watchedIn(ctx context.Context) *Watched {
+	w, _ := ctx.Value(watchKey{}).(*Watched)
+	return w
 }
 
-func (c *cause) why() *Unwritable {
+// Why returns why content could not be written, or nil.
+func (c *Watched) Why() *Unwritable {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.first
 }
 
+// End closes the files that are still open. A file that was deleted takes space until it is closed.
+func (c *Watched) End() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w := range c.open {
+		_ = w.FileWriter.Close() // its content is lost anyway
+	}
+	c.open = nil
+}
+
+func (c *Watched) opened(w *writer) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		c.open = map[*writer]bool{}
+	}
+	c.open[w] = true
+}
+
+func (c *Watched) closed(w *writer) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, w)
+}
+
 // of returns the error of a write without paths, and keeps it if it is the first Unwritable.
-func (c *cause) of(err error) error {
+func (c *Watched) of(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -74,7 +107,7 @@ func (c *cause) of(err error) error {
 	return u
 }
 
-func unwritable(ctx context.Context, err error) error { return causeIn(ctx).of(err) }
+func unwritable(ctx context.Context, err error) error { return watchedIn(ctx).of(err) }
 
 // unwritableOf returns err as an Unwritable, or nil if it is none.
 func unwritableOf(err error) *Unwritable {

@@ -12,10 +12,20 @@ import (
 // Limits are what one owner may have unfinished at the same time.
 type Limits struct {
 	Uploads int // 0 means 1000
-	// Bytes of all uploads; 0 means half of the space that pushes have, counted without what is unfinished, or no
-	// limit if the content is in an object store.
+	// Bytes of all uploads; 0 means three quarters of the space that pushes have, counted without what is
+	// unfinished, or no limit if the content is in an object store.
 	Bytes int64
 }
+
+// Over says why an owner may not have more unfinished uploads, or a larger one.
+type Over struct {
+	// Alone means that one upload alone is larger than the limit, so that it is of no use to wait.
+	Alone bool
+
+	why string
+}
+
+func (o *Over) Error() string { return o.why }
 
 const mostUploads = 1000
 
@@ -74,41 +84,41 @@ func (b *Book) Total() (uploads int, bytes int64) {
 	return len(b.open), bytes
 }
 
-// May returns an error for people if owner may not begin another upload.
-func (b *Book) May(owner string) error {
+// May says why owner may not begin another upload; nil means that it may.
+func (b *Book) May(owner string) *Over {
 	n, bytes, most := b.of(owner)
 	switch {
 	case owner == "":
 		return nil
 	case n >= b.limits.Uploads:
-		return fmt.Errorf("%s has %d unfinished uploads, which is the limit: finish or cancel some", owner, n)
+		return &Over{why: fmt.Sprintf("%s has as many unfinished uploads as it may have, %d: finish or cancel some", owner, n)}
 	case bytes >= most:
 		return tooMany(owner, bytes, most)
 	}
 	return nil
 }
 
-// MayGrow returns an error for people if n more bytes of an upload are more than its owner may have.
-func (b *Book) MayGrow(u Upload, n int64) error {
-	owner := b.owner(u)
-	if _, bytes, most := b.of(owner); owner != "" && bytes+n > most {
-		return tooMany(owner, bytes, most)
-	}
-	return nil
-}
-
-func tooMany(owner string, bytes, most int64) error {
-	return fmt.Errorf("%s has %d MiB in unfinished uploads, and may have %d MiB: finish or cancel some",
-		owner, bytes>>20, most>>20)
-}
-
-func (b *Book) owner(u Upload) string {
+// MayGrow says why n more bytes of an upload are more than its owner may have; nil means that it may have them.
+func (b *Book) MayGrow(u Upload, n int64) *Over {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if e := b.open[u.Dir()]; e != nil {
-		return e.Owner
+		u = e.Upload
 	}
-	return ""
+	b.mu.Unlock()
+	_, bytes, most := b.of(u.Owner)
+	switch {
+	case u.Owner == "" || bytes+n <= most:
+		return nil
+	case u.Bytes+n > most:
+		return &Over{Alone: true, why: fmt.Sprintf("no space is left for this blob: one principal may have %d MiB "+
+			"in unfinished uploads here", most>>20)}
+	}
+	return tooMany(u.Owner, bytes, most)
+}
+
+func tooMany(owner string, bytes, most int64) *Over {
+	return &Over{why: fmt.Sprintf("%s has %d MiB in unfinished uploads, and may have %d MiB: finish or cancel some",
+		owner, bytes>>20, most>>20)}
 }
 
 // of returns how many uploads owner has, their bytes, and how many bytes it may have.
@@ -131,7 +141,7 @@ func (b *Book) of(owner string) (n int, bytes, most int64) {
 	case !ok:
 		return n, bytes, unlimited
 	}
-	return n, bytes, max(0, room.Free-b.driver.Least(room)+all) / 2
+	return n, bytes, max(0, room.Free-b.driver.Least(room)+all) / 4 * 3
 }
 
 // Saw corrects the book with what the storage has: found are all its uploads. Uploads that were begun after since stay.

@@ -21,13 +21,19 @@ type Upload struct {
 	Owner    string // the principal that began it; "" if that is not known
 	Bytes    int64
 	Touched  time.Time // when its last byte came
+
+	lost bool // no request can continue it
 }
 
 // Dir returns the directory of the upload.
 func (u Upload) Dir() string { return path.Join(Root, u.Repo, "_uploads", u.ID) }
 
-// Expired reports whether nothing has come for Life.
-func (u Upload) Expired() bool { return time.Since(u.Touched) > Life }
+// Expired reports whether nothing has come for Life. What distribution leaves of an upload that was refused or canceled
+// is kept for an hour.
+func (u Upload) Expired() bool {
+	age := time.Since(u.Touched)
+	return age > Life || u.lost && age > time.Hour
+}
 
 const ownerFile = "owner" // beside the files of distribution, which are data, startedat and hashstates/
 
@@ -54,11 +60,13 @@ func Uploads(ctx context.Context, driver *backing.Driver, repo string) ([]Upload
 // read reads all but the name of u. An object store has no file data before the upload is complete: the states of
 // hashes, which distribution writes after each request, are named by the number of bytes before them.
 func (u *Upload) read(ctx context.Context, driver *backing.Driver) error {
+	u.lost = true
 	err := driver.Walk(ctx, u.Dir(), func(info storagedriver.FileInfo) error {
 		if info.IsDir() {
 			return ctx.Err()
 		}
 		dir, base := path.Split(info.Path())
+		u.lost = u.lost && base != "startedat"
 		switch {
 		case base == "data":
 			u.Bytes = max(u.Bytes, info.Size())

@@ -33,6 +33,10 @@ func configOf(s app.Setup) (server.Config, error) {
 			Schedules:  file.PerPrincipal.Schedules,
 			Streams:    file.PerPrincipal.Streams,
 			Held:       file.PerPrincipal.HeldAnswers,
+			Unfinished: registry.Unfinished{
+				Uploads: file.PerPrincipal.Uploads,
+				Bytes:   file.PerPrincipal.UploadBytes,
+			},
 		},
 		Data:     s.Data,
 		Database: s.Database,
@@ -81,6 +85,11 @@ func keyOf(s config.Secrets, env func(string) string) (k access.KeySource, err e
 }
 
 func storageOf(s storing.Storage, env func(string) string) (registry.Storage, error) {
-	values, err := config.StorageValues(s, env)
-	return registry.Storage{Driver: s.Driver, Parameters: values, Redirect: s.Redirect}, err
+	variable := func(setting, name string) (string, error) { return textfile.Variable(env, setting, name) }
+	values, err := s.Values(variable, textfile.Secret)
+	out := registry.Storage{Driver: s.Driver, Parameters: values, Redirect: s.Redirect}
+	if s.Free != nil {
+		out.Free = cmp.Or(*s.Free, -1)
+	}
+	return out, err
 }

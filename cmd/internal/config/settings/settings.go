@@ -112,6 +112,9 @@ func server(s config.Server, add func(key string, value any)) {
 	add("secrets.key-command", strings.Join(s.Secrets.KeyCommand, " "))
 	add("storage.driver", s.Storage.Driver)
 	add("storage.redirect", s.Storage.Redirect)
+	if s.Storage.Free != nil {
+		add("storage.free", *s.Storage.Free)
+	}
 	byName(s.Storage.Parameters, "storage.parameters.", add)
 	byName(s.Storage.ParametersEnv, "storage.parameters-env.", add)
 	byName(s.Storage.ParametersFile, "storage.parameters-file.", add)
@@ -121,6 +124,8 @@ func server(s config.Server, add func(key string, value any)) {
 	add("per-principal.schedules", s.PerPrincipal.Schedules)
 	add("per-principal.streams", s.PerPrincipal.Streams)
 	add("per-principal.held-answers", s.PerPrincipal.HeldAnswers)
+	add("per-principal.uploads", s.PerPrincipal.Uploads)
+	add("per-principal.upload-bytes", s.PerPrincipal.UploadBytes)
 }
 
 // byName calls add for each value, in the order of the names.

@@ -20,6 +20,7 @@ type Storage struct {
 	Parameters     map[string]string // parameters of the driver
 	ParametersEnv  map[string]string // parameters whose values are in variables: the names of the variables
 	ParametersFile map[string]string // parameters whose values are in files: absolute paths
+	Free           *int64            // bytes of the disk that stay free; nil means the default, 0 means none
 }
 
 // Parameter says what a parameter of a driver may be.
@@ -73,14 +74,19 @@ func (s Storage) Has(name string) bool {
 	return s.Parameters[name]+s.ParametersEnv[name]+s.ParametersFile[name] != ""
 }
 
-// Lacks returns a parameter that is not set and without which the driver cannot work; "" if there is none.
-func (s Storage) Lacks() string {
+// Lacks says which parameter is not set without which the driver cannot work, and what to do; "" if there is none.
+func (s Storage) Lacks() (what, hint string) {
 	for _, name := range s.required() {
-		if !s.Has(name) {
-			return name
+		if s.Has(name) {
+			continue
 		}
+		hint = "set it below parameters, parameters-env or parameters-file"
+		if Of(s.Driver, name).Secret {
+			hint = "set it below parameters-env or parameters-file"
+		}
+		return "storage requires the parameter " + name + " for the driver " + s.Driver, hint
 	}
-	return ""
+	return "", ""
 }
 
 // required returns the parameters without which the driver of s cannot work.

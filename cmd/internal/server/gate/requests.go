@@ -77,7 +77,7 @@ func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal
 			r.URL.RawQuery = query.Encode()
 		}
 	}
-	g.Registry.ServeHTTP(w, r)
+	g.Registry.As(p.Name).ServeHTTP(w, r)
 }
 
 // putManifest passes a manifest on if the principal may create or replace its tag. A put by digest

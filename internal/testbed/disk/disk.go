@@ -1,0 +1,2 @@
+// Package disk has small disks for tests that fill them.
+package disk
