@@ -94,7 +94,7 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 
 		Schedules:    filepath.Join(dir, "mirror.yaml"),
 		AuditHeads:   "/mnt/auditors/heads.jsonl",
-		PerPrincipal: PerPrincipal{QueuedJobs: 20000, Schedules: 50, Streams: 200, HeldAnswers: 100},
+		PerPrincipal: PerPrincipal{QueuedJobs: 20000, Schedules: 50, Streams: 200, HeldAnswers: 100, Uploads: 50, UploadBytes: 20 << 30},
 	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -205,6 +205,8 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{"server: {storage: {driver: s3, parameters: {chunksize: big}}}", `1: invalid: chunksize must be a number, found text`, ""},
 		{"server: {storage: {driver: s3, parameters: {bucket: b}, parameters-env: {bucket: B}}}", `1: invalid: the parameter bucket is set twice`, "keep one"},
 		{"server: {storage: {driver: filesystem, parameters: {rootdirectory: /x}}}", `1: invalid: the driver filesystem has no parameters`, "remove"},
+		{"server: {storage: {driver: s3, free: 1GiB}}", `1: invalid: free requires the driver filesystem`, "an object store"},
+		{"server: {storage: {free: some}}", `1: invalid: free must be a size such as 4MiB, found text`, ""},
 		{"server: {storage: {driver: filesystem, redirect: false}}", `1: invalid: redirect requires an object store`, "remove"},
 		{"registries: {a: }", `1: invalid: a has no value`, ""},
 		{"registries:", `1: invalid: registries has no value`, ""},
