@@ -255,7 +255,11 @@ func TestF75ADigestThatTheRegistryFindsWrongIsSentOnceMore(t *testing.T) {
 
 func TestF76AFullTargetIsNamedAtOnce(t *testing.T) {
 	for name, f := range map[string]*hostile.Fault{
-		"507":       hostile.Status(507, nil, ""),
+		"507": hostile.Status(507, nil, ""),
+		"distribution 2": hostile.Status(500, http.Header{"Content-Type": {"application/json"}}, `{"errors":[{"code":"UNKNOWN","message":"unknown error",`+
+			`"detail":{"DriverName":"filesystem","Enclosed":{"Op":"write","Path":"/var/lib/x","Err":28}}}]}`),
+		"distribution 3": hostile.Status(500, http.Header{"Content-Type": {"application/json"}}, `{"errors":[{"code":"UNKNOWN","message":"unknown error",`+
+			`"detail":{"driver":"filesystem","detail":"write /var/lib/x: no space left on device"}}]}`),
 		"500 space": hostile.Error(500, "UNKNOWN", "write: no space left on device"),
 		"403 quota": hostile.Error(403, "DENIED", "adding 1 MiB will exceed the configured quota"),
 		"413 quota": hostile.Error(413, "DENIED", "storage quota"),

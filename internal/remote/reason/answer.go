@@ -94,7 +94,7 @@ func ProblemsOf(h http.Header, raw []byte) Problems {
 	var all Problems
 	for _, e := range body.Errors {
 		p := problem{word(e.Code), word(e.Message)}
-		if detail := word(e.Detail); detail != "" && (p.code == "UNKNOWN" || p.text == "") {
+		if detail := cmp.Or(word(e.Detail), word(ofStorage(e.Detail))); detail != "" && (p.code == "UNKNOWN" || p.text == "") {
 			p.text = detail // the message is "unknown error"
 		}
 		if !slices.Contains(all, p) {
@@ -112,6 +112,23 @@ func ProblemsOf(h http.Header, raw []byte) Problems {
 		all = Problems{p}
 	}
 	return all
+}
+
+// ofStorage returns what distribution's storage says in the detail of an error, "" if it is none: 3.x has a text, and
+// 2.x the number of an error of Linux.
+func ofStorage(detail any) any {
+	of, _ := detail.(map[string]any)
+	if text, ok := of["detail"]; ok && of["driver"] != nil {
+		return text
+	}
+	inner, _ := of["Enclosed"].(map[string]any)
+	switch inner["Err"] {
+	case 28.0: // ENOSPC
+		return "no space left on device"
+	case 122.0: // EDQUOT
+		return "disk quota exceeded"
+	}
+	return ""
 }
 
 // HasErrors reports whether the body raw is a list of errors (distribution-spec v1.1.1 §Error Codes)
