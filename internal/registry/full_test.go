@@ -47,7 +47,7 @@ func (r *reply) full(dir string) {
 }
 
 func TestADiskThatBecomesFullRefusesPushesAndTakesThemAgain(t *testing.T) {
-	dir := disk.Small(t, 16<<20)
+	dir := disk.Mount(t, 16<<20)
 	p := start(t, registry.Options{Dir: filepath.Join(dir, "data"), Storage: registry.Storage{Free: -1}})
 	layer := p.blob("app", noise(1<<20))
 	m := p.image("app", "one")
@@ -87,7 +87,7 @@ func TestADiskThatBecomesFullRefusesPushesAndTakesThemAgain(t *testing.T) {
 }
 
 func TestSpaceThatMustStayFreeIsNotForPushes(t *testing.T) {
-	dir := disk.Small(t, 32<<20)
+	dir := disk.Mount(t, 32<<20)
 	p := start(t, registry.Options{Dir: filepath.Join(dir, "data"), Storage: registry.Storage{Free: 16 << 20}})
 	layer := p.blob("app", noise(1<<20))
 	m := p.image("app", "one")
@@ -138,7 +138,7 @@ func TestSpaceThatMustStayFreeIsNotForPushes(t *testing.T) {
 }
 
 func TestByDefaultTheSmallerOfAGibibyteAndFivePercentStaysFree(t *testing.T) {
-	dir := disk.Small(t, 20<<20)
+	dir := disk.Mount(t, 20<<20)
 	for free, want := range map[int64]int64{0: 1 << 20, -1: 0, 3 << 20: 3 << 20} {
 		if room, stays, ok := (backing.Storage{Free: free}).RoomAt(filepath.Join(dir, "not", "there", "yet")); !ok || stays != want || room.Total != 20<<20 {
 			t.Errorf("%d: %d of %v", free, stays, room)

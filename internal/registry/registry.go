@@ -14,6 +14,7 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/reference"
 	"github.com/gofrs/flock"
 
 	"github.com/drayage/dray/fault"
@@ -277,3 +278,16 @@ func (r *Registry) enter() bool {
 	r.running.Add(1)
 	return true
 }
+
+// lockTag keeps others from setting a tag until unlock is called.
+func (r *Registry) lockTag(ctx context.Context, repo, tag string) (unlock func(), err error) {
+	name, err := reference.WithName(repo)
+	if err != nil {
+		return nil, err
+	}
+	key := nameKey(name, tag)
+	return func() { r.names.Unlock(key) }, r.names.Lock(ctx, key)
+}
+
+// nameKey returns the key in Registry.names of a tag or a digest.
+func nameKey(repo reference.Named, of string) string { return repo.Name() + "@" + of }

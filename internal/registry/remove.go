@@ -61,19 +61,6 @@ func (r *Registry) untag(ctx context.Context, content distribution.Repository, t
 	return nil
 }
 
-// lockTag keeps others from setting a tag until unlock is called.
-func (r *Registry) lockTag(ctx context.Context, repo, tag string) (unlock func(), err error) {
-	name, err := reference.WithName(repo)
-	if err != nil {
-		return nil, err
-	}
-	key := nameKey(name, tag)
-	return func() { r.names.Unlock(key) }, r.names.Lock(ctx, key)
-}
-
-// nameKey returns the key in Registry.names of a tag or a digest.
-func nameKey(repo reference.Named, of string) string { return repo.Name() + "@" + of }
-
 // follow returns the digest in the link file in dir, or "" if there is no link.
 func (r *Registry) follow(ctx context.Context, dir string) (digest.Digest, error) {
 	raw, err := r.index.driver.GetContent(ctx, path.Join(dir, "link"))
@@ -84,4 +71,20 @@ func (r *Registry) follow(ctx context.Context, dir string) (digest.Digest, error
 		return "", err
 	}
 	return digest.Parse(string(raw))
+}
+
+// find returns the file of a blob of a repository, and its size in bytes. If there is none, file is "".
+func (r *Registry) find(ctx context.Context, repo string, d digest.Digest) (file string, size int64, err error) {
+	at, err := r.follow(ctx, layerDir(repo, d))
+	if err != nil || at == "" {
+		return "", 0, err
+	}
+	info, err := r.index.driver.Stat(ctx, blobPath(at))
+	if missing(err) || err == nil && info.IsDir() {
+		return "", 0, nil
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	return blobPath(at), info.Size(), nil
 }

@@ -152,21 +152,6 @@ func (s *Store) find(ctx context.Context, d digest.Digest) (file string, size in
 	return s.reg.find(ctx, s.repo.Path, d)
 }
 
-func (r *Registry) find(ctx context.Context, repo string, d digest.Digest) (file string, size int64, err error) {
-	at, err := r.follow(ctx, layerDir(repo, d))
-	if err != nil || at == "" {
-		return "", 0, err
-	}
-	info, err := r.index.driver.Stat(ctx, blobPath(at))
-	if missing(err) || err == nil && info.IsDir() {
-		return "", 0, nil
-	}
-	if err != nil {
-		return "", 0, err
-	}
-	return blobPath(at), info.Size(), nil
-}
-
 // Referrers implements transfer.Source.
 func (s *Store) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	const op = "list referrers of"

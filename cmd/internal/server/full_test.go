@@ -29,7 +29,7 @@ func (r *running) said(method, path string, status int) string {
 }
 
 func TestAServerOnAFullDiskSaysSoAndGoesOnWhenThereIsRoom(t *testing.T) {
-	dir := disk.Small(t, 32<<20)
+	dir := disk.Mount(t, 32<<20)
 	c := server.Config{Data: filepath.Join(dir, "data"), Storage: registry.Storage{Free: 8 << 20}}
 	r := run(t, c)
 	content := strings.Repeat("layer", 1000)
@@ -74,7 +74,7 @@ func TestAServerOnAFullDiskSaysSoAndGoesOnWhenThereIsRoom(t *testing.T) {
 
 // A submission is refused with one line, and nothing that was accepted is lost.
 func TestJobsOnAFullDiskOfTheDatabaseWaitOrAreRefused(t *testing.T) {
-	dir := disk.Small(t, 32<<20)
+	dir := disk.Mount(t, 32<<20)
 	r := run(t, server.Config{Data: filepath.Join(dir, "data"), Storage: registry.Storage{Free: -1}})
 	cl, err := client.New(client.Config{URL: r.base})
 	if err != nil {

@@ -111,9 +111,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	upgraded()
 	p.metrics, p.memory = measure.NewMetrics(p.queue, p.db), memory.New(memory.Options{})
 	p.metrics.Memory(p.memory)
-	if p.reg != nil {
-		p.metrics.Storage(p.reg.State)
-	}
+	p.metrics.Storage(p.reg)
 	d, guard := c.drayConfig(p.access, p.hosts, addr)
 	d.Requests = p.metrics.Request
 	in := place.Inside{Local: p.local, Proxied: guard.Proxied, SignIn: c.signIn(p.hosts)}

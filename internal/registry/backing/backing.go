@@ -51,10 +51,7 @@ func (s Storage) Open(ctx context.Context, dir string) (*Driver, error) {
 	return &Driver{StorageDriver: driver}, nil
 }
 
-const (
-	contentDir = "storage" // below the directory of the registry
-	maxThreads = 100       // most files that are open at once in a directory
-)
+const maxThreads = 100 // most files that are open at once in a directory
 
 // filled returns the parameters that have a value.
 func filled(p map[string]any) map[string]any {

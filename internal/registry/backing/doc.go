@@ -8,6 +8,8 @@
 //	driver.go      what the registry adds to distribution's drivers
 //	unwritable.go  errors without paths, and those of a storage that takes nothing
 //	room.go        how much space is free
+//	room_unix.go     on Unix
+//	room_windows.go  on Windows
 //	s3.go          the driver of S3, in a program with the tag s3
 //	azure.go       the driver of Azure Blob Storage, with the tag azure
 //	gcs.go         the driver of Google Cloud Storage, with the tag gcs

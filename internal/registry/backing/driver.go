@@ -137,9 +137,9 @@ func (d *Driver) Writer(ctx context.Context, name string, more bool) (storagedri
 	if err != nil {
 		return nil, unwritable(ctx, err)
 	}
-	out := &writer{FileWriter: w, driver: d, watched: watchedIn(ctx)}
-	out.watched.opened(out)
-	return out, nil
+	watched := watchedIn(ctx)
+	watched.opened(w)
+	return &writer{FileWriter: w, driver: d, watched: watched}, nil
 }
 
 // writer is a FileWriter of a Driver.
@@ -162,14 +162,14 @@ func (w *writer) Write(p []byte) (int, error) {
 }
 
 func (w *writer) Close() error {
-	w.watched.closed(w)
+	w.watched.closed(w.FileWriter)
 	return w.watched.of(w.FileWriter.Close())
 }
 
 func (w *writer) Commit(ctx context.Context) error { return w.watched.of(w.FileWriter.Commit(ctx)) }
 
 func (w *writer) Cancel(ctx context.Context) error {
-	w.watched.closed(w)
+	w.watched.closed(w.FileWriter)
 	return withoutPath(w.FileWriter.Cancel(ctx))
 }
 

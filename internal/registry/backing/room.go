@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 )
 
+const contentDir = "storage" // the content, below the directory of the registry
+
 // Room is the space of the file system of a directory, in bytes.
 type Room struct {
 	Free  int64 // for this user
@@ -40,9 +42,9 @@ func (s Storage) RoomAt(dir string) (room Room, stays int64, ok bool) {
 // roomIn returns the space of the directory of content in dir. If that does not exist yet, its nearest parent counts.
 func roomIn(dir string) (Room, bool) {
 	for at := filepath.Join(dir, contentDir); ; at = filepath.Dir(at) {
-		room, ok := roomOf(at)
+		free, total, ok := spaceOf(at)
 		if ok || at == filepath.Dir(at) {
-			return room, ok
+			return Room{Free: free, Total: total}, ok
 		}
 	}
 }

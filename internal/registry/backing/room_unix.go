@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// roomOf asks the file system of dir.
-func roomOf(dir string) (Room, bool) {
+// spaceOf asks the file system of dir for its bytes, and for those that are free for this user.
+func spaceOf(dir string) (free, total int64, ok bool) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
-		return Room{}, false
+		return 0, 0, false
 	}
 	block := int64(s.Bsize)
-	return Room{Free: int64(s.Bavail) * block, Total: int64(s.Blocks) * block}, s.Blocks > 0
+	return int64(s.Bavail) * block, int64(s.Blocks) * block, s.Blocks > 0
 }
 
 // isFull reports whether err says that no byte fits on the disk.

@@ -7,17 +7,17 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// roomOf asks the volume of dir.
-func roomOf(dir string) (Room, bool) {
+// spaceOf asks the volume of dir for its bytes, and for those that are free for this user.
+func spaceOf(dir string) (free, total int64, ok bool) {
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
-		return Room{}, false
+		return 0, 0, false
 	}
-	var free, total, all uint64
-	if err := windows.GetDiskFreeSpaceEx(name, &free, &total, &all); err != nil {
-		return Room{}, false
+	var mine, size, all uint64
+	if err := windows.GetDiskFreeSpaceEx(name, &mine, &size, &all); err != nil {
+		return 0, 0, false
 	}
-	return Room{Free: int64(free), Total: int64(total)}, total > 0
+	return int64(mine), int64(size), size > 0
 }
 
 // isFull reports whether err says that no byte fits on the disk.

@@ -40,7 +40,7 @@ type watchKey struct{}
 type Watched struct {
 	mu    sync.Mutex
 	first *Unwritable
-	open  map[*writer]bool
+	open  map[storagedriver.FileWriter]bool
 }
 
 func watchedIn(ctx context.Context) *Watched {
@@ -60,24 +60,24 @@ func (c *Watched) End() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for w := range c.open {
-		_ = w.FileWriter.Close() // its content is lost anyway
+		_ = w.Close() // its content is lost anyway
 	}
 	c.open = nil
 }
 
-func (c *Watched) opened(w *writer) {
+func (c *Watched) opened(w storagedriver.FileWriter) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open == nil {
-		c.open = map[*writer]bool{}
+		c.open = map[storagedriver.FileWriter]bool{}
 	}
 	c.open[w] = true
 }
 
-func (c *Watched) closed(w *writer) {
+func (c *Watched) closed(w storagedriver.FileWriter) {
 	if c == nil {
 		return
 	}

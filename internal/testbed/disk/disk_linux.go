@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// Small returns the directory of a file system of its own, of so many bytes. It skips the test if this user may not
+// Mount returns the directory of a file system of its own, of so many bytes. It skips the test if this user may not
 // mount one.
-func Small(tb testing.TB, size int64) string {
+func Mount(tb testing.TB, size int64) string {
 	tb.Helper()
 	dir := tb.TempDir()
 	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size))

@@ -4,12 +4,12 @@ package disk
 
 import "testing"
 
-// Small skips the test: only Linux mounts a file system in memory.
-func Small(tb testing.TB, _ int64) string {
+// Mount skips the test: only Linux mounts a file system in memory.
+func Mount(tb testing.TB, _ int64) string {
 	tb.Helper()
 	tb.Skip("SKIPPED: there is no small disk on this system")
 	return ""
 }
 
-// Fill is not called, because Small skips the test.
+// Fill is not called, because Mount skips the test.
 func Fill(testing.TB, string, int64) (empty func()) { return func() {} }

@@ -1,2 +1,7 @@
 // Package disk has small disks for tests that fill them.
+//
+// Files, in the order of the walk:
+//
+//	disk_linux.go  file systems in memory
+//	disk_other.go  other systems have none
 package disk

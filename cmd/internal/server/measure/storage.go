@@ -6,13 +6,16 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-// Storage adds the metrics of the embedded registry's storage, which it asks for each time Prometheus asks.
-func (m *Metrics) Storage(state func() registry.State) {
+// Storage adds the metrics of the storage of r, which it asks for each time Prometheus asks. r is nil in a worker.
+func (m *Metrics) Storage(r *registry.Registry) {
+	if r == nil {
+		return
+	}
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	m.registry.MustRegister(&storageMetrics{
-		state: state,
+		state: r.State,
 		free: desc("dray_storage_free_bytes",
 			"Bytes that are free on the disk of the registry; not for an object store."),
 		total: desc("dray_storage_total_bytes", "Bytes of the disk of the registry; not for an object store."),
