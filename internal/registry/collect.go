@@ -148,7 +148,8 @@ func (c *collector) run(ctx context.Context) error {
 	var repos []*repoContent
 	for _, name := range names {
 		if named, err := reference.WithName(name); err == nil {
-			repos = append(repos, &repoContent{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
+			none := func() map[digest.Digest]bool { return map[digest.Digest]bool{} }
+			repos = append(repos, &repoContent{name: named, manifests: none(), needs: none()})
 		}
 	}
 	for _, r := range repos {

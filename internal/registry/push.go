@@ -93,15 +93,18 @@ func (r *Registry) hasRoom(a *answer.Answer, n int64) bool {
 		r.full.Add(1)
 		answer.Refuse(a, http.StatusInsufficientStorage, errcode.ErrorCodeDenied.WithMessage(err.Error()))
 	}
-	if short := err != nil && n == 0; short != r.short.Load() && (err == nil || short) && r.short.CompareAndSwap(!short, short) {
-		room, _ := r.index.driver.Room()
-		text := "pushes are accepted again"
-		if short {
-			text = "pushes are refused: too little space is free"
-		}
-		r.log.Warn(text, slog.String("space", room.String()))
+	switch {
+	case err == nil && r.short.CompareAndSwap(true, false):
+		r.tellSpace("pushes are accepted again")
+	case err != nil && n == 0 && r.short.CompareAndSwap(false, true): // otherwise a smaller push may fit
+		r.tellSpace("pushes are refused: too little space is free")
 	}
 	return err == nil
+}
+
+func (r *Registry) tellSpace(text string) {
+	room, _ := r.index.driver.Room()
+	r.log.Warn(text, slog.String("space", room.String()))
 }
 
 // unwritten counts and logs a request whose content could not be written.

@@ -53,7 +53,8 @@ func problemOf(err error) *problem {
 	if errors.Is(err, context.DeadlineExceeded) {
 		kind = fault.Unavailable
 	}
-	p := &problem{Problem: wire.Problem{Kind: kind, Status: statuses[kind], Detail: wire.Text(err), Hint: fault.HintOf(err)}}
+	p := &problem{Problem: wire.Problem{
+		Kind: kind, Status: statuses[kind], Detail: wire.Text(err), Hint: fault.HintOf(err)}}
 	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		p.Side = f.Side
 		if f.RetryAfter > 0 {

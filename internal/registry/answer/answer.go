@@ -22,6 +22,7 @@ type Answer struct {
 	mute    bool                       // distribution's body is dropped
 }
 
+// WriteHeader implements http.ResponseWriter.
 func (a *Answer) WriteHeader(status int) {
 	if a.Status != 0 {
 		return
@@ -64,6 +65,7 @@ func RefuseMore(w http.ResponseWriter, over *tend.Over) {
 	Refuse(w, http.StatusTooManyRequests, errcode.ErrorCodeTooManyRequests.WithMessage(over.Error()))
 }
 
+// Write implements http.ResponseWriter.
 func (a *Answer) Write(p []byte) (int, error) {
 	if a.mute {
 		return len(p), nil

@@ -4,6 +4,7 @@ package backing
 
 import (
 	"errors"
+	"math"
 	"syscall"
 )
 
@@ -13,8 +14,13 @@ func spaceOf(dir string) (free, total int64, ok bool) {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, 0, false
 	}
-	block := int64(s.Bsize)
-	return int64(s.Bavail) * block, int64(s.Blocks) * block, s.Blocks > 0
+	block := uint64(s.Bsize) //nolint:gosec // the size of a block is positive
+	return bytesOf(s.Bavail * block), bytesOf(s.Blocks * block), s.Blocks > 0
+}
+
+// bytesOf returns n, or the largest int64.
+func bytesOf(n uint64) int64 {
+	return int64(min(n, math.MaxInt64))
 }
 
 // isFull reports whether err says that no byte fits on the disk.

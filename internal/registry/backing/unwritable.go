@@ -27,8 +27,8 @@ func (u *Unwritable) Error() string { return u.why }
 // Unwrap returns u.Err.
 func (u *Unwritable) Unwrap() error { return u.Err }
 
-// Watch returns a context for the methods of a Driver, and what knows how they went. distribution hands neither an error
-// nor its cause to who calls its handlers, and after an error it leaves files open.
+// Watch returns a context for the methods of a Driver, and what knows how they went. distribution hands no error to
+// who calls its handlers, and after an error it leaves files open.
 func Watch(ctx context.Context) (context.Context, *Watched) {
 	w := &Watched{}
 	return context.WithValue(ctx, watchKey{}, w), w

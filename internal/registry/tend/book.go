@@ -91,7 +91,8 @@ func (b *Book) May(owner string) *Over {
 	case owner == "":
 		return nil
 	case n >= b.limits.Uploads:
-		return &Over{why: fmt.Sprintf("%s has as many unfinished uploads as it may have, %d: finish or cancel some", owner, n)}
+		return &Over{why: fmt.Sprintf("%s has as many unfinished uploads as it may have, %d: finish or cancel some",
+			owner, n)}
 	case bytes >= most:
 		return tooMany(owner, bytes, most)
 	}

@@ -94,7 +94,8 @@ func ProblemsOf(h http.Header, raw []byte) Problems {
 	var all Problems
 	for _, e := range body.Errors {
 		p := problem{word(e.Code), word(e.Message)}
-		if detail := cmp.Or(word(e.Detail), word(ofStorage(e.Detail))); detail != "" && (p.code == "UNKNOWN" || p.text == "") {
+		detail := cmp.Or(word(e.Detail), word(ofStorage(e.Detail)))
+		if detail != "" && (p.code == "UNKNOWN" || p.text == "") {
 			p.text = detail // the message is "unknown error"
 		}
 		if !slices.Contains(all, p) {
