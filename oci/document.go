@@ -138,7 +138,7 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 			return "", errors.New("mediaType is not a string")
 		}
 	}
-	announced = baseType(announced)
+	announced, own = MediaType(announced), canonical(own)
 	switch {
 	case own == "" && announced != "":
 		own = announced
@@ -168,16 +168,18 @@ func IsSchema1(announced string, raw []byte) bool {
 }
 
 func isSchema1(mediaType string, fields map[string]json.RawMessage) bool {
-	return strings.Contains(mediaType, "docker.distribution.manifest.v1") || fields["fsLayers"] != nil ||
+	return strings.Contains(strings.ToLower(mediaType), "docker.distribution.manifest.v1") || fields["fsLayers"] != nil ||
 		string(fields["schemaVersion"]) == "1"
 }
 
 var errSchema1 = errors.New("its format is Docker's schema 1 of 2014, which registries no longer accept; " +
 	"pull it and push it again at the source with a current tool first")
 
-// baseType returns the media type in s without its parameters, and "" for a generic type.
-func baseType(s string) string {
-	t, _, err := mime.ParseMediaType(s)
+// MediaType returns the media type that a Content-Type names: in lower case, because media types are
+// compared without regard to case (RFC 9110 §8.3.1), and without parameters. It returns "" for a type
+// that says nothing about a document: "text/plain", "application/json" and "application/octet-stream".
+func MediaType(contentType string) string {
+	t, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return ""
 	}
@@ -186,6 +188,17 @@ func baseType(s string) string {
 		return ""
 	}
 	return t
+}
+
+// canonical returns a media type of a document as the specification writes it, however its letters are
+// cased. Other media types stay as they are.
+func canonical(mediaType string) string {
+	for _, known := range []string{TypeManifest, TypeIndex, TypeDockerManifest, TypeDockerList, TypeArtifact} {
+		if strings.EqualFold(mediaType, known) {
+			return known
+		}
+	}
+	return mediaType
 }
 
 func (d *Document) readChildren(fields map[string]json.RawMessage) error {
@@ -291,6 +304,7 @@ func descriptor(raw json.RawMessage) (Descriptor, error) {
 	if d.Size < 0 || d.Size > maxSize {
 		return Descriptor{}, fmt.Errorf("%s has the invalid size %d", d.Digest, d.Size)
 	}
+	d.MediaType = canonical(d.MediaType)
 	if d.Data != nil {
 		if int64(len(d.Data)) != d.Size || d.Digest.Algorithm().FromBytes(d.Data) != d.Digest {
 			return Descriptor{}, fmt.Errorf("%s contains data with another digest", d.Digest)

@@ -116,6 +116,17 @@ func LongerBody(extra int64) *Fault {
 	})
 }
 
+// EndlessBody adds extra bytes to a body, and leaves the Content-Length out, so that only the bytes show it.
+// It applies to GETs of blobs.
+func EndlessBody(extra int64) *Fault {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		t := &tap{ResponseWriter: w, head: chunked}
+		next.ServeHTTP(t, r)
+		t.finish()
+		_, _ = io.CopyN(w, testbed.Noise(0, extra), extra)
+	})
+}
+
 // ContentLengthMismatch adds delta to the Content-Length and does not change the body. With a
 // positive delta the connection ends early, with a negative one the client sees a shorter body. It
 // applies to GETs of blobs.

@@ -93,6 +93,14 @@ func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Documen
 		}
 	}
 	doc, err := t.Documents.Read(ctx, t.From, want.Digest)
+	if want.Size > 0 && fault.Is(err, fault.TooLarge) {
+		return oci.Document{}, &fault.Fault{
+			Kind: fault.Corrupt,
+			Op:   "read manifest",
+			Name: string(want.Digest),
+			Err:  fmt.Errorf("it is longer than the %d bytes that its descriptor says", want.Size),
+		}
+	}
 	if err != nil {
 		return oci.Document{}, err
 	}
@@ -111,7 +119,7 @@ func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Documen
 			Name: string(want.Digest),
 			Err:  fmt.Errorf("it has %d bytes, but its descriptor says %d", doc.Size, want.Size),
 		}
-	case want.MediaType != "" && doc.MediaType != want.MediaType:
+	case want.MediaType != "" && !strings.EqualFold(doc.MediaType, want.MediaType):
 		return oci.Document{}, refuse(want, "its descriptor says the media type %s, but it is %s",
 			want.MediaType, doc.MediaType)
 	}

@@ -219,7 +219,7 @@ func (r *Reader) nextReferrers(
 // its Content-Type and by its body (distribution-spec v1.1.1 §Listing Referrers), and it is not d
 // itself.
 func unlisted(a *wire.Answer, d oci.Descriptor) bool {
-	if !strings.EqualFold(mediaTypeOf(a.Header), oci.TypeIndex) {
+	if oci.MediaType(a.Header.Get("Content-Type")) != oci.TypeIndex {
 		return true
 	}
 	var body map[string]json.RawMessage
@@ -227,7 +227,7 @@ func unlisted(a *wire.Answer, d oci.Descriptor) bool {
 		return false // it is broken, or too long
 	}
 	own, _ := strconv.Unquote(string(body["mediaType"]))
-	return body["manifests"] == nil || own != "" && own != oci.TypeIndex || oci.Sum(a.Raw) == d.Digest
+	return body["manifests"] == nil || own != "" && !strings.EqualFold(own, oci.TypeIndex) || oci.Sum(a.Raw) == d.Digest
 }
 
 // referrersByTag reads the referrers tag. GitLab takes this tag for the digest, and answers with d

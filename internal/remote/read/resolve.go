@@ -70,13 +70,14 @@ func (r *Reader) doubts404(reference string) bool {
 // they leave something out.
 func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descriptor, complete bool, err error) {
 	d = oci.Descriptor{
-		MediaType: mediaTypeOf(a.Header),
+		MediaType: oci.MediaType(a.Header.Get("Content-Type")),
 		Digest:    oci.Digest(a.Header.Get("Docker-Content-Digest")),
 		Size:      a.Length,
 	}
 	// Some registries send length 0, but no manifest is empty. With a coding, the length is not the
-	// document's. GET shows whether a web page answers.
-	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || reason.Coding(a.Header) != "" || a.IsPage() {
+	// document's. A media type that says nothing is looked for in the document. GET shows whether a web
+	// page answers.
+	if d.MediaType == "" || ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || reason.Coding(a.Header) != "" || a.IsPage() {
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
@@ -94,11 +95,6 @@ func SameAlgorithm(a, b string) bool {
 	x, _, _ := strings.Cut(a, ":")
 	y, _, _ := strings.Cut(b, ":")
 	return x == y
-}
-
-func mediaTypeOf(h http.Header) string {
-	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.TrimSpace(t)
 }
 
 // named reads a document. If the registry does not have its digest, named asks for the tag that

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type stream struct {
 
 	at, end int64
 	asked   int64 // end of the range that was requested for the open body
+	beyond  bool  // the open body may go on after asked: it may be that of a source that has no ranges
 	body    io.ReadCloser
 	tries   int // attempts since the last received byte
 	skips   int // how often bytes before at were skipped
@@ -75,22 +77,24 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 }
 
-// readOnce reads from the open body. It returns io.EOF only at the end of the stream. The error
-// is Corrupt if the body goes on after the end of the blob.
+// readOnce reads from the open body. It returns io.EOF only at the end of the stream. It returns the last
+// bytes only if the body ends there, because a target that has all bytes of a blob may store it at once.
 func (s *stream) readOnce(p []byte) (int, error) {
 	left := s.end - s.at
 	if left == 0 {
-		var more [1]byte
-		if s.end < s.want.Blob.Size {
-			return 0, io.EOF
-		}
-		if n, _ := io.ReadFull(s.body, more[:]); n > 0 {
-			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than the blob's %d bytes", s.want.Blob.Size))
+		if s.want.Blob.Size == 0 {
+			return 0, cmp.Or(s.ended(nil), io.EOF)
 		}
 		return 0, io.EOF
 	}
 	n, err := s.body.Read(p[:min(int64(len(p)), left)])
-	if n > 0 {
+	switch {
+	case n > 0 && int64(n) == left:
+		if err := s.ended(err); err != nil {
+			return 0, err
+		}
+		return n, nil
+	case n > 0:
 		return n, nil
 	}
 	if err == io.EOF {
@@ -100,6 +104,28 @@ func (s *stream) readOnce(p []byte) (int, error) {
 		}
 	}
 	return 0, err
+}
+
+// ended returns an error of Kind Corrupt if the open body goes on where the requested bytes end. err is the
+// error of the read that returned the last of them. Errors of another Kind do not matter any more.
+func (s *stream) ended(err error) error {
+	if s.end < s.want.Blob.Size && (s.end != s.asked || s.beyond) {
+		return nil
+	}
+	var more [1]byte
+	n := 0
+	if err == nil {
+		n, err = io.ReadFull(s.body, more[:])
+	}
+	switch {
+	case n > 0 && s.end < s.want.Blob.Size:
+		return s.fail(fault.Corrupt, fmt.Errorf("the body goes on after byte %d, where the requested range ends", s.end))
+	case n > 0:
+		return s.fail(fault.Corrupt, fmt.Errorf("the body is longer than the blob's %d bytes", s.want.Blob.Size))
+	case fault.Is(err, fault.Corrupt):
+		return err
+	}
+	return nil
 }
 
 // recover reopens the body after err. If it cannot, it returns an error.
@@ -167,7 +193,7 @@ func (s *stream) reopen() error {
 	if err != nil {
 		return err
 	}
-	s.body, s.asked = body, s.end
+	s.body, s.asked, s.beyond = body, s.end, s.end < s.want.Blob.Size && (from != s.at || s.at == 0)
 	if from == s.at {
 		return nil
 	}
