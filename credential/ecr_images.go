@@ -42,6 +42,7 @@ func (i ecrImage) image() ECRImage {
 const (
 	imagesAtOnce = 1000   // images in a page; ECR allows no more
 	imagePages   = 10_000 // maximum number of pages of one repository
+	maxToken     = 8192   // maximum length in bytes of what names the next page
 )
 
 const describeHint = "give these AWS credentials the right ecr:DescribeImages"
@@ -103,7 +104,7 @@ func (e *ECRRepositories) Images(ctx context.Context, repo ref.Repo, show func([
 		if err := show(images); err != nil || page.Next == "" {
 			return err
 		}
-		if seen[page.Next] {
+		if seen[page.Next] || len(page.Next) > maxToken {
 			return fail(fault.Refused, "", errors.New("the list repeats itself"))
 		}
 		seen[page.Next], next = true, page.Next

@@ -89,6 +89,7 @@ type Client struct {
 	// subjects brings together those that list documents below their subjects.
 	subjects subject.Desk
 	pieces   sync.Pool // buffers that bodies are copied through; see wire.New
+	names    list.Names
 
 	mu    sync.Mutex
 	hosts map[string]*registry
@@ -306,7 +307,7 @@ func (c *Client) host(name string) *registry {
 		l := wire.New(name, set, c.served(name), &c.lines, &c.pieces)
 		h := ask.New(l, signin.New(l, func(name string) *wire.Host { return c.host(name).Host.Host }))
 		r = &registry{Host: h, pushing: push.NewLessons(l.Dialect),
-			lists: list.NewLessons(h, func(name string) *ask.Host { return c.host(name).Host }, c.options.ECR)}
+			lists: list.NewLessons(h, func(name string) *ask.Host { return c.host(name).Host }, c.options.ECR, &c.names)}
 		c.hosts[name] = r
 	}
 	return r

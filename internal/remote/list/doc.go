@@ -18,4 +18,5 @@
 //	json.go          parsing pages while they arrive
 //	lister.go        Lister, and what answers taught
 //	rows.go          rows of lists: each valid one once
+//	bounds.go        how deep, long and large a list may be
 package list

@@ -21,6 +21,7 @@ const (
 	pageSize  = 1000     // names requested at once; ECR refuses more
 	maxPage   = 64 << 20 // bytes of one page
 	maxNames  = 1 << 20  // names in one page
+	maxRows   = 1 << 16  // rows in one page
 	maxPages  = 100_000
 	maxStrays = 3 // successive pages without a new name that are tolerated
 )
@@ -32,9 +33,12 @@ const repeatsHint = "check whether the proxy in front of the registry passes on 
 // readPage parses one page of a list while it arrives, up to maxPage.
 func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
 	limited := &io.LimitedReader{R: body, N: maxPage + 1}
-	err := read(limited)
+	b := &bounded{from: limited}
+	err := read(b)
 	var f *fault.Fault
 	switch {
+	case b.err != nil:
+		return c.Fault(fault.TooLarge, "find out what answers there: no registry writes such a list", b.err)
 	case limited.N == 0:
 		return c.Fault(fault.TooLarge, "", fmt.Errorf("a page is longer than %d bytes", maxPage))
 	case err == nil, errors.As(err, &f):
@@ -46,16 +50,26 @@ func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
 // refusals reads the member "errors" of a page. Some servers answer 200 with an error in the body
 // (distribution-spec v1.1.1 §Error Codes), and such a page is no list.
 func refusals(dec *json.Decoder) error {
-	var raw json.RawMessage
-	if err := dec.Decode(&raw); err != nil {
+	switch t, err := dec.Token(); {
+	case err != nil:
+		return notJSON(err)
+	case t == json.Delim('{'):
+		return leave(dec)
+	case t != json.Delim('['):
+		return nil
+	case !dec.More():
+		return leave(dec)
+	}
+	var first json.RawMessage
+	if err := dec.Decode(&first); err != nil {
 		return notJSON(err)
 	}
-	var all []struct{ Code, Message any }
-	if json.Unmarshal(raw, &all) != nil || len(all) == 0 {
-		return nil
+	var said struct{ Code, Message any }
+	if json.Unmarshal(first, &said) != nil {
+		return leave(dec)
 	}
 	word := func(v any) string { s, _ := v.(string); return reason.Clean(s) }
-	return reason.Quote(http.StatusOK, word(all[0].Code), word(all[0].Message))
+	return reason.Quote(http.StatusOK, word(said.Code), word(said.Message))
 }
 
 // notListed returns the error for a page without the member that holds the list. Such a page may be
@@ -124,7 +138,7 @@ func texts(dec *json.Decoder, member string, each func(string) error) error {
 		}
 		switch t := t.(type) {
 		case string:
-			if err := each(t); err != nil {
+			if err := each(clip(t)); err != nil {
 				return err
 			}
 		case json.Delim:
@@ -180,8 +194,8 @@ func readRows[T any](dec *json.Decoder, member string, rows *[]T, c *wire.Call) 
 		if err := dec.Decode(&row); err != nil {
 			return notJSON(err)
 		}
-		if len(*rows) == maxNames {
-			return c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d rows in a page", maxNames))
+		if len(*rows) == maxRows {
+			return c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d rows in a page", maxRows))
 		}
 		*rows = append(*rows, row)
 	}

@@ -23,7 +23,8 @@ import (
 // the list of the distribution API, Digest is mostly "". Media types are listed only by ECR and
 // Harbor, and sizes by no registry.
 func (r *Lister) List(ctx context.Context, visit func(oci.Listed) error) error {
-	s := &sieve{visit: visit, seen: map[string]bool{}, op: "list tags of", name: r.Repo.String()}
+	s := &sieve{visit: visit, seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), share: r.taught.share()}
+	defer s.share.leave()
 	defer func() { s.odd.tell(r.Observe, r.Host.Name, s.name, "tags") }()
 	return r.inBulk(ctx, s.ended, func(ctx context.Context, b *bulk) (bool, error) {
 		return b.tags(ctx, s.show)
@@ -43,7 +44,9 @@ func (r *Lister) ListNewest(ctx context.Context, since time.Time) (tags []oci.Li
 	if r.Host.Kind() != "acr" || !r.taught.hasBulk() {
 		return nil, false, nil
 	}
-	s := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), visit: func(l oci.Listed) error {
+	s := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), share: r.taught.share()}
+	defer s.share.leave()
+	s.visit = func(l oci.Listed) error {
 		switch n := len(tags); {
 		case l.Updated.IsZero(), n > 0 && l.Updated.After(tags[n-1].Updated):
 			return errUnsorted
@@ -52,7 +55,7 @@ func (r *Lister) ListNewest(ctx context.Context, since time.Time) (tags []oci.Li
 		}
 		tags = append(tags, l)
 		return nil
-	}}
+	}
 	_, err = r.acrTags(ctx, "n=1000&orderby=timedesc", s.show)
 	switch {
 	case ctx.Err() != nil:

@@ -30,6 +30,7 @@ type Lessons struct {
 	host *ask.Host
 	peer func(name string) *ask.Host // returns another host, because some lists are not at the registry's own
 	ecr  *credential.ECRRepositories // nil is not used
+	all  *Names
 
 	mu      sync.Mutex
 	digests bool // its tags/list was seen to contain digests
@@ -38,12 +39,18 @@ type Lessons struct {
 	tags, repositories paging
 }
 
-// NewLessons returns empty Lessons about h. peer returns other hosts; ecr may be nil.
-func NewLessons(h *ask.Host, peer func(name string) *ask.Host, ecr *credential.ECRRepositories) *Lessons {
-	m := &Lessons{host: h, peer: peer, ecr: ecr}
+// NewLessons returns empty Lessons about h. peer returns other hosts; ecr may be nil. all bounds the lists of all
+// hosts.
+func NewLessons(
+	h *ask.Host, peer func(name string) *ask.Host, ecr *credential.ECRRepositories, all *Names,
+) *Lessons {
+	m := &Lessons{host: h, peer: peer, ecr: ecr, all: all}
 	m.tags.inquiry, m.repositories.inquiry = make(limit.Gate, 1), make(limit.Gate, 1)
 	return m
 }
+
+// share returns the memory for the names of one list. The caller must leave it.
+func (m *Lessons) share() *share { return &share{of: m.all} }
 
 // paging holds what is known about the pages of one kind of list at a host. It is safe for
 // concurrent use.
@@ -167,9 +174,14 @@ type reader[T any] func(ctx context.Context, show func(rows []T) (fresh int, err
 // fromRows turns a list of manifests into a list of tags.
 func fromRows(manifests reader[Manifest]) reader[oci.Listed] {
 	return func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
+		seen := newMarks()
 		return manifests(ctx, func(rows []Manifest) (int, error) {
 			var tags []oci.Listed
+			fresh := 0
 			for _, m := range rows {
+				if seen.add(string(m.Digest)) {
+					fresh++ // a page of untagged manifests counts as progress
+				}
 				for _, tag := range m.Tags {
 					tags = append(tags, oci.Listed{
 						Tag:        tag,
@@ -182,7 +194,7 @@ func fromRows(manifests reader[Manifest]) reader[oci.Listed] {
 			if _, err := show(tags); err != nil {
 				return 0, err
 			}
-			return len(rows), nil // a page of untagged manifests counts as progress
+			return fresh, nil
 		})
 	}
 }

@@ -145,12 +145,16 @@ func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) 
 		Name       string         `json:"name"`
 		Attributes oci.Attributes `json:"changeableAttributes"`
 	}
-	seen := map[string]bool{}
+	seen, room := map[string]bool{}, r.taught.share()
+	defer room.leave()
 	l := acrPages(r, "tags", c, func(t row) string { return t.Name })
 	l.show = func(rows []row) (fresh int, err error) {
 		for _, t := range rows {
 			if seen[t.Name] || ref.Tag(t.Name) != nil {
 				continue
+			}
+			if err := room.take(len(t.Name)); err != nil {
+				return fresh, named(c.Op, c.Name, err)
 			}
 			seen[t.Name] = true
 			fresh++

@@ -16,7 +16,8 @@ import (
 // lists them (ACR, ECR, Harbor, GHCR, gcr.io, Artifact Registry). For other registries, each digest
 // that a tag points to is visited once, and an event says that there may be more manifests.
 func (r *Lister) Manifests(ctx context.Context, visit func(Manifest) error) error {
-	s := &manifestSieve{visit: visit, seen: map[oci.Digest]bool{}, name: r.Repo.String()}
+	s := &manifestSieve{visit: visit, seen: map[oci.Digest]bool{}, name: r.Repo.String(), share: r.taught.share()}
+	defer s.share.leave()
 	return r.inBulk(ctx, func() error { return s.stop }, func(ctx context.Context, b *bulk) (bool, error) {
 		if b.manifests != nil {
 			return b.manifests(ctx, s.show)
@@ -33,10 +34,11 @@ func (r *Lister) Manifests(ctx context.Context, visit func(Manifest) error) erro
 func (r *Lister) byTags(ctx context.Context, s *manifestSieve, tags reader[oci.Listed]) (unknown bool, err error) {
 	var listed []oci.Listed
 	told := false
-	filter := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), visit: func(l oci.Listed) error {
+	filter := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), share: s.share}
+	filter.visit = func(l oci.Listed) error {
 		listed = append(listed, l)
 		return nil
-	}}
+	}
 	defer func() { filter.odd.tell(r.Observe, r.Host.Name, filter.name, "tags") }()
 	if tags != nil {
 		unknown, err = tags(ctx, filter.show)
@@ -110,7 +112,8 @@ func grouped(listed []oci.Listed) []Manifest {
 // Every is Manifests for registries that list manifests. For other registries, told is false, and
 // visit was not called; the cost is at most that of a list of tags.
 func (r *Lister) Every(ctx context.Context, visit func(Manifest) error) (told bool, err error) {
-	s := &manifestSieve{visit: visit, seen: map[oci.Digest]bool{}, name: r.Repo.String()}
+	s := &manifestSieve{visit: visit, seen: map[oci.Digest]bool{}, name: r.Repo.String(), share: r.taught.share()}
+	defer s.share.leave()
 	err = r.inBulk(ctx, func() error { return s.stop }, func(ctx context.Context, b *bulk) (bool, error) {
 		if b.manifests == nil {
 			return false, nil
@@ -123,6 +126,7 @@ func (r *Lister) Every(ctx context.Context, visit func(Manifest) error) (told bo
 			seen:  map[string]bool{},
 			op:    "list tags of",
 			name:  r.Repo.String(),
+			share: s.share,
 			visit: func(oci.Listed) error { return nil },
 		}
 		return r.listPlain(ctx, tags, func(images []Manifest) error {

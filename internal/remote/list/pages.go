@@ -56,7 +56,7 @@ func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 		at = fresh
 		return nil
 	}
-	asked := map[string]bool{}
+	asked := newMarks()
 	strays := 0
 	for at.number = 1; at.number <= maxPages; at.number++ {
 		a, err := l.ask(ctx, &c)
@@ -79,10 +79,9 @@ func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 		if err != nil || next == nil {
 			return false, err
 		}
-		if asked[next.String()] {
+		if !asked.add(next.String()) {
 			return false, c.Fault(fault.Refused, repeatsHint, errors.New("the list repeats itself"))
 		}
-		asked[next.String()] = true
 		c.URL = next
 	}
 	return false, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d pages", maxPages))

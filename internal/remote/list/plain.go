@@ -117,8 +117,8 @@ func readMap(dec *json.Decoder, c *wire.Call) ([]Manifest, error) {
 		if json.Unmarshal(raw, &entry) != nil || digestOf(name) == "" {
 			continue // an unknown extension
 		}
-		if len(all) == maxNames {
-			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d manifests in a page", maxNames))
+		if len(all) == maxRows {
+			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d manifests in a page", maxRows))
 		}
 		all = append(all, Manifest{
 			Descriptor: oci.Descriptor{Digest: digestOf(name), MediaType: reason.Clean(entry.MediaType)},
@@ -146,13 +146,15 @@ type list struct {
 	paged func() error
 
 	before map[string]bool // the names of the previous page
+	shown  *marks          // the names of all pages
 	own    bool            // the next page was requested although the registry named none
 	guess  bool            // own, and nothing but the length of the page speaks for a next page
 }
 
 func (l *list) run(ctx context.Context) error {
 	c := *l.call
-	asked := map[string]bool{}
+	asked := newMarks()
+	l.shown = newMarks()
 	strays := 0
 	for range maxPages {
 		page, a, err := l.ask(ctx, &c)
@@ -181,10 +183,9 @@ func (l *list) run(ctx context.Context) error {
 		if err != nil || next == nil {
 			return err
 		}
-		if asked[next.String()] {
+		if !asked.add(next.String()) {
 			return c.Fault(fault.Refused, repeatsHint, errors.New("the list repeats itself"))
 		}
-		asked[next.String()] = true
 		c.URL = next
 	}
 	return c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d pages", maxPages))
@@ -270,8 +271,7 @@ func (l *list) read(body io.Reader) (page []string, err error) {
 	return page, err
 }
 
-// show visits the names of one page. fresh is the number of names that were not on the previous
-// page, and of entries that are not valid and were on no page.
+// show visits the names of one page. fresh is the number of names, valid or not, that were on no page.
 func (l *list) show(page []string) (fresh int, err error) {
 	here := map[string]bool{}
 	for _, name := range page {
@@ -288,7 +288,9 @@ func (l *list) show(page []string) (fresh int, err error) {
 		if l.before[name] {
 			continue
 		}
-		fresh++
+		if l.shown.add(name) {
+			fresh++
+		}
 		if err := l.visit(name); err != nil {
 			return fresh, err
 		}

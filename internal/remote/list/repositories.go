@@ -18,7 +18,8 @@ import (
 func Repositories(
 	ctx context.Context, taught *Lessons, who *wire.Access, observe event.Watch, visit func(path string) error,
 ) error {
-	h, odd := taught.host, &oddities{}
+	h, odd, room := taught.host, &oddities{}, taught.share()
+	defer room.leave()
 	valid := func(s string) bool {
 		_, err := ref.NewRepo(h.Name, s)
 		return err == nil
@@ -28,9 +29,14 @@ func Repositories(
 		key:    "repositories",
 		paging: &taught.repositories,
 		odd:    odd,
-		visit:  visit,
 		valid:  valid,
-		call:   catalog(h, who, observe),
+		visit: func(path string) error {
+			if err := room.take(len(path)); err != nil {
+				return named("list repositories of", h.Name, err)
+			}
+			return visit(path)
+		},
+		call: catalog(h, who, observe),
 	}
 	err := l.run(ctx)
 	odd.tell(observe, h.Name, h.Name, "repositories")

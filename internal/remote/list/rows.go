@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/reason"
+	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -32,6 +32,7 @@ type manifestSieve struct {
 	seen  map[oci.Digest]bool
 	stop  error // the error that visit returned
 	name  string
+	share *share
 }
 
 func (s *manifestSieve) show(rows []Manifest) (fresh int, err error) {
@@ -39,13 +40,9 @@ func (s *manifestSieve) show(rows []Manifest) (fresh int, err error) {
 		if m.Digest == "" || s.seen[m.Digest] {
 			continue
 		}
-		if len(s.seen) == maxListed {
-			return fresh, &fault.Fault{
-				Kind: fault.TooLarge,
-				Op:   "list manifests of",
-				Name: s.name,
-				Err:  fmt.Errorf("more than %d manifests", maxListed),
-			}
+		if err := s.share.take(len(m.Digest)); err != nil {
+			s.stop = named("list manifests of", s.name, err)
+			return fresh, s.stop
 		}
 		s.seen[m.Digest] = true
 		fresh++
@@ -56,8 +53,10 @@ func (s *manifestSieve) show(rows []Manifest) (fresh int, err error) {
 	return fresh, nil
 }
 
-// maxListed is the largest number of tags or manifests of one repository that are listed.
-const maxListed = 10 << 20
+// named returns err, which share.take returned, with the operation and the name of a list.
+func named(op, name string, err error) error {
+	return (&wire.Call{Op: op, Name: name}).Named(err)
+}
 
 // sieve passes each valid tag to visit once.
 type sieve struct {
@@ -65,6 +64,7 @@ type sieve struct {
 	seen     map[string]bool
 	stop     error // what visit returned
 	op, name string
+	share    *share
 	odd      oddities
 }
 
@@ -80,13 +80,9 @@ func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 		if s.seen[l.Tag] {
 			continue
 		}
-		if len(s.seen) == maxListed {
-			return fresh, &fault.Fault{
-				Kind: fault.TooLarge,
-				Op:   s.op,
-				Name: s.name,
-				Err:  fmt.Errorf("more than %d tags", maxListed),
-			}
+		if err := s.share.take(len(l.Tag) + len(l.Descriptor.Digest)); err != nil {
+			s.stop = named(s.op, s.name, err)
+			return fresh, s.stop
 		}
 		s.seen[l.Tag] = true
 		fresh++
@@ -99,7 +95,7 @@ func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 
 // oddities collects the entries of a list that are not valid names, and that the list leaves out.
 type oddities struct {
-	seen map[string]bool
+	seen *marks
 	some []string // the first ones, in their order
 }
 
@@ -110,13 +106,12 @@ const (
 
 // add reports whether it did not see the entry before.
 func (o *oddities) add(name string) bool {
-	if o.seen[name] || len(o.seen) == maxOdd {
+	if o.seen == nil {
+		o.seen = newMarks()
+	}
+	if len(o.seen.seen) == maxOdd || !o.seen.add(name) {
 		return false
 	}
-	if o.seen == nil {
-		o.seen = map[string]bool{}
-	}
-	o.seen[name] = true
 	if len(o.some) < maxNamed {
 		o.some = append(o.some, fmt.Sprintf("%.60q", name))
 	}
@@ -126,12 +121,12 @@ func (o *oddities) add(name string) bool {
 // tell reports what was left out of a list of what, such as "tags", in one event. Its Count is the
 // number of entries.
 func (o *oddities) tell(observe event.Watch, host, name, what string) {
-	n := len(o.seen)
-	if n == 0 {
+	if o.seen == nil {
 		return
 	}
+	n := len(o.seen.seen)
 	named := slices.Clone(o.some)
-	if more := len(o.seen) - len(named); more > 0 {
+	if more := n - len(named); more > 0 {
 		named = append(named, fmt.Sprintf("and %d more", more))
 	}
 	text := fmt.Sprintf("the list of %s of %s has entries that are not valid names, and dray leaves them out: %d: %s",

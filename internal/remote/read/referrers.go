@@ -17,8 +17,11 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// maxReferrers is the largest number of referrers of one document that are listed.
-const maxReferrers = 10_000
+const (
+	maxReferrers     = 10_000   // referrers of one document that are listed
+	maxReferrerBytes = 32 << 20 // bytes of all pages of such a list
+	maxEmptyPages    = 3        // successive pages without a new referrer that are tolerated
+)
 
 // Referrers lists the documents whose subject is d. It uses the referrers API or, if the registry
 // does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
@@ -142,7 +145,7 @@ func (r *Reader) refusal(c *wire.Call, a *wire.Answer) api {
 // referrersByAPI lists the referrers of d by the API. The list means nothing if the API is not
 // there.
 func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descriptor) ([]oci.Descriptor, api, error) {
-	var all []oci.Descriptor
+	got := referrers{seen: map[oci.Digest]bool{}}
 	asked := map[string]bool{}
 	for {
 		a, err := r.Host.Do(ctx, c, 200, 400, 401, 403, 404, 405, 501) // 401: of another host, after a redirect
@@ -169,27 +172,57 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 		if err != nil {
 			return nil, api{}, c.Named(err)
 		}
-		all = append(all, doc.Documents...)
-		if len(all) > maxReferrers {
-			return nil, api{}, r.tooMany(d)
+		if err := got.add(r, c, d, doc); err != nil {
+			return nil, api{}, err
 		}
 		next, err := r.nextReferrers(ctx, c, a, asked)
 		if err != nil {
 			return nil, api{}, err
 		}
 		if next == nil {
-			others, err := r.foreign(ctx, d, all)
-			return others, api{has: len(all) == 0 || len(others) > 0}, err
+			others, err := r.foreign(ctx, d, got.all)
+			return others, api{has: len(got.all) == 0 || len(others) > 0}, err
 		}
 		c = next
 	}
 }
 
-// tooMany returns the error of a document with more than maxReferrers referrers.
-func (r *Reader) tooMany(d oci.Descriptor) error {
+// referrers is what the pages of a list have told so far.
+type referrers struct {
+	all   []oci.Descriptor // each once
+	seen  map[oci.Digest]bool
+	bytes int // of all pages
+	empty int // successive pages without a new referrer
+}
+
+// add adds a page, the answer to c. The error says which limit the list of d is beyond.
+func (l *referrers) add(r *Reader, c *wire.Call, d oci.Descriptor, page oci.Document) error {
+	l.bytes += len(page.Raw)
+	l.empty++
+	for _, of := range page.Documents {
+		if !l.seen[of.Digest] {
+			l.seen[of.Digest] = true
+			l.all = append(l.all, of)
+			l.empty = 0
+		}
+	}
+	switch {
+	case len(l.all) > maxReferrers:
+		return r.tooMany(d, fmt.Errorf("more than %d referrers", maxReferrers))
+	case l.bytes > maxReferrerBytes:
+		return r.tooMany(d, fmt.Errorf("the list of referrers is longer than %d MiB", maxReferrerBytes>>20))
+	case l.empty > maxEmptyPages:
+		return c.Fault(fault.Refused, "check what answers there: a proxy may cut off the query of a request; "+
+			"or leave the referrers out with --referrers=false", errors.New("the list of referrers repeats itself"))
+	}
+	return nil
+}
+
+// tooMany returns the error of a document whose list of referrers is beyond a limit.
+func (r *Reader) tooMany(d oci.Descriptor, err error) error {
 	return &fault.Fault{Kind: fault.TooLarge, Op: "list referrers of", Name: r.BlobName(d),
 		Hint: "remove referrers that nobody needs any more, or leave them out with --referrers=false",
-		Err:  fmt.Errorf("more than %d referrers", maxReferrers)}
+		Err:  err}
 }
 
 // nextReferrers returns the request for the page after a, or nil if there is none.
@@ -251,7 +284,7 @@ func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.De
 	case doc.MediaType != oci.TypeIndex, doc.Digest == d.Digest:
 		return nil, nil
 	case len(doc.Documents) > maxReferrers:
-		return nil, r.tooMany(d)
+		return nil, r.tooMany(d, fmt.Errorf("more than %d referrers", maxReferrers))
 	}
 	return r.foreign(ctx, d, doc.Documents)
 }
