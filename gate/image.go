@@ -54,10 +54,15 @@ func (i *Image) Documents(ctx context.Context) ([]oci.Document, error) {
 		return i.documents, nil
 	}
 	var all []oci.Document
+	held := int64(0)
 	seen := map[oci.Digest]bool{i.Moves.Digest: true}
 	for open := []oci.Descriptor{i.Moves}; len(open) > 0; open = open[1:] {
 		if len(all) == MaxDocuments {
 			return nil, i.tooLarge("the image has more than %d manifests", MaxDocuments)
+		}
+		var err error
+		if held, err = oci.Weigh(i.Root.Digest, held, open[:1]); err != nil {
+			return nil, fault.On(fault.Source, err)
 		}
 		doc, err := i.Document(ctx, open[0].Digest)
 		if err != nil {

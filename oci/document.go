@@ -17,6 +17,28 @@ import (
 // (distribution-spec v1.1.1 §Pushing Manifests).
 const MaxDocument = 4 << 20
 
+// MaxImage is the size in bytes of all manifests and indexes of one image that dray reads: 64 MiB.
+const MaxImage = 64 << 20
+
+// Weigh adds the sizes of documents that are to be read to held, the bytes of those of the image root that were
+// read before. It returns an error of Kind [fault.TooLarge] if the sum is more than [MaxImage]. A document that is
+// too large by itself counts as one of [MaxDocument] bytes: whoever reads it finds out.
+func Weigh(root Digest, held int64, next []Descriptor) (int64, error) {
+	for _, d := range next {
+		held += min(max(d.Size, 0), MaxDocument)
+	}
+	if held <= MaxImage {
+		return held, nil
+	}
+	return held, &fault.Fault{
+		Kind: fault.TooLarge,
+		Op:   "read manifests",
+		Name: string(root),
+		Hint: "copy its platforms one by one, or by their digests",
+		Err:  fmt.Errorf("the image has %d MiB of manifests; the limit is %d", (held+1<<20-1)>>20, MaxImage>>20),
+	}
+}
+
 // Document is a manifest or an index together with the exact bytes that it was read from.
 type Document struct {
 	Descriptor              // media type, digest and size of Raw

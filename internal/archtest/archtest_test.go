@@ -34,17 +34,18 @@ var may = map[string]string{
 	"credential": "fault ref",
 
 	"internal/shell":          "",
+	"internal/room":           "",
 	"internal/transfer/fetch": "event fault oci ref",
-	"internal/transfer":       "event fault internal/transfer/fetch oci ref",
+	"internal/transfer":       "event fault internal/room internal/transfer/fetch oci ref",
 	"internal/ledger":         "fault oci ref",
-	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/reason internal/remote/signin internal/remote/subject internal/remote/wire oci ref",
+	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/reason internal/remote/signin internal/remote/subject internal/remote/wire internal/room oci ref",
 
 	// The packages below remote, one for each kind of request. Packages that import the fewest
 	// others come first.
 	"internal/remote/product": "credential",
 	"internal/remote/reason":  "credential fault internal/remote/product",
 	"internal/remote/limit":   "credential fault internal/remote/reason ref",
-	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product internal/remote/reason ref",
+	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product internal/remote/reason internal/room ref",
 	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire ref",
 	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
 	"internal/remote/read":    "event fault internal/remote/ask internal/remote/limit internal/remote/reason internal/remote/wire oci ref",
@@ -176,6 +177,19 @@ var everywhere = []string{"internal/shell"}
 
 // never lists standard packages that a package must not import.
 var never = map[string][]string{
+	"plan":                {"os", "net", "net/http", "io/fs", "context"}, // time for values only: a test of plan checks that it does not read the clock
+	"ref":                 {"os", "net/http", "context"},
+	"oci":                 {"os", "net/http"},
+	"internal/transfer":   {"os", "net/http", "flag"},
+	"fault":               {"os", "net/http"},
+	"report":              {"os", "net", "net/http", "context"},
+	"gate":                {"os", "net", "net/http"},
+	"internal/name":       {"os", "net/http", "context"},
+	"internal/natural":    {"os", "net", "net/http", "context"},
+	"internal/room":       {"os", "net", "net/http"},
+	"internal/letters":    {"os", "net", "net/http", "context"},
+	"internal/kube":       {"os", "net", "net/http", "context"},
+	"internal/ledger":     {"net", "net/http"},
 	"plan":                {"os", "net", "net/http", "io/fs"}, // time for values only: a test of plan checks that it does not read the clock; context only to end loops
 	"ref":                 {"os", "net/http", "context"},
 	"oci":                 {"os", "net/http"},

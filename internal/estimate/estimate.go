@@ -235,8 +235,13 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 	seen := map[oci.Digest]bool{}
 	var docs []oci.Document
 	parents := map[oci.Digest]oci.Digest{}
+	held := int64(0)
 	for level := []oci.Descriptor{{Digest: i.digest}}; len(level) > 0; {
 		var next []oci.Descriptor
+		var err error
+		if held, err = oci.Weigh(i.digest, held, level); err != nil {
+			return nil, fault.On(fault.Source, err)
+		}
 		for _, d := range level {
 			if seen[d.Digest] {
 				continue

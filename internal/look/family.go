@@ -2,7 +2,6 @@ package look
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -67,7 +66,7 @@ type family struct {
 
 	mu   sync.Mutex
 	docs map[oci.Digest]oci.Document // a document that the repository lacks has no Digest
-	held int                         // bytes in docs
+	held int64                       // bytes in docs
 }
 
 // read reads the documents of level, and of all levels below.
@@ -80,6 +79,11 @@ func (f *family) read(ctx context.Context, level []oci.Descriptor) error {
 				ask = append(ask, d)
 			}
 		}
+		if len(ask) > 0 {
+			if _, err := oci.Weigh(ask[0].Digest, f.held, ask); err != nil {
+				return err
+			}
+		}
 		err := place.Each(ctx, place.Lookups, ask, func(ctx context.Context, d oci.Descriptor) error {
 			doc, err := f.session.Documents.Read(ctx, f.at, d.Digest)
 			if fault.Is(err, fault.NotFound) {
@@ -87,9 +91,9 @@ func (f *family) read(ctx context.Context, level []oci.Descriptor) error {
 			}
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			if f.held += len(doc.Raw); f.held > maxHeld {
-				return &fault.Fault{Kind: fault.TooLarge, Op: "show the tree of", Name: f.at.Repo().At(string(d.Digest)).String(),
-					Err: fmt.Errorf("it has more than %d MiB of manifests", maxHeld>>20)}
+			var over error
+			if f.held, over = oci.Weigh(d.Digest, f.held, []oci.Descriptor{{Size: int64(len(doc.Raw))}}); over != nil {
+				return over
 			}
 			f.docs[d.Digest] = doc
 			next = append(next, doc.Documents...)

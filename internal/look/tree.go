@@ -16,10 +16,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-const (
-	maxLevels = 8        // levels of nested indexes in one image, as a copy takes them
-	maxHeld   = 64 << 20 // bytes of documents that are held in memory for one image
-)
+// maxLevels is how many levels of nested indexes one image may have, as a copy takes them.
+const maxLevels = 8
 
 // tree holds the documents of an image: its root, and everything below.
 type tree struct {
@@ -28,7 +26,7 @@ type tree struct {
 	mu    sync.Mutex
 	docs  map[oci.Digest]oci.Document
 	found map[oci.Digest]report.Variant // without what a parent says of a child
-	held  int                           // bytes in docs
+	held  int64                         // bytes in docs
 }
 
 // read reads everything below the root, level by level, and the configurations of the images.
@@ -43,11 +41,17 @@ func (t *tree) read(ctx context.Context) error {
 			oci.Descriptor
 		}
 		var below []listed
+		weight := t.held
 		for _, doc := range level {
 			for _, child := range doc.Documents {
-				if _, known := t.docs[child.Digest]; !known {
-					t.docs[child.Digest] = oci.Document{}
-					below = append(below, listed{doc.Digest, child})
+				if _, known := t.docs[child.Digest]; known {
+					continue
+				}
+				t.docs[child.Digest] = oci.Document{}
+				below = append(below, listed{doc.Digest, child})
+				var err error
+				if weight, err = oci.Weigh(t.root.Digest, weight, []oci.Descriptor{child}); err != nil {
+					return err
 				}
 			}
 		}
@@ -101,10 +105,9 @@ func (t *tree) add(ctx context.Context, doc oci.Document) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.docs[doc.Digest], t.found[doc.Digest] = doc, v
-	if t.held += len(doc.Raw); t.held > maxHeld {
-		return t.over("the image has more than %d MiB of manifests", maxHeld>>20)
-	}
-	return err
+	var over error
+	t.held, over = oci.Weigh(t.root.Digest, t.held, []oci.Descriptor{{Size: int64(len(doc.Raw))}})
+	return cmp.Or(over, err)
 }
 
 // show returns the part of the tree below d. shown holds the indexes that were shown before; their

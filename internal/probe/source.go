@@ -136,7 +136,11 @@ func (w *content) walk(ctx context.Context, root oci.Descriptor) {
 	w.seen[root.Digest] = true
 	level := []oci.Descriptor{root}
 	parents := map[oci.Digest]oci.Digest{}
-	for len(level) > 0 && w.err == nil {
+	held := int64(0)
+	for len(level) > 0 {
+		if held, w.err = oci.Weigh(root.Digest, held, level); w.err != nil {
+			return
+		}
 		docs := make([]oci.Document, len(level))
 		w.err = place.Each(ctx, place.Lookups, place.IndexesOf(level), func(ctx context.Context, i int) error {
 			doc, err := w.at.Document(ctx, string(level[i].Digest))
@@ -160,7 +164,9 @@ func (w *content) walk(ctx context.Context, root oci.Descriptor) {
 				}
 			}
 		}
-		level = next
+		if level = next; w.err != nil {
+			return
+		}
 	}
 }
 

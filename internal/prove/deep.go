@@ -139,6 +139,9 @@ func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error
 			return context.Cause(ctx)
 		}
 	}
+	if _, d.err = oci.Weigh(doc.Digest, doc.Size, doc.Documents); d.err != nil {
+		return nil
+	}
 	d.desc, d.documents, d.blobs = doc.Descriptor, doc.Documents, p.blobsOf(doc)
 	if doc.Config != nil {
 		d.config = doc.Config.Digest

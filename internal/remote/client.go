@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/internal/remote/signin"
 	"github.com/drayage/dray/internal/remote/subject"
 	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/internal/room"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -179,6 +180,7 @@ func New(o Options) (*Client, error) {
 		Dial:        o.Dial,
 		Proxied:     o.Proxied,
 		SignIn:      o.SignIn,
+		Room:        room.New(maxReading),
 	}
 	for name := range hosts {
 		if h := c.host(name); h.Broken != nil {
@@ -187,6 +189,10 @@ func New(o Options) (*Client, error) {
 	}
 	return c, nil
 }
+
+// maxReading is the memory in bytes for the long documents that are read from all hosts at the same time. Each of
+// at most oci.MaxDocument waits for its room. What their parts take is two to three times that.
+const maxReading = 32 << 20
 
 func orDuration(d, fallback time.Duration) time.Duration {
 	if d <= 0 {

@@ -5,8 +5,12 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
@@ -17,12 +21,11 @@ import (
 // answers serves answer in place of the registry. n counts the requests from 1 on.
 func answers(answer func(w http.ResponseWriter, r *http.Request, n int)) func(*testbed.Options, *remote.Options) {
 	return func(s *testbed.Options, o *remote.Options) {
-		n := 0
+		var n atomic.Int64
 		o.Retries = -1
 		s.Front = func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				n++
-				answer(w, r, n)
+				answer(w, r, int(n.Add(1)))
 			})
 		}
 	}
@@ -170,4 +173,39 @@ func TestF37AnOwnListThatRepeatsItselfEnds(t *testing.T) {
 	if n == 0 || n > 6 {
 		t.Errorf("%d requests", n)
 	}
+}
+
+// Sixteen long manifests are read at the same time. Without a limit, all of them would be in memory together.
+func TestLongManifestsWaitForRoomBeforeTheyAreRead(t *testing.T) {
+	var mu sync.Mutex
+	open, most := 0, 0
+	body := []byte(fmt.Sprintf(`{"mediaType":%q,"manifests":[],"annotations":{"a":%q}}`, oci.TypeIndex, strings.Repeat("x", 4*mib-1000)))
+	bubble(t, nil, func(b *bench) {
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				if _, err := b.repo.Document(b.Context(), "v1"); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if most > 8 {
+			b.Errorf("%d manifests of 4 MiB were read at the same time", most)
+		}
+	}, answers(func(w http.ResponseWriter, r *http.Request, _ int) {
+		w.Header().Set("Content-Type", oci.TypeIndex)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		const first = 256 << 10 // more than is read without room, and than buffers hold
+		_, _ = w.Write(body[:first])
+		mu.Lock()
+		open++
+		most = max(most, open)
+		mu.Unlock()
+		time.Sleep(time.Second)
+		mu.Lock()
+		open--
+		mu.Unlock()
+		_, _ = w.Write(body[first:])
+	}))
 }

@@ -187,12 +187,17 @@ const maxDeep = referrers.MaxNesting
 // of these documents, as of a sparse index, it lists the others, and returns the error.
 func (l *listing) below(ctx context.Context, r *repository, root oci.Document) error {
 	var lacks error
+	held := root.Size
 	level := []oci.Document{root}
 	for range maxDeep {
 		var next []oci.Document
 		for _, doc := range level {
 			if !l.add(r.path, doc) {
 				continue
+			}
+			var err error
+			if held, err = oci.Weigh(root.Digest, held, doc.Documents); err != nil {
+				return err
 			}
 			for _, c := range doc.Documents {
 				child, err := r.Document(ctx, string(c.Digest))

@@ -55,13 +55,16 @@ func (e *Engine) before(ctx context.Context, m *mover, end End, found *tree) err
 	if end.Before == nil {
 		return nil
 	}
+	back := found.room.Rest()
 	again, err := end.Before(ctx)
+	back()
 	if err != nil || !again {
 		return err
 	}
 	if _, err := e.putDocument(ctx, m, found, found.root()); err != nil {
 		return err
 	}
+	defer found.room.Rest()()
 	_, err = end.Before(ctx)
 	return err
 }

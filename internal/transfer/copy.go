@@ -17,7 +17,9 @@ import (
 // different registries concurrently.
 func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 	out := make([]Outcome, len(t.To))
-	tree, err := e.discover(ctx, t)
+	room := e.documents.Open()
+	defer room.Close()
+	tree, err := e.discover(ctx, t, room)
 	if err != nil {
 		for i := range out {
 			out[i].Err = settle(ctx, fault.On(fault.Source, err))

@@ -8,56 +8,66 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/room"
 	"github.com/drayage/dray/oci"
 )
 
-const (
-	maxLevels = 8        // levels of nested indexes in one image
-	maxHeld   = 64 << 20 // bytes of documents that are held in memory for one image
-)
+// maxLevels is how many levels of nested indexes one image may have.
+const maxLevels = 8
 
 // discover reads the root and every document below it, level by level, and validates all of them
-// before any blob moves. If every End is in the source repository, it reads only the root.
-func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
+// before any blob moves. If every End is in the source repository, it reads only the root. A level
+// is read when there is room for all of it, by the sizes that the levels above say.
+func (e *Engine) discover(ctx context.Context, t Task, room *room.Account) (*tree, error) {
 	var levels [][]oci.Document
-	held, parents := 0, map[oci.Digest]oci.Digest{}
+	parents, held := map[oci.Digest]oci.Digest{}, int64(0)
 	for level := []oci.Descriptor{t.Root}; len(level) > 0; {
 		if len(levels) == maxLevels {
 			return nil, refuse(t.Root, "indexes are nested deeper than %d levels", maxLevels)
 		}
+		sum, err := oci.Weigh(t.Root.Digest, held, level)
+		if err != nil {
+			return nil, err
+		}
+		if err := room.Take(ctx, sum-held); err != nil {
+			return nil, err
+		}
+		held = sum
 		docs := []oci.Document{t.Document}
 		if len(levels) > 0 || t.Document.Raw == nil {
-			var err error
 			if docs, err = e.read(ctx, t, level, parents); err != nil {
 				return nil, err
 			}
 		}
 		levels = append(levels, docs)
+		if err := room.Take(ctx, partsOf(docs)); err != nil {
+			return nil, err
+		}
 		if onlyRenames(t) {
 			break
 		}
 		level = nil
 		for _, d := range docs {
-			held += len(d.Raw)
 			level = append(level, d.Documents...)
 			for _, child := range d.Documents {
 				parents[child.Digest] = d.Digest
 			}
 		}
-		if held > maxHeld {
-			return nil, &fault.Fault{
-				Kind: fault.TooLarge,
-				Op:   "read manifests",
-				Name: string(t.Root.Digest),
-				Err:  fmt.Errorf("the image has more than %d MiB of manifests", maxHeld>>20),
-			}
-		}
 		level = firstOfEach(level)
 	}
-	found := &tree{levels: keepDeepest(levels)}
+	found := &tree{levels: keepDeepest(levels), room: room}
 	var err error
 	found.blobs, err = blobsOf(found.levels)
 	return found, err
+}
+
+// partsOf returns the memory in bytes that what documents list takes, in addition to their bytes.
+func partsOf(docs []oci.Document) (sum int64) {
+	const each = 256
+	for _, d := range docs {
+		sum += each * int64(len(d.Blobs)+len(d.Documents)+len(d.Foreign))
+	}
+	return sum
 }
 
 func onlyRenames(t Task) bool {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/room"
 	"github.com/drayage/dray/internal/transfer/fetch"
 	"github.com/drayage/dray/oci"
 )
@@ -32,6 +33,11 @@ type Options struct {
 	// less than 3 MiB, every blob is read over a single connection.
 	Ahead int64
 
+	// Documents is the memory in bytes, over all copies, for the manifests of the images that are copied at
+	// the same time. A copy waits until there is room for its own. A single image may have more, up to
+	// oci.MaxImage. Default 64 MiB.
+	Documents int64
+
 	// Bandwidth limits the bytes/s of blobs that all copies together send to their targets; 0
 	// means no limit. Downloads are ahead of the uploads by at most Ahead bytes.
 	Bandwidth int64
@@ -40,10 +46,11 @@ type Options struct {
 // Engine copies images. A process uses one Engine, so that its limits hold across concurrent
 // copies. Its methods are safe for concurrent use.
 type Engine struct {
-	fetch    *fetch.Fetcher
-	requests chan struct{}
-	flights  flights
-	limit    *rate.Limiter // nil means no limit
+	fetch     *fetch.Fetcher
+	requests  chan struct{}
+	documents *room.Room
+	flights   flights
+	limit     *rate.Limiter // nil means no limit
 }
 
 // New returns an Engine with the limits of o.
@@ -60,7 +67,14 @@ func New(o Options) *Engine {
 	if o.Ahead == 0 {
 		o.Ahead = 64 << 20
 	}
-	e := &Engine{fetch: fetch.New(o.Retries, o.Blobs, o.Ahead), requests: make(chan struct{}, o.Requests)}
+	if o.Documents == 0 {
+		o.Documents = 64 << 20
+	}
+	e := &Engine{
+		fetch:     fetch.New(o.Retries, o.Blobs, o.Ahead),
+		requests:  make(chan struct{}, o.Requests),
+		documents: room.New(o.Documents),
+	}
 	if o.Bandwidth > 0 {
 		e.limit = rate.NewLimiter(rate.Limit(o.Bandwidth), burstOf(o.Bandwidth))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/room"
 	"github.com/drayage/dray/oci"
 )
 
@@ -72,6 +73,7 @@ type Outcome struct {
 type tree struct {
 	levels [][]oci.Document // levels[0] holds only the root; each document is at its deepest level
 	blobs  []oci.Descriptor // each blob once, in the order of the documents
+	room   *room.Account    // what levels takes
 }
 
 func (t *tree) root() oci.Document { return t.levels[0][0] }

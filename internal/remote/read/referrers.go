@@ -147,6 +147,8 @@ func (r *Reader) refusal(c *wire.Call, a *wire.Answer) api {
 func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descriptor) ([]oci.Descriptor, api, error) {
 	got := referrers{seen: map[oci.Digest]bool{}}
 	asked := map[string]bool{}
+	c.Room = r.Host.Options.Room.Open()
+	defer c.Room.Close()
 	for {
 		a, err := r.Host.Do(ctx, c, 200, 400, 401, 403, 404, 405, 501) // 401: of another host, after a redirect
 		first := len(asked) == 0
@@ -180,6 +182,7 @@ func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descrip
 			return nil, api{}, err
 		}
 		if next == nil {
+			c.Room.Close() // foreign needs room, too
 			others, err := r.foreign(ctx, d, got.all)
 			return others, api{has: len(got.all) == 0 || len(others) > 0}, err
 		}

@@ -125,6 +125,8 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	if doc, have := r.pulled.get(reference); have {
 		return doc, nil
 	}
+	c.Room = r.Host.Options.Room.Open()
+	defer c.Room.Close()
 	a, err := r.Host.Do(ctx, c, 200)
 	switch {
 	case err != nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/reason"
+	"github.com/drayage/dray/internal/room"
 	"github.com/drayage/dray/ref"
 )
 
@@ -49,6 +50,9 @@ type Call struct {
 	Late int
 	// Limit is the longest body of an answer in bytes. 0 means maxErrorBody.
 	Limit int64
+	// Room is what a long body of an answer takes memory from. The caller closes it when it needs the body no
+	// more. Nil takes no room.
+	Room *room.Account
 	// Take reads the body of a 200, which then is not stored in Answer.Raw. It is called again for
 	// each attempt.
 	Take func(io.Reader) error

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/room"
 )
 
 // Options are the options that all hosts share. See remote.Options for the defaults.
@@ -27,7 +28,8 @@ type Options struct {
 	// starts with 32 and grows to at most 64 while that increases the throughput.
 	Connections int
 	UserAgent   string
-	CertDirs    []string // directories like /etc/docker/certs.d
+	CertDirs    []string   // directories like /etc/docker/certs.d
+	Room        *room.Room // memory for the documents and lists that are being read from all hosts
 
 	// Draw replaces the budgets that are kept here, if it is not nil.
 	Draw func(ctx context.Context, d limit.Draw) error

@@ -60,11 +60,11 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 		a.Body = in
 		return a, nil
 	}
-	return a, a.read(in, c)
+	return a, a.read(inner, in, c)
 }
 
 // read reads the whole body, up to the call's limit.
-func (a *Answer) read(in *receiving, c *Call) error {
+func (a *Answer) read(ctx context.Context, in *receiving, c *Call) error {
 	defer func() { _ = in.Close() }() // never fails
 	plain, err := c.unpacked(in, a.Status, a.Header)
 	switch {
@@ -89,7 +89,7 @@ func (a *Answer) read(in *receiving, c *Call) error {
 	if limit == 0 || a.Status >= 300 {
 		limit = maxErrorBody
 	}
-	raw, err := io.ReadAll(io.LimitReader(plain, limit+1))
+	raw, err := c.whole(ctx, plain, limit, a.Length)
 	if err != nil && a.Status < 300 {
 		return err
 	}
@@ -101,6 +101,28 @@ func (a *Answer) read(in *receiving, c *Call) error {
 	}
 	a.Raw = raw
 	return nil
+}
+
+// whole reads up to limit+1 bytes of a body. length is its Content-Length, or -1. What is larger than an error
+// needs room.
+func (c *Call) whole(ctx context.Context, body io.Reader, limit, length int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(body, min(limit, maxErrorBody)+1))
+	if err != nil || len(raw) <= maxErrorBody {
+		return raw, err
+	}
+	most := limit + 1
+	if length > 0 {
+		most = min(most, length)
+	}
+	if c.Room != nil && c.Room.Held() == 0 {
+		if err := c.Room.Take(ctx, most); err != nil {
+			return nil, c.Stopped(ctx, err)
+		}
+	}
+	all := bytes.NewBuffer(make([]byte, 0, most+bytes.MinRead))
+	_, _ = all.Write(raw) // never fails
+	_, err = all.ReadFrom(io.LimitReader(body, limit+1-int64(len(raw))))
+	return all.Bytes(), err
 }
 
 func (h *Host) request(ctx context.Context, c *Call, at *url.URL, w *watchdog) (*http.Request, *atomic.Int64, error) {
