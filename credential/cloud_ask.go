@@ -20,6 +20,7 @@ import (
 	"unicode"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/echo"
 )
 
 const (
@@ -283,6 +284,7 @@ func clean(s string, hide []string) string {
 			s = strings.ReplaceAll(s, form, redacted)
 		}
 	}
+	s = new(echo.Sent).Cut(s, hide...) // in parts, or written in another way
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	if r := []rune(s); len(r) > maxReason {
 		s = string(r[:maxReason]) + "…"

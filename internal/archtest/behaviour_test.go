@@ -17,6 +17,7 @@ var readsText = map[string]string{
 	"cmd/internal/store.postgresVerdict":     "pgx has no value for a connection that is closed",
 	"cmd/internal/config.(parser).syntax":    "package yaml has no type for its errors, which begin with the line",
 	"fault.(*Fault).Error":                   "writes the text of the error itself",
+	"internal/echo.(*Sent).Error":            "finds out whether the text has a secret",
 	"internal/remote/push.(*upload).neither": "does not print the same words twice",
 	"internal/remote/reason.Certificate":     "package tls has no type for the alert of a server",
 	"internal/remote/wire.(*Host).isTLS":     "package http has no type for an answer that is not HTTP",

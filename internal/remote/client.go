@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/echo"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote/ask"
 	"github.com/drayage/dray/internal/remote/limit"
@@ -91,6 +92,7 @@ type Client struct {
 	subjects subject.Desk
 	pieces   sync.Pool // buffers that bodies are copied through; see wire.New
 	names    list.Names
+	sent     echo.Sent
 
 	mu    sync.Mutex
 	hosts map[string]*registry
@@ -181,6 +183,7 @@ func New(o Options) (*Client, error) {
 		Proxied:     o.Proxied,
 		SignIn:      o.SignIn,
 		Room:        room.New(maxReading),
+		Sent:        &c.sent,
 	}
 	for name := range hosts {
 		if h := c.host(name); h.Broken != nil {
@@ -284,6 +287,24 @@ func (c *Client) Asks(host string) bool {
 		return false
 	}
 	return c.host(name).Asks()
+}
+
+// watched returns w for events and requests that do not repeat a login.
+func (c *Client) watched(w event.Watch) event.Watch {
+	out := w
+	if w.Events != nil {
+		out.Events = func(e event.Event) {
+			e.Text, e.Err = c.sent.Cut(e.Text), c.sent.Error(e.Err)
+			w.Events(e)
+		}
+	}
+	if w.Requests != nil {
+		out.Requests = func(q event.Request) {
+			q.URL, q.Err = c.sent.Cut(q.URL), c.sent.Error(q.Err)
+			w.Requests(q)
+		}
+	}
+	return out
 }
 
 // served returns the configured registries whose tokens the host with the canonical name issues.

@@ -61,7 +61,7 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Con
 	h.Idle() // only a new connection shows name resolution and TLS
 	origin.Path = signin.PingPath
 	var mu sync.Mutex
-	call := &wire.Call{Op: "reach", Name: name, Method: http.MethodGet, URL: origin, Observe: obs, Single: true}
+	call := &wire.Call{Op: "reach", Name: name, Method: http.MethodGet, URL: origin, Observe: c.watched(obs), Single: true}
 	a, err := h.Exchange(httptrace.WithClientTrace(ctx, at.trace(&mu)), call, "")
 	mu.Lock()
 	defer mu.Unlock() // a dial that lost the race may still call the trace
@@ -76,7 +76,8 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Con
 		at.Hint = fault.HintOf(h.Refusal(call, a))
 	}
 	if a.Status == http.StatusForbidden {
-		_, at.Said = a.Problem()
+		_, said := a.Problem()
+		at.Said = c.sent.Cut(said)
 		at.Firewall = product.Firewalled(a.Status, at.Said) || len(at.Asks) == 0
 	}
 	return at, nil

@@ -62,7 +62,7 @@ func (c *Client) Repositories(ctx context.Context, host string, use Use, visit f
 	if err != nil {
 		return err
 	}
-	return list.Repositories(ctx, c.host(name).lists, c.catalogAccess(name, use), use.Observe, visit)
+	return list.Repositories(ctx, c.host(name).lists, c.catalogAccess(name, use), c.watched(use.Observe), visit)
 }
 
 // FirstRepositories returns the first page of the list of repositories. It makes one request and
@@ -72,7 +72,7 @@ func (c *Client) FirstRepositories(ctx context.Context, host string, use Use) ([
 	if err != nil {
 		return nil, err
 	}
-	return list.FirstRepositories(ctx, c.host(name).lists, c.catalogAccess(name, use), use.Observe)
+	return list.FirstRepositories(ctx, c.host(name).lists, c.catalogAccess(name, use), c.watched(use.Observe))
 }
 
 func (c *Client) catalogAccess(name string, use Use) *wire.Access {

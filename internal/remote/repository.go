@@ -28,6 +28,7 @@ type Repository struct {
 // Open returns a handle on a repository. It makes no request.
 func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	h := c.host(repo.Host)
+	use.Observe = c.watched(use.Observe)
 	r := &Repository{handle: &ask.Handle{
 		Host:    h.Host,
 		Repo:    repo,

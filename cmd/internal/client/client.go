@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/echo"
 )
 
 // Config says to which server a Client sends requests, and with which credentials.
@@ -47,6 +48,7 @@ type Client struct {
 	token credential.Secret
 	http  *http.Client
 	tell  event.Requests
+	sent  echo.Sent // the token: no error may repeat it
 }
 
 const (
@@ -165,11 +167,11 @@ func (c *Client) do(ctx context.Context, q call, out any) error {
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return c.networkFault(ctx, err)
+		return c.sent.Error(c.networkFault(ctx, err))
 	case len(raw) > maxBody:
 		return &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.name, Err: errors.New("longer than 64 MiB")}
 	case json.Unmarshal(raw, out) != nil:
-		return c.stranger(resp, raw)
+		return c.sent.Error(c.stranger(resp, raw))
 	}
 	return nil
 }
@@ -222,17 +224,18 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	}
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+		c.sent.Header(req.Header.Get("Authorization"))
 	}
 	resp, err := c.exchange(req)
 	if err != nil {
-		return nil, c.networkFault(ctx, err)
+		return nil, c.sent.Error(c.networkFault(ctx, err))
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // an incomplete body is used as it is
-	return nil, c.faultOf(resp, raw)
+	return nil, c.sent.Error(c.faultOf(resp, raw))
 }
 
 // exchange sends req and tells c.tell about it. The bytes received are those that the header of the answer

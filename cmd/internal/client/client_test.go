@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,6 +140,41 @@ func TestAServerOfAnotherVersionIsSaidWhereARequestIsUnknownToIt(t *testing.T) {
 		}
 		if _, err := c.Registries(t.Context()); fault.HintOf(err) != tt.want {
 			t.Errorf("%+v: hint %q", tt, fault.HintOf(err))
+		}
+		server.Close()
+	}
+}
+
+func TestAProxyThatRepeatsTheTokenPutsItInNoError(t *testing.T) {
+	for name, answer := range map[string]func(w http.ResponseWriter, header string){
+		"a page": func(w http.ResponseWriter, header string) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = fmt.Fprintf(w, "<title>bad %s</title>", header)
+		},
+		"a problem": func(w http.ResponseWriter, header string) {
+			w.WriteHeader(http.StatusForbidden)
+			_ = json.NewEncoder(w).Encode(wire.Problem{Kind: fault.Denied, Detail: header, Hint: header})
+		},
+		"no HTTP": func(w http.ResponseWriter, header string) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 %s\r\n\r\n", header)
+				_ = conn.Close()
+			}
+		},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answer(w, r.Header.Get("Authorization"))
+		}))
+		token := "dray_abcdefghij_klmnopqrstuvwxyz234567"
+		c, err := New(Config{URL: server.URL, Token: credential.New(token), From: "DRAY_TOKEN"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Registries(t.Context())
+		if err == nil || strings.Contains(err.Error()+fault.HintOf(err), "klmnop") {
+			t.Errorf("%s: %v (hint: %s)", name, err, fault.HintOf(err))
 		}
 		server.Close()
 	}

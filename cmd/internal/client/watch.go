@@ -89,7 +89,7 @@ func (c *Client) watchOnce(
 	defer resp.Body.Close()
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/event-stream" {
 		raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // an incomplete body is used as it is
-		return false, false, c.stranger(resp, raw)
+		return false, false, c.sent.Error(c.stranger(resp, raw))
 	}
 	in := &eventReader{lines: bufio.NewScanner(resp.Body)}
 	in.lines.Buffer(nil, maxEvent)

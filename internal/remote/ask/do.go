@@ -15,6 +15,7 @@ import (
 // other status is an error. If another attempt may help, Do repeats the request within the retry
 // budget.
 func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, error) {
+	h.Takes(c)
 	b := h.Budget(c)
 	for {
 		if err := h.Pulse.Spared(h.Name); err != nil {

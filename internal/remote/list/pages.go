@@ -46,6 +46,7 @@ type page[T any] struct {
 
 // run reads all pages. unknown is true if the registry says that the repository does not exist.
 func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
+	l.host.Takes(l.call)
 	c := *l.call
 	at := page[T]{}
 	c.Take = func(body io.Reader) error {

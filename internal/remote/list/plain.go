@@ -152,6 +152,7 @@ type list struct {
 }
 
 func (l *list) run(ctx context.Context) error {
+	l.host.Takes(l.call)
 	c := *l.call
 	asked := newMarks()
 	l.shown = newMarks()

@@ -164,12 +164,13 @@ func (d *Desk) fetchToken(
 	form.Set("client_id", "dray")
 	form.Set("scope", strings.Join(scopes, " "))
 	form.Set("refresh_token", refresh)
-	return d.askToken(ctx, at.via, post(c, at.url, form), login)
+	return d.askToken(ctx, at.via, post(c, at.url, form, "refresh_token"), login)
 }
 
-func post(c *wire.Call, to *url.URL, form url.Values) *wire.Call {
+// post returns a request that sends a form. secret is the field that holds a secret.
+func post(c *wire.Call, to *url.URL, form url.Values, secret string) *wire.Call {
 	text := form.Encode()
-	return &wire.Call{Name: c.Name, Observe: c.Observe, Late: c.Late, Patience: c.Patience,
+	return &wire.Call{Secrets: form[secret], Name: c.Name, Observe: c.Observe, Late: c.Late, Patience: c.Patience,
 		Method: http.MethodPost, URL: to,
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		Body: func(context.Context) (io.ReadCloser, error) {
@@ -198,7 +199,7 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 	}
 	ask := func(entra credential.Secret) (tokenReply, error) {
 		return d.askService(ctx, d.host, post(c, origin, url.Values{
-			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}), login)
+			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}, "access_token"), login)
 	}
 	reply, err := ask(login.Password)
 	if fault.Is(err, fault.Denied) {

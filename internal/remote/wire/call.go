@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/echo"
 	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/room"
 	"github.com/drayage/dray/ref"
@@ -36,7 +37,9 @@ type Call struct {
 	URL         *url.URL // replaces Path and Query: an upload location, a token service
 	Header      http.Header
 	Lane        Lane
-	Access      *Access // login and scopes; nil sends no login
+	Access      *Access    // login and scopes; nil sends no login
+	Secrets     []string   // what Body has, and no error may repeat
+	Sent        *echo.Sent // what no error may repeat; set by the Host that sends the request
 	Observe     event.Watch
 
 	// Body opens the request's body from its beginning, once for each exchange and for each redirect
@@ -103,13 +106,14 @@ func (a *Answer) Close() {
 	}
 }
 
-// Fault returns an error of this call.
+// Fault returns an error of this call. It does not repeat what was sent as a login.
 func (c *Call) Fault(kind fault.Kind, hint string, err error) error {
-	return &fault.Fault{Kind: kind, Op: c.Op, Name: c.Name, Hint: hint, Err: err}
+	return c.Sent.Error(&fault.Fault{Kind: kind, Op: c.Op, Name: c.Name, Hint: hint, Err: err})
 }
 
-// Named adds the operation and the name of this call to err.
+// Named adds the operation and the name of this call to err. The result does not repeat what was sent as a login.
 func (c *Call) Named(err error) error {
+	err = c.Sent.Error(err)
 	var f *fault.Fault
 	if !errors.As(err, &f) {
 		return c.Fault(fault.KindOf(err), "", err)

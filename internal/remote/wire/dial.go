@@ -119,8 +119,8 @@ func connected(_ context.Context, _ *url.URL, req *http.Request, res *http.Respo
 // proxyOf names the proxy of the environment for requests to u, and the variable that it is from. It
 // returns "" if there is none.
 func proxyOf(u *url.URL) string {
-	p, err := http.ProxyFromEnvironment(&http.Request{URL: u})
-	if err != nil || p == nil {
+	p := proxyFor(u)
+	if p == nil {
 		return ""
 	}
 	name := strings.ToUpper(u.Scheme) + "_PROXY"
@@ -128,6 +128,12 @@ func proxyOf(u *url.URL) string {
 		name = strings.ToLower(name)
 	}
 	return "the proxy " + p.Host + " (from " + name + ")"
+}
+
+// proxyFor returns the proxy of the environment for requests to u, or nil.
+func proxyFor(u *url.URL) *url.URL {
+	p, _ := http.ProxyFromEnvironment(&http.Request{URL: u}) // credential.CheckProxies has reported an error
+	return p
 }
 
 // reachHint is the hint for a connection that could not be made because of err, or "".

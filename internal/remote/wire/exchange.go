@@ -21,6 +21,7 @@ const maxHops = 5
 // Exchange waits until the host may get another request, sends c and follows redirects. authz is
 // the Authorization header; "" sends none.
 func (h *Host) Exchange(ctx context.Context, c *Call, authz string) (*Answer, error) {
+	h.Takes(c)
 	g, place := h.crowd(c.Lane), c.Lane != Up // an upload took its place before it opened its source
 	for {
 		if until, holds := h.Pause.Ends(); holds && c.Patience > 0 && time.Until(until) > c.Patience {
@@ -61,6 +62,7 @@ func (h *Host) Exchange(ctx context.Context, c *Call, authz string) (*Answer, er
 // Ask makes one exchange without a login. An answer with another status than those in ok is an
 // error.
 func (h *Host) Ask(ctx context.Context, c *Call, ok ...int) (*Answer, error) {
+	h.Takes(c)
 	if err := h.Pulse.Spared(h.Name); err != nil {
 		return nil, c.Named(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/echo"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/room"
@@ -29,6 +30,7 @@ type Options struct {
 	Connections int
 	UserAgent   string
 	CertDirs    []string   // directories like /etc/docker/certs.d
+	Sent        *echo.Sent // logins that were sent to any host
 	Room        *room.Room // memory for the documents and lists that are being read from all hosts
 
 	// Draw replaces the budgets that are kept here, if it is not nil.
@@ -87,6 +89,13 @@ const (
 	// configuration sets none.
 	bodies = 32
 )
+
+// Takes says that c is sent to this host, so that its errors repeat no login.
+func (h *Host) Takes(c *Call) {
+	if c.Sent == nil {
+		c.Sent = h.Options.Sent
+	}
+}
 
 // Tries returns how many times an operation may fail without progress. A host that has never
 // answered is more likely misspelled than busy, so it gets at most 3 retries.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/echo"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/reason"
@@ -23,7 +24,11 @@ import (
 // Refusal turns an unexpected answer into an error of the Kind that its status and code mean
 // (distribution-spec v1.1.1 §Error Codes).
 func (h *Host) Refusal(c *Call, a *Answer) error {
+	h.Takes(c)
 	code, text := a.Problem()
+	if a.Away {
+		text = c.Sent.Cut(text, echo.Signatures(a.At)...)
+	}
 	f := &fault.Fault{Kind: reason.KindOf(a.Status, code, text), Op: c.Op, Name: c.Name,
 		Err: reason.Quote(a.Status, code, text)}
 	if f.Kind == fault.Full && c.Class() == 0 {
@@ -74,7 +79,7 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	default:
 		f.Hint = product.StatusHint(c.Method, a.Status)
 	}
-	return f
+	return c.Sent.Error(f)
 }
 
 // isDeadEnd reports whether a firewall or a proxy answers: a web page with 404, or with 403 to a request without login.

@@ -41,6 +41,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	if authz != "" {
 		req.Header.Set("Authorization", authz)
 	}
+	h.Options.Sent.Request(req.Header, proxyFor(at), c.Secrets)
 	w.kick()
 	resp, err := h.transportFor(c, origin, at).RoundTrip(req)
 	w.answer()

@@ -1,4 +1,5 @@
-// Package redact takes secrets out of the text of the audit log.
+// Package redact takes secrets out of the text of the audit log. It knows the forms of secrets; package echo, which
+// cleans the errors of registries, knows what was sent.
 package redact
 
 import (
