@@ -28,7 +28,6 @@ type parrot struct {
 	say    func(r *http.Request) bool
 	answer func(w http.ResponseWriter, secret string)
 	form   func(secret string) string // how the login is written
-	token  string
 	said   int
 	mu     sync.Mutex
 }
@@ -187,6 +186,7 @@ func TestWhatARegistryRepeatsOfALoginIsInNoOutput(t *testing.T) {
 
 // hear runs three verbs, and looks for the login in all that they say.
 func (p *parrot) hear(t *testing.T) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(time.Second) }) // a server waits half a second before it closes a connection early
 		r := testbed.Serve(t, p, testbed.Options{Wire: testbed.Pipes, Host: "reg.example:5000"})

@@ -49,6 +49,7 @@ func TestF09ABlobThatIsLongerIsCorruptHoweverItIsRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			besides(t, c.size, c.faults, func(t *testing.T, rep dray.Report, err error, a, b *testbed.Registry) {
+				t.Helper()
 				if err == nil && len(rep.Steps) == 1 {
 					err = rep.Steps[0].Err
 				}

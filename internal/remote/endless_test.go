@@ -85,7 +85,7 @@ func TestF40AListOfPagesWithoutEndIsRefused(t *testing.T) {
 		_, _ = fmt.Fprintf(&many, `,"%s-@-%d"`, strings.Repeat("long", 20), i)
 	}
 	large := func(w http.ResponseWriter, member string, n int) {
-		_, _ = fmt.Fprintf(w, `{%q:["x"%s]}`, member, strings.ReplaceAll(many.String(), "@", fmt.Sprint(n)))
+		_, _ = fmt.Fprintf(w, `{%q:["x"%s]}`, member, strings.ReplaceAll(many.String(), "@", strconv.Itoa(n)))
 	}
 	bubble(t, nil, func(b *bench) {
 		_, err := b.tags()

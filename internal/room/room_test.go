@@ -12,6 +12,7 @@ import (
 
 // taking takes n bytes in the background. got is closed when it has them.
 func taking(t *testing.T, a *room.Account, n int64) (got chan struct{}) {
+	t.Helper()
 	got = make(chan struct{})
 	go func() {
 		if err := a.Take(t.Context(), n); err != nil {

@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,7 +55,7 @@ func TestCopiesWaitForRoomForTheirManifests(t *testing.T) {
 			e := transfer.New(transfer.Options{Documents: limit})
 			var wg sync.WaitGroup
 			for i := range 8 {
-				root := manifest(src.Memory, fmt.Sprint("v", i), layer(src.Memory, fmt.Sprint(i)))
+				root := manifest(src.Memory, fmt.Sprint("v", i), layer(src.Memory, strconv.Itoa(i)))
 				wg.Go(func() {
 					if out, _ := bring(t, e, src, repo("b.io", fmt.Sprint("y", i)), root); out.Err != nil {
 						t.Error(out.Err)

@@ -77,7 +77,8 @@ func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descr
 	// Some registries send length 0, but no manifest is empty. With a coding, the length is not the
 	// document's. A media type that says nothing is looked for in the document. GET shows whether a web
 	// page answers.
-	if d.MediaType == "" || ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || reason.Coding(a.Header) != "" || a.IsPage() {
+	if d.MediaType == "" || ref.Digest(string(d.Digest)) != nil || a.Length <= 0 ||
+		reason.Coding(a.Header) != "" || a.IsPage() {
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
