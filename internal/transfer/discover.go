@@ -103,14 +103,6 @@ func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Documen
 		}
 	}
 	doc, err := t.Documents.Read(ctx, t.From, want.Digest)
-	if want.Size > 0 && fault.Is(err, fault.TooLarge) {
-		return oci.Document{}, &fault.Fault{
-			Kind: fault.Corrupt,
-			Op:   "read manifest",
-			Name: string(want.Digest),
-			Err:  fmt.Errorf("it is longer than the %d bytes that its descriptor says", want.Size),
-		}
-	}
 	if err != nil {
 		return oci.Document{}, err
 	}
