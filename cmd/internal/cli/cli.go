@@ -30,11 +30,12 @@ func Main(ctx context.Context, args []string, io app.IO) int {
 	}
 	io.In = app.UntilDone(ctx, io.In)
 	a := app.New(args, io)
+	defer a.Flush()
 	root := newRoot(a, args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
-	root.SetOut(io.Out)
-	root.SetErr(io.Err)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	all := func() *cobra.Command { return newRoot(app.New(nil, io), nil) }
 	if a.IO.Only == nil && len(args) > 0 && (!isCommand(args[0]) || len(args) > 1) {
 		if err := foreignCommand(root, args, all); err != nil {

@@ -2,8 +2,8 @@ package wire
 
 import (
 	"net/http"
-	"strings"
 
+	"github.com/drayage/dray/cmd/internal/visible"
 	"github.com/drayage/dray/fault"
 )
 
@@ -61,16 +61,5 @@ var kinds = map[int]fault.Kind{
 // KindOf returns the Kind that fits the status of an answer without a Problem, or "" if none fits.
 func KindOf(status int) fault.Kind { return kinds[status] }
 
-// OneLine returns s with tabs and line breaks replaced by spaces and other control characters
-// removed, so that it prints on one line.
-func OneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case r < ' ' || r == 0x7f:
-			return -1
-		}
-		return r
-	}, s)
-}
+// OneLine returns s on one line, with what is not seen in it escaped.
+func OneLine(s string) string { return visible.Line(s) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/visible"
 	"github.com/drayage/dray/ref"
 )
 
@@ -55,8 +56,11 @@ type App struct {
 // New begins a run of the command line.
 func New(args []string, io IO) *App {
 	return &App{
-		IO:      io,
-		Args:    args,
-		Console: out.Console{Out: io.Out, Err: io.Err, Terminal: io.Terminal.Progress, Relay: new(out.Relay)},
+		IO:   io,
+		Args: args,
+		Console: out.Console{
+			Out: visible.NewWriter(io.Out), Err: visible.NewWriter(io.Err),
+			OutTerminal: io.Terminal.Width > 0, Terminal: io.Terminal.Progress, Relay: new(out.Relay),
+		},
 	}
 }

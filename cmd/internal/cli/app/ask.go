@@ -35,7 +35,7 @@ func (a *App) AskHidden(ctx context.Context, q Question) (string, error) {
 		}
 		return func() {
 			show()
-			fmt.Fprintln(a.Err) // the line end that was typed is not shown either
+			a.Prompt("\n") // the line end that was typed is not shown either
 		}, nil
 	})
 }
@@ -48,7 +48,7 @@ func (a *App) ask(
 ) (string, error) {
 	ctx, stop := a.untilHangup(ctx)
 	defer stop()
-	fmt.Fprint(a.Err, q.Text)
+	a.Prompt(q.Text)
 	end, err := begin(ctx)
 	if err != nil {
 		return "", q.fail(ctx, err)

@@ -60,7 +60,7 @@ func (a *App) Yield(targets ...string) error {
 		}
 		// If the reader of a pipe ends early, writing fails and dray removes its temporary files. It would die otherwise.
 		signal.Ignore(syscall.SIGPIPE)
-		a.Out, a.yielded = a.IO.Err, n.In("")
+		a.Out, a.yielded = a.Err, n.In("")
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package bundling
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -80,7 +79,7 @@ func printVerified(a *app.App, b dray.Bundle) error {
 		JSON: func() error { return a.PrintJSON(b) },
 		Text: func() error {
 			for _, d := range b.Damages {
-				if _, err := fmt.Fprintln(a.Out, "damaged  "+out.OneLine(d.Text)); err != nil {
+				if err := a.Println("damaged  " + out.OneLine(d.Text)); err != nil {
 					return err
 				}
 			}
@@ -88,7 +87,7 @@ func printVerified(a *app.App, b dray.Bundle) error {
 				return nil
 			}
 			for _, v := range b.Volumes {
-				if _, err := fmt.Fprintf(a.Out, "whole  %s: volume %d\n", v.File, v.Number); err != nil {
+				if err := a.Printf("whole  %s: volume %d\n", v.File, v.Number); err != nil {
 					return err
 				}
 			}

@@ -83,8 +83,7 @@ func printHave(a *app.App, has dray.Have, list *bytes.Buffer) error {
 	return a.Print(out.Answer{
 		JSON: func() error { return a.PrintJSON(has) },
 		Text: func() error {
-			_, err := list.WriteTo(a.Out)
-			if err != nil {
+			if err := a.PrintExact(list.Bytes()); err != nil {
 				return &fault.Fault{Kind: fault.Unavailable, Op: "write list", Name: "stdout", Err: err}
 			}
 			return nil

@@ -176,7 +176,7 @@ func newJobsShow(a *app.App) *cobra.Command {
 			JSON: func() error { return a.PrintJSON(j) },
 			Text: func() error {
 				for _, r := range rows {
-					if _, err := fmt.Fprintf(a.Out, "%-9s  %s\n", r[0], out.OneLine(r[1])); err != nil {
+					if err := a.Printf("%-9s  %s\n", r[0], out.OneLine(r[1])); err != nil {
 						return err
 					}
 				}
@@ -279,7 +279,7 @@ func newJobsLogs(a *app.App) *cobra.Command {
 			JSON: func() error { return a.PrintJSON(map[string][]wire.Line{"lines": append([]wire.Line{}, all...)}) },
 			Text: func() error {
 				for _, l := range all {
-					if _, err := fmt.Fprintln(a.Out, out.Moment(l.At), out.OneLine(l.Text)); err != nil {
+					if err := a.Println(out.Moment(l.At), out.OneLine(l.Text)); err != nil {
 						return err
 					}
 				}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 
 	"github.com/spf13/cobra"
@@ -203,7 +202,7 @@ func printWaited(a *app.App, all []wire.Job) error {
 		},
 		Text: func() error {
 			for _, j := range all {
-				if _, err := fmt.Fprintln(a.Out, j.ID, j.State); err != nil {
+				if err := a.Println(j.ID, j.State); err != nil {
 					return err
 				}
 			}

@@ -1,7 +1,6 @@
 package looking
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -82,21 +81,22 @@ func printCheck(a *app.App, r dray.CheckReport) error {
 	return a.Print(out.Answer{
 		JSON: func() error { return a.PrintJSON(r) },
 		Text: func() error {
+			var text strings.Builder
 			for _, s := range r.Sides {
 				product := ""
 				if s.Product != "" {
 					product = " (" + s.Product + ")"
 				}
-				fmt.Fprintf(a.Out, "%s: %s%s\n", s.Side, s.Name, product)
+				text.WriteString(out.Sprintf("%s: %s%s\n", s.Side, s.Name, product))
 				for _, f := range s.Findings {
-					fmt.Fprintf(a.Out, "  %-9s  %-7s  %s\n", f.What, f.State, out.OneLine(f.Text))
+					text.WriteString(out.Sprintf("  %-9s  %-7s  %s\n", f.What, f.State, out.OneLine(f.Text)))
 					if f.Remedy != "" {
-						fmt.Fprintf(a.Out, "  %-9s  %-7s  -> %s\n", "", "", out.OneLine(f.Remedy))
+						text.WriteString(out.Sprintf("  %-9s  %-7s  -> %s\n", "", "", out.OneLine(f.Remedy)))
 					}
 				}
 			}
-			_, err := fmt.Fprintln(a.Out, out.OneLine(r.Verdict))
-			return err
+			text.WriteString(out.OneLine(r.Verdict) + "\n")
+			return a.PrintText(text.String())
 		},
 		Header: []string{"SIDE", "WHAT", "STATE", "TEXT", "REMEDY"},
 		Rows: func(row func(...string) error) error {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +47,7 @@ func NewInspect(a *app.App) *cobra.Command {
 				return v.dray.ImageConfig(ctx, v.req, v.tell)
 			})
 			if err == nil && a.Format != out.FormatNone {
-				_, err = a.Out.Write(b)
+				err = a.PrintExact(b)
 			}
 			return err
 		}
@@ -96,10 +95,10 @@ func printImage(a *app.App, m dray.Image) error {
 
 // describe writes an image in the format text.
 func describe(a *app.App, m dray.Image) error {
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	w := a.NewTab()
 	field := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%s:\t%s\n", name, out.OneLine(value))
+			w.Add(name+":", value)
 		}
 	}
 	field("Name", m.Name.String())
@@ -117,21 +116,21 @@ func describe(a *app.App, m dray.Image) error {
 	if err := w.Flush(); err != nil || len(m.Platforms) == 0 {
 		return err
 	}
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, "PLATFORM\tDIGEST\tSIZE\tLAYERS\tCREATED")
+	w.Add()
+	w.Add("PLATFORM", "DIGEST", "SIZE", "LAYERS", "CREATED")
 	verbose := a.Verbose || len(m.Platforms) == 1 && len(m.Platforms[0].Platforms) == 0
 	err := eachVariant(m.Platforms, func(v dray.Variant, depth int) error {
-		platform := out.OneLine(cmp.Or(v.Annotations[oci.AnnotationRole], v.Platform, "-")) // "unknown/unknown" says nothing
+		platform := cmp.Or(v.Annotations[oci.AnnotationRole], v.Platform, "-") // "unknown/unknown" says nothing
 		if isIndex(v) && v.Platform == "" {
 			platform = "index"
 		}
 		indent := strings.Repeat("  ", depth)
-		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\t%s\n", indent, platform, v.Digest, size(v), layers(v), created(v))
+		w.Add(indent+platform, string(v.Digest), size(v), layers(v), created(v))
 		if !verbose {
 			return nil
 		}
 		for _, l := range v.Layers {
-			fmt.Fprintf(w, "%s  layer\t%s\t%s\n", indent, l.Digest, out.Size(l.Size))
+			w.Add(indent+"  layer", string(l.Digest), out.Size(l.Size))
 		}
 		return nil
 	})

@@ -3,7 +3,6 @@ package looking
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -57,8 +56,7 @@ func list(a *app.App, cmd *cobra.Command, name string) error {
 		JSON: func() error { return listJSON(a, each) },
 		Text: func() error {
 			return each(func(e dray.Entry) error {
-				_, err := fmt.Fprintln(a.Out, out.WithDigest(e.Name, string(e.Digest)))
-				return err
+				return a.Println(out.WithDigest(e.Name, string(e.Digest)))
 			})
 		},
 		Header: []string{"NAME", "TAG", "DIGEST"},
@@ -87,7 +85,7 @@ func listJSON(a *app.App, each func(func(dray.Entry) error) error) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.Out, "%s\n  %s", sep, b)
+		err = a.PrintText(sep + "\n  " + string(b))
 		sep = ","
 		return err
 	})
@@ -95,17 +93,16 @@ func listJSON(a *app.App, each func(func(dray.Entry) error) error) error {
 		if err != nil {
 			return err // nothing is written yet, so the caller prints the error as the answer
 		}
-		fmt.Fprint(a.Out, sep)
+		_ = a.PrintText(sep) // the next write has the error, too
 	}
 	if err == nil {
-		_, err = fmt.Fprintln(a.Out, "\n]}")
-		return err
+		return a.PrintText("\n]}\n")
 	}
 	b, jerr := json.Marshal(plan.ProblemOf(err))
 	if jerr != nil {
 		return jerr
 	}
-	fmt.Fprintf(a.Out, "\n],\"error\":%s}\n", b)
+	_ = a.PrintText("\n],\"error\":" + string(b) + "}\n") // the exit code says it all the same
 	a.Fail(err)
 	return out.Ended(out.ExitCode(err))
 }

@@ -3,7 +3,6 @@ package looking
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +65,7 @@ func showManifest(a *app.App, cmd *cobra.Command, args []string, n azName, raw b
 	case as == out.FormatNone:
 		return nil
 	case raw || as == out.FormatText && n.Search == nil:
-		_, err = a.Out.Write(doc.Raw)
+		err = a.PrintExact(doc.Raw)
 		return err
 	case n.Search != nil:
 		// A manifest does not contain its digest. Scripts ask for it all the same, so it stands beside the keys.
@@ -148,7 +147,7 @@ func NewDigest(a *app.App) *cobra.Command {
 		}
 		return a.Print(out.Answer{
 			JSON:   func() error { return a.PrintJSON(described{args[0], desc}) },
-			Text:   func() error { _, err := fmt.Fprintln(a.Out, desc.Digest); return err },
+			Text:   func() error { return a.Println(desc.Digest) },
 			Header: []string{"NAME", "DIGEST"},
 			Rows:   func(row func(...string) error) error { return row(args[0], string(desc.Digest)) },
 		})
@@ -186,7 +185,7 @@ func printManifest(a *app.App, cmd *cobra.Command, name string, p oci.Platform) 
 		return v.dray.Manifest(ctx, v.req, v.tell)
 	})
 	if err == nil && a.Format != out.FormatNone {
-		_, err = a.Out.Write(doc.Raw)
+		err = a.PrintExact(doc.Raw)
 	}
 	return err
 }

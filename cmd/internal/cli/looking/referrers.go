@@ -3,7 +3,6 @@ package looking
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -123,7 +122,7 @@ func listReferrers(a *app.App, cmd *cobra.Command, args []string, f *referring) 
 	as := flag.AzFormat(cmd, a.Format)
 	if as == out.FormatText && f.Search == nil {
 		for _, d := range found {
-			if _, err := fmt.Fprintln(a.Out, d.Digest, out.OneLine(d.ArtifactType)); err != nil {
+			if err := a.Println(d.Digest, out.OneLine(d.ArtifactType)); err != nil {
 				return err
 			}
 		}

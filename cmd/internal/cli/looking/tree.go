@@ -2,8 +2,6 @@ package looking
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -56,12 +54,11 @@ func NewReferrers(a *app.App) *cobra.Command {
 func printTree(a *app.App, t dray.Tree) error {
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(t) },
-		Text:   func() error { return draw(a.Out, t) },
+		Text:   func() error { return a.PrintText(draw(t)) },
 		Header: []string{"LEVEL", "WHAT", "DIGEST", "SIZE", "TYPE", "PLATFORM", "TAG"},
 		Rows: func(row func(...string) error) error {
 			return eachNode(t.Node, func(n dray.Node, role string, depth int) error {
-				return row(strconv.Itoa(depth), role, string(n.Digest), strconv.FormatInt(n.Content, 10), out.OneLine(typeOf(n)),
-					out.OneLine(n.Platform), out.OneLine(n.Tag))
+				return row(strconv.Itoa(depth), role, string(n.Digest), strconv.FormatInt(n.Content, 10), typeOf(n), n.Platform, n.Tag)
 			})
 		},
 	})
@@ -97,20 +94,22 @@ func eachNode(n dray.Node, visit func(n dray.Node, role string, depth int) error
 }
 
 // draw draws a tree as text.
-func draw(w io.Writer, t dray.Tree) error {
-	fmt.Fprintf(w, "%s  %s\n", t.Name, describeNode(t.Node))
-	d := drawing{w}
+func draw(t dray.Tree) string {
+	d := drawing{new(strings.Builder)}
+	d.line("%s  %s\n", t.Name, describeNode(t.Node))
 	d.annotations(t.Node, "", len(t.Children)+len(t.Referrers) > 0)
 	d.below(t.Node, "")
 	what := "referrers"
 	if t.Count == 1 {
 		what = "referrer"
 	}
-	_, err := fmt.Fprintf(w, "\n%d %s, %s in all\n", t.Count, what, out.Size(t.Total))
-	return err
+	d.line("\n%d %s, %s in all\n", t.Count, what, out.Size(t.Total))
+	return d.text.String()
 }
 
-type drawing struct{ w io.Writer }
+type drawing struct{ text *strings.Builder }
+
+func (d drawing) line(format string, args ...any) { d.text.WriteString(out.Sprintf(format, args...)) }
 
 // below draws what is below n. prefix stands before each line.
 func (d drawing) below(n dray.Node, prefix string) {
@@ -124,7 +123,7 @@ func (d drawing) below(n dray.Node, prefix string) {
 		if i < len(n.Children) && c.Platform != "" && label == "manifest" {
 			label = c.Platform
 		}
-		fmt.Fprintf(d.w, "%s%s%s  %s\n", prefix, branch, out.OneLine(label), describeNode(c))
+		d.line("%s%s%s  %s\n", prefix, branch, label, describeNode(c))
 		d.annotations(c, prefix+rest, len(c.Children)+len(c.Referrers) > 0)
 		d.below(c, prefix+rest)
 	}
@@ -137,7 +136,7 @@ func (d drawing) annotations(n dray.Node, prefix string, more bool) {
 		line = "│   "
 	}
 	for _, key := range sortedKeys(n.Annotations) {
-		fmt.Fprintf(d.w, "%s%s%s=%s\n", prefix, line, out.OneLine(key), shortened(n.Annotations[key]))
+		d.line("%s%s%s=%s\n", prefix, line, key, shortened(n.Annotations[key]))
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,8 +41,7 @@ func newMirrorValidate(a *app.App) *cobra.Command {
 			return a.Print(out.Answer{
 				JSON: func() error { return a.PrintJSON(value) },
 				Text: func() error {
-					_, err := fmt.Fprintf(a.Out, "%s is valid: %s\n", m.Path, out.Plural(len(m.Rules), "rule"))
-					return err
+					return a.Printf("%s is valid: %s\n", m.Path, out.Plural(len(m.Rules), "rule"))
 				},
 				Header: []string{"FILE", "RULES"},
 				Rows:   func(row func(...string) error) error { return row(m.Path, strconv.Itoa(len(m.Rules))) },
@@ -87,8 +84,7 @@ func newMirrorSchema(a *app.App) *cobra.Command {
 			if a.Format == out.FormatNone {
 				return nil
 			}
-			_, err := a.Out.Write(config.MirrorsSchema())
-			return err
+			return a.PrintText(string(config.MirrorsSchema()))
 		},
 	}
 }
@@ -199,12 +195,9 @@ func printStatus(a *app.App, file string, all []ruleStatus) error {
 			}{file, all})
 		},
 		Text: func() error {
-			tab := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-			row := func(cells ...string) error { _, err := fmt.Fprintln(tab, strings.Join(cells, "\t")); return err }
-			if err := row(header...); err != nil {
-				return err
-			}
-			if err := rows(row); err != nil {
+			tab := a.NewTab()
+			tab.Add(header...)
+			if err := rows(tab.Row); err != nil {
 				return err
 			}
 			return tab.Flush()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -144,7 +143,7 @@ func (w *mirrorWatch) ended(r mirror.Result) {
 			w.tell.mu.Lock()
 			defer w.tell.mu.Unlock()
 			// The reader of stdout may have gone. The watch goes on without it.
-			_, _ = io.WriteString(w.app.Out, string(line)+"\n")
+			_ = w.app.PrintText(string(line) + "\n")
 		}
 	}
 }

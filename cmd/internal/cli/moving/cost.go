@@ -2,7 +2,6 @@ package moving
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -91,7 +90,7 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 func printCost(a *app.App, sum dray.Estimate) error {
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(sum) },
-		Text:   func() error { _, err := io.WriteString(a.Out, costText(sum)); return err },
+		Text:   func() error { return a.PrintText(costText(sum)) },
 		Header: []string{"REGISTRY", "READS", "WRITES", "PULLS", "IN", "OUT"},
 		Rows: func(row func(...string) error) error {
 			for _, host := range slices.Sorted(maps.Keys(sum.Registries)) {
@@ -115,28 +114,28 @@ func printCost(a *app.App, sum dray.Estimate) error {
 
 func costText(e dray.Estimate) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s\n",
-		out.Plural(e.Images, "image"), out.Plural(e.Tags, "tag"), out.Plural(e.Documents, "manifest"))
-	fmt.Fprintf(&b, "%s: %d at the target, %d to mount, %d to send\n",
-		out.Plural(e.Blobs, "blob"), e.Present, e.Mounted, e.Sent)
-	fmt.Fprintf(&b, "%s to send, %s saved\n", out.Size(e.Bytes), out.Size(e.Saved))
-	fmt.Fprintf(&b, "at least %s at %s/s\n", out.Seconds(e.Time), out.Size(e.Rate))
+	b.WriteString(out.Sprintf("%s, %s, %s\n",
+		out.Plural(e.Images, "image"), out.Plural(e.Tags, "tag"), out.Plural(e.Documents, "manifest")))
+	b.WriteString(out.Sprintf("%s: %d at the target, %d to mount, %d to send\n",
+		out.Plural(e.Blobs, "blob"), e.Present, e.Mounted, e.Sent))
+	b.WriteString(out.Sprintf("%s to send, %s saved\n", out.Size(e.Bytes), out.Size(e.Saved)))
+	b.WriteString(out.Sprintf("at least %s at %s/s\n", out.Seconds(e.Time), out.Size(e.Rate)))
 	for _, host := range slices.Sorted(maps.Keys(e.Registries)) {
 		r := e.Registries[host]
-		fmt.Fprintf(&b, "%s: %s, %s", host, out.Plural(r.Reads, "read"), out.Plural(r.Writes, "write"))
+		b.WriteString(out.Sprintf("%s: %s, %s", host, out.Plural(r.Reads, "read"), out.Plural(r.Writes, "write")))
 		if r.Pulls > 0 {
-			fmt.Fprintf(&b, ", %s of its limit", out.Plural(r.Pulls, "pull"))
+			b.WriteString(out.Sprintf(", %s of its limit", out.Plural(r.Pulls, "pull")))
 		}
 		if len(r.Limits) > 0 {
-			fmt.Fprintf(&b, "; it allows %s", strings.Join(r.Limits, ", "))
+			b.WriteString(out.Sprintf("; it allows %s", strings.Join(r.Limits, ", ")))
 		}
 		if r.AtLeast > 0 {
-			fmt.Fprintf(&b, ": at least %s", out.Seconds(r.AtLeast))
+			b.WriteString(out.Sprintf(": at least %s", out.Seconds(r.AtLeast)))
 		}
 		b.WriteString("\n")
 	}
 	for _, line := range e.Unknown {
-		fmt.Fprintf(&b, "not counted: %s\n", out.OneLine(line))
+		b.WriteString(out.Sprintf("not counted: %s\n", out.OneLine(line)))
 	}
 	return b.String()
 }

@@ -3,7 +3,6 @@ package moving
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -368,15 +367,14 @@ func printRemoved(a *app.App, r removed) error {
 			return each(func(m removedImage) error {
 				for _, tag := range m.Tags {
 					line := out.WithDigest(m.plan.Image.Repo.Tagged(tag).String(), string(m.Digest))
-					if _, err := fmt.Fprintln(a.Out, line); err != nil {
+					if err := a.Println(line); err != nil {
 						return err
 					}
 				}
 				if m.What == dray.RemoveTag {
 					return nil
 				}
-				_, err := fmt.Fprintln(a.Out, m.plan.Image.Repo.At(string(m.Digest)))
-				return err
+				return a.Println(m.plan.Image.Repo.At(string(m.Digest)))
 			})
 		},
 		Header: []string{"REPOSITORY", "DIGEST", "TAGS", "STATE"},

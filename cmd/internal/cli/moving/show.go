@@ -2,7 +2,6 @@ package moving
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -54,23 +53,27 @@ func newPlanShow(a *app.App) *cobra.Command {
 			if err != nil {
 				return inFile(args[0], err)
 			}
-			return a.Print(out.Answer{
-				JSON:   func() error { return a.PrintJSON(sum) },
-				Text:   func() error { _, err := io.WriteString(a.Out, sum.String()); return err },
-				Header: []string{"ACTION", "STEPS"},
-				Rows: func(row func(...string) error) error {
-					for _, action := range actions {
-						if n := sum.Actions[action]; n > 0 {
-							if err := row(string(action), strconv.Itoa(n)); err != nil {
-								return err
-							}
-						}
-					}
-					return nil
-				},
-			})
+			return printSummary(a, sum)
 		},
 	}
+}
+
+func printSummary(a *app.App, sum planSummary) error {
+	return a.Print(out.Answer{
+		JSON:   func() error { return a.PrintJSON(sum) },
+		Text:   func() error { return a.PrintText(sum.String()) },
+		Header: []string{"ACTION", "STEPS"},
+		Rows: func(row func(...string) error) error {
+			for _, action := range actions {
+				if n := sum.Actions[action]; n > 0 {
+					if err := row(string(action), strconv.Itoa(n)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	})
 }
 
 // actions lists all actions in the order in which they are printed.
@@ -129,32 +132,32 @@ func (p *planSummary) add(s plan.Step) {
 
 func (p planSummary) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s in %s\n", p.Verb, out.Plural(p.Steps, "step"), out.Repositories(p.Repositories))
+	b.WriteString(out.Sprintf("%s: %s in %s\n", p.Verb, out.Plural(p.Steps, "step"), out.Repositories(p.Repositories)))
 	for _, action := range actions {
 		if n := p.Actions[action]; n > 0 {
-			fmt.Fprintf(&b, "  %-8s  %d\n", action, n)
+			b.WriteString(out.Sprintf("  %-8s  %d\n", action, n))
 		}
 	}
 	if p.Retagged > 0 {
-		fmt.Fprintf(&b, "re-tagged artifacts: %d\n", p.Retagged)
+		b.WriteString(out.Sprintf("re-tagged artifacts: %d\n", p.Retagged))
 	}
 	for _, m := range p.Retags {
-		fmt.Fprintf(&b, "  %s\n", out.RetagLine(m.To.String(), m.Was, m.Is, m.Kept))
+		b.WriteString(out.Sprintf("  %s\n", out.RetagLine(m.To.String(), m.Was, m.Is, m.Kept)))
 	}
 	if p.Locked > 0 {
-		fmt.Fprintf(&b, "to lock: %d\n", p.Locked)
+		b.WriteString(out.Sprintf("to lock: %d\n", p.Locked))
 	}
 	if p.Referrers > 0 {
-		fmt.Fprintf(&b, "referrers to copy: %d\n", p.Referrers)
+		b.WriteString(out.Sprintf("referrers to copy: %d\n", p.Referrers))
 	}
 	if n := p.Actions[plan.Conflict] + p.Actions[plan.Broken] + p.Actions[plan.Refused]; n > 0 {
-		fmt.Fprintf(&b, "not possible: %d\n", n)
+		b.WriteString(out.Sprintf("not possible: %d\n", n))
 	}
 	for _, line := range p.Problems {
-		fmt.Fprintf(&b, "  %s\n", out.OneLine(line))
+		b.WriteString(out.Sprintf("  %s\n", out.OneLine(line)))
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(&b, "note: %s\n", out.OneLine(n))
+		b.WriteString(out.Sprintf("note: %s\n", out.OneLine(n)))
 	}
 	return b.String()
 }

@@ -1,9 +1,6 @@
 package out
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/drayage/dray/cmd/internal/cli/query"
 	"github.com/drayage/dray/fault"
 )
@@ -41,18 +38,15 @@ func (l *AzList) Show(item any, text string) error {
 	case l.format == FormatNone:
 		return nil
 	case l.format == FormatText:
-		_, err = fmt.Fprintln(l.c.Out, OneLine(text))
-		return err
+		return l.c.Println(OneLine(text))
 	case l.format == FormatTSV:
-		_, err = fmt.Fprintln(l.c.Out, azRow(v))
-		return err
+		return l.c.PrintText(azRow(v) + "\n")
 	}
 	before := ",\n  "
 	if l.Shown == 1 {
 		before = "[\n  "
 	}
-	_, err = fmt.Fprintf(l.c.Out, "%s%s", before, azJSON(v, "  "))
-	return err
+	return l.c.PrintText(before + azJSON(v, "  "))
 }
 
 // End prints the rest of the list. Do not call it if the list broke off, so that half a list is not valid
@@ -68,8 +62,7 @@ func (l *AzList) End() error {
 	if l.Shown == 0 {
 		ending = "[]\n"
 	}
-	_, err := io.WriteString(l.c.Out, ending)
-	return err
+	return l.c.PrintText(ending)
 }
 
 // PrintAz prints one value, or what a query finds in it. If the query finds nothing, it prints nothing, and a
@@ -102,18 +95,16 @@ func (c *Console) PrintFound(as Format, search *query.Query, v any) error {
 	if !many {
 		rows = []any{v}
 	}
-	var err error
 	switch as {
 	case FormatJSON:
-		_, err = fmt.Fprintln(c.Out, azJSON(v, ""))
-		return err
+		return c.PrintText(azJSON(v, "") + "\n")
 	case FormatYAML:
 		return azYAML(c.Out, v)
 	case FormatTable:
 		return azTable(c.Out, rows, keys)
 	}
 	for _, row := range rows {
-		if _, err = fmt.Fprintln(c.Out, azRow(row)); err != nil {
+		if err := c.PrintText(azRow(row) + "\n"); err != nil {
 			return err
 		}
 	}

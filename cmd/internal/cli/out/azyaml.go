@@ -2,6 +2,7 @@ package out
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/drayage/dray/cmd/internal/cli/query"
+	"github.com/drayage/dray/cmd/internal/visible"
 )
 
 // azYAML writes v as az does: keys in alphabetical order, and single quotes around a string that would else be
@@ -28,8 +30,24 @@ func azYAML(w io.Writer, v any) error {
 	if node.Kind == yaml.ScalarNode && !strings.ContainsRune(`'"|`, rune(b.Bytes()[0])) {
 		b.WriteString("...\n") // as az ends a bare word
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := io.WriteString(w, escapedYAML(b.String()))
 	return err
+}
+
+// escapedYAML escapes what is not seen, all of which is in double quotes, as YAML does it.
+func escapedYAML(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || !visible.Hidden(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		}
+	}
+	return b.String()
 }
 
 func yamlOf(v any) *yaml.Node {
@@ -48,6 +66,9 @@ func yamlOf(v any) *yaml.Node {
 		}
 	case string:
 		node.SetString(v)
+		if strings.ContainsFunc(v, func(r rune) bool { return visible.Hidden(r) && r != '\n' && r != '\t' }) {
+			node.Style = yaml.DoubleQuotedStyle // only there, an escape is one
+		}
 		if node.Style == 0 && regexp.MustCompile(otherwise).MatchString(v) {
 			node.Style = yaml.SingleQuotedStyle
 		}

@@ -69,10 +69,10 @@ func (b *bars) sum(w io.Writer, stat decor.Statistics) error {
 // has drawn the total of the same frame.
 func (b *bars) extend(w io.Writer, stat decor.Statistics) error {
 	for _, waiting := range b.now.waiting {
-		fmt.Fprintln(w, clip(waiting, stat.AvailableWidth))
+		fmt.Fprintln(w, clip(OneLine(waiting), stat.AvailableWidth))
 	}
 	for _, blob := range slices.Backward(b.now.blobs[:min(len(b.now.blobs), maxLines)]) {
-		name := blob.digest[:min(len(blob.digest), len("sha256:")+12)]
+		name := OneLine(blob.digest[:min(len(blob.digest), len("sha256:")+12)]) // a server has sent it
 		far := Size(blob.done) + " of " + Size(blob.total)
 		if err := line(w, stat.AvailableWidth, name, blob.done, blob.total, far); err != nil {
 			return err

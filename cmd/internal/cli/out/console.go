@@ -13,8 +13,9 @@ import (
 
 // Console holds the streams on which a command prints, and how it prints.
 type Console struct {
-	Out, Err io.Writer
-	Terminal bool // whether Err is a terminal, so that progress bars can be drawn
+	Out, Err    io.Writer // of a run, a visible.Writer, as the last guard; see shown.go
+	OutTerminal bool      // whether Out is a terminal, so that even exact bytes are escaped
+	Terminal    bool      // whether Err is a terminal, so that progress bars can be drawn
 	How
 	*Relay
 }

@@ -12,6 +12,7 @@
 //	az.go        lists and values in the formats of az, and what a query finds in them
 //	azyaml.go    YAML as az writes it
 //	azform.go    JSON, tsv and tables as az writes them
+//	shown.go     lines, rows and texts of a command, in which values are escaped
 //	console.go   the streams of a command, and the flags that say what is printed
 //	relay.go     passing HTTP requests on to the story
 //	units.go     counts, sizes and times as text

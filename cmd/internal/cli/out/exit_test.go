@@ -36,7 +36,7 @@ func TestEveryKindHasTheExitCodeOfTheTable(t *testing.T) {
 func TestAnErrorIsOneLineWhateverARegistryAnswers(t *testing.T) {
 	err := &fault.Fault{Kind: fault.Denied, Side: fault.Target, Op: "put", Name: "a/b:c", Hint: "log in",
 		Err: &fault.Fault{Kind: fault.Denied, Op: "x\r\ny", Name: "\x1b[2J\x07"}}
-	if got, want := ErrorLine(err), "dray: target: put a/b:c: x  y [2J: denied (hint: log in)"; got != want {
+	if got, want := ErrorLine(err), "dray: target: put a/b:c: x  y \\u001b[2J\\u0007: denied (hint: log in)"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

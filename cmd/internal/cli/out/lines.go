@@ -3,8 +3,8 @@ package out
 import (
 	"errors"
 	"os"
-	"strings"
 
+	"github.com/drayage/dray/cmd/internal/visible"
 	"github.com/drayage/dray/fault"
 )
 
@@ -17,19 +17,9 @@ func ErrorLine(err error) string {
 	return OneLine(line)
 }
 
-// OneLine returns s on one line and without control characters, since text from a registry must not be able
-// to control a terminal or to forge lines of a log.
-func OneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' || r == '\t' {
-			return ' '
-		}
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
-}
+// OneLine returns s on one line, with what is not seen in it escaped, since text from a registry must not be able to
+// control a terminal or to forge lines of a log.
+func OneLine(s string) string { return visible.Line(s) }
 
 // hinted is an error with another hint.
 type hinted struct {

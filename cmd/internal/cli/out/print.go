@@ -3,10 +3,8 @@ package out
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/drayage/dray/cmd/internal/cli/query"
 	"github.com/drayage/dray/plan"
@@ -29,12 +27,9 @@ func (c *Console) Print(x Answer) error {
 	case FormatJSON:
 		return x.JSON()
 	case FormatTable:
-		return table(c.Out, x)
+		return c.table(x)
 	case FormatTSV:
-		return x.Rows(func(cells ...string) error {
-			_, err := fmt.Fprintln(c.Out, strings.Join(cells, "\t"))
-			return err
-		})
+		return x.Rows(c.PrintRow)
 	case FormatNone:
 		return nil
 	}
@@ -58,16 +53,10 @@ func (c *Console) printFound(printJSON func() error) error {
 	return c.PrintFound(c.Format, c.Search, v)
 }
 
-func table(w io.Writer, x Answer) error {
-	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) error {
-		_, err := fmt.Fprintln(tab, strings.Join(cells, "\t"))
-		return err
-	}
-	if err := row(x.Header...); err != nil {
-		return err
-	}
-	if err := x.Rows(row); err != nil {
+func (c *Console) table(x Answer) error {
+	tab := c.NewTab()
+	tab.Add(x.Header...)
+	if err := x.Rows(tab.Row); err != nil {
 		return err
 	}
 	return tab.Flush()
@@ -92,7 +81,7 @@ func PrintList[T any](c *Console, all []T, name string, header []string, cells f
 		if len(all) == 0 {
 			return nil
 		}
-		return table(c.Out, x)
+		return c.table(x)
 	}
 	return c.Print(x)
 }

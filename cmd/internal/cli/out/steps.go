@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/plan"
@@ -27,7 +26,7 @@ func (c *Console) NewReportOut() Steps {
 	if c.Format == FormatJSON {
 		return &jsonStream{w: c.Out}
 	}
-	return c.newPlainOut(lineStream{w: c.Out})
+	return c.newPlainOut(lineStream{c: c})
 }
 
 // NewPlanOut returns the Steps for a plan, whose file begins with head.
@@ -35,7 +34,7 @@ func (c *Console) NewPlanOut(head plan.Plan) Steps {
 	if c.Format == FormatJSON {
 		return &planStream{w: c.Out, head: head}
 	}
-	return c.newPlainOut(lineStream{w: c.Out, dryRun: true})
+	return c.newPlainOut(lineStream{c: c, dryRun: true})
 }
 
 // newPlainOut returns l, or the same in another format than text.
@@ -46,11 +45,11 @@ func (c *Console) newPlainOut(l lineStream) Steps {
 	case FormatText:
 		return l
 	}
-	out := &rowStream{tab: tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0), dryRun: l.dryRun}
-	if out.w = io.Writer(out.tab); c.Format == FormatTSV {
-		out.w = c.Out
+	tab := c.NewTab()
+	out := &rowStream{row: tab.Row, flush: tab.Flush, dryRun: l.dryRun, header: c.Format == FormatTable}
+	if c.Format == FormatTSV {
+		out.row = c.PrintRow
 	}
-	out.header = c.Format == FormatTable
 	return out
 }
 
@@ -66,31 +65,32 @@ func (NoSteps) Flush() error { return nil }
 // End does nothing.
 func (NoSteps) End(dray.TransferReport, error) error { return nil }
 
-// shown reports whether a dry run shows a step: it does something, or leaves something as it is that differs, or
+// isShown reports whether a dry run shows a step: it does something, or leaves something as it is that differs, or
 // what refers to its image is copied.
-func shown(s plan.Step) bool {
+func isShown(s plan.Step) bool {
 	return s.Action != plan.Skip || s.Works() || s.Keeps == plan.KeepsOther || len(s.Referrers) > 0
 }
 
 // lineStream is the format text: a line for each tag that was copied, or each step that would be done.
 type lineStream struct {
-	w      io.Writer
+	c      *Console
 	dryRun bool
 }
 
 func (l lineStream) Step(s dray.StepReport) error {
-	line := ""
+	var lines []string
 	switch {
-	case l.dryRun && shown(s.Step):
-		line = strings.Join(s.Lines(), "\n")
+	case l.dryRun && isShown(s.Step):
+		lines = s.Lines()
 	case !l.dryRun && s.State == dray.Done:
-		line = WithDigest(TargetName(s.Step), string(s.Digest()))
+		lines = []string{WithDigest(TargetName(s.Step), string(s.Digest()))}
 	}
-	if line == "" {
-		return nil
+	for _, line := range lines {
+		if err := l.c.Println(line); err != nil {
+			return err
+		}
 	}
-	_, err := fmt.Fprintln(l.w, line)
-	return err
+	return nil
 }
 
 func (l lineStream) Flush() error { return nil }
@@ -100,14 +100,9 @@ func (l lineStream) End(dray.TransferReport, error) error { return nil }
 // rowStream is the formats table and tsv. The columns of a table are as wide as one repository needs, since
 // each repository is written as soon as it is done.
 type rowStream struct {
-	tab            *tabwriter.Writer
-	w              io.Writer
+	row            func(cells ...string) error
+	flush          func() error
 	dryRun, header bool
-}
-
-func (r *rowStream) row(cells ...string) error {
-	_, err := fmt.Fprintln(r.w, strings.Join(cells, "\t"))
-	return err
 }
 
 func (r *rowStream) head() error {
@@ -126,7 +121,7 @@ func (r *rowStream) Step(s dray.StepReport) error {
 		return err
 	}
 	switch {
-	case r.dryRun && shown(s.Step):
+	case r.dryRun && isShown(s.Step):
 		from := s.From.Repo.Tagged(s.From.Tag).String()
 		return r.row(string(s.Action), from, TargetName(s.Step), string(s.Digest()), string(s.Replaces))
 	case !r.dryRun && s.State == dray.Done:
@@ -135,13 +130,13 @@ func (r *rowStream) Step(s dray.StepReport) error {
 	return nil
 }
 
-func (r *rowStream) Flush() error { return r.tab.Flush() }
+func (r *rowStream) Flush() error { return r.flush() }
 
 func (r *rowStream) End(dray.TransferReport, error) error {
 	if err := r.head(); err != nil {
 		return err
 	}
-	return r.tab.Flush()
+	return r.flush()
 }
 
 // planStream is the format json of --dry-run, which is the format of a plan's file.

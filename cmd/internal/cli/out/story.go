@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/visible"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/plan"
@@ -40,7 +41,7 @@ func (c *Console) NewStory() *Story {
 		return s
 	}
 	if c.Terminal {
-		s.bars = &bars{out: c.Err, tally: s.tally}
+		s.bars = &bars{out: visible.Under(c.Err), tally: s.tally}
 		return s
 	}
 	s.ended.Go(s.beat)

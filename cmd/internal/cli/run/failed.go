@@ -2,7 +2,6 @@ package run
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/drayage/dray"
@@ -55,7 +54,7 @@ func newFailedList(path, again string) (*failedList, error) {
 	}
 	var err error
 	if l.temp, err = outfile.Create(l.path); err == nil {
-		_, err = fmt.Fprintf(l.temp, "# %s\n", out.OneLine(again))
+		_, err = l.temp.WriteString("# " + out.OneLine(again) + "\n")
 	}
 	if err != nil {
 		return l, &fault.Fault{Kind: fault.Invalid, Op: "write", Name: l.path, Err: out.Bare(err)}
@@ -81,7 +80,7 @@ func (l *failedList) add(s dray.StepReport) error {
 		if s.From.Digest == "" && s.To.Tag == "" {
 			what = "all of " + s.To.String()
 		}
-		_, err := fmt.Fprintf(l.temp, "# %s: %s\n", what, out.OneLine(why))
+		_, err := l.temp.WriteString(out.Sprintf("# %s: %s\n", what, out.OneLine(why)))
 		return err
 	}
 	from := s.From

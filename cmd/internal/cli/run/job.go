@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"regexp"
 	"sync"
 
@@ -47,7 +46,7 @@ func PrintJobID(a *app.App, j wire.Job) error {
 	j.Request = nil
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(j) },
-		Text:   func() error { _, err := fmt.Fprintln(a.Out, j.ID); return err },
+		Text:   func() error { return a.Println(j.ID) },
 		Header: []string{"ID", "STATE"},
 		Rows:   func(row func(...string) error) error { return row(j.ID, string(j.State)) },
 	})

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -154,8 +153,8 @@ type troubles struct {
 	over bool
 	seen int
 
-	failures []error           // of names that could not be compared
-	tab      *tabwriter.Writer // of the format table
+	failures []error  // of names that could not be compared
+	tab      *out.Tab // of the format table
 }
 
 // close ends the table, and returns how many names were seen.
@@ -198,15 +197,16 @@ func (t *troubles) print(e dray.VerifyEntry) error {
 	switch t.app.Format {
 	case out.FormatJSON, out.FormatNone:
 	case out.FormatTSV:
-		_, err = fmt.Fprintln(t.app.Out, strings.Join(cells, "\t"))
+		err = t.app.PrintRow(cells...)
 	case out.FormatTable:
 		if t.tab == nil {
-			t.tab = tabwriter.NewWriter(t.app.Out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t.tab, "MATCH\tFROM\tTO\tSOURCE\tTARGET\tLACKS")
+			tab := t.app.NewTab()
+			t.tab = &tab
+			t.tab.Add("MATCH", "FROM", "TO", "SOURCE", "TARGET", "LACKS")
 		}
-		_, err = fmt.Fprintln(t.tab, strings.Join(cells, "\t"))
+		err = t.tab.Row(cells...)
 	default:
-		_, err = fmt.Fprintln(t.app.Out, out.OneLine(troubleLine(e)))
+		err = t.app.Println(out.OneLine(troubleLine(e)))
 	}
 	return err
 }

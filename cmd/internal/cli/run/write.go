@@ -51,8 +51,7 @@ func printReport(a *app.App, r dray.Report, err error) error {
 		},
 		Text: func() error {
 			return good(func(name string, s dray.StepReport) error {
-				_, err := fmt.Fprintln(a.Out, out.WithDigest(name, string(s.Digest())))
-				return err
+				return a.Println(out.WithDigest(name, string(s.Digest())))
 			})
 		},
 		Header: []string{"TARGET", "DIGEST", "STATE"},
@@ -140,7 +139,16 @@ func showPlan(a *app.App, p plan.Plan, w Writing) error {
 			}
 			return nil
 		},
-		Text: func() error { _, err := fmt.Fprint(a.Out, p); return err },
+		Text: func() error {
+			for _, s := range p.Steps {
+				for _, line := range s.Lines() {
+					if err := a.Println(line); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
 		JSON: func() error { return p.Write(a.Out) },
 	})
 	if err != nil {

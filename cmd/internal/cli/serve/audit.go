@@ -81,8 +81,7 @@ func printAudit(ctx context.Context, a *app.App, o app.Office, after int64) erro
 				if e.Old+e.New != "" {
 					line += "  " + out.Dashed(e.Old) + " -> " + out.Dashed(e.New)
 				}
-				_, err := fmt.Fprintln(a.Out, out.OneLine(line))
-				return err
+				return a.Println(out.OneLine(line))
 			})
 		},
 		Header: []string{"SEQ", "AT", "PRINCIPAL", "VERB", "SOURCE", "TARGET", "OLD", "NEW"},

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"fmt"
 	"net"
 
 	"github.com/spf13/pflag"
@@ -37,7 +36,7 @@ func printAddress(a *app.App, addr net.Addr, dir string) {
 	// The reader of stdout may have gone. The server runs on without it.
 	_ = a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(value) },
-		Text:   func() error { _, err := fmt.Fprintln(a.Out, value.Address); return err },
+		Text:   func() error { return a.Println(value.Address) },
 		Header: []string{"ADDRESS", "DATA"},
 		Rows:   func(row func(...string) error) error { return row(value.Address, value.Data) },
 	})

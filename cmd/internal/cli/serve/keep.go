@@ -62,13 +62,12 @@ func printCollected(a *app.App, sum wire.Collected) error {
 	return a.Print(out.Answer{
 		JSON: func() error { return a.PrintJSON(sum) },
 		Text: func() error {
-			_, err := fmt.Fprintf(a.Out, "%s %s; kept %s in %s\n", removed,
+			return a.Printf("%s %s; kept %s in %s\n", removed,
 				sweptText(sum.Removed.Manifests, sum.Removed.Blobs, sum.Removed.Bytes)+
 					uploadsText(sum.Removed.Uploads, sum.Removed.UploadBytes)+tagsText(sum.Removed.Tags),
 				sweptText(sum.Kept.Manifests, sum.Kept.Blobs, sum.Kept.Bytes)+
 					uploadsText(sum.Kept.Uploads, sum.Kept.UploadBytes),
 				out.Repositories(sum.Repositories))
-			return err
 		},
 		Header: []string{"WHAT", "MANIFESTS", "BLOBS", "BYTES", "UPLOADS", "UPLOAD BYTES"},
 		Rows: func(row func(...string) error) error {
@@ -179,8 +178,7 @@ func keepServer(
 	return a.Print(out.Answer{
 		JSON: func() error { return a.PrintJSON(saved) },
 		Text: func() error {
-			_, err := fmt.Fprintf(a.Out, "%s: %s, %s\n", done, out.Plural(saved.Files, "file"), out.Size(saved.Bytes))
-			return err
+			return a.Printf("%s: %s, %s\n", done, out.Plural(saved.Files, "file"), out.Size(saved.Bytes))
 		},
 		Header: []string{"FILES", "BYTES", "DATABASE", "KEY", "CONTENT"},
 		Rows: func(row func(...string) error) error {

@@ -3,7 +3,6 @@ package serve
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net"
 
 	"github.com/spf13/cobra"
@@ -102,7 +101,7 @@ func printFindings(a *app.App, all []wire.Finding) error {
 		JSON: func() error { return a.PrintJSON(map[string][]wire.Finding{"findings": all}) },
 		Text: func() error {
 			for _, f := range all {
-				if _, err := fmt.Fprintf(a.Out, "%-3s  %s: %s\n", word[f.OK], f.What, out.OneLine(f.Text)); err != nil {
+				if err := a.Printf("%-3s  %s: %s\n", word[f.OK], f.What, out.OneLine(f.Text)); err != nil {
 					return err
 				}
 			}

@@ -79,7 +79,7 @@ func printMade(a *app.App, t wire.MadeToken) error {
 	}
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(t) },
-		Text:   func() error { _, err := fmt.Fprintln(a.Out, t.Secret); return err },
+		Text:   func() error { return a.Println(t.Secret) },
 		Header: []string{"ID", "TOKEN"},
 		Rows:   func(row func(...string) error) error { return row(t.ID, t.Secret) },
 	})

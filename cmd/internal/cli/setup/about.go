@@ -27,8 +27,7 @@ func PrintVersion(a *app.App) error {
 	return a.Print(out.Answer{
 		JSON: func() error { return a.PrintJSON(b) },
 		Text: func() error {
-			_, err := fmt.Fprintf(a.Out, "dray %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
-			return err
+			return a.Printf("dray %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
 		},
 		Header: []string{"VERSION", "REVISION", "GO", "OS", "ARCH"},
 		Rows: func(row func(...string) error) error {

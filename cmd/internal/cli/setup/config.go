@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -82,8 +81,7 @@ func printValidated(a *app.App, c config.Config) error {
 			if v.File == "" {
 				line = "there is no configuration file, and none is needed"
 			}
-			_, err := fmt.Fprintln(a.Out, line)
-			return err
+			return a.Println(line)
 		},
 		Header: []string{"FILE", "REGISTRIES"},
 		Rows:   func(row func(...string) error) error { return row(v.File, strconv.Itoa(v.Registries)) },
@@ -114,9 +112,9 @@ func newShow(a *app.App) *cobra.Command {
 			return a.Print(out.Answer{
 				JSON: func() error { return a.PrintJSON(map[string][]setting{"settings": all}) },
 				Text: func() error {
-					w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+					w := a.NewTab()
 					for _, s := range all {
-						fmt.Fprintf(w, "%s\t%s\t%s\n", s.Key, out.OneLine(s.Value), s.From)
+						w.Add(s.Key, out.OneLine(s.Value), s.From)
 					}
 					return w.Flush()
 				},
@@ -226,8 +224,7 @@ func newSchema(a *app.App) *cobra.Command {
 			if a.Format == out.FormatNone {
 				return nil
 			}
-			_, err := a.Out.Write(config.Schema())
-			return err
+			return a.PrintText(string(config.Schema()))
 		},
 	}
 }

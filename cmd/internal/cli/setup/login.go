@@ -166,8 +166,7 @@ func expose(a *app.App, cmd *cobra.Command, host string, l credential.Login, f l
 	token := exposed{l.Password.Reveal(), host}
 	as := flag.AzFormat(cmd, a.Format)
 	if as == out.FormatText {
-		_, err := fmt.Fprintln(a.Out, token.Token)
-		return err
+		return a.Println(token.Token)
 	}
 	return a.PrintAz(as, f.Search, token)
 }
@@ -260,7 +259,7 @@ func NewLogout(a *app.App) *cobra.Command {
 func printKept(a *app.App, k kept, line string) error {
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(k) },
-		Text:   func() error { _, err := fmt.Fprintln(a.Out, line); return err },
+		Text:   func() error { return a.Println(line) },
 		Header: []string{"HOST", "PLACE"},
 		Rows:   func(row func(...string) error) error { return row(k.Host, k.Place) },
 	})
