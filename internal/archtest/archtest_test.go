@@ -114,7 +114,7 @@ var may = map[string]string{
 	"cmd/internal/job":                 "cmd/internal/job/live cmd/internal/job/turn cmd/internal/schedule cmd/internal/store cmd/internal/wire fault",
 	"cmd/internal/temporal":            "cmd/internal/job fault",
 	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
-	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/wire credential fault internal/name",
+	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/visible cmd/internal/wire credential fault internal/name",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/wire credential fault ref",
 	"cmd/internal/server":              ". cmd/internal/access cmd/internal/access/egress cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/server/budget cmd/internal/server/certificate cmd/internal/server/door cmd/internal/server/gate cmd/internal/server/measure cmd/internal/server/own cmd/internal/server/shared cmd/internal/server/watch cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/place internal/registry ref",
 	"cmd/internal/memory":              "fault",

@@ -2,7 +2,6 @@ package access
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -60,18 +59,13 @@ const (
 	Anonymous = "anonymous" // a Reader without credentials
 )
 
-// checkName returns an error for a name that no principal may have: an empty or overlong name, one
-// with unprintable characters, and the reserved names.
+// checkName returns an error for a name that no principal may have: one that does not fit the grammar, and the
+// reserved names.
 func checkName(name string) error {
-	unprintable := func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }
-	switch {
-	case name == "", len(name) > 255, name != strings.TrimSpace(name), strings.ContainsFunc(name, unprintable):
-		return errors.New("a principal's name has 1 to 255 characters, " +
-			"none of them a line break or another control character")
-	case name == Local || name == Anonymous:
+	if name == Local || name == Anonymous {
 		return errors.New("the name " + name + " is reserved")
 	}
-	return nil
+	return wire.CheckPrincipalName(name)
 }
 
 func denied(cause, hint string) error {

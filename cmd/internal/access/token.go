@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -86,14 +87,12 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 		f := &fault.Fault{Kind: fault.Invalid, Op: "create token for", Name: t.Principal, Hint: hint, Err: err}
 		return credential.Secret{}, Token{}, f
 	}
-	if err := checkName(t.Principal); err != nil {
+	if err := cmp.Or(checkName(t.Principal), wire.CheckNote(t.Name)); err != nil {
 		return bad("", err)
 	}
 	switch {
 	case !t.Role.Known():
 		return bad("use reader, submitter or admin", errors.New("no such role: "+string(t.Role)))
-	case len(t.Name) > 255 || strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return bad("", errors.New("a token's name has at most 255 characters on one line"))
 	case !t.Expires.After(now):
 		return bad("", errors.New("the expiry is in the past"))
 	case t.Expires.Sub(now) > MaxTokenLife:

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/drayage/dray/cmd/internal/memory"
+	"github.com/drayage/dray/cmd/internal/visible"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
@@ -115,7 +117,11 @@ func (a *api) mount(mux *http.ServeMux) {
 		Schema:      &huma.Schema{Type: huma.TypeString},
 	}}
 	config.Servers = []*huma.Server{{URL: wire.Prefix}}
-	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	format := huma.DefaultJSONFormat
+	format.Marshal = func(w io.Writer, v any) error {
+		return huma.DefaultJSONFormat.Marshal(visible.NewWriter(w), v) // terminals show what curl prints
+	}
+	config.Formats = map[string]huma.Format{"application/json": format, "json": format}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.RejectUnknownQueryParameters = true
 	config.Transformers = []huma.Transformer{a.errorAsProblem}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/visible"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
@@ -158,7 +159,7 @@ func (s *sse) write(text string) error {
 	if err := s.control.SetWriteDeadline(time.Now().Add(s.patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	if _, err := io.WriteString(s.w, text); err != nil {
+	if _, err := io.WriteString(s.w, visible.Text(text)); err != nil {
 		return err
 	}
 	return s.control.Flush()

@@ -20,6 +20,9 @@ import (
 func (s *Service) PutSchedule(
 	ctx context.Context, p access.Principal, id string, in wire.ScheduleRequest,
 ) (job.Schedule, error) {
+	if err := wire.CheckScheduleName(in.Name); err != nil {
+		return job.Schedule{}, invalid("put schedule", in.Name, err.Error(), "choose such a name")
+	}
 	owner := p
 	if id != "" {
 		old, err := s.Schedule(ctx, p, id)

@@ -45,7 +45,7 @@ func Hidden(r rune) bool {
 }
 
 // isPlain reports whether s is of printable ASCII and own, as almost all that is printed.
-func isPlain(s, own string) bool {
+func isPlain[T string | []byte](s T, own string) bool {
 	for i := range len(s) {
 		if (s[i] < ' ' || s[i] > '~') && strings.IndexByte(own, s[i]) < 0 {
 			return false

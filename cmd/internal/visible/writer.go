@@ -29,7 +29,11 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	whole := len(all) - unfinished(all)
 	w.part = append(w.part, all[whole:]...)
-	if _, err := io.WriteString(w.to, Text(string(all[:whole]))); err != nil {
+	shown := all[:whole]
+	if !isPlain(shown, "\n\t") {
+		shown = []byte(Text(string(shown)))
+	}
+	if _, err := w.to.Write(shown); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -62,8 +62,8 @@ type Token struct {
 
 // NewToken is a request to create a token.
 type NewToken struct {
-	Name      string    `json:"name,omitempty" maxLength:"255" doc:"a label for people"`
-	Principal string    `json:"principal" minLength:"1" maxLength:"255" doc:"the principal that the token authenticates"`
+	Name      string    `json:"name,omitempty" maxLength:"255" doc:"a label for people, without characters that are not seen"`
+	Principal string    `json:"principal" minLength:"1" maxLength:"255" doc:"the principal that the token authenticates: letters, digits, signs, and blanks between them, but no character that is not seen"`
 	Role      Role      `json:"role" enum:"reader,submitter,admin"`
 	Expires   time.Time `json:"expires,omitzero" doc:"when the token expires, at most 366 days from now; default: in 90 days"`
 }

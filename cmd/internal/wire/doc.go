@@ -13,6 +13,7 @@
 //	job.go           a job, its steps, log, events and schedule
 //	progress.go      progress of a job, and the events of its images
 //	access.go        roles, tokens, stored logins and the audit log
+//	names.go         the grammar of names
 //	problem.go       an answer that is an error
 //	maintenance.go   results of checking, backing up and cleaning a server
 //	text.go          the text of an error, without files and databases of the server

@@ -282,7 +282,7 @@ type ApplyBody struct {
 
 // ScheduleRequest is a request to create or change a schedule.
 type ScheduleRequest struct {
-	Name    string  `json:"name" minLength:"1" maxLength:"255" doc:"the name, unique among the schedules of its principal"`
+	Name    string  `json:"name" pattern:"^[A-Za-z0-9][A-Za-z0-9._@:/+-]*$" patternDescription:"letters, digits and the signs ._-@:/+ that begin with a letter or a digit" maxLength:"128" doc:"the name, unique among the schedules of its principal: letters, digits and the signs ._-@:/+, the first a letter or a digit"`
 	Cron    string  `json:"cron" minLength:"1" doc:"MINUTE HOUR DAY MONTH WEEKDAY as in crontab, or @hourly, @daily, @every 6h; H is replaced by a fixed value derived from the schedule, so that schedules start at different times" example:"H 3 * * *"`
 	Zone    string  `json:"zone,omitempty" doc:"an IANA time zone; default: UTC" example:"Europe/Berlin"`
 	Paused  bool    `json:"paused,omitempty"`
