@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/ref"
 )
 
@@ -157,7 +158,10 @@ func (f *authFile) drop(host string) (found bool) {
 func (f *authFile) write(path string) error {
 	f.all.set("auths", f.auths.text("\t"))
 	data := append(f.all.text(""), '\n')
-	file, err := filepath.EvalSymlinks(path)
+	file, err := ours.Resolve(path)
+	if fault.Is(err, fault.Denied) {
+		return err
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		file = path
 		if _, dangling := os.Readlink(path); dangling == nil {

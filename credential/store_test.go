@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -210,5 +211,23 @@ func TestDockerFindsTheLoginThatWeSaved(t *testing.T) {
 		if got := b.login(name); got != (Login{}) {
 			t.Errorf("docker did not find our entry for %s to remove it: %v", name, got)
 		}
+	}
+}
+
+func TestALinkThatAnotherUserMadeIsNotWrittenThrough(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a link to another user")
+	}
+	b := newBox(t)
+	link := b.write("{}", ".docker", "config.json")
+	victim := link + "2"
+	if err := errors.Join(os.Rename(link, victim), os.Symlink(victim, link), os.Lchown(link, 54321, 54321)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.files.Save(t.Context(), "reg.example", Login{User: "u", Password: New("p")}); !fault.Is(err, fault.Denied) {
+		t.Error(err)
+	}
+	if got := read(t, victim); got != "{}" {
+		t.Error(got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -129,9 +130,14 @@ func removeStale(name string) {
 	if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < staleAfter {
 		return
 	}
+	d, err := ours.Open(filepath.Dir(name))
+	if err != nil {
+		return // it is of another user, and in a directory that everybody may write
+	}
+	_ = d.Close() // it was only looked at
 	lock := flock.New(name, flock.SetFlag(os.O_RDWR))
 	if locked, err := lock.TryLock(); err == nil && locked {
-		_ = os.RemoveAll(filepath.Dir(name)) // of another user, or the next run removes the rest
+		_ = os.RemoveAll(filepath.Dir(name)) // the next run removes the rest
 	}
 	_ = lock.Close()
 }

@@ -1,9 +1,12 @@
 package ledger
 
 import (
-	"os"
+	"errors"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/drayage/dray/internal/ours"
 )
 
 // Claim makes the caller the owner of the upload of a blob of size bytes, until it calls Forget
@@ -14,19 +17,22 @@ func (s *Uploads) Claim(key Key, size int64) (*Upload, error) {
 	if s == nil {
 		return nil, nil
 	}
-	if err := s.ready(); err != nil {
-		return nil, diskFault("open", s.dir, err)
-	}
-	seal, err := s.sealer()
+	d, err := s.ready()
 	if err != nil {
 		return nil, diskFault("open", s.dir, err)
 	}
+	seal, err := s.sealer(d)
+	if err != nil {
+		_ = d.Close()
+		return nil, diskFault("open", s.dir, err)
+	}
 	path := filepath.Join(s.uploads(), key.file())
-	lock, err := take(path + lockSuffix)
+	lock, err := d.Lock(key.file() + lockSuffix)
 	if lock == nil {
+		_ = d.Close()
 		return nil, diskFault("lock", path, err)
 	}
-	u := &Upload{path: path, lock: lock, book: book{seal: seal, name: key.file()}, size: size}
+	u := &Upload{path: path, dir: d, lock: lock, book: book{seal: seal, name: key.file()}, size: size}
 	if err := u.open(); err != nil {
 		u.Release()
 		return nil, diskFault("read", path, err)
@@ -34,48 +40,41 @@ func (s *Uploads) Claim(key Key, size int64) (*Upload, error) {
 	return u, nil
 }
 
-// ready creates the directory if it is missing, and sweeps once a day. It checks the directory each
-// time, because somebody may remove it at any time.
-func (s *Uploads) ready() error {
+// ready opens the directory, which it creates if it is missing, and sweeps once a day. It checks the directory each
+// time, because somebody may remove it at any time. The caller must close it.
+func (s *Uploads) ready() (*ours.Dir, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := os.MkdirAll(s.uploads(), 0o700); err != nil {
-		return err
+	d, err := newHome(filepath.Join(s.uploads(), "any"))
+	if err != nil || time.Since(s.swept) <= 24*time.Hour {
+		return d, err
 	}
-	if time.Since(s.swept) <= 24*time.Hour {
-		return nil
-	}
-	if err := os.Chmod(s.uploads(), 0o700); err != nil { //nolint:gosec // a directory
-		return err
+	if err := d.Narrow(); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	s.swept = time.Now()
-	s.sweep(s.swept)
-	return nil
+	sweep(d, s.swept)
+	return d, nil
 }
 
 // sweep removes files that have not changed for KeepFor and have no owner. Files that cannot be
 // removed stay until the next sweep.
-func (s *Uploads) sweep(now time.Time) {
-	entries, err := os.ReadDir(s.uploads())
+func sweep(d *ours.Dir, now time.Time) {
+	names, err := d.List()
 	if err != nil {
 		return
 	}
-	for _, e := range entries {
-		info, err := e.Info()
+	for _, name := range names {
+		info, err := d.Lstat(name)
 		if err != nil || !info.Mode().IsRegular() || now.Sub(info.ModTime()) <= KeepFor {
 			continue
 		}
-		path := filepath.Join(s.uploads(), e.Name())
-		if filepath.Ext(path) == lockSuffix {
-			path = path[:len(path)-len(lockSuffix)]
-			if data, err := os.Lstat(path); err == nil && now.Sub(data.ModTime()) <= KeepFor {
+		if data, of := strings.CutSuffix(name, lockSuffix); of {
+			name = data
+			if data, err := d.Lstat(name); err == nil && now.Sub(data.ModTime()) <= KeepFor {
 				continue // a lock file keeps the time at which it was created, so the data file's time counts
 			}
 		}
-		if l, _ := take(path + lockSuffix); l != nil {
-			_ = os.Remove(path)
-			_ = os.Remove(path + lockSuffix)
-			_ = l.Close()
-		}
+		drop(d, name)
 	}
 }

@@ -1,7 +1,8 @@
 // Package ledger stores small facts between runs, in files under one directory that only their
 // owner may read. dray does not need these facts for a correct result. They make the next run cheaper, and without
 // them it keeps what it could replace. A file that is missing, damaged, of a newer version or encrypted with
-// another key counts as absent.
+// another key counts as absent. A directory or file that somebody else owns or may write is refused, with the command
+// that mends it: see package ours.
 //
 // Files, in the order of the walk:
 //
@@ -18,6 +19,6 @@
 //	claim.go        makes one process the owner of an upload
 //	upload.go       stores what the next process needs to resume an upload
 //	seal.go         encrypts and authenticates the records of an upload
-//	ledger.go       Uploads, and the locks that show who owns an upload
+//	ledger.go       Uploads, the directories of the files, and who owns an upload
 //	fault.go        converts errors of the disk
 package ledger

@@ -8,10 +8,13 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// diskFault converts an error of the disk to a fault of the matching Kind; nil stays nil.
+// diskFault converts an error of the disk to a fault of the matching Kind; nil stays nil, and so does a fault.
 func diskFault(op, path string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if _, told := errors.AsType[*fault.Fault](err); told {
+		return err
 	}
 	kind := fault.Unavailable
 	switch {

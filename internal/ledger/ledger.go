@@ -3,15 +3,11 @@ package ledger
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -50,32 +46,41 @@ func (k Key) file() string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (s *Uploads) uploads() string { return filepath.Join(s.dir, "uploads") }
+func (s *Uploads) uploads() string { return filepath.Join(s.dir, uploadsDir) }
 
-const lockSuffix = ".lock"
+const (
+	uploadsDir = "uploads"
+	lockSuffix = ".lock"
+)
 
-// take locks the file at path, and creates the file if necessary. If another process or goroutine
-// holds the lock, both results are nil. The owner of a lock removes the lock file. So a lock is
-// valid only if the locked file is still the file at path.
-func take(path string) (*flock.Flock, error) {
-	for range 100 {
-		l := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
-		ok, err := l.TryLock()
-		if err != nil || !ok {
-			_ = l.Close()
-			return nil, err
-		}
-		held, err := l.Stat()
-		if err == nil {
-			var there os.FileInfo
-			if there, err = os.Lstat(path); err == nil && os.SameFile(held, there) {
-				return l, nil
-			}
-		}
-		_ = l.Close()
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
+// home opens the directory of the file at path. Both it and the one above it, the state directory, must be the user's
+// own.
+func home(path string) (*ours.Dir, error) {
+	dir := filepath.Dir(path)
+	state, err := ours.Open(filepath.Dir(dir))
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("the lock file %s is replaced again and again", filepath.Base(path))
+	defer func() { _ = state.Close() }() // it was only looked at
+	return state.Sub(filepath.Base(dir))
+}
+
+// newHome is home, and creates what is missing.
+func newHome(path string) (*ours.Dir, error) {
+	dir := filepath.Dir(path)
+	state, err := ours.Create(filepath.Dir(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = state.Close() }() // it was only looked at
+	return state.CreateSub(filepath.Base(dir))
+}
+
+// drop removes the file name and its lock file, unless the file has an owner.
+func drop(d *ours.Dir, name string) {
+	if l, _ := d.Lock(name + lockSuffix); l != nil {
+		_ = d.Remove(name)
+		_ = d.Remove(name + lockSuffix)
+		_ = l.Close()
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -146,10 +147,18 @@ func TestEveryFlippedBitAndEveryCutIsFound(t *testing.T) {
 	check("of a newer version", append([]byte{version + 1}, whole[1:]...), 0)
 }
 
+func ready(tb testing.TB, s *Uploads) *ours.Dir {
+	tb.Helper()
+	d, err := s.ready()
+	must(tb, err)
+	tb.Cleanup(func() { must(tb, d.Close()) })
+	return d
+}
+
 func (s *Uploads) reader(tb testing.TB) *Upload {
 	tb.Helper()
-	must(tb, s.ready())
-	seal, err := s.sealer()
+	d := ready(tb, s)
+	seal, err := s.sealer(d)
 	must(tb, err)
 	return &Upload{book: book{seal, key.file()}, size: size}
 }
@@ -310,7 +319,7 @@ func TestWhatNobodyTouchedForAWeekIsSweptUnlessItIsOwned(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	age(KeepFor - time.Hour)
-	must(t, NewUploads(dir).ready())
+	ready(t, NewUploads(dir))
 	if n := len(strings.Fields(names())); n != 5 {
 		t.Fatalf("swept too early: %s", names())
 	}
@@ -320,7 +329,7 @@ func TestWhatNobodyTouchedForAWeekIsSweptUnlessItIsOwned(t *testing.T) {
 		t.Error("the progress of an old upload was returned")
 	}
 	u.Release()
-	must(t, NewUploads(dir).ready())
+	ready(t, NewUploads(dir))
 	if n := len(strings.Fields(names())); n != 2 || !strings.Contains(names(), filepath.Base(owned.path)) {
 		t.Errorf("files that are left: %s", names())
 	}

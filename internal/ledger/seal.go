@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/oci"
 )
 
@@ -19,6 +21,8 @@ const (
 	version   = 1       // of the format of a record; records of other versions are not read
 	maxRecord = 1 << 20 // most bytes of an encrypted record
 	keySize   = 32      // AES-256
+
+	keyFile = "key"
 )
 
 // record is one step in the history of an upload. It holds the address of the session, or the
@@ -81,17 +85,24 @@ func (b book) decode(n uint32, raw []byte) (r record, rest []byte, ok bool) {
 // sealer returns the cipher for the key of the directory. If there is no usable key, it makes
 // one, which costs an fsync, so that only what writes records needs it. Records under an earlier
 // key are then lost, which does no other harm.
-func (s *Uploads) sealer() (cipher.AEAD, error) {
+func (s *Uploads) sealer(uploads *ours.Dir) (cipher.AEAD, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	path := filepath.Join(s.dir, "key")
-	key, err := readKey(path)
+	d, err := ours.Open(s.dir)
 	if err != nil {
-		if err := s.makeKey(path, errors.Is(err, os.ErrNotExist)); err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }() // its files are closed
+	key, err := readKey(d)
+	if fault.Is(err, fault.Denied) {
+		return nil, err
+	}
+	if err != nil {
+		if err := makeKey(d, uploads, errors.Is(err, os.ErrNotExist)); err != nil {
 			return nil, err
 		}
 		// If two processes make a key at the same time, both read the one that is in place now.
-		if key, err = readKey(path); err != nil {
+		if key, err = readKey(d); err != nil {
 			return nil, err
 		}
 	}
@@ -102,49 +113,49 @@ func (s *Uploads) sealer() (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// readKey reads the key. It rejects a key that another user may have read.
-func readKey(path string) ([]byte, error) {
-	info, err := os.Lstat(path)
+// readKey reads the key. It rejects a key that another user may have read. A key that another user may have written, or
+// owns, is [fault.Denied].
+func readKey(d *ours.Dir) ([]byte, error) {
+	info, err := d.Lstat(keyFile)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() != keySize || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("the key is no file")
+	}
+	f, err := d.Read(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	others := os.FileMode(0o077)
+	if d.IsShared() {
+		others = 0o007
+	}
+	if info.Size() != keySize || runtime.GOOS != "windows" && info.Mode().Perm()&others != 0 {
 		return nil, errors.New("the key file is damaged, or other users may read it")
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	key := make([]byte, keySize)
 	_, err = io.ReadFull(f, key)
 	return key, err
 }
 
-// makeKey writes a new key to a temporary file and moves it into place as a whole. If first is
-// true, a key that another process made in the meantime stays.
-func (s *Uploads) makeKey(path string, first bool) error {
-	f, err := os.CreateTemp(s.uploads(), "key-*") // mode 0600; a later sweep removes it if this process is killed now
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
+// makeKey writes a new key to a temporary file in uploads, from which a later sweep removes it if this process is
+// killed now, and moves it into place as a whole. If first is true, a key that another process made in the meantime
+// stays.
+func makeKey(d, uploads *ours.Dir, first bool) error {
 	key := make([]byte, keySize)
 	rand.Read(key)
-	_, err = f.Write(key)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
+	temp, err := uploads.Temp("key-", key)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = uploads.Remove(temp) }() // it has the other name now, or is of no use
+	from := filepath.Join(uploadsDir, temp)
 	if first {
-		if err := os.Link(f.Name(), path); err == nil || errors.Is(err, os.ErrExist) {
+		if err := d.Link(from, keyFile); err == nil || errors.Is(err, os.ErrExist) {
 			return nil
 		}
 	}
-	return os.Rename(f.Name(), path)
+	return d.Rename(from, keyFile)
 }

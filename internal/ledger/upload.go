@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/oci"
 )
 
@@ -32,6 +32,7 @@ const (
 type Upload struct {
 	book
 	path string
+	dir  *ours.Dir
 	lock *flock.Flock
 	size int64 // size of the blob
 	left *Left
@@ -75,15 +76,13 @@ func (u *Upload) Left() *Left {
 
 // open reads the valid records at the beginning of the file and cuts off the rest.
 func (u *Upload) open() error {
-	info, err := os.Lstat(u.path)
-	if err == nil && !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
-	}
-	u.file, err = os.OpenFile(u.path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := u.dir.Write(filepath.Base(u.path))
 	if err != nil {
 		return err
 	}
-	if info, err = u.file.Stat(); err != nil {
+	u.file = f
+	info, err := u.file.Stat()
+	if err != nil {
 		return err
 	}
 	raw, err := io.ReadAll(io.LimitReader(u.file, maxFile))
@@ -224,23 +223,15 @@ func (u *Upload) flush(at int64) error {
 			return err
 		}
 	}
-	f, file := &flush{done: make(chan struct{}), at: at}, u.file
+	f, file, dir := &flush{done: make(chan struct{}), at: at}, u.file, u.dir
 	u.syncing = f
 	go func() {
 		defer close(f.done)
 		if f.err = file.Sync(); f.at == 0 {
-			syncDir(filepath.Dir(u.path))
+			_ = dir.Sync() // at worst, the next run sends the blob from its beginning
 		}
 	}()
 	return nil
-}
-
-// syncDir makes the name of a new file durable, on systems that can do that.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
 }
 
 // settle waits for the fsync in progress.
@@ -286,10 +277,11 @@ func (u *Upload) Release() {
 		u.file = nil
 	}
 	if u.records == 0 {
-		_ = os.Remove(u.path)
-		_ = os.Remove(u.path + lockSuffix)
+		_ = u.dir.Remove(filepath.Base(u.path))
+		_ = u.dir.Remove(filepath.Base(u.path) + lockSuffix)
 	}
 	_ = u.lock.Close()
+	_ = u.dir.Close()
 	u.lock = nil
 }
 
@@ -298,13 +290,12 @@ func (s *Uploads) Found(key Key) {
 	if s == nil {
 		return
 	}
-	path := filepath.Join(s.uploads(), key.file())
-	if _, err := os.Lstat(path); err != nil {
+	d, err := home(filepath.Join(s.uploads(), key.file()))
+	if err != nil {
 		return
 	}
-	if l, _ := take(path + lockSuffix); l != nil {
-		_ = os.Remove(path)
-		_ = os.Remove(path + lockSuffix)
-		_ = l.Close()
+	if _, err := d.Lstat(key.file()); err == nil {
+		drop(d, key.file())
 	}
+	_ = d.Close()
 }

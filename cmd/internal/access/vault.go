@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ours"
 )
 
 // Vault encrypts with AES-256-GCM. Encrypted data is bound to a name: it cannot be decrypted under
@@ -119,11 +120,19 @@ func keyFile(path string, missing Missing) ([]byte, error) {
 		}
 		info, err = os.Stat(path)
 	}
-	switch {
-	case err != nil:
+	others := fs.FileMode(0o077)
+	if ours.IsVolume(filepath.Dir(path)) {
+		others = 0o007
+	}
+	if err != nil {
 		return nil, errors.Unwrap(err)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+	}
+	uid, isForeign := ours.Foreign(info)
+	switch {
+	case runtime.GOOS != "windows" && info.Mode().Perm()&others != 0:
 		return nil, fmt.Errorf("other users can read the file (mode %04o); set it with chmod 600", info.Mode().Perm())
+	case isForeign:
+		return nil, fmt.Errorf("the file belongs to the user %d, who knows the key; run dray as that user, or make the file yours with chown", uid)
 	case info.Size() > maxKeys:
 		return nil, errors.New("the file is longer than 64 KiB")
 	}

@@ -6,13 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
-	"github.com/gofrs/flock"
-
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ours"
 )
 
 // State is a directory with the result of the last run of each rule. The zero State stores nothing.
@@ -41,7 +40,7 @@ func (s State) Read(rule string) (Kept, bool) {
 	if s.Dir == "" {
 		return Kept{}, false
 	}
-	data, err := os.ReadFile(filepath.Join(s.Dir, rule+".json"))
+	data, err := s.load(rule + ".json")
 	var k Kept
 	if err != nil || json.Unmarshal(data, &k) != nil || k.Last.Rule != rule {
 		return Kept{}, false
@@ -64,22 +63,28 @@ func (s State) Write(r Result) error {
 	if err != nil {
 		return s.stateFault(err)
 	}
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return s.stateFault(err)
-	}
-	temp, err := os.CreateTemp(s.Dir, ".new-*")
+	d, err := ours.Create(s.Dir)
 	if err != nil {
 		return s.stateFault(err)
 	}
-	_, err = temp.Write(append(data, '\n'))
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), filepath.Join(s.Dir, r.Rule+".json"))
-	}
-	if err != nil {
-		os.Remove(temp.Name())
+	if err := errors.Join(d.Replace(r.Rule+".json", append(data, '\n')), d.Close()); err != nil {
 		return s.stateFault(err)
 	}
 	return nil
+}
+
+func (s State) load(name string) ([]byte, error) {
+	d, err := ours.Open(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }() // it was only read
+	f, err := d.Read(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // likewise
+	return io.ReadAll(f)
 }
 
 // Lock takes the lock of a rule, so that the caller is the only process that runs it. alone is false if
@@ -89,17 +94,24 @@ func (s State) Lock(ctx context.Context, rule string) (unlock func(), alone bool
 	if s.Dir == "" || ctx.Err() != nil {
 		return func() {}, true, nil
 	}
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+	d, err := ours.Create(s.Dir)
+	if err != nil {
 		return nil, false, s.stateFault(err)
 	}
-	l := flock.New(filepath.Join(s.Dir, rule+".lock"))
-	if alone, err = l.TryLock(); err != nil {
+	l, err := d.Lock(rule + ".lock")
+	if err = errors.Join(err, d.Close()); err != nil {
 		return nil, false, s.stateFault(err)
 	}
-	return func() { _ = l.Close() }, alone, nil // the end of the process unlocks the file too
+	if l == nil {
+		return func() {}, false, nil
+	}
+	return func() { _ = l.Close() }, true, nil // the end of the process unlocks the file too
 }
 
 func (s State) stateFault(err error) error {
+	if fault.Is(err, fault.Denied) {
+		return err
+	}
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		err = at.Err
 	}

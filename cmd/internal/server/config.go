@@ -447,6 +447,9 @@ func isFile(database string) bool {
 
 // dataFault returns an error of the data directory as a Fault.
 func dataFault(dir string, err error) error {
+	if fault.Is(err, fault.Denied) { // it is not ours alone, and says so
+		return err
+	}
 	kind := fault.Unavailable
 	switch {
 	case errors.Is(err, os.ErrPermission):

@@ -22,6 +22,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/shell"
@@ -56,7 +57,7 @@ type parts struct {
 // after an error.
 func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	c := p.config
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+	if err := ours.Make(c.Data); err != nil {
 		return dataFault(c.Data, err)
 	}
 	if addr != nil {
@@ -327,7 +328,7 @@ func BeginAccess(ctx context.Context, c Config) (a *access.Access, done func() e
 	if c, err = c.filled(); err != nil {
 		return nil, nil, err
 	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+	if err := ours.Make(c.Data); err != nil {
 		return nil, nil, dataFault(c.Data, err)
 	}
 	return c.openAccess(ctx)

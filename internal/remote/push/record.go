@@ -2,6 +2,7 @@ package push
 
 import (
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
 )
 
 // recorded reports, once per Client, that the state directory does not work. Copies do not fail
@@ -10,9 +11,13 @@ func (r *Pusher) recorded(err error) {
 	if err == nil {
 		return
 	}
+	why := err.Error()
+	if hint := fault.HintOf(err); hint != "" {
+		why += " (hint: " + hint + ")"
+	}
 	r.dock.told.Do(func() {
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Err: err,
-			Text: "uploads are not recorded, so an interrupted upload starts again from the beginning: " + err.Error()})
+			Text: "uploads are not recorded, so an interrupted upload starts again from the beginning: " + why})
 	})
 }
 
