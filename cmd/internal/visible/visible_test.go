@@ -3,6 +3,7 @@ package visible
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -109,4 +110,15 @@ func FuzzNothingHiddenRemains(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatHasNothingToWriteWaitsForNoReader(t *testing.T) {
+	_, unread := io.Pipe()
+	w := NewWriter(unread)
+	if n, err := w.Write(nil); n != 0 || err != nil || w.Flush() != nil {
+		t.Error(n, err)
+	}
+	if n, err := w.Write([]byte("\xe2\x80")); n != 2 || err != nil { // the rest has not come
+		t.Error(n, err)
+	}
 }

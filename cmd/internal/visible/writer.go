@@ -30,6 +30,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	whole := len(all) - unfinished(all)
 	w.part = append(w.part, all[whole:]...)
 	shown := all[:whole]
+	if len(shown) == 0 {
+		return len(p), nil
+	}
 	if !isPlain(shown, "\n\t") {
 		shown = []byte(Text(string(shown)))
 	}
@@ -45,6 +48,9 @@ func (w *Writer) Flush() error {
 	defer w.mu.Unlock()
 	rest := w.part
 	w.part = nil
+	if len(rest) == 0 {
+		return nil // even an empty write may wait for a reader
+	}
 	_, err := io.WriteString(w.to, Text(string(rest)))
 	return err
 }
