@@ -34,21 +34,21 @@ func Foreign(info fs.FileInfo) (uid uint32, foreign bool) { return foreignOwner(
 const maxLinks = 40
 
 // Make creates the directory of a server at path if it is missing, with its parents, and returns an error if somebody
-// else owns it or may write it; a group of the process may. That error is [fault.Denied], with the command that mends it
-// as its hint; others come from the disk.
+// else owns it or may write it; a group of the process may. That error is [fault.Denied], with the command that mends
+// it as its hint; others come from the disk.
 func Make(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
-	real, err := Resolve(path)
+	whole, err := Resolve(path)
 	if err != nil {
 		return err
 	}
-	info, err := os.Lstat(real)
+	info, err := os.Lstat(whole)
 	if err != nil {
 		return err
 	}
-	return checkDir(real, info, group)
+	return checkDir(whole, info, group)
 }
 
 // refused is the error for what is not ours at path.
@@ -95,8 +95,8 @@ func checkNames(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// Resolve returns path without symbolic links, as [filepath.EvalSymlinks] does. A link that neither the user nor root made
-// is [fault.Denied].
+// Resolve returns path without symbolic links, as [filepath.EvalSymlinks] does. A link that neither the user nor root
+// made is [fault.Denied].
 func Resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

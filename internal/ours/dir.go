@@ -24,11 +24,11 @@ type Dir struct {
 // Open opens the directory at path. It returns [fs.ErrNotExist] if there is none, and [fault.Denied] if somebody else
 // owns it or may write it.
 func Open(path string) (*Dir, error) {
-	real, err := Resolve(path)
+	whole, err := Resolve(path)
 	if err != nil {
 		return nil, err
 	}
-	before, err := os.Lstat(real)
+	before, err := os.Lstat(whole)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func Open(path string) (*Dir, error) {
 	if err := checkDir(path, before, share); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(real)
+	root, err := os.OpenRoot(whole)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,8 @@ func (d *Dir) IsShared() bool { return d.share == group }
 // Close closes d. Files that were opened in it stay open.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// Read opens the file name for reading. A file that somebody else owns or may write, or that is none, such as a link or a
-// pipe, is [fault.Denied].
+// Read opens the file name for reading. A file that somebody else owns or may write, or that is none, such as a link or
+// a pipe, is [fault.Denied].
 func (d *Dir) Read(name string) (*os.File, error) { return d.open(name, os.O_RDONLY) }
 
 // Write opens the file name for reading and writing, and creates it if it is missing. It refuses what Read refuses, and

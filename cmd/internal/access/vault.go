@@ -132,7 +132,8 @@ func keyFile(path string, missing Missing) ([]byte, error) {
 	case runtime.GOOS != "windows" && info.Mode().Perm()&others != 0:
 		return nil, fmt.Errorf("other users can read the file (mode %04o); set it with chmod 600", info.Mode().Perm())
 	case isForeign:
-		return nil, fmt.Errorf("the file belongs to the user %d, who knows the key; run dray as that user, or make the file yours with chown", uid)
+		return nil, fmt.Errorf("the file belongs to the user %d, who knows the key; run dray as that user, "+
+			"or make the file yours with chown", uid)
 	case info.Size() > maxKeys:
 		return nil, errors.New("the file is longer than 64 KiB")
 	}

@@ -1,6 +1,7 @@
 package visible
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	all := p
 	if len(w.part) > 0 {
-		all = append(w.part, p...)
+		all = append(bytes.Clone(w.part), p...)
 		w.part = nil
 	}
 	whole := len(all) - unfinished(all)

@@ -15,7 +15,7 @@ import (
 const Name = "n\x1b[2J\x07\u009b1m\u202e\u2066\u200b\u200d\u2060\ufeff\u00ad\u061c\ufe0f\U000e0041\x7f\u0085"
 
 // Text begins a line of its own in what does not escape it, and a cell.
-const Text = Name + "\r\nFORGED\tFORGED\u2028\u2029\x9b"
+const Text = Name + "\r\nFORGED line\tFORGED\u2028\u2029\x9b"
 
 // Fill sets every string in what v points to, also in new members of its slices, maps and pointers, to Text. Numbers
 // become 1, times the same time, and bools true. deep limits how many values are within each other.
@@ -41,8 +41,8 @@ func fill(v reflect.Value, deep int) {
 	case reflect.Float64:
 		v.SetFloat(1)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), deep-1)
+		for _, field := range v.Fields() {
+			fill(field, deep-1)
 		}
 	case reflect.Pointer:
 		one := reflect.New(v.Type().Elem())
@@ -105,13 +105,13 @@ func near(s, what string) string {
 	return fmt.Sprintf("%+q", s[max(0, at-60):min(len(s), at+60)])
 }
 
-// Forms calls print for each form of output, and checks what it writes. At least one form must show a trick, escaped.
-func Forms(t *testing.T, what string, print func(form string, stdout, stderr io.Writer) error) {
+// Forms calls show for each form of output, and checks what it writes. At least one form must show a trick, escaped.
+func Forms(t *testing.T, what string, show func(form string, stdout, stderr io.Writer) error) {
 	t.Helper()
 	shown := false
 	for _, form := range []string{"text", "table", "tsv", "json", "yaml"} {
 		var stdout, stderr strings.Builder
-		if err := print(form, &stdout, &stderr); err != nil {
+		if err := show(form, &stdout, &stderr); err != nil {
 			t.Logf("%s -o %s: %v", what, form, err) // such as an exit code
 		}
 		Check(t, what+" -o "+form, stdout.String())

@@ -9,15 +9,15 @@ import (
 	"github.com/drayage/dray/internal/testbed/tricks"
 )
 
-// showing calls print with a value full of tricks, in each form.
-func showing[T any](t *testing.T, what string, print func(*app.App, T) error) {
+// showing calls show with a value full of tricks, in each form.
+func showing[T any](t *testing.T, what string, show func(*app.App, T) error) {
 	t.Helper()
 	tricks.Forms(t, what, func(form string, stdout, stderr io.Writer) error {
 		a := app.New(nil, app.IO{Out: stdout, Err: stderr})
 		a.Format = out.Format(form)
 		var v T
 		tricks.Fill(&v, 8)
-		return print(a, v)
+		return show(a, v)
 	})
 }
 

@@ -58,7 +58,8 @@ func printTree(a *app.App, t dray.Tree) error {
 		Header: []string{"LEVEL", "WHAT", "DIGEST", "SIZE", "TYPE", "PLATFORM", "TAG"},
 		Rows: func(row func(...string) error) error {
 			return eachNode(t.Node, func(n dray.Node, role string, depth int) error {
-				return row(strconv.Itoa(depth), role, string(n.Digest), strconv.FormatInt(n.Content, 10), typeOf(n), n.Platform, n.Tag)
+				return row(strconv.Itoa(depth), role, string(n.Digest), strconv.FormatInt(n.Content, 10),
+					typeOf(n), n.Platform, n.Tag)
 			})
 		},
 	})
@@ -96,20 +97,20 @@ func eachNode(n dray.Node, visit func(n dray.Node, role string, depth int) error
 // draw draws a tree as text.
 func draw(t dray.Tree) string {
 	d := drawing{new(strings.Builder)}
-	d.line("%s  %s\n", t.Name, describeNode(t.Node))
+	d.linef("%s  %s\n", t.Name, describeNode(t.Node))
 	d.annotations(t.Node, "", len(t.Children)+len(t.Referrers) > 0)
 	d.below(t.Node, "")
 	what := "referrers"
 	if t.Count == 1 {
 		what = "referrer"
 	}
-	d.line("\n%d %s, %s in all\n", t.Count, what, out.Size(t.Total))
+	d.linef("\n%d %s, %s in all\n", t.Count, what, out.Size(t.Total))
 	return d.text.String()
 }
 
 type drawing struct{ text *strings.Builder }
 
-func (d drawing) line(format string, args ...any) { d.text.WriteString(out.Sprintf(format, args...)) }
+func (d drawing) linef(format string, args ...any) { d.text.WriteString(out.Sprintf(format, args...)) }
 
 // below draws what is below n. prefix stands before each line.
 func (d drawing) below(n dray.Node, prefix string) {
@@ -123,7 +124,7 @@ func (d drawing) below(n dray.Node, prefix string) {
 		if i < len(n.Children) && c.Platform != "" && label == "manifest" {
 			label = c.Platform
 		}
-		d.line("%s%s%s  %s\n", prefix, branch, label, describeNode(c))
+		d.linef("%s%s%s  %s\n", prefix, branch, label, describeNode(c))
 		d.annotations(c, prefix+rest, len(c.Children)+len(c.Referrers) > 0)
 		d.below(c, prefix+rest)
 	}
@@ -136,7 +137,7 @@ func (d drawing) annotations(n dray.Node, prefix string, more bool) {
 		line = "│   "
 	}
 	for _, key := range sortedKeys(n.Annotations) {
-		d.line("%s%s%s=%s\n", prefix, line, key, shortened(n.Annotations[key]))
+		d.linef("%s%s%s=%s\n", prefix, line, key, shortened(n.Annotations[key]))
 	}
 }
 
