@@ -80,7 +80,7 @@ func fillSlice(v reflect.Value, deep int) {
 func Check(t *testing.T, what, output string) {
 	t.Helper()
 	for _, r := range Text {
-		if r > ' ' && r < 0x7f || r == '\n' || r == '\t' || r == 0xfffd {
+		if r >= ' ' && r < 0x7f || r == '\n' || r == '\t' || r == 0xfffd {
 			continue
 		}
 		if strings.ContainsRune(output, r) {
