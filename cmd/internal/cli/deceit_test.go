@@ -32,6 +32,7 @@ func (l *liar) add(kind string, v any) map[string]any {
 }
 
 func newLiar(t *testing.T) *httptest.Server {
+	t.Helper()
 	const manifest, index = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
 	l := &liar{contents: map[string][]byte{}, kinds: map[string]string{}}
 	lies := map[string]string{tricks.Text: tricks.Text, "org.opencontainers.image.title": tricks.Text}

@@ -45,7 +45,7 @@ func deceiving(t *testing.T) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		path := strings.TrimPrefix(r.URL.Path, "/api/v1")
-		for _, one := range strings.Split(path, "/") {
+		for one := range strings.SplitSeq(path, "/") {
 			if len(one) == 26 {
 				path = strings.Replace(path, one, "X", 1)
 			}

@@ -77,7 +77,7 @@ type Limits struct {
 // Create says whether a push creates a missing repository or project, and who may read it. Zero creates nothing.
 type Create string
 
-// CreatePrivate creates a private ECR repository or Harbor project. CreatePublic creates a Harbor project for everybody.
+// CreatePrivate creates a private ECR repository or Harbor project. CreatePublic creates a Harbor project for all.
 const (
 	CreatePrivate Create = "private"
 	CreatePublic  Create = "public"

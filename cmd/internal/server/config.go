@@ -29,10 +29,11 @@ import (
 )
 
 const (
-	defaultGrace = 8 * time.Second
-	defaultStall = time.Minute
-	defaultSlots = 4
-	defaultOpen  = 1000 // event streams, and held answers, of one principal
+	defaultGrace     = 8 * time.Second
+	defaultStall     = time.Minute
+	defaultSlots     = 4
+	defaultOpen      = 1000 // event streams, and held answers, of one principal
+	defaultSchedules = 1000 // of one principal
 )
 
 // Config says what to serve, on which addresses and to which users. Only Data is required. With only
@@ -366,8 +367,7 @@ func (c Config) names(hosts []string) map[string]string {
 	return names
 }
 
-// drayConfig returns the dray.Config of jobs, and the Guard of the addresses that they connect to. addr is that of
-// the server, or nil.
+// drayConfig returns the dray.Config of jobs, and the Guard of their connections. addr is that of the server, or nil.
 func (c Config) drayConfig(a *access.Access, hosts []string, addr net.Addr) (dray.Config, *egress.Guard) {
 	d := c.Dray
 	d.Registries, d.Default = c.registries(hosts)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -86,27 +87,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	if p.traces, err = measure.NewTraces(ctx, c.Env, c.Version); err != nil {
 		return err
 	}
-	kind := "server"
-	if addr == nil {
-		kind = "worker"
-	}
-	p.queue, err = job.Open(ctx, job.Config{
-		Log:        c.Log,
-		DB:         p.db,
-		Engine:     c.engine(c.serves(p.own)),
-		Owner:      hostname(),
-		Kind:       kind,
-		Version:    c.Version,
-		Pools:      c.serves(p.own),
-		Seal:       p.vault,
-		Grace:      max(c.Grace-closeTime, 0),
-		Keep:       c.Keep,
-		KeepMost:   c.KeepMost,
-		QueuedMost: c.PerPrincipal.QueuedJobs, SchedulesMost: c.PerPrincipal.Schedules,
-		// No job runs before there are metrics.
-		Ended: func(j job.Job, state job.State, took time.Duration) { p.metrics.JobEnded(j, state, took) },
-	})
-	if err != nil {
+	if err := p.openQueue(ctx, addr); err != nil {
 		return err
 	}
 	upgraded()
@@ -135,6 +116,35 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		Memory:  p.memory,
 	})
 	return nil
+}
+
+// openQueue opens the jobs of a server, or of a worker if addr is nil.
+func (p *parts) openQueue(ctx context.Context, addr net.Addr) error {
+	c := p.config
+	kind := "server"
+	if addr == nil {
+		kind = "worker"
+	}
+	var err error
+	p.queue, err = job.Open(ctx, job.Config{
+		Log:        c.Log,
+		DB:         p.db,
+		Engine:     c.engine(c.serves(p.own)),
+		Owner:      hostname(),
+		Kind:       kind,
+		Version:    c.Version,
+		Pools:      c.serves(p.own),
+		Seal:       p.vault,
+		Grace:      max(c.Grace-closeTime, 0),
+		Keep:       c.Keep,
+		KeepMost:   c.KeepMost,
+		QueuedMost: c.PerPrincipal.QueuedJobs,
+		// The schedules of the configuration have one principal.
+		SchedulesMost: max(cmp.Or(c.PerPrincipal.Schedules, defaultSchedules), len(c.Schedules)),
+		// No job runs before there are metrics.
+		Ended: func(j job.Job, state job.State, took time.Duration) { p.metrics.JobEnded(j, state, took) },
+	})
+	return err
 }
 
 // openDatabase opens the database. If several processes share it, it waits until the database answers.

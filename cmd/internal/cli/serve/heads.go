@@ -30,9 +30,8 @@ func printHead(ctx context.Context, a *app.App, o app.Office) error {
 			return enc.Encode(h)
 		},
 		Text: func() error {
-			_, err := fmt.Fprintf(a.Out, "entry      %d\nhash       %s\nsigned at  %s\nkey        %s\nsignature  %s\n",
+			return a.Printf("entry      %d\nhash       %s\nsigned at  %s\nkey        %s\nsignature  %s\n",
 				h.Seq, out.Dashed(h.Hash), out.Moment(h.At), h.Key, h.Signature)
-			return err
 		},
 		Header: []string{"SEQ", "HASH", "AT", "KEY", "SIGNATURE"},
 		Rows: func(row func(...string) error) error {
@@ -70,7 +69,7 @@ func verifyAudit(ctx context.Context, a *app.App, o app.Office, against string) 
 	}
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(verdict) },
-		Text:   func() error { _, err := fmt.Fprintln(a.Out, text); return err },
+		Text:   func() error { return a.Println(text) },
 		Header: []string{"WHOLE", "HEADS", "LAST"},
 		Rows:   func(row func(...string) error) error { return row("true", strconv.Itoa(len(heads)), last) },
 	})
