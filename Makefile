@@ -120,6 +120,11 @@ soak: go-version ## full sizes under the race detector; kill, pause and restart 
 	DRAY_WHOLE=1 $(GO) test -race -timeout 2h -run '^($(WHOLE))' $(WHOLE_PACKAGES)
 	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestAJobOfTenThousandParts|TestAJobThatKillsThreeWorkers|TestFourWorkersAreThreeTimesAsFastAsOne|TestTheEngine$$)' ./cmd/internal/job ./cmd/internal/temporal ./cmd/internal/server
 
+.PHONY: faults
+faults: export CGO_ENABLED := 0
+faults: go-version ## run the tests of docs/faults.md, and print each fault with what they did
+	@$(GO) run ./internal/testbed/catalog
+
 .PHONY: fuzz
 fuzz: go-version ## run every fuzz target for 20 s
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz || true); do \

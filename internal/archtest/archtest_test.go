@@ -146,6 +146,7 @@ var may = map[string]string{
 	"internal/testbed/disk":     "",
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",
+	"internal/testbed/catalog":  "",
 	"internal/testbed/tools":    "",
 	"internal/testbed/tricks":   "",
 	"internal/testbed/temporal": "",
@@ -441,6 +442,36 @@ func TestEveryFaultThatTheCatalogClaimsHasATest(t *testing.T) {
 	}
 	if claims < 50 {
 		t.Errorf("the catalog names only %d tests: it was shortened, or its format changed", claims)
+	}
+}
+
+// Every promise names its tests.
+func TestEveryPromiseHasATest(t *testing.T) {
+	root := filepath.Join("..", "..")
+	raw, err := os.ReadFile(filepath.Join(root, "docs", "promises.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testNames(t, root)
+	promises := 0
+	for line := range strings.SplitSeq(string(raw), "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || strings.HasPrefix(cells[1], " promise") || strings.HasPrefix(cells[1], "---") {
+			continue
+		}
+		promises++
+		named := strings.FieldsFunc(cells[2], func(r rune) bool { return strings.ContainsRune("`, ", r) })
+		if len(named) == 0 {
+			t.Errorf("no test shows that %s", strings.TrimSpace(cells[1]))
+		}
+		for _, test := range named {
+			if !tests[test] {
+				t.Errorf("%s names %s, but there is no such test", strings.TrimSpace(cells[1]), test)
+			}
+		}
+	}
+	if promises < 25 {
+		t.Errorf("the page has only %d promises: it was shortened, or its format changed", promises)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/shell"
 )
 
 var errNotSHA256 = errors.New("the embedded registry stores only content with sha256 digests")
@@ -27,9 +28,12 @@ func faultOf(ctx context.Context, op, name string, err error) error {
 	}
 	f := &fault.Fault{Kind: backing.KindOf(err), Op: op, Name: name, Err: err}
 	if f.Kind == fault.Full {
-		f.Hint = fullHint
+		f.Hint = fullHint()
 	}
 	return f
 }
 
-const fullHint = "free space on the disk of the server: delete images and run dray serve gc, or give it a larger disk"
+func fullHint() string {
+	return "free space on the disk of the server: delete images and run " + shell.Dray("serve", "gc") +
+		", or give it a larger disk"
+}

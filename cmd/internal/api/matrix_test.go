@@ -177,14 +177,14 @@ func TestEveryRouteAnswersEveryCallerAsItShouldAndDeniesByDefault(t *testing.T) 
 func (y *yard) subject(id, path, body, who, done, plan string) (string, string) {
 	y.t.Helper()
 	thing := done
-	schedule := fmt.Sprintf(`{"name":%q,"cron":"@daily","request":{"kind":"import","import":%s}}`, id+" by "+who, imports)
+	schedule := fmt.Sprintf(`{"name":%q,"cron":"@daily","request":{"kind":"import","import":%s}}`, id+"-by-"+who, imports)
 	switch {
 	case id == "apply" || id == "get-plan":
 		thing = plan
 	case id == "make-schedule":
 		body = schedule
 	case strings.HasSuffix(id, "-schedule"):
-		s, err := y.client("ann").PutSchedule(y.t.Context(), "", wire.ScheduleRequest{Name: id + " of ann for " + who, Cron: "@yearly", Request: importing("src/app:v1")})
+		s, err := y.client("ann").PutSchedule(y.t.Context(), "", wire.ScheduleRequest{Name: id + "-of-ann-for-" + who, Cron: "@yearly", Request: importing("src/app:v1")})
 		if err != nil {
 			y.t.Fatal(err)
 		}

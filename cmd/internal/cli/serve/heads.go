@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config/textfile"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // printHead prints the signed head. As JSON it is one line, which a shell can append to a file.
@@ -101,8 +102,9 @@ func readHeads(a *app.App, name string) ([]wire.Head, error) {
 		return nil, headFault(fault.Invalid, op, where, "use lines of at most 1 MiB", err)
 	}
 	if len(heads) == 0 {
-		return nil, headFault(fault.Invalid, op, where, "use the file of server.audit-heads, what dray serve audit --head "+
-			"-o json printed, or a log of the server in JSON", errors.New("there is no signed head in it"))
+		return nil, headFault(fault.Invalid, op, where, "use the file of server.audit-heads, what "+
+			shell.Dray("serve", "audit", "--head", "-o", "json")+" printed, or a log of the server in JSON",
+			errors.New("there is no signed head in it"))
 	}
 	slices.SortStableFunc(heads, func(a, b wire.Head) int { return cmp.Compare(a.Seq, b.Seq) })
 	return heads, nil
