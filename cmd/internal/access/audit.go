@@ -296,7 +296,7 @@ func (a *Access) Head(ctx context.Context) (wire.Head, error) {
 	if err := a.Chain(ctx); err != nil {
 		return wire.Head{}, err
 	}
-	h := wire.Head{At: a.now()}
+	h := wire.Head{At: a.now().Truncate(time.Millisecond)} // as exact as a log in text shows it
 	row := a.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`)
 	if err := row.Scan(&h.Seq, &h.Hash); err != nil {
 		return wire.Head{}, dbFault("read", "audit log", err)

@@ -118,9 +118,9 @@ type Head struct {
 }
 
 // Text returns what the signature of h signs: a line with the purpose, then Seq, Hash and At (RFC 3339, UTC, in
-// microseconds), each on its own line.
+// milliseconds), each on its own line.
 func (h Head) Text() []byte {
-	at := h.At.UTC().Format("2006-01-02T15:04:05.000000Z")
+	at := h.At.UTC().Format("2006-01-02T15:04:05.000Z")
 	return fmt.Appendf(nil, "dray audit head 1\n%d\n%s\n%s\n", h.Seq, h.Hash, at)
 }
 
