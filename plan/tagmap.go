@@ -98,7 +98,7 @@ func (r Renames) Apply(s string, most int) (string, error) {
 		to, ok := expression.Replace(sub.Match, s, sub.With, most)
 		if !ok {
 			return "", invalid("rename", shown(from), fmt.Errorf("the substitution of %s by %s makes it longer than %d bytes",
-				shown(sub.Match.String()), shown(sub.With), most), "")
+				shown(sub.Match.String()), shown(sub.With), most), "correct the substitution, or leave this name out")
 		}
 		s = to
 	}

@@ -31,7 +31,7 @@ func (a *Access) mark() error {
 	if had, err := a.marked(); a.marker == "" || had || err != nil {
 		return err
 	}
-	const text = "This server has or had tokens: requests from its own machine need a login. See docs/server.md, Logins.\n"
+	const text = "This server has or had tokens: requests from its own machine need a login. See docs/server.md.\n"
 	return a.markerFault("write", outfile.Replace(a.marker, []byte(text), 0o600))
 }
 
