@@ -56,7 +56,7 @@ export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 TESTING = $(RACE) -vet=off -ldflags=-w -timeout 15m
 # Tests that use smaller sizes under the race detector (yard.Small). `make whole` runs them at full size
 # without it.
-WHOLE          := TestTheReleaseContainsOnlyLicenses|TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
+WHOLE          := TestTheReleaseContainsOnlyLicenses|TestNoTroubleBreaks|TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
 WHOLE_PACKAGES := ./packaging/mkimage ./packaging/parts ./internal/archtest ./internal/apply ./internal/layout ./internal/migrate
 
 .PHONY: help
@@ -118,7 +118,7 @@ test-fast: go-version ## while you work: build all, test the packages that chang
 .PHONY: soak
 soak: go-version ## full sizes under the race detector; kill, pause and restart processes N times: make soak N=300
 	DRAY_WHOLE=1 $(GO) test -race -timeout 2h -run '^($(WHOLE))' $(WHOLE_PACKAGES)
-	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestAJobOfTenThousandParts|TestAJobThatKillsThreeWorkers|TestFourWorkersAreThreeTimesAsFastAsOne|TestTheEngine$$)' ./cmd/internal/job ./cmd/internal/temporal ./cmd/internal/server
+	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestTagsAreRegisters|TestNoTroubleBreaks|TestAJobOfTenThousandParts|TestAJobThatKillsThreeWorkers|TestFourWorkersAreThreeTimesAsFastAsOne|TestTheEngine$$)' ./internal/apply ./cmd/internal/job ./cmd/internal/temporal ./cmd/internal/server
 
 .PHONY: faults
 faults: export CGO_ENABLED := 0
