@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/job/suite"
@@ -366,7 +368,7 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 			return err == nil && len(d.RawResponse.GetPendingActivities()) == 1
 		})
 	}
-	time.Sleep(time.Second) // what was ordered reaches its queue
+	eventually(t, func() bool { return waiting(t, p, e, other.ID) == n+1 }) // what was ordered reaches its queue
 	stop()
 	run := newRunner()
 	began := time.Now()
@@ -377,6 +379,21 @@ func TestTheJobOfAnotherPrincipalDoesNotWaitForAllOthers(t *testing.T) {
 	if place > n/4 {
 		t.Error(place)
 	}
+}
+
+// waiting returns how many jobs wait for a worker in the queue of the job id, as Temporal counts them.
+func waiting(t *testing.T, p place, e *temporal.Engine, id string) int {
+	t.Helper()
+	d, err := e.Client().DescribeWorkflow(t.Context(), id, "")
+	must(t, err)
+	queue, err := e.Client().WorkflowService().DescribeTaskQueue(t.Context(), &workflowservice.DescribeTaskQueueRequest{
+		Namespace:     path.Base(p.temporal),
+		TaskQueue:     d.RawResponse.GetExecutionConfig().GetTaskQueue(),
+		TaskQueueType: enums.TASK_QUEUE_TYPE_ACTIVITY,
+		ReportStats:   true,
+	})
+	must(t, err)
+	return int(queue.GetStats().GetApproximateBacklogCount())
 }
 
 func TestAProcessThatStartsBeforeTemporalWaitsForIt(t *testing.T) {
