@@ -40,6 +40,11 @@ func Make(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
+	return Check(path)
+}
+
+// Check returns the error that Make would return for a directory that is there, and [fs.ErrNotExist] if none is.
+func Check(path string) error {
 	whole, err := Resolve(path)
 	if err != nil {
 		return err

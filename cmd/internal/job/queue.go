@@ -78,10 +78,13 @@ type Config struct {
 	Late     time.Duration // a schedule that is due for longer than this does not fire; default 5 minutes
 
 	QueuedMost    int // maximum number of queued jobs of one principal; one more is Throttled; default 100,000
-	SchedulesMost int // maximum number of schedules of one principal; one more is Refused; default 1000
+	SchedulesMost int // maximum number of schedules of one principal; one more is Refused; default SchedulesMost
 
 	Clock func() time.Time // default: the clock of the database
 }
+
+// SchedulesMost is how many schedules a principal may have, unless a Config says otherwise.
+const SchedulesMost = 1000
 
 func (c Config) withDefaults() Config {
 	c.Kind = cmp.Or(c.Kind, "worker")
@@ -91,7 +94,7 @@ func (c Config) withDefaults() Config {
 	c.KeepMost = cmp.Or(c.KeepMost, 1_000_000)
 	c.Late = cmp.Or(c.Late, 5*time.Minute)
 	c.QueuedMost = cmp.Or(c.QueuedMost, 100_000)
-	c.SchedulesMost = cmp.Or(c.SchedulesMost, 1000)
+	c.SchedulesMost = cmp.Or(c.SchedulesMost, SchedulesMost)
 	return c
 }
 

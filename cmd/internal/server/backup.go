@@ -42,9 +42,8 @@ var smallFiles = []string{"http-secret", "referrers-indexed", own.File, keyFile}
 // snapshot of one moment, and every image that existed at the beginning is complete. No garbage
 // collection of the registry may run meanwhile. Unfinished uploads are not copied.
 //
-// Backup copies neither a PostgreSQL database, which has its own tools (pg_dump), nor content in an
-// object store. The returned Saved tells which parts the backup holds. The error is NotFound if no data of a
-// server is there.
+// Backup copies neither a PostgreSQL database, which has its own tools (pg_dump), nor content in an object store. The
+// returned Saved tells which parts the backup holds. The error is NotFound if no data of a server is there.
 func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
@@ -167,9 +166,8 @@ func copyContent(ctx context.Context, data, to string, s *wire.Saved) error {
 	return nil
 }
 
-// copyTree copies the files below from whose path contains part, unless they exist below to. It
-// skips uploads and temporary files. A file that vanishes meanwhile was deleted and is skipped too.
-// It adds the copied files to s.
+// copyTree copies the files below from whose path contains part, unless they exist below to. It skips uploads and
+// temporary files. A file that vanishes meanwhile was deleted and is skipped too. It adds the copied files to s.
 func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		switch {

@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/temporal"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ours"
 	"github.com/drayage/dray/internal/registry"
 )
 
@@ -117,6 +118,7 @@ func checkDir(dir string) (running bool, err error) {
 		return false, err
 	}
 	info, err := os.Stat(dir)
+	exists := err == nil
 	for errors.Is(err, os.ErrNotExist) { // Run would create dir below the nearest parent that exists
 		parent := filepath.Dir(dir)
 		if parent == dir {
@@ -125,8 +127,12 @@ func checkDir(dir string) (running bool, err error) {
 		dir = parent
 		info, err = os.Stat(dir)
 	}
-	if err == nil && !info.IsDir() {
+	switch {
+	case err != nil:
+	case !info.IsDir():
 		err = os.ErrExist
+	case exists:
+		err = ours.Check(dir)
 	}
 	if err == nil {
 		err = writable(dir)

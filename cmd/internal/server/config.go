@@ -29,24 +29,20 @@ import (
 )
 
 const (
-	defaultGrace     = 8 * time.Second
-	defaultStall     = time.Minute
-	defaultSlots     = 4
-	defaultOpen      = 1000 // event streams, and held answers, of one principal
-	defaultSchedules = 1000 // of one principal
+	defaultGrace = 8 * time.Second
+	defaultStall = time.Minute
+	defaultSlots = 4
+	defaultOpen  = 1000 // event streams, and held answers, of one principal
 )
 
-// Config says what to serve, on which addresses and to which users. Only Data is required. With only
-// Data set, the server listens on loopback, and everybody on this machine is an admin until a user is
-// configured.
+// Config says what to serve, on which addresses and to which users. Only Data is required. With only Data set, the
+// server listens on loopback, and everybody on this machine is an admin until a user is configured.
 type Config struct {
-	// Listen is the address as HOST:PORT; port 0 means any free port, "" means wire.DefaultListen.
-	// An address that is not loopback requires TLS (or Plain) and at least one way to log in: a
-	// token, Htpasswd or ClientCA.
+	// Listen is the address as HOST:PORT; port 0 means any free port, "" means wire.DefaultListen. An address that is
+	// not loopback requires TLS (or Plain) and at least one way to log in: a token, Htpasswd or ClientCA.
 	Listen string
-	// PublicURL is the URL that clients use, "https://HOST[:PORT]"; "" means the host of each
-	// request. Its host is the name of the embedded registry in rules and jobs. Without PublicURL,
-	// that name is the address of Listen.
+	// PublicURL is the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request. Its host is the
+	// name of the embedded registry in rules and jobs. Without PublicURL, that name is the address of Listen.
 	PublicURL string
 	// Ops is the HOST:PORT of a second listener for /healthz, /readyz and /metrics, without TLS and
 	// without authentication; "" means no such listener. It is the only listener of a Worker.
@@ -76,11 +72,9 @@ type Config struct {
 
 	// Htpasswd is a file of users with bcrypt hashes. It is read again when it changes; "" means none.
 	Htpasswd string
-	// Roles holds the roles of the users of Htpasswd and of client certificates. A user that is not
-	// listed is a reader.
+	// Roles holds the roles of the users of Htpasswd and of client certificates. A user that is not listed is a reader.
 	Roles map[string]access.Role
-	// Rules grants what a role alone does not. A rule for the principal "anonymous" allows pulls
-	// without credentials.
+	// Rules grants what a role alone does not. A rule for the principal "anonymous" allows pulls without credentials.
 	Rules []access.Rule
 	// Key is the source of the key that encrypts secrets. The zero value means the file Data/key, which
 	// is created if it does not exist. All servers and workers of one database need the same key.
@@ -89,8 +83,7 @@ type Config struct {
 	// addresses and the configured registries.
 	Egress []netip.Prefix
 
-	// Schedules lists the schedules of the principal "configuration"; nil leaves its stored schedules
-	// as they are.
+	// Schedules lists the schedules of the principal "configuration"; nil leaves its stored schedules as they are.
 	Schedules []wire.ScheduleRequest
 
 	// Dray holds the registries, logins and limits of jobs. The server sets Dial and StateDir itself.
@@ -119,8 +112,7 @@ type Config struct {
 
 	Version string       // the version of dray, for traces and the API
 	Log     *slog.Logger // nil means no log
-	// Env returns an environment variable; nil means os.Getenv. OTEL_EXPORTER_OTLP_ENDPOINT turns
-	// traces on.
+	// Env returns an environment variable; nil means os.Getenv. OTEL_EXPORTER_OTLP_ENDPOINT turns traces on.
 	Env func(string) string
 	// Ready is called once with the address that the server listens on, when it accepts connections
 	// and everything is open. nil is allowed.
@@ -281,8 +273,7 @@ func (c Config) url(hosts []string) string {
 	return "http://" + hosts[0]
 }
 
-// own returns the names that mean the embedded registry in rules. hosts are its hosts; a worker has
-// none.
+// own returns the names that mean the embedded registry in rules. hosts are its hosts; a worker has none.
 func (c Config) own(hosts []string) []string {
 	if _, host, ok := strings.Cut(c.PublicURL, "://"); ok && len(hosts) == 0 {
 		hosts = []string{host}
@@ -303,9 +294,8 @@ func isLoopback(addr string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// behindProxy reports whether the configuration suggests a proxy in front of the server. A request
-// over loopback may then come from anybody. The request itself does not show it, because a TCP proxy
-// leaves no trace in it.
+// behindProxy reports whether the configuration suggests a proxy in front of the server. A request over loopback may
+// then come from anybody. The request itself does not show it, because a TCP proxy leaves no trace in it.
 func (c Config) behindProxy() bool {
 	_, host, ok := strings.Cut(c.PublicURL, "://")
 	if _, _, err := net.SplitHostPort(host); err != nil {

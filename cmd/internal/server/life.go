@@ -172,8 +172,7 @@ const (
 	maxHeader     = 64 << 10         // bytes of a request's header
 )
 
-// protocols returns HTTP/1.1 and HTTP/2. Without TLS, a client can use HTTP/2 only with prior
-// knowledge.
+// protocols returns HTTP/1.1 and HTTP/2. Without TLS, a client can use HTTP/2 only with prior knowledge.
 func protocols(tls bool) *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)

@@ -53,9 +53,8 @@ type parts struct {
 	guard   *shared.Guard // nil unless other servers may have the same content
 }
 
-// open opens everything in the order in which the parts need each other. addr is the address that
-// the embedded registry is served on; nil means a worker, which has no registry. The caller must call close, also
-// after an error.
+// open opens everything in the order in which the parts need each other. addr is the address that the embedded registry
+// is served on; nil means a worker, which has no registry. The caller must call close, also after an error.
 func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	c := p.config
 	if err := ours.Make(c.Data); err != nil {
@@ -140,7 +139,7 @@ func (p *parts) openQueue(ctx context.Context, addr net.Addr) error {
 		KeepMost:   c.KeepMost,
 		QueuedMost: c.PerPrincipal.QueuedJobs,
 		// The schedules of the configuration have one principal.
-		SchedulesMost: max(cmp.Or(c.PerPrincipal.Schedules, defaultSchedules), len(c.Schedules)),
+		SchedulesMost: max(cmp.Or(c.PerPrincipal.Schedules, job.SchedulesMost), len(c.Schedules)),
 		// No job runs before there are metrics.
 		Ended: func(j job.Job, state job.State, took time.Duration) { p.metrics.JobEnded(j, state, took) },
 	})
@@ -211,8 +210,7 @@ func (p *parts) mayWrite(ctx context.Context) (done func(), err error) {
 	return p.guard.Write(ctx)
 }
 
-// openAccess opens the key, the database and the access control. This is all that is needed to
-// create tokens.
+// openAccess opens the key, the database and the access control. This is all that is needed to create tokens.
 func (p *parts) openAccess(ctx context.Context, open func(context.Context, string) (*store.DB, error)) error {
 	c := p.config
 	var err error
@@ -315,10 +313,9 @@ func (p *parts) mayListen(ctx context.Context) error {
 	return p.config.mayListen(have)
 }
 
-// OpenAccess opens the access control of a server's data, for commands that an operator runs on the
-// server's machine. It creates nothing: if a database file or the key is missing, the error is NotFound or
-// Invalid. If the database is a file and a server is running, the error is Conflict. The caller must call
-// done when it is finished.
+// OpenAccess opens the access control of a server's data, for commands that an operator runs on the server's machine.
+// It creates nothing: if a database file or the key is missing, the error is NotFound or Invalid. If the database is a
+// file and a server is running, the error is Conflict. The caller must call done when it is finished.
 func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() error, err error) {
 	if c, err = c.filled(); err != nil {
 		return nil, nil, err
@@ -332,19 +329,21 @@ func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() er
 	return c.openAccess(ctx)
 }
 
-// BeginAccess is OpenAccess for commands that prepare a server before its first start: it creates what is
-// missing.
+// BeginAccess is OpenAccess for commands that prepare a server before its first start: it creates what is missing.
 func BeginAccess(ctx context.Context, c Config) (a *access.Access, done func() error, err error) {
 	if c, err = c.filled(); err != nil {
 		return nil, nil, err
 	}
-	if err := ours.Make(c.Data); err != nil {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, nil, dataFault(c.Data, err)
 	}
 	return c.openAccess(ctx)
 }
 
 func (c Config) openAccess(ctx context.Context) (*access.Access, func() error, error) {
+	if err := c.ownData(); err != nil {
+		return nil, nil, err
+	}
 	p := &parts{config: c}
 	if err := p.openAccess(ctx, store.Open); err != nil {
 		if errors.Is(err, store.ErrHeld) {
@@ -401,7 +400,9 @@ const collectWait = 5 * time.Minute
 // and the content are elsewhere.
 func (c Config) hasData() error {
 	path, isFile := filePath(c.Database)
-	switch {
+	switch err := c.ownData(); {
+	case err != nil:
+		return err
 	case !c.localContent() && isFile:
 		return c.someOf(path)
 	case !c.localContent():
@@ -410,6 +411,14 @@ func (c Config) hasData() error {
 		return c.someOf(path, filepath.Join(c.Data, storageDir))
 	}
 	return c.someOf(filepath.Join(c.Data, keyFile), filepath.Join(c.Data, storageDir))
+}
+
+// ownData returns an error if the data directory is there and others own it or may write it.
+func (c Config) ownData() error {
+	if err := ours.Check(c.Data); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return dataFault(c.Data, err)
+	}
+	return nil
 }
 
 // localContent reports whether the content of the registry is in c.Data.

@@ -15,9 +15,8 @@ import (
 	"github.com/drayage/dray/internal/name"
 )
 
-// routes returns the handler of everything that clients reach. It refuses cross-origin requests that
-// write, so that a web page cannot use a browser's credentials. Tools send no header Origin and are
-// not affected.
+// routes returns the handler of everything that clients reach. It refuses cross-origin requests that write, so that a
+// web page cannot use a browser's credentials. Tools send no header Origin and are not affected.
 func (s *serving) routes() http.Handler {
 	mux := http.NewServeMux()
 	g := &gate.Gate{

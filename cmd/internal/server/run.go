@@ -9,10 +9,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 )
 
-// Run serves until ctx ends and then returns nil. When ctx ends, it accepts no new connections, ends
-// the event streams and waits up to c.Grace for running requests and jobs. Then it closes the
-// remaining connections and gives unfinished jobs back to the queue. A client can resume an
-// interrupted upload after the next start.
+// Run serves until ctx ends and then returns nil. When ctx ends, it accepts no new connections, ends the event streams
+// and waits up to c.Grace for running requests and jobs. Then it closes the remaining connections and gives unfinished
+// jobs back to the queue. A client can resume an interrupted upload after the next start.
 //
 // While a PostgreSQL does not answer at the start, Run waits for it. /healthz answers meanwhile, and /readyz
 // says what Run waits for.
