@@ -126,9 +126,8 @@ faults: go-version ## run the tests of docs/faults.md, and print each fault with
 	@$(GO) run ./internal/testbed/catalog
 
 .PHONY: fuzz
-fuzz: go-version ## run every fuzz target for 20 s
-	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz || true); do \
-		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s $$p; done; done
+fuzz: go-version ## run every fuzz target for a minute, or some: make fuzz TIME=20s ONLY=FuzzRange
+	@GO="$(GO)" .ci/fuzz "$(or $(TIME),1m)" "$(ONLY)"
 
 .PHONY: format
 format:
