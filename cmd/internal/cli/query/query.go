@@ -33,7 +33,7 @@ func Compile(expression string) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.root, err = parsing.NewParser().Parse(text)
+	q.root, err = parse(text)
 	var bad parsing.SyntaxError
 	switch {
 	case errors.As(err, &bad) && bad.Offset < len(text):
@@ -45,6 +45,16 @@ func Compile(expression string) (*Query, error) {
 		return nil, errors.New("it cannot be read")
 	}
 	return &q, known(q.root)
+}
+
+// parse reads an expression without literals. The parser panics after a name that is followed by U+0080.
+func parse(text string) (root parsing.ASTNode, err error) {
+	defer func() {
+		if what := recover(); what != nil {
+			err = fmt.Errorf("the parser ends with %v", what)
+		}
+	}()
+	return parsing.NewParser().Parse(text)
 }
 
 // known returns an error if the tree has a node that only newer kinds of JMESPath have, and az does not.
