@@ -162,6 +162,9 @@ func (c *collector) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.orphans(ctx); err != nil {
+		return err
+	}
 	for _, r := range repos {
 		if err := c.sweepManifests(ctx, r); err != nil {
 			return err
@@ -203,6 +206,28 @@ func (c *collector) interrupted(ctx context.Context, r *repoContent) error {
 	for _, tag := range dead {
 		c.sum.Removed.Tags++
 		if err := c.drop(ctx, tagDir(r.name.Name(), tag)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphans removes the parts of objects that a bucket keeps and that belong to no upload.
+func (c *collector) orphans(ctx context.Context) error {
+	age := tend.Life
+	if c.options.Keep < 0 {
+		age = 0
+	}
+	orphans, err := tend.Orphans(ctx, c.driver, age)
+	if err != nil {
+		return err
+	}
+	c.sum.Removed.Uploads += len(orphans)
+	if c.options.DryRun {
+		return nil
+	}
+	for _, o := range orphans {
+		if err := o.Abort(ctx); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,9 @@
 //	room.go        how much space is free
 //	room_unix.go     on Unix
 //	room_windows.go  on Windows
+//	pending.go     lists objects that were begun and not finished
 //	s3.go          the driver of S3, in a program with the tag s3
+//	s3_none.go       without the tag
 //	azure.go       the driver of Azure Blob Storage, with the tag azure
 //	gcs.go         the driver of Google Cloud Storage, with the tag gcs
 //	storage.go     which storage is meant

@@ -75,7 +75,25 @@ func (k Keeper) round(ctx context.Context, tags bool) error {
 		}
 	}
 	k.Book.Saw(left, open)
+	if err := k.abortOrphans(ctx); err != nil {
+		return err
+	}
 	return k.Book.Save(ctx)
+}
+
+func (k Keeper) abortOrphans(ctx context.Context) error {
+	orphans, err := Orphans(ctx, k.Driver, Life)
+	if err != nil {
+		return err
+	}
+	for _, o := range orphans {
+		if err := o.Abort(ctx); err != nil {
+			return err
+		}
+		k.Log.LogAttrs(ctx, slog.LevelInfo, "removed the parts of an unfinished object", slog.String("object", o.Path),
+			slog.Time("since", o.Begun))
+	}
+	return nil
 }
 
 // buryTags removes the tags of repo that lead nowhere. It waits for those who set one of them.
