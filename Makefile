@@ -125,6 +125,13 @@ faults: export CGO_ENABLED := 0
 faults: go-version ## run the tests of docs/faults.md, and print each fault with what they did
 	@$(GO) run ./internal/testbed/catalog
 
+.PHONY: canary
+# Not the tests of the house and of the image: they print and leave what the compiler makes.
+canary: export CGO_ENABLED := 0
+canary: go-version ## run all tests, and search what they print and leave for the secrets that they made up
+	$(GO) run -trimpath ./internal/testbed/canary/suite -trimpath -vet=off -ldflags=-w -timeout 15m -p 4 \
+		$$($(GO) list ./... | grep -v -e /internal/archtest -e /packaging -e /canary)
+
 .PHONY: fuzz
 fuzz: go-version ## run every fuzz target for a minute, or some: make fuzz TIME=20s ONLY=FuzzRange
 	@GO="$(GO)" .ci/fuzz "$(or $(TIME),1m)" "$(ONLY)"

@@ -90,7 +90,7 @@ func TestForeignLayersAreCarriedOnRequest(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	dst := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	p := newPublisher(t, serveLayer)
-	testbed.Foreign(t, src, "win", "v1", strings.Replace(p.URL, "http://", "http://me:secret@", 1)+"/base")
+	testbed.Foreign(t, src, "win", "v1", strings.Replace(p.URL, "http://", "http://me:canary-7f3a91@", 1)+"/base")
 	d := carrying(t, "allowed")
 	dir := filepath.Join(t.TempDir(), "win")
 	for _, to := range []string{dst.Host + "/win:v1", "oci:" + dir + ":v1"} {

@@ -11,10 +11,11 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/fault"
+	mark "github.com/drayage/dray/internal/testbed/canary"
 	"github.com/drayage/dray/ref"
 )
 
-const canary = "canary-7f3a91"
+const canary = mark.Word
 
 func TestNoWayOfPrintingShowsASecret(t *testing.T) {
 	type holder struct {

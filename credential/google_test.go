@@ -21,7 +21,7 @@ import (
 const (
 	oauthAt = "https://oauth2.googleapis.com"
 	garHost = "europe-docker.pkg.dev"
-	yaToken = `{"access_token": "ya29.token", "expires_in": 3599, "token_type": "Bearer"}`
+	yaToken = `{"access_token": "ya29.canary-7f3a91", "expires_in": 3599, "token_type": "Bearer"}`
 )
 
 func (s *sky) adc(name string, fields map[string]any) string {
@@ -34,7 +34,7 @@ func (s *sky) adc(name string, fields map[string]any) string {
 }
 
 func googleLogin(from string) Login {
-	return Login{User: "oauth2accesstoken", Password: New("ya29.token"), From: from}
+	return Login{User: "oauth2accesstoken", Password: New("ya29.canary-7f3a91"), From: from}
 }
 
 func TestAUsersADCServesAllOfGooglesRegistries(t *testing.T) {
@@ -138,14 +138,14 @@ func TestAForeignTokenIsTradedAndTakesOnAServiceAccount(t *testing.T) {
 	fields["credential_source"] = map[string]any{"url": "https://ci.example/token?x=1", "headers": map[string]string{"Authorization": "Bearer " + canary + "-ci"}}
 	s.adc("wif.json", fields)
 	s.at["https://ci.example"] = s.asksFor("/token", "x=1", "Authorization", "Bearer "+canary+"-ci", canary+"\n")
-	s.at["https://sts.googleapis.com"] = sts(strings.Replace(yaToken, "ya29.token", canary+"-federated", 1))
+	s.at["https://sts.googleapis.com"] = sts(strings.Replace(yaToken, "ya29.canary-7f3a91", canary+"-federated", 1))
 	s.at["https://iamcredentials.googleapis.com"] = func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method != http.MethodPost || "https://"+r.Host+r.URL.Path != impersonate || r.Header.Get("Authorization") != "Bearer "+canary+"-federated" ||
 			string(body) != `{"scope":["https://www.googleapis.com/auth/cloud-platform"]}` {
 			t.Errorf("%s %s %s", r.Method, r.URL, body)
 		}
-		fmt.Fprintf(w, `{"accessToken": "ya29.token", "expireTime": %q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		fmt.Fprintf(w, `{"accessToken": "ya29.canary-7f3a91", "expireTime": %q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	}
 	if l := s.finds(Google{s.cloud()}.Lookup(), garHost); l != googleLogin("google workload identity //iam/pool as service account") {
 		t.Error(l, l.From)

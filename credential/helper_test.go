@@ -179,7 +179,7 @@ func TestEverySchemeThatIsSavedIsReadBack(t *testing.T) {
 				t.Errorf("%s: %v came back as %v", config, l, got)
 			}
 		}
-		for _, l := range []Login{{}, {User: "u"}, {Password: New("p")}, {User: "u:v", Password: New("p")}, {Scheme: Exchange, Password: New("x")}, {Scheme: Bearer, Password: New("opaque")}} {
+		for _, l := range []Login{{}, {User: "u"}, {Password: New("p")}, {User: "u:v", Password: New("p")}, {Scheme: Exchange, Password: New("x")}, {Scheme: Bearer, Password: New("opaque-canary-7f3a91")}} {
 			if _, err := b.files.Save(t.Context(), "reg.example", l); !fault.Is(err, fault.Invalid) || fault.HintOf(err) == "" {
 				t.Error(l, err)
 			}

@@ -111,19 +111,19 @@ func TestParseRefusesWhatCouldBeReadDifferently(t *testing.T) {
 
 func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
 	for in, want := range map[string]string{
-		"a.io/App:v1":         `parse name a.io/App:v1: invalid: repository names are lower case`,
-		"a.io/x@sha256:12":    `parse name a.io/x@sha256:12: invalid: not a digest: "sha256:12"`,
-		"a.io:99999/x":        `parse name a.io:99999/x: invalid: not a port: "99999"`,
-		"https://a.io/x":      `parse name https://a.io/x: invalid: a name cannot begin with a scheme`,
-		"a.io/x:v1\t":         `parse name "a.io/x:v1\t": invalid: not a tag`,
-		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
-		"oci:dir:!":           `parse name oci:dir:!: invalid: not a tag`,
-		"a.io/x@1.27":         `parse name a.io/x@1.27: invalid: not a digest: "1.27"`,
-		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name cannot contain credentials`,
-		"me:secret@a.io":      `parse name a.io: invalid: a name cannot contain credentials`,
-		"me:secret@a.io:5000": `parse name a.io:5000: invalid: a name cannot contain credentials`,
-		"me:se@cret@a.io/x":   `parse name a.io/x: invalid: a name cannot contain credentials`,
-		"https://secret@a.io": `parse name a.io: invalid: a name cannot contain credentials`,
+		"a.io/App:v1":                `parse name a.io/App:v1: invalid: repository names are lower case`,
+		"a.io/x@sha256:12":           `parse name a.io/x@sha256:12: invalid: not a digest: "sha256:12"`,
+		"a.io:99999/x":               `parse name a.io:99999/x: invalid: not a port: "99999"`,
+		"https://a.io/x":             `parse name https://a.io/x: invalid: a name cannot begin with a scheme`,
+		"a.io/x:v1\t":                `parse name "a.io/x:v1\t": invalid: not a tag`,
+		"a.io/x:-v":                  `parse name a.io/x:-v: invalid: not a tag`,
+		"oci:dir:!":                  `parse name oci:dir:!: invalid: not a tag`,
+		"a.io/x@1.27":                `parse name a.io/x@1.27: invalid: not a digest: "1.27"`,
+		"me:canary-7f3a91@a.io/x:v1": `parse name a.io/x:v1: invalid: a name cannot contain credentials`,
+		"me:canary-7f3a91@a.io":      `parse name a.io: invalid: a name cannot contain credentials`,
+		"me:canary-7f3a91@a.io:5000": `parse name a.io:5000: invalid: a name cannot contain credentials`,
+		"me:se@cret@a.io/x":          `parse name a.io/x: invalid: a name cannot contain credentials`,
+		"https://secret@a.io":        `parse name a.io: invalid: a name cannot contain credentials`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q): %v\nwant %s", in, err, want)

@@ -34,7 +34,7 @@ type parrot struct {
 
 const (
 	parrotUser     = "canary-user"
-	parrotPassword = "canary/password 7f3a91+x"
+	parrotPassword = "canary-7f3a91/password 7f3a91+x"
 	parrotToken    = "eyJhbGciOiJFUzI1NiJ9.eyJjYW5hcnkiOiJ0b2tlbiA3ZjNhOTEifQ.Y2FuYXJ5LXNpZ25hdHVyZS03ZjNhOTE"
 )
 

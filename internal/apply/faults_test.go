@@ -122,7 +122,7 @@ func (c survived) live(t *testing.T, src, dst *testbed.Registry) {
 			"dst": {Host: dst.Host, Settings: c.set},
 		},
 		Logins: credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) {
-			return credential.Login{User: "user", Password: credential.New("secret")}, true, nil
+			return credential.Login{User: "user", Password: credential.New(testbed.Password)}, true, nil
 		}},
 		Dial: testbed.Dialer(src, dst),
 	})

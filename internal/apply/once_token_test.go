@@ -13,7 +13,7 @@ import (
 func TestALayerIsMountedWithATokenForBothRepositories(t *testing.T) {
 	dst := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer}})
 	y := yard.Of(t, testbed.Distribution(t, testbed.Options{}), dst)
-	req := dray.BatchRequest{Target: "dst", TargetLogin: &credential.Login{User: "user", Password: credential.New("secret")}}
+	req := dray.BatchRequest{Target: "dst", TargetLogin: &credential.Login{User: "user", Password: credential.New(testbed.Password)}}
 	for i := range 4 { // one image under four names
 		repo := fmt.Sprint("r", i)
 		testbed.Random(t, y.Src, repo, "v1", testbed.RandomOptions{Seed: 5, Layers: 2})
@@ -33,7 +33,7 @@ func TestALayerIsMountedWithATokenForBothRepositories(t *testing.T) {
 func TestALayerThatALoginMayNotReadElsewhereIsSent(t *testing.T) {
 	auth := testbed.Auth{
 		Mode:  testbed.Bearer,
-		Users: map[string]string{"all": "secret", "web": "secret"},
+		Users: map[string]string{"all": testbed.Password, "web": testbed.Password},
 		May:   func(user, repo, _ string) bool { return user == "all" || repo == "web" },
 	}
 	y := yard.Of(t, testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{Auth: auth}))
@@ -41,7 +41,7 @@ func TestALayerThatALoginMayNotReadElsewhereIsSent(t *testing.T) {
 	state := t.TempDir()
 	for _, c := range []struct{ user, target string }{{"all", "dst/secret:v1"}, {"web", "dst/web:v1"}} {
 		y.Run(state)
-		login := &credential.Login{User: c.user, Password: credential.New("secret")}
+		login := &credential.Login{User: c.user, Password: credential.New(testbed.Password)}
 		rep := y.Must(y.Copy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{c.target}, TargetLogin: login}))
 		if got := rep.Steps[0].Blobs; got.Sent != 3 || got.Mounted != 0 {
 			t.Errorf("as %s: %+v\n%s", c.user, got, y.Dst.Story())

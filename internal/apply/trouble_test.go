@@ -171,7 +171,7 @@ func (w trouble) live(t *testing.T, src, dst http.Handler) (broken string) {
 			"dst": {Host: b.Host, Settings: dray.Settings{PlainHTTP: true, ChunkSize: map[bool]int64{true: 4096}[w.pieces]}},
 		},
 		Logins: credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) {
-			return credential.Login{User: "user", Password: credential.New("secret")}, true, nil
+			return credential.Login{User: "user", Password: credential.New(testbed.Password)}, true, nil
 		}},
 		Dial: testbed.Dialer(a, b),
 	})

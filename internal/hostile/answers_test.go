@@ -175,7 +175,7 @@ func TestRealmToSendsPasswordsAway(t *testing.T) {
 func TestEarly401RefusesAGoodTokenOnceWithARealChallenge(t *testing.T) {
 	f := hostile.Early401().Once()
 	b := serveBench(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer}}, f)
-	_, got := b.must("GET", b.Issuer.URL+"?scope=repository:app:pull", http.Header{"Authorization": {"Basic dXNlcjpzZWNyZXQ="}}, nil)
+	_, got := b.must("GET", b.Issuer.URL+"?scope=repository:app:pull", http.Header{"Authorization": {"Basic dXNlcjpzZWNyZXQtY2FuYXJ5LTdmM2E5MQ=="}}, nil)
 	var m struct{ Token string }
 	if err := json.Unmarshal(got, &m); err != nil {
 		t.Fatalf("%s: %v", got, err)

@@ -84,7 +84,7 @@ func TestDropRequestAtMakesTheSessionUnknown(t *testing.T) {
 func TestDropRequestAtWorksWithATokenForPushAlone(t *testing.T) {
 	f := hostile.DropRequestAt(1000).Once()
 	b := serveBench(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer}}, f)
-	_, got := b.must("GET", b.Issuer.URL+"?scope=repository:app:pull,push", http.Header{"Authorization": {"Basic dXNlcjpzZWNyZXQ="}}, nil)
+	_, got := b.must("GET", b.Issuer.URL+"?scope=repository:app:pull,push", http.Header{"Authorization": {"Basic dXNlcjpzZWNyZXQtY2FuYXJ5LTdmM2E5MQ=="}}, nil)
 	var m struct{ Token string }
 	if err := json.Unmarshal(got, &m); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func azureYard(t *testing.T, front func(http.Handler) http.Handler) (y *yard.Yar
 		}
 	}
 	login := func(context.Context, ref.Repo) (credential.Login, bool, error) {
-		return credential.Login{User: "user", Password: credential.New("secret")}, true, nil
+		return credential.Login{User: "user", Password: credential.New(testbed.Password)}, true, nil
 	}
 	named := map[string]dray.Registry{}
 	for i, name := range []string{"src", "dst"} {

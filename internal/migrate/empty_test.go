@@ -105,7 +105,7 @@ func TestF41ARepositoryThatTheLoginMayNotPullIsNotEmpty(t *testing.T) {
 				"src": {Host: src.Host, Settings: dray.Settings{PlainHTTP: true}},
 				"dst": {Host: y.Dst.Host, Settings: dray.Settings{PlainHTTP: true}},
 			},
-			Logins: credential.Chain{credential.Fixed(src.Host, credential.Login{User: "user", Password: credential.New("secret")})},
+			Logins: credential.Chain{credential.Fixed(src.Host, credential.Login{User: "user", Password: credential.New(testbed.Password)})},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -598,7 +598,7 @@ func TestTokensCoverWhatIsMountedFromOtherRepositories(t *testing.T) {
 		testbed.Random(t, y.Src, fmt.Sprintf("r%d", i), "v2", testbed.RandomOptions{Seed: uint64(10 + i)})
 	}
 	req := yard.Whole()
-	login, err := credential.FromPassword("user", "secret")
+	login, err := credential.FromPassword("user", testbed.Password)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,14 +125,14 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 		{"a name that cannot be a registry", Request{Source: "nginx", Target: "my_registry"}, "not a configured registry"},
 		{"a bad resource ID", Request{Source: "x", SourceRegistry: "/subscriptions/s/resourceGroups/rg", Target: "prod"}, "not the ID of a container registry"},
 		{"http to a host that is not configured for it", Request{Source: "http://a.example/x", Target: "prod"}, "a.example"},
-		{"credentials in a name", Request{Source: "me:hunter2@a.io/x", Target: "prod"}, "cannot contain credentials"},
+		{"credentials in a name", Request{Source: "me:canary-7f3a91@a.io/x", Target: "prod"}, "cannot contain credentials"},
 		{"upper case", Request{Source: "nginx", Target: "prod", Images: []string{"Nginx"}}, "lower case"},
 	} {
 		_, err := configured(t, "").Import(tt.req, AsAz)
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.about, err, tt.want)
 		}
-		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "subscriptions")) {
+		if err != nil && (strings.Contains(err.Error(), "canary-7f3a91") || strings.Contains(err.Error(), "subscriptions")) {
 			t.Errorf("%s: the error repeats a secret or a subscription: %v", tt.about, err)
 		}
 	}

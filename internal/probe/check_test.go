@@ -20,13 +20,14 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	mark "github.com/drayage/dray/internal/testbed/canary"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
 // canary is a password that must not appear anywhere.
-const canary = "canary-5up3r"
+const canary = mark.Word
 
 var robot = credential.Login{User: "robot", Password: credential.New(canary), From: "flag --dst-creds"}
 

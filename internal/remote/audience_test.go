@@ -43,7 +43,7 @@ func TestARegistryThatWantsTheOlderAudienceGetsIt(t *testing.T) {
 		}, func(serve *testbed.Options, o *remote.Options) {
 			serve.Host = "reg.azurecr.io"
 			serve.Auth = testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{wanted: "user"}}
-			vars := map[string]string{"AZURE_CLIENT_ID": "id", "AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_SECRET": "secret"}
+			vars := map[string]string{"AZURE_CLIENT_ID": "id", "AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_SECRET": testbed.Password}
 			o.Logins = credential.Chain{credential.Azure{Cloud: credential.Cloud{HTTP: entra{}, Env: func(k string) string { return vars[k] }}}.Lookup()}
 			o.Default.PlainHTTP = true
 		})

@@ -145,7 +145,7 @@ func TestAnonymousUsersReadWithAnonymousTokens(t *testing.T) {
 }
 
 func TestAWrongPasswordIsDenied(t *testing.T) {
-	wrong := credential.Login{User: "user", Password: credential.New("wr0ng-canary")}
+	wrong := credential.Login{User: "user", Password: credential.New("wr0ng-canary-7f3a91")}
 	for _, mode := range []testbed.Mode{testbed.Basic, testbed.Bearer} {
 		bubble(t, nil, func(b *bench) {
 			_, err := b.repo.Resolve(b.Context(), "v1")

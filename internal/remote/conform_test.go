@@ -15,7 +15,7 @@ import (
 
 // This runs the suite that every Source and Target must pass over HTTP, against real registries.
 func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
-	bearer := testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"user": "secret"}}
+	bearer := testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"user": testbed.Password}}
 	for name, tt := range map[string]struct {
 		serve   func(testing.TB, testbed.Options) *testbed.Registry
 		options testbed.Options

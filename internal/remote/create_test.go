@@ -231,7 +231,7 @@ func (h *harbor) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asks = append(h.asks, r.Method+" "+r.URL.RequestURI())
-	if user, password, ok := r.BasicAuth(); !ok || user != "user" || password != "secret" {
+	if user, password, ok := r.BasicAuth(); !ok || user != "user" || password != testbed.Password {
 		t.Errorf("%s was requested without the login: %v", r.URL, r.Header)
 	}
 	switch {

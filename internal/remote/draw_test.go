@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/testbed/canary"
 )
 
 func TestDrawStandsBeforeEachRequest(t *testing.T) {
@@ -20,7 +21,7 @@ func TestDrawStandsBeforeEachRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_, err = c.Check(t.Context(), "reg.example", credential.Login{Scheme: credential.Basic, User: "me", Password: credential.New("secret")})
+	_, err = c.Check(t.Context(), "reg.example", credential.Login{Scheme: credential.Basic, User: "me", Password: credential.New(canary.Password)})
 	if !errors.Is(err, refused) || len(drawn) != 1 || drawn[0] != (remote.Draw{Host: "reg.example", Identity: "me", Class: credential.Reads}) {
 		t.Errorf("%v, %v", err, drawn)
 	}

@@ -186,10 +186,10 @@ func TestGitHubsPackagesAreAskedWithTheTokenOfGHCR(t *testing.T) {
 	for owner, requests := range map[string]int{"orgs": 3, "users": 4} {
 		shelf := shelf(t, "ann/web/app", 25)
 		shelf.Rows = append(shelf.Rows, beside.Row{Digest: sum(501)})
-		shelf.Page, shelf.Owner, shelf.Login = 10, owner, "ghp_token"
+		shelf.Page, shelf.Owner, shelf.Login = 10, owner, "ghp_canary-7f3a91"
 		hub := testbed.Serve(t, shelf.GitHub(), testbed.Options{})
 		s := visit(t, "ghcr.io/ann/web/app", map[string]*testbed.Registry{"api.github.com": hub}, func(o *remote.Options) {
-			o.Logins = credential.Chain{credential.Fixed("ghcr.io", credential.Login{User: "ann", Password: credential.New("ghp_token")})}
+			o.Logins = credential.Chain{credential.Fixed("ghcr.io", credential.Login{User: "ann", Password: credential.New("ghp_canary-7f3a91")})}
 		})
 		s.wantTags(shelf)
 		if hub.Requests() != requests {
@@ -294,7 +294,7 @@ func TestAClosedHostBesideTheRegistryIsGivenUpSoon(t *testing.T) {
 
 func TestTheKindOfARegistryIsLearnedFromItsChallenge(t *testing.T) {
 	shelf := shelf(t, "team/app", 25)
-	shelf.Login = "user:secret"
+	shelf.Login = "user:" + testbed.Password
 	h := testbed.NewDistribution(t, testbed.Options{})
 	r := testbed.Serve(t, h, testbed.Options{Front: shelf.Harbor, Auth: testbed.Auth{Mode: testbed.Bearer, Service: "harbor-registry"}})
 	testbed.Random(t, r, "team/app", "v0001", testbed.RandomOptions{})

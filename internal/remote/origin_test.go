@@ -48,7 +48,7 @@ func TestF20F26F37F67NoCredentialLeavesItsOrigin(t *testing.T) {
 		visited bool
 		kind    fault.Kind
 	}{
-		"blob redirect": {func(c *hostile.Canary) *hostile.Fault { return hostile.RedirectTo(c.URL+"/x?sig=1", 0) }, read, true, fault.NotFound},
+		"blob redirect": {func(c *hostile.Canary) *hostile.Fault { return hostile.RedirectTo(c.URL+"/x?sig=1-canary-7f3a91", 0) }, read, true, fault.NotFound},
 		"token realm":   {func(c *hostile.Canary) *hostile.Fault { return hostile.RealmTo(c.URL + "/token") }, read, false, fault.Refused},
 		"upload location": {func(c *hostile.Canary) *hostile.Fault {
 			return hostile.LocationTo(func(string) string { return c.URL + "/upload?state=1" })
@@ -273,7 +273,7 @@ func TestF26F37ARealmALinkAndARedirectThatAreMisspelledAreUsed(t *testing.T) {
 				if q.URL.RawQuery != "" {
 					return false
 				}
-				w.Header().Set("Location", own(q.URL.Path+"?sig=1"))
+				w.Header().Set("Location", own(q.URL.Path+"?sig=1-canary-7f3a91"))
 				w.WriteHeader(http.StatusTemporaryRedirect)
 				return true
 			})
@@ -413,8 +413,8 @@ func TestAMirrorIsReadFirstAndItsTroubleIsNone(t *testing.T) {
 }
 
 func TestNoEventAndNoErrorShowsASecret(t *testing.T) {
-	secret := credential.Login{User: "user", Password: credential.New("s3cret-canary")}
-	o := testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"user": "s3cret-canary"}}}
+	secret := credential.Login{User: "user", Password: credential.New("s3cret-canary-7f3a91")}
+	o := testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"user": "s3cret-canary-7f3a91"}}}
 	r := testbed.Distribution(t, o)
 	e := &events{}
 	to := client(t).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Login: &secret, Observe: e.watch()})

@@ -29,7 +29,7 @@ var (
 )
 
 // login is accepted by every registry of testbed that requires one.
-var login = credential.Login{User: "user", Password: credential.New("secret")}
+var login = credential.Login{User: "user", Password: credential.New(testbed.Password)}
 
 // client returns a Client with short waits, whose options are modified by changes.
 func client(tb testing.TB, changes ...func(*remote.Options)) *remote.Client {

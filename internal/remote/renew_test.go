@@ -32,10 +32,10 @@ func TestALoginOfTheChainIsAskedForAgainInALongRun(t *testing.T) {
 			b.Errorf("the login was looked up %d times after an hour", asked)
 		}
 	}, func(serve *testbed.Options, o *remote.Options) {
-		serve.Auth = testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"ann": "secret"}}
+		serve.Auth = testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"ann": testbed.Password}}
 		o.Logins = credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) {
 			asked++
-			return credential.Login{User: "ann", Password: credential.New("secret")}, true, nil
+			return credential.Login{User: "ann", Password: credential.New(testbed.Password)}, true, nil
 		}}
 	})
 }

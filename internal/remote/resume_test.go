@@ -309,7 +309,7 @@ func TestARecordedAddressGetsTheLoginOnlyAtHome(t *testing.T) {
 			}
 		}
 	}, func(o *testbed.Options, _ *remote.Options) {
-		o.Auth = testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"user": "secret"}}
+		o.Auth = testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"user": testbed.Password}}
 	})
 }
 

@@ -47,10 +47,10 @@ func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 func TestARefusalNamesTheLoginAndItsPlace(t *testing.T) {
 	readOnly := func(_, _, action string) bool { return action == "pull" }
 	from := func(place string) credential.Login {
-		return credential.Login{User: "user", Password: credential.New("secret"), From: place}
+		return credential.Login{User: "user", Password: credential.New(testbed.Password), From: place}
 	}
 	wrong := func(place string) credential.Login {
-		return credential.Login{User: "ann", Password: credential.New("wr0ng-canary"), From: place}
+		return credential.Login{User: "ann", Password: credential.New("wr0ng-canary-7f3a91"), From: place}
 	}
 	const file = "docker config ~/.docker/config.json"
 	for _, tt := range []struct {

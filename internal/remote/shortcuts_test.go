@@ -21,7 +21,7 @@ func TestRangesOfABlobAskTheRegistryOnceWhereItsStorageIs(t *testing.T) {
 		if r.Header.Get("Authorization") != "" {
 			logins.Add(1)
 		}
-		if expired.Load() && r.URL.RawQuery == "sig=1" {
+		if expired.Load() && r.URL.RawQuery == "sig=1-canary-7f3a91" {
 			http.Error(w, "expired", http.StatusForbidden)
 			return
 		}
@@ -30,10 +30,10 @@ func TestRangesOfABlobAskTheRegistryOnceWhereItsStorageIs(t *testing.T) {
 	var asked atomic.Int32
 	registry := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if asked.Add(1) == 1 {
-			http.Redirect(w, r, storage.URL+"/blob?sig=1", http.StatusTemporaryRedirect)
+			http.Redirect(w, r, storage.URL+"/blob?sig=1-canary-7f3a91", http.StatusTemporaryRedirect)
 			return
 		}
-		http.Redirect(w, r, storage.URL+"/blob?sig=2", http.StatusTemporaryRedirect)
+		http.Redirect(w, r, storage.URL+"/blob?sig=2-canary-7f3a91", http.StatusTemporaryRedirect)
 	}), testbed.Options{})
 	from := client(t).Open(repo(registry, "app"), remote.Use{})
 	part := func(at int64) {

@@ -16,7 +16,7 @@
 //
 //	r := testbed.Distribution(t, testbed.Options{
 //		Scheme: testbed.HTTPS,
-//		Auth:   testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"ann": "secret"}},
+//		Auth:   testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"ann": testbed.Password}},
 //	})
 //
 // Every request is recorded. To count the requests of a verb:

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/drayage/dray/internal/testbed/canary"
 )
 
 // settle sets the realm, unless the token service has its own listener.
@@ -208,7 +210,7 @@ func parseScope(s string) []need {
 	return all
 }
 
-// mint returns a unique token in the form of a JWT.
+// mint returns a unique token in the form of a JWT, with the canary in its signature.
 func mint(claims map[string]any) string {
 	part := func(v any) string {
 		b, err := json.Marshal(v)
@@ -217,5 +219,5 @@ func mint(claims map[string]any) string {
 		}
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
-	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(claims) + "." + rand.Text()
+	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(claims) + "." + canary.Word + rand.Text()
 }

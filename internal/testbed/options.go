@@ -3,6 +3,8 @@ package testbed
 import (
 	"net/http"
 	"time"
+
+	"github.com/drayage/dray/internal/testbed/canary"
 )
 
 // Options choose how a registry is served. The zero value is plain HTTP/1.1 without authentication.
@@ -59,6 +61,9 @@ const (
 	HTTP2 Protocol = "h2"
 )
 
+// Password is the password of the user "user", and of others whom a test does not distinguish.
+const Password = canary.Password
+
 // Content says what Distribution accepts beyond complete images.
 type Content string
 
@@ -87,7 +92,7 @@ type Auth struct {
 	Anonymous Anonymous
 	Dialect   Dialect
 
-	Users map[string]string // user name to password; nil means user "user" with password "secret"
+	Users map[string]string // user name to password; nil means user "user" with Password
 	Entra map[string]string // Entra access token to user name, for ACR
 
 	TTL     time.Duration // lifetime of a token; 0 means five minutes
@@ -157,7 +162,7 @@ const (
 
 func (a Auth) users() map[string]string {
 	if a.Users == nil {
-		return map[string]string{"user": "secret"}
+		return map[string]string{"user": Password}
 	}
 	return a.Users
 }

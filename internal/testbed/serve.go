@@ -37,6 +37,9 @@ func Serve(tb testing.TB, h http.Handler, o Options) *Registry {
 		r.Client.CloseIdleConnections()
 		stop()
 		r.wait()
+		for _, f := range r.shown {
+			tb.Errorf("a request shows %s", f)
+		}
 	})
 	return r
 }

@@ -110,7 +110,7 @@ func TestBasicLetsOnlyKnownUsersIn(t *testing.T) {
 	if resp, _ := get(t, r, "GET", "/v2/", ""); resp.StatusCode != 401 || !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Basic") {
 		t.Errorf("no credentials: %s", resp.Status)
 	}
-	for pair, want := range map[string]int{"user:secret": 200, "user:wrong": 401} {
+	for pair, want := range map[string]int{"user:" + testbed.Password: 200, "user:wrong": 401} {
 		resp, _ := get(t, r, "GET", "/v2/", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 		if resp.StatusCode != want {
 			t.Errorf("%s: %s", pair, resp.Status)
@@ -123,7 +123,7 @@ func token(t *testing.T, r *testbed.Registry, scope string) string {
 	t.Helper()
 	u, _ := url.Parse(r.Issuer.URL)
 	u.RawQuery = url.Values{"service": {"testbed"}, "scope": {scope}}.Encode()
-	resp, body := get(t, r, "GET", u.String(), "Basic dXNlcjpzZWNyZXQ=")
+	resp, body := get(t, r, "GET", u.String(), "Basic dXNlcjpzZWNyZXQtY2FuYXJ5LTdmM2E5MQ==")
 	var m struct{ Token string }
 	if err := json.Unmarshal([]byte(body), &m); err != nil || resp.StatusCode != 200 {
 		t.Fatalf("%s %s", resp.Status, body)
@@ -223,7 +223,7 @@ func TestTokensAreGivenForPasswordsAndRefreshTokens(t *testing.T) {
 	}})
 	testbed.Random(t, r, "a", "v1", testbed.RandomOptions{})
 	status, first := form(t, r, "/token", url.Values{
-		"grant_type": {"password"}, "username": {"user"}, "password": {"secret"},
+		"grant_type": {"password"}, "username": {"user"}, "password": {testbed.Password},
 		"scope": {"repository:a:pull,push"}, "access_type": {"offline"},
 	})
 	if status != 200 || first["expires_in"] != 300.0 || first["refresh_token"] == nil {

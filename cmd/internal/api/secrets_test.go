@@ -42,7 +42,7 @@ func (l listening) Write(p []byte) (int, error) {
 func (l listening) Unwrap() http.ResponseWriter { return l.ResponseWriter }
 
 func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
-	const password, stored = "hunter2-of-the-source", "hunter3-of-the-target"
+	const password, stored = "canary-7f3a91-of-the-source", "canary-7f3a91-3-of-the-target"
 	locked := func(user, password string) *testbed.Registry {
 		return testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic, Users: map[string]string{user: password}}})
 	}

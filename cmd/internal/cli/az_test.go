@@ -19,7 +19,7 @@ import (
 )
 
 // principalSecret is the client secret of the service principal in tests.
-const principalSecret = "canary-of-a-client-secret"
+const principalSecret = "client-secret-canary-7f3a91"
 
 // entraStub returns entraToken to a request with principalSecret, as Entra's client credentials grant does.
 func entraStub(w http.ResponseWriter, r *http.Request) {

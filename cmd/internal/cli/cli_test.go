@@ -111,7 +111,7 @@ func TestAPersonIsAskedForUserAndPassword(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
 	var out, err bytes.Buffer
 	home := t.TempDir()
-	code := Main(t.Context(), []string{"login", reg.Host}, app.IO{In: strings.NewReader("user\nsecret\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
+	code := Main(t.Context(), []string{"login", reg.Host}, app.IO{In: strings.NewReader("user\nsecret-canary-7f3a91\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
 		Terminal: app.Terminal{Hide: func(context.Context) (func(), error) { return func() {}, nil }}})
 	want := "logged in to " + reg.Host + "; the login is stored in docker config ~/.docker/config.json, in plain text\n"
 	if code != 0 || out.String() != want || err.String() != "User: Password for user: \n" {

@@ -61,7 +61,8 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts,
 // Output shows hosts and digests of images as {NAME}, the directory of the script as {WORK}, durations as T.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
+		WorkdirRoot: t.TempDir(), // so that what scripts leave is where other tests leave it
+		Dir:         "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*beside.Shelf{}, servers: map[string]func(){}}
 			env.Setenv("HOME", env.WorkDir)
@@ -158,7 +159,7 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 }
 
 // entraToken has the claims of an Entra access token. It is $entra in scripts that start an acr registry.
-const entraToken = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC9jYW5hcnkvIn0.c2ln"
+const entraToken = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC9jYW5hcnkvIn0.c2lnLWNhbmFyeS03ZjNhOTE"
 
 // throttled answers every request with 429 and asks to wait for an hour.
 func throttled(http.Handler) http.Handler {

@@ -80,7 +80,7 @@ func TestEachFlagOfAnotherToolIsAnsweredWithALineThatDrayRuns(t *testing.T) {
 			case foreign.Same, foreign.Dropped:
 				words = append(words, "4")
 			case foreign.Login:
-				words = append(words, "ann:hunter2")
+				words = append(words, "ann:canary-7f3a91")
 			case foreign.Verifies:
 				words[0] += "=false"
 			case foreign.Alone:
@@ -100,15 +100,15 @@ func TestEachFlagOfAnotherToolIsAnsweredWithALineThatDrayRuns(t *testing.T) {
 // Whatever a person types, and however another tool writes it, a secret is not repeated.
 func TestTheAnswerToAForeignWordRepeatsNoSecret(t *testing.T) {
 	for _, line := range []string{
-		"cp a.example/x b.example/y --dest-creds ann:hunter2", "copy a.example/x b.example/y --dest-creds=ann:hunter2", "copy a.example/x b.example/y --dest-creds hunter2",
-		"cp a.example/x b.example/y --dst-creds ann:hunter2", "cp a.example/x b.example/y --src-creds=:hunter2", "copy --all --src-creds ann:hunter2 a.example/x b.example/y",
-		"acr import --source a.example/x --name b.example -u ann -p hunter2", "acr import --source a.example/x --name b.example --password=hunter2", "acr login -n b.example -p hunter2",
-		"auth login b.example -u ann -p hunter2", "auth login b.example -u ann:hunter2", "copy --to-password hunter2 --all a.example/x b.example/y", "cp --dest-registry-token hunter2 a.example/x b.example/y",
-		"cp https://ann:hunter2@a.example/x b.example/y", "cp ann:hunter2@a.example/x b.example/y", "sync --registry-token=hunter2 a.example b.example", "copy --all -p hunter2 a.example/x b.example/y",
+		"cp a.example/x b.example/y --dest-creds ann:canary-7f3a91", "copy a.example/x b.example/y --dest-creds=ann:canary-7f3a91", "copy a.example/x b.example/y --dest-creds canary-7f3a91",
+		"cp a.example/x b.example/y --dst-creds ann:canary-7f3a91", "cp a.example/x b.example/y --src-creds=:canary-7f3a91", "copy --all --src-creds ann:canary-7f3a91 a.example/x b.example/y",
+		"acr import --source a.example/x --name b.example -u ann -p canary-7f3a91", "acr import --source a.example/x --name b.example --password=canary-7f3a91", "acr login -n b.example -p canary-7f3a91",
+		"auth login b.example -u ann -p canary-7f3a91", "auth login b.example -u ann:canary-7f3a91", "copy --to-password canary-7f3a91 --all a.example/x b.example/y", "cp --dest-registry-token canary-7f3a91 a.example/x b.example/y",
+		"cp https://ann:canary-7f3a91@a.example/x b.example/y", "cp ann:canary-7f3a91@a.example/x b.example/y", "sync --registry-token=canary-7f3a91 a.example b.example", "copy --all -p canary-7f3a91 a.example/x b.example/y",
 	} {
 		var out, err bytes.Buffer
 		code := Main(t.Context(), strings.Fields(line), app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
-		if code != 2 || strings.Contains(out.String()+err.String(), "hunter2") {
+		if code != 2 || strings.Contains(out.String()+err.String(), "canary-7f3a91") {
 			t.Errorf("%s: code %d, %s%s", line, code, out.String(), err.String())
 		}
 	}
@@ -220,7 +220,7 @@ func TestTheFileOfAnotherToolIsNamedAsAnArchive(t *testing.T) {
 			t.Errorf("%s: %q, want %q (%s)", typed, got, want, a.Why)
 		}
 	}
-	if a, _ := foreign.CommandIn([]string{"push", "https://ann:hunter2@a.example/x", "b.example/x"}, tree); a.Line != nil {
+	if a, _ := foreign.CommandIn([]string{"push", "https://ann:canary-7f3a91@a.example/x", "b.example/x"}, tree); a.Line != nil {
 		t.Errorf("an address with a password is repeated: %q", a.Line)
 	}
 }

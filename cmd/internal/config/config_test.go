@@ -14,12 +14,13 @@ import (
 	"github.com/drayage/dray/cmd/internal/pool"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	mark "github.com/drayage/dray/internal/testbed/canary"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
-const canary = "canary-7f3a91"
+const canary = mark.Word
 
 func write(t *testing.T, dir, content string) string {
 	t.Helper()

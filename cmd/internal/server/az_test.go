@@ -80,7 +80,7 @@ func TestTheRealAzImportsIntoTheEmbeddedRegistry(t *testing.T) {
 	}
 	ok("cloud", "register", "-n", "dray", "--endpoint-resource-manager", r.base, "--suffix-acr-login-server-endpoint", ".azurecr.io")
 	ok("cloud", "set", "-n", "dray")
-	ok("login", "--service-principal", "-u", "ci", "-p", "pw-ci", "--tenant", "adfs")
+	ok("login", "--service-principal", "-u", "ci", "-p", "pw-canary-7f3a91-ci", "--tenant", "adfs")
 	ok("acr", "import", "-n", "drayregistry", "--registry", "shelf", "--source", "library/app:v1", "-t", "team/app:v1")
 	if _, said, code := az("acr", "import", "-n", "drayregistry", "--registry", "shelf", "--source", "library/app:v1", "-t", "other/app:v1"); code != 1 || !strings.Contains(said, "AuthorizationFailed") {
 		t.Errorf("%d %s", code, said)
@@ -108,7 +108,7 @@ func TestTheRealAzImportsIntoTheEmbeddedRegistry(t *testing.T) {
 
 	text := log.String()
 	subscription := ok("account", "show", "--query", "id", "-o", "tsv")
-	for what, secret := range map[string]string{"the subscription": subscription, "the password": "pw-ci", "a token": refresh, "a resource ID": "/resourceGroups/"} {
+	for what, secret := range map[string]string{"the subscription": subscription, "the password": "pw-canary-7f3a91-ci", "a token": refresh, "a resource ID": "/resourceGroups/"} {
 		if secret == "" || strings.Contains(text, secret) {
 			t.Errorf("the log says %s", what)
 		}

@@ -67,16 +67,16 @@ func importing(source, target, image string) wire.Request {
 // The client has only a token of the server. The source and the target each require a different
 // login, which only the server knows.
 func TestImagesGoFromRegistryToRegistryWithoutTheClient(t *testing.T) {
-	source := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"s": "source-secret"}}, Content: testbed.Open})
-	target := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"t": "target-secret"}}, Content: testbed.Open})
+	source := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"s": "source-canary-7f3a91"}}, Content: testbed.Open})
+	target := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"t": "target-canary-7f3a91"}}, Content: testbed.Open})
 	testbed.Random(t, source, "team/app", "v1", testbed.RandomOptions{Layers: 2, Size: 32 << 10})
 	data := t.TempDir()
 	r := run(t, server.Config{Data: data, Roles: map[string]access.Role{"admin": access.Admin}, Htpasswd: users(t, "admin"),
 		Dray:  dray.Config{Registries: map[string]dray.Registry{"src": plainHTTP(source), "dst": plainHTTP(target)}},
 		Rules: []access.Rule{{Principals: []string{"ci"}, Verbs: []string{"import"}, Sources: []string{source.Host + "/team/**"}, Targets: []string{target.Host + "/prod/**"}, Rights: []string{"create"}}}})
 	token := r.token("ci", access.Submitter)
-	r.secret("source", source.Host, "s", "source-secret")
-	r.secret("target", target.Host, "t", "target-secret")
+	r.secret("source", source.Host, "s", "source-canary-7f3a91")
+	r.secret("target", target.Host, "t", "target-canary-7f3a91")
 
 	c := r.remoteAs(token)
 	source.Reset()

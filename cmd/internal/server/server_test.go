@@ -22,6 +22,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/testbed/canary"
 )
 
 // running is a server that Run serves.
@@ -37,6 +38,7 @@ func run(tb testing.TB, c server.Config) *running {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(tb.Context())
 	r := &running{t: tb, stop: cancel, end: make(chan error, 1)}
+	c.Log = watched(tb, c)
 	ready := make(chan net.Addr, 1)
 	c.Listen = "127.0.0.1:0"
 	c.Ready = func(a net.Addr) { ready <- a }
@@ -47,8 +49,36 @@ func run(tb testing.TB, c server.Config) *running {
 	case err := <-r.end:
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { r.stop(); r.wait() })
+	tb.Cleanup(func() { r.measures(); r.stop(); r.wait() })
 	return r
+}
+
+// watched returns the log of a server that fails the test if a secret gets into it, or into a file of the server.
+func watched(tb testing.TB, c server.Config) *slog.Logger {
+	tb.Helper()
+	if c.Data != "" {
+		canary.Files(tb, c.Data)
+	}
+	tap := &canary.Tap{}
+	tap.Check(tb, "the log")
+	all := slog.NewTextHandler(tap, &slog.HandlerOptions{Level: slog.LevelDebug})
+	if c.Log == nil {
+		return slog.New(all)
+	}
+	return slog.New(slog.NewMultiHandler(c.Log.Handler(), all))
+}
+
+// measures fails the test if a secret is in the metrics of a server that still runs and shows them.
+func (r *running) measures() {
+	r.t.Helper()
+	quick := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := quick.Get(r.base + "/metrics")
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	canary.Text(r.t, "the metrics", string(text))
 }
 
 // wait waits until Run has returned.

@@ -23,12 +23,12 @@ import (
 	"github.com/drayage/dray/cmd/internal/server"
 )
 
-// users writes an htpasswd file and returns its path. The password of a user is "pw-" and the name.
+// users writes an htpasswd file and returns its path. The password of a user is "pw-canary-7f3a91-" and the name.
 func users(tb testing.TB, names ...string) string {
 	tb.Helper()
 	var lines strings.Builder
 	for _, n := range names {
-		hash, err := bcrypt.GenerateFromPassword([]byte("pw-"+n), bcrypt.MinCost)
+		hash, err := bcrypt.GenerateFromPassword([]byte("pw-canary-7f3a91-"+n), bcrypt.MinCost)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func (r *running) as(user, method, path string, body io.Reader, headers ...strin
 		r.t.Fatal(err)
 	}
 	if user != "" {
-		req.SetBasicAuth(user, "pw-"+user)
+		req.SetBasicAuth(user, "pw-canary-7f3a91-"+user)
 	}
 	for _, h := range headers {
 		k, v, _ := strings.Cut(h, ": ")
@@ -341,7 +341,7 @@ func TestToolsLogInWithPasswordsAndTokens(t *testing.T) {
 		if err := remote.Write(ref, img); err == nil {
 			t.Error("an anonymous push succeeded")
 		}
-		login := remote.WithAuth(&authn.Basic{Username: "admin", Password: "pw-admin"})
+		login := remote.WithAuth(&authn.Basic{Username: "admin", Password: "pw-canary-7f3a91-admin"})
 		if err := remote.Write(ref, img, login); err != nil {
 			t.Fatal(err)
 		}
@@ -366,11 +366,11 @@ func skopeoCopies(t *testing.T, host string, anonymous bool) {
 		}
 		return nil
 	}
-	creds := "--creds=admin:pw-admin"
+	creds := "--creds=admin:pw-canary-7f3a91-admin"
 	if err := skopeo("inspect", "--tls-verify=false", creds, "docker://"+host+"/team/app:v1"); err != nil {
 		t.Error(err)
 	}
-	if err := skopeo("copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--src-creds=admin:pw-admin", "--dest-creds=admin:pw-admin",
+	if err := skopeo("copy", "--src-tls-verify=false", "--dest-tls-verify=false", "--src-creds=admin:pw-canary-7f3a91-admin", "--dest-creds=admin:pw-canary-7f3a91-admin",
 		"docker://"+host+"/team/app:v1", "docker://"+host+"/team/copy:v1"); err != nil {
 		t.Error(err)
 	}

@@ -340,13 +340,13 @@ func TestWorkGoesOnAfterPostgresWasRestarted(t *testing.T) {
 
 func TestAnErrorShowsNoPassword(t *testing.T) {
 	for _, url := range []string{
-		"postgres://ann:hunter2@127.0.0.1:1/db?connect_timeout=1",
-		"postgres://ann:hunter2@127.0.0.1:notaport/db",
-		"postgresql://ann@127.0.0.1:1/db?password=hunter2&connect_timeout=1",
-		"mysql://ann:hunter2@127.0.0.1/db",
+		"postgres://ann:canary-7f3a91@127.0.0.1:1/db?connect_timeout=1",
+		"postgres://ann:canary-7f3a91@127.0.0.1:notaport/db",
+		"postgresql://ann@127.0.0.1:1/db?password=canary-7f3a91&connect_timeout=1",
+		"mysql://ann:canary-7f3a91@127.0.0.1/db",
 	} {
 		_, err := store.Open(t.Context(), url)
-		if err == nil || strings.Contains(err.Error(), "hunter2") || fault.KindOf(err) == fault.Internal {
+		if err == nil || strings.Contains(err.Error(), "canary-7f3a91") || fault.KindOf(err) == fault.Internal {
 			t.Error(url, err)
 		}
 	}

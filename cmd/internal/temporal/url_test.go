@@ -47,10 +47,10 @@ func TestAWrongURLOfAnEngineIsInvalidAndShowsNoSecret(t *testing.T) {
 		{url: "http://h/n", says: "not the URL of an engine"},
 		{url: "temporal://h", says: "the namespace is missing"},
 		{url: "temporal://h:7233/a/b", says: "the namespace is missing"},
-		{url: "temporal://ann:hunter2@h/n", says: "a login is in the URL"},
-		{url: "temporal://h/n?api-key=hunter2", says: "an API key is in the URL"},
-		{url: "temporal://h/n?password=hunter2", says: "an API key is in the URL"},
-		{url: "temporal://h/n?hunter2=1", says: "an unknown parameter"},
+		{url: "temporal://ann:canary-7f3a91@h/n", says: "a login is in the URL"},
+		{url: "temporal://h/n?api-key=canary-7f3a91", says: "an API key is in the URL"},
+		{url: "temporal://h/n?password=canary-7f3a91", says: "an API key is in the URL"},
+		{url: "temporal://h/n?canary-7f3a91=1", says: "an unknown parameter"},
 		{url: "temporal://h/n?tls=maybe", says: "tls must be true or false"},
 		{url: "temporal://h/n?tls=true&tls=true", says: "one value"},
 		{url: "temporal://h/n?cert=a", says: "cert and key belong together"},
@@ -58,11 +58,11 @@ func TestAWrongURLOfAnEngineIsInvalidAndShowsNoSecret(t *testing.T) {
 		{url: "temporal://h/n?ca=/nowhere", says: "/nowhere"},
 		{url: "temporal://h/n?ca=" + empty, says: "no certificate"},
 		{url: "temporal://h/n?tls=true&api-key-file=" + empty, says: "it is empty"},
-		{url: "temporal://h/n?tls=true&api-key-file=" + empty, key: "hunter2", says: "two API keys"},
-		{url: "temporal://h/n", key: "hunter2", says: "in the clear"},
+		{url: "temporal://h/n?tls=true&api-key-file=" + empty, key: "canary-7f3a91", says: "two API keys"},
+		{url: "temporal://h/n", key: "canary-7f3a91", says: "in the clear"},
 	} {
 		_, err := parse(c.url, c.key)
-		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error()+fault.HintOf(err), "hunter2") {
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error()+fault.HintOf(err), "canary-7f3a91") {
 			t.Errorf("%s: %v", c.url, err)
 		}
 	}

@@ -66,7 +66,7 @@ func newDivided(t *testing.T, front func(http.Handler) http.Handler) (h *fixture
 	return h, src, dst, &crew{Service: h.service, other: h.worker(t, between(src, dst))}
 }
 
-var secretLogin = wire.Logins{SourceLogin: &wire.Login{User: "user", Password: "secret"}}
+var secretLogin = wire.Logins{SourceLogin: &wire.Login{User: "user", Password: testbed.Password}}
 
 // bad lets no tag "bad" be set.
 func bad(next http.Handler) http.Handler {

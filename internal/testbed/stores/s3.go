@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"net/http"
 	"testing"
+
+	"github.com/drayage/dray/internal/testbed/canary"
 )
 
 // S3 starts moto for one test, and returns a directory of a bucket in it. Unlike Main, it does not change the
@@ -30,6 +32,6 @@ func (s *Stores) S3(tb testing.TB) Bucket {
 	createBucket(tb, req)
 	return Bucket{Driver: "s3", Server: s.s3.process, Parameters: map[string]any{
 		"bucket": "images", "region": "us-east-1", "regionendpoint": at, "forcepathstyle": true, "secure": false,
-		"accesskey": "AKIDEXAMPLE", "secretkey": "canary-7f3a91", "rootdirectory": "/" + rand.Text(),
+		"accesskey": "AKIDEXAMPLE", "secretkey": canary.Word, "rootdirectory": "/" + rand.Text(),
 	}}
 }

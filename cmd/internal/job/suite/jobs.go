@@ -20,7 +20,7 @@ func testAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T, b Bed) {
 	t.Helper()
 	q, db := b.Open(t, job.Config{Owner: "host", Seal: reversed{}})
 	sub := job.Submission{Kind: "import", Request: json.RawMessage(`{"a": 1}`),
-		Source: "s", Target: "t", Parent: "p", Secret: []byte("hunter2")}
+		Source: "s", Target: "t", Parent: "p", Secret: []byte("canary-7f3a91")}
 	sub.Also = func(ctx context.Context, tx *sql.Tx, j job.Job) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO job_log (job, seq, at, text) VALUES ($1, 1, 1, 'accepted')`, j.ID)
 		return err
@@ -34,7 +34,7 @@ func testAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T, b Bed) {
 	}
 	Work(t, q, 3, Func(func(ctx context.Context, r *job.Run) job.Outcome {
 		secret, err := r.Secret(ctx)
-		if err != nil || string(secret) != "hunter2" || r.Job.State != job.Running || r.Fence(ctx) != nil {
+		if err != nil || string(secret) != "canary-7f3a91" || r.Job.State != job.Running || r.Fence(ctx) != nil {
 			t.Error(string(secret), err, r.Job)
 		}
 		r.Log("hello")
