@@ -162,6 +162,7 @@ var may = map[string]string{
 	"cmd/internal/server/door":        "",
 	"cmd/internal/server/measure":     "cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/store cmd/internal/wire event fault internal/registry",
 	"internal/testbed/stores":         "internal/testbed/canary",
+	"internal/testbed/canary/suite":   "internal/testbed/canary",
 	"cmd/internal/server/shared":      "fault cmd/internal/store",
 	"cmd/internal/server/own":         "fault cmd/internal/job cmd/internal/pool internal/outfile",
 	"cmd/internal/server/watch":       "fault",

@@ -1,9 +1,6 @@
 package testbed
 
 import (
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -37,7 +34,7 @@ func (i *Issuer) Revoke() {
 func (i *Issuer) RefreshToken(user string) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	t := mint(map[string]any{"sub": user, "exp": time.Now().Add(3 * time.Hour).Unix(), "grant_type": "refresh_token"})
+	t := canary.Token(map[string]any{"sub": user, "exp": time.Now().Add(3 * time.Hour).Unix(), "grant_type": "refresh_token"})
 	i.refreshs[t] = user
 	return t
 }
@@ -171,7 +168,7 @@ func (i *Issuer) issue(user string, scopes []string) string {
 	if i.auth.Told {
 		claims["access"] = accessOf(rights)
 	}
-	value := mint(claims)
+	value := canary.Token(claims)
 	i.tokens[value] = token{rights, ends}
 	return value
 }
@@ -208,16 +205,4 @@ func parseScope(s string) []need {
 		all = append(all, need{rest[:at], action})
 	}
 	return all
-}
-
-// mint returns a unique token in the form of a JWT, with the canary in its signature.
-func mint(claims map[string]any) string {
-	part := func(v any) string {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err)
-		}
-		return base64.RawURLEncoding.EncodeToString(b)
-	}
-	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(claims) + "." + canary.Word + rand.Text()
 }

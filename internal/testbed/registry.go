@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/drayage/dray/internal/testbed/canary"
 )
 
 // Registry is a running registry. Its methods are safe for concurrent use.
@@ -32,7 +30,6 @@ type Registry struct {
 	mu     sync.Mutex
 	closed bool
 	log    []*Request
-	shown  []canary.Finding // secrets in requests, where proxies and servers log them
 }
 
 // Dial opens a connection as net.Dialer.DialContext does.
@@ -137,7 +134,6 @@ func (r *Registry) begin(q *Request) {
 	}
 	r.running.Add(1)
 	r.log = append(r.log, q)
-	r.shown = append(r.shown, canary.InRequest(q.Path, q.RawQuery, q.Header)...)
 }
 
 type recordedBody struct {

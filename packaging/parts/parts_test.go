@@ -16,7 +16,7 @@ var allowed = []string{"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC
 
 // bare lists modules without a license file, with the reason why they are in the programs all the same.
 var bare = map[string]string{
-	"github.com/nexus-rpc/nexus-proto-annotations": "a part of Temporal's API (MIT), by the same authors; go.temporal.io/api imports it",
+	"github.com/nexus-rpc/nexus-proto-annotations": "go.temporal.io/api (MIT) imports it; its authors publish no license, neither with v0.1.0, its only version, nor at the head of its repository in March 2026",
 }
 
 // Cloud storage is in the programs only with build tags.

@@ -5,14 +5,15 @@
 //
 //	try.go         tries a bucket: writes, reads, lists and deletes one object
 //	backing.go     opens the driver
+//	pending.go     lists objects that were begun and not finished
 //	driver.go      what the registry adds to distribution's drivers
 //	unwritable.go  errors without paths, and those of a storage that takes nothing
 //	room.go        how much space is free
 //	room_unix.go     on Unix
 //	room_windows.go  on Windows
-//	pending.go     lists objects that were begun and not finished
 //	s3.go          the driver of S3, in a program with the tag s3
 //	s3_none.go       without the tag
+//	parts.go       what is known of such an object
 //	azure.go       the driver of Azure Blob Storage, with the tag azure
 //	gcs.go         the driver of Google Cloud Storage, with the tag gcs
 //	storage.go     which storage is meant

@@ -1,21 +1,6 @@
 package backing
 
-import (
-	"context"
-	"time"
-)
-
-// Pending is an object that was begun and not finished. An object store keeps the parts of such objects, and costs
-// money for them, but lists and reads them nowhere else.
-type Pending struct {
-	Path  string // of the object, as the methods of a Driver take it
-	Begun time.Time
-
-	abort func(context.Context) error
-}
-
-// Abort removes the parts. It is no error if they are gone, and an object that was finished in the meantime stays.
-func (p Pending) Abort(ctx context.Context) error { return p.abort(ctx) }
+import "context"
 
 // Pending lists the objects below dir that were begun and not finished. Only S3 has and lists such objects: a directory
 // and Azure have the file from its first byte on, and GCS lists no session of an upload, and ends each after a week.

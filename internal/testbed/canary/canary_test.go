@@ -149,7 +149,7 @@ func TestASecretIsFoundWhereServersLogRequests(t *testing.T) {
 		"the user agent":    {"/v2/", "", http.Header{"User-Agent": {"dray u:" + Word}}, 1},
 		"where it is from":  {"/v2/", "", http.Header{"Referer": {"https://u:" + Word + "@reg.example/"}}, 1},
 	} {
-		if got := InRequest(r.path, r.query, r.header); len(got) != r.want {
+		if got := inRequest(r.path, r.query, r.header); len(got) != r.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -1,9 +1,3 @@
-// Command suite runs tests, and searches everything that they print and every file that they leave for secrets:
-//
-//	go run ./internal/testbed/canary/suite ./...
-//
-// Its arguments are those of go test. The tests need to know nothing of it. It builds them with a testing package that
-// moves the directories of T.TempDir to where this program searches them, instead of removing them.
 package main
 
 import (
