@@ -8,7 +8,7 @@ import (
 	"go/parser"
 	"go/printer"
 	"go/token"
-	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -23,40 +23,40 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// sourcesOfDray calls visit with each file of dray that is not a test, and that a user's program is made of.
+// sourcesOfDray calls visit with each file of dray that is not a test, and that a user's program is made of. It does not
+// read the root of the repository itself: go test would run all tests of this package again whenever a tool or a
+// program is built there.
 func sourcesOfDray(t *testing.T, visit func(path string, set *token.FileSet, file *ast.File)) {
 	t.Helper()
 	root := filepath.Join("..", "..", "..")
-	tests := []string{"internal/testbed", "internal/hostile", "internal/yard", "internal/conform", "internal/archtest", "bench", "demo", "packaging"}
+	list := exec.CommandContext(t.Context(), "go", "list", "-find", "-f",
+		`{{range .GoFiles}}{{$.ImportPath}}/{{.}}{{"\n"}}{{end}}{{range .IgnoredGoFiles}}{{$.ImportPath}}/{{.}}{{"\n"}}{{end}}`, "./...")
+	list.Dir = root
+	names, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	n := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		if d.IsDir() && (slices.Contains(tests, rel) || rel != "." && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
-			return fs.SkipDir
-		}
-		if d.IsDir() || !strings.HasSuffix(rel, ".go") || strings.HasSuffix(rel, "_test.go") {
-			return nil
+	for name := range strings.FieldsSeq(string(names)) {
+		rel := strings.TrimPrefix(name, "github.com/drayage/dray/")
+		if strings.HasSuffix(rel, "_test.go") || slices.ContainsFunc(notOfDray, func(dir string) bool { return strings.HasPrefix(rel, dir+"/") }) {
+			continue
 		}
 		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, path, nil, 0)
+		file, err := parser.ParseFile(set, filepath.Join(root, filepath.FromSlash(rel)), nil, 0)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		n++
 		visit(rel, set, file)
-		return nil
-	})
-	if err != nil || n < 100 {
-		t.Fatalf("%d files read: %v", n, err)
+	}
+	if n < 100 {
+		t.Fatalf("%d files read", n)
 	}
 }
+
+// notOfDray are the directories of what tests and releases need.
+var notOfDray = []string{"internal/testbed", "internal/hostile", "internal/yard", "internal/conform", "internal/archtest", "bench", "packaging"}
 
 // helpTexts returns everything that the help pages consist of.
 func helpTexts() (all []string) {
