@@ -34,7 +34,8 @@ func (i *Issuer) Revoke() {
 func (i *Issuer) RefreshToken(user string) string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	t := canary.Token(map[string]any{"sub": user, "exp": time.Now().Add(3 * time.Hour).Unix(), "grant_type": "refresh_token"})
+	ends := time.Now().Add(3 * time.Hour).Unix()
+	t := canary.Token(map[string]any{"sub": user, "exp": ends, "grant_type": "refresh_token"})
 	i.refreshs[t] = user
 	return t
 }

@@ -12,8 +12,8 @@ import (
 const content = "/docker/registry/v2" // everything that distribution writes
 
 // Orphans lists the objects that a bucket keeps in parts, that were begun before age ago, and that belong to no
-// unfinished upload: a process was killed before it had written the upload's first file or after it had removed them, or
-// while it copied a finished upload to its place. Whoever continues an upload does so by its files, so nobody can
+// unfinished upload: a process was killed before it had written the upload's first file or after it had removed them,
+// or while it copied a finished upload to its place. Whoever continues an upload does so by its files, so nobody can
 // continue these.
 func Orphans(ctx context.Context, driver *backing.Driver, age time.Duration) ([]backing.Pending, error) {
 	all, err := driver.Pending(ctx, content)

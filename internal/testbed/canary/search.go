@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -85,11 +86,11 @@ type Tap struct {
 func (t *Tap) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := append(t.tail, p...)
+	text := slices.Concat(t.tail, p)
 	if len(t.found) == 0 {
 		t.found = Search(text)
 	}
-	t.tail = bytes.Clone(text[max(0, len(text)-overlap):])
+	t.tail = text[max(0, len(text)-overlap):]
 	if t.To == nil {
 		return len(p), nil
 	}

@@ -21,8 +21,8 @@ const (
 
 const added = `
 func keepForCanary(name, dir string) error {
-	to := filepath.Join(os.Getenv("` + kept + `"), filepath.Base(os.Args[0])+"+"+strings.ReplaceAll(name, "/", "+")+"+"+filepath.Base(dir))
-	if os.Rename(dir, to) == nil {
+	test := filepath.Base(os.Args[0]) + "+" + strings.ReplaceAll(name, "/", "+")
+	if os.Rename(dir, filepath.Join(os.Getenv("` + kept + `"), test+"+"+filepath.Base(dir))) == nil {
 		return nil
 	}
 	return removeAll(dir)

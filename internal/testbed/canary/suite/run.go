@@ -39,7 +39,8 @@ func run(ctx context.Context, args []string, out io.Writer) (leaks int, err erro
 	if err := os.Mkdir(s.kept, 0o700); err != nil {
 		return 0, err
 	}
-	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"test", "-overlay", changed, "-count=1", "-json"}, args)...)
+	args = slices.Concat([]string{"test", "-overlay", changed, "-count=1", "-json"}, args)
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), kept+"="+s.kept)
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
