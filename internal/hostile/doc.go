@@ -32,6 +32,7 @@
 //	downloads.go      faults of bytes that are read
 //	uploads.go        faults of bytes that are sent
 //	answers.go        wrong responses
+//	raw.go            answers that are no HTTP, and answers that hide what was done
 //	elsewhere.go      a listener that must never receive credentials
 //	fault.go          when a fault fires
 //	wire.go           breaks off and stalls connections
