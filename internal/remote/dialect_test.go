@@ -307,3 +307,16 @@ func TestALoopbackHostIsAskedForTlsFirst(t *testing.T) {
 	_, err = c.Open(ref.Repo{Host: l.Addr().String(), Path: "app"}, remote.Use{}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.Unavailable)
 }
+
+func TestF72TheFirstPieceThatIsRefusedLeavesTheWholeBlob(t *testing.T) {
+	for _, code := range []int{405, 411, 501} {
+		refuse := hostile.Status(code, nil, "").On("PATCH", testbed.Upload)
+		bubble(t, []*hostile.Fault{refuse}, func(b *bench) {
+			data, d := noise(b, 1, 2*mib)
+			_, err := b.send(data, d)
+			must(b, err)
+			b.count("PATCH", testbed.Upload, 1)
+			b.count("PUT", testbed.Upload, 1)
+		}, with(credential.Settings{ChunkSize: mib}))
+	}
+}

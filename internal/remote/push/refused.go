@@ -60,7 +60,7 @@ func (u *upload) refused(a *wire.Answer, method string, n int64) error {
 			return gone() // the offset that the registry reports is not the one that it accepts
 		}
 		return u.call.Fault(fault.Unavailable, "", err)
-	case u.whole == nil && u.done > 0 && slices.Contains([]int{405, 411, 501}, a.Status):
+	case u.whole == nil && (u.done > 0 || method == http.MethodPatch) && slices.Contains([]int{405, 411, 501}, a.Status):
 		u.noPatch = true
 		return gone()
 	case a.Status == http.StatusNotFound, a.Says("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"):

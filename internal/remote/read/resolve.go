@@ -116,24 +116,36 @@ func (r *Reader) named(ctx context.Context, op, reference string) (oci.Document,
 	return doc, err
 }
 
+// document reads a document. Bytes that do not have their digest are read once more: a proxy may have cut or
+// damaged one answer.
 func (r *Reader) document(ctx context.Context, op, reference string) (oci.Document, error) {
+	doc, damaged, err := r.answered(ctx, op, reference)
+	if damaged {
+		doc, _, err = r.answered(ctx, op, reference)
+	}
+	return doc, err
+}
+
+// answered reads a document with one request. damaged says that the bytes do not have the digest that was asked
+// for, or that the registry said.
+func (r *Reader) answered(ctx context.Context, op, reference string) (doc oci.Document, damaged bool, err error) {
 	c := r.Call(op, http.MethodGet, "/manifests/"+reference, r.At(reference))
 	if err := c.Checked(reference); err != nil {
-		return oci.Document{}, err
+		return doc, false, err
 	}
 	c.Header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
 	c.Limit = oci.MaxDocument
 	if doc, have := r.pulled.get(reference); have {
-		return doc, nil
+		return doc, false, nil
 	}
 	c.Room = r.Host.Options.Room.Open()
 	defer c.Room.Close()
 	a, err := r.Host.Do(ctx, c, 200)
 	switch {
 	case err != nil:
-		return oci.Document{}, err
+		return doc, false, err
 	case a.Over:
-		return oci.Document{}, c.Fault(fault.TooLarge, "check what answers there: no registry takes a larger manifest",
+		return doc, false, c.Fault(fault.TooLarge, "check what answers there: no registry takes a larger manifest",
 			fmt.Errorf("longer than %d MiB", oci.MaxDocument>>20))
 	}
 	want := oci.Descriptor{MediaType: a.Header.Get("Content-Type")}
@@ -143,13 +155,15 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 		want.Digest = oci.Digest(reference)
 		if said != "" && SameAlgorithm(said, reference) && said != reference &&
 			!oci.IsSchema1(want.MediaType, a.Raw) { // Parse refuses that, whatever its digest
-			return oci.Document{}, c.Fault(fault.Corrupt, "",
+			return doc, false, c.Fault(fault.Corrupt, "",
 				fmt.Errorf("the registry answers with the digest %s instead", reason.Clean(said)))
 		}
 	}
-	doc, err := oci.Parse(want, a.Raw)
+	doc, err = oci.Parse(want, a.Raw)
 	if err != nil {
-		return oci.Document{}, c.Named(err)
+		damaged = fault.Is(err, fault.Corrupt) || ref.Digest(said) == nil && !oci.IsSchema1(want.MediaType, a.Raw) &&
+			oci.Digest(said).Algorithm().FromBytes(a.Raw) != oci.Digest(said)
+		return doc, damaged, c.Named(err)
 	}
 	if r.Host.Pulls != nil {
 		r.pulled.put(doc)
@@ -164,5 +178,5 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 				"but its bytes have the digest " + string(doc.Digest),
 		})
 	}
-	return doc, nil
+	return doc, false, nil
 }
