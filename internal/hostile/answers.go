@@ -61,6 +61,13 @@ func RedirectTo(url string, code int) *Fault {
 	return Status(code, http.Header{"Location": {url}}, "").On(http.MethodGet, testbed.Blob)
 }
 
+// RedirectSelf answers with a redirect to the address that was asked for. It applies to any request.
+func RedirectSelf(code int) *Fault {
+	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		Status(code, http.Header{"Location": {r.URL.RequestURI()}}, "").act(w, r, next)
+	}}
+}
+
 // OtherManifest serves raw with Content-Type mediaType and claims that it is what was requested. It
 // applies to GETs of manifests.
 func OtherManifest(mediaType string, raw []byte) *Fault {

@@ -3,6 +3,8 @@ package hostile
 import (
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 )
 
 // Raw reads the whole request, sends text in place of an answer, and closes the connection. text need not
@@ -39,17 +41,19 @@ func DoneBut(code int) *Fault {
 	}}
 }
 
-// Says lets the registry process the request, and sends its status and its header with another body. It
-// applies to any request.
-func Says(mediaType, body string) *Fault {
+// Edit lets the registry process the request, and rewrites the body of its answer. The answer has the new
+// length. It applies to any request.
+func Edit(edit func(body string) string) *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
-			h.Set("Content-Type", mediaType)
-			h.Del("Content-Length")
+		var body strings.Builder
+		status := http.StatusOK
+		next.ServeHTTP(&tap{ResponseWriter: &discardedResponse{header: w.Header()}, head: func(code int, _ http.Header) int {
+			status = code
 			return code
-		}, body: func([]byte, int64) {}}
-		next.ServeHTTP(t, r)
-		t.finish()
-		_, _ = io.WriteString(w, body)
+		}, body: func(p []byte, _ int64) { body.Write(p) }}, r)
+		text := edit(body.String())
+		w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text)
 	}}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"strings"
 	"testing"
 
 	"github.com/drayage/dray/internal/hostile"
@@ -63,12 +64,21 @@ func TestDoneButHidesThatARequestHadItsEffect(t *testing.T) {
 	fired(t, f, 1)
 }
 
-func TestSaysKeepsTheStatusAndTheHeaderOfTheAnswer(t *testing.T) {
-	f := hostile.Says("text/html", "<html>hello")
+func TestEditRewritesABodyAndItsLength(t *testing.T) {
+	f := hostile.Edit(func(body string) string { return strings.Replace(body, "v1", "v1\",\"v2", 1) }).On("GET", testbed.Tags)
 	b := newBench(t, f)
-	resp, got := b.must("GET", b.blob, nil, nil)
-	if resp.StatusCode != 200 || string(got) != "<html>hello" || resp.Header.Get("Docker-Content-Digest") != b.img.Layers[0].Digest.String() {
-		t.Errorf("%s %q %v", resp.Status, got, resp.Header)
+	resp, got := b.must("GET", "/v2/app/tags/list", nil, nil)
+	if resp.StatusCode != 200 || !strings.Contains(string(got), `["v1","v2"]`) || resp.ContentLength != int64(len(got)) {
+		t.Errorf("%s %q %d", resp.Status, got, resp.ContentLength)
+	}
+	fired(t, f, 1)
+}
+
+func TestRedirectSelfLeadsToTheAddressThatWasAsked(t *testing.T) {
+	f := hostile.RedirectSelf(307).Once()
+	b := newBench(t, f)
+	if resp, _ := b.must("GET", b.blob+"?a=b", nil, nil); resp.StatusCode != 307 || resp.Header.Get("Location") != b.blob+"?a=b" {
+		t.Errorf("%s %s", resp.Status, resp.Header.Get("Location"))
 	}
 	fired(t, f, 1)
 }
