@@ -169,14 +169,15 @@ var may = map[string]string{
 	"cmd/internal/server/budget":      ". cmd/internal/job cmd/internal/server/measure fault internal/place",
 	"cmd/internal/server/gate":        "fault cmd/internal/access cmd/internal/memory cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
-	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several
-	"packaging/mkimage": "internal/layout oci packaging/parts ref",
-	"packaging/parts":   "",
-	"internal/conform":  "fault oci ref internal/transfer",
-	"internal/testbed":  "internal/testbed/canary",
-	"internal/hostile":  "internal/testbed",
-	"internal/archtest": "",
-	"internal/yard":     ". fault internal/testbed internal/testbed/beside plan",
+	"bench":                  "internal/registry", // measures the program from outside, and our registry as one of several
+	"packaging/mkimage":      "internal/layout oci packaging/parts ref",
+	"packaging/parts":        "",
+	"internal/conform":       "fault oci ref internal/transfer",
+	"internal/testbed":       "internal/testbed/canary",
+	"internal/hostile":       "internal/testbed",
+	"internal/archtest":      "",
+	"internal/yard":          ". fault internal/testbed internal/testbed/beside plan",
+	"internal/hostile/storm": ". credential fault internal/hostile internal/testbed ref",
 }
 
 // everywhere lists what every package may import: the command lines that messages show are made in one place.

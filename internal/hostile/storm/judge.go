@@ -180,7 +180,8 @@ func (x *World) counts(got dray.Traffic, r *testbed.Registry, failed bool) (prob
 		bytes = got.Sent >= in && got.Received <= out
 	}
 	if !requests || !bytes && !exempt {
-		problems = append(problems, fmt.Sprintf("the report has %d requests, %d bytes sent and %d received of %s, which counted %d, %d and %d",
+		problems = append(problems, fmt.Sprintf(
+			"the report has %d requests, %d bytes sent and %d received of %s, which counted %d, %d and %d",
 			got.Requests, got.Sent, got.Received, r.Host, r.Requests(), in, out))
 	}
 	return problems

@@ -1,6 +1,7 @@
 package storm_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -8,6 +9,23 @@ import (
 	"github.com/drayage/dray/internal/hostile/storm"
 	"github.com/drayage/dray/internal/testbed"
 )
+
+func TestTheTableHasMoreThanTwoHundredFaultsAndEachCanHappen(t *testing.T) {
+	works := []storm.Work{storm.Image, storm.Index, storm.Transfer, storm.Job}
+	seen := map[string]bool{}
+	for _, c := range storm.Cases(storm.Place{}) {
+		if seen[c.Name] {
+			t.Errorf("%s is there twice", c.Name)
+		}
+		seen[c.Name] = true
+		if !slices.ContainsFunc(works, c.Meets) {
+			t.Errorf("%s happens in no work", c.Name)
+		}
+	}
+	if len(seen) <= 200 {
+		t.Errorf("%d faults", len(seen))
+	}
+}
 
 func TestASingleFaultIsSurvivedOrNamed(t *testing.T) {
 	stage := storm.NewStage(t)
