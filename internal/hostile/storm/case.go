@@ -19,6 +19,19 @@ const (
 	Job      Work = "a job"
 )
 
+// Size is that of each layer. Half is its middle.
+const (
+	Size = 64 << 10
+	Half = Size / 2
+)
+
+// Place is where the faults of a work happen.
+type Place struct {
+	Layer string // the digest of a layer that the target does not have
+	Root  string // the digest of an image or index that is copied
+	Type  string // its media type
+}
+
 // Case is one thing that goes wrong, and what must come of it.
 type Case struct {
 	Name string // what happens and how often, for a reader
@@ -57,11 +70,6 @@ func (c Case) Wants(w Work) (fault.Kind, fault.Side) {
 		return "", ""
 	}
 	return c.Kind, c.Blamed
-}
-
-// Cases returns the table for a work at p. The faults are new each time.
-func Cases(p Place) []Case {
-	return slices.Concat(logins(), lists(p), documents(p), blobs(p), answers(p), uploads(p), sessions(p), tags(p))
 }
 
 const source, target = fault.Source, fault.Target

@@ -6,7 +6,7 @@ import (
 	"github.com/drayage/dray"
 )
 
-// Sources and Targets are the ends of each work.
+// The ends of a transfer.
 const (
 	transferSource = "src/team/"
 	transferTarget = "dst"

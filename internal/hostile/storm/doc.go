@@ -15,14 +15,16 @@
 //
 // In the order of the walk:
 //
+//	table.go     all faults
 //	logins.go    faults of token services and challenges
 //	lists.go     faults of lists of repositories, of tags and of referrers
 //	manifests.go faults of manifests that are read
 //	blobs.go     faults of blobs that are read
 //	uploads.go   faults of blobs that are sent
 //	tags.go      faults of manifests that are sent
+//	words.go     answers that many rows use
 //	do.go        the works
 //	judge.go     what must be true after a work
 //	world.go     two registries with faults, in virtual time
-//	case.go      what a row of the table says
+//	case.go      what a row of the table says, and where it happens
 package storm

@@ -9,19 +9,7 @@ import (
 	"github.com/drayage/dray/internal/hostile"
 )
 
-// documents has the faults of manifests that are read.
-func documents(p Place) []Case {
-	return slicesOf(heads(), gets(p))
-}
-
-func slicesOf(all ...[]Case) (joined []Case) {
-	for _, cases := range all {
-		joined = append(joined, cases...)
-	}
-	return joined
-}
-
-// heads has those of HEAD.
+// heads has the faults of HEAD of a manifest.
 func heads() []Case {
 	return []Case{
 		recovers(source, "500 twice to HEAD of a manifest", bare(500).On(head, manifest).Times(2)).pair(),
@@ -52,7 +40,7 @@ func heads() []Case {
 	}
 }
 
-// gets has those of GET.
+// gets has the faults of GET of a manifest.
 func gets(p Place) []Case {
 	on := func(f *hostile.Fault) *hostile.Fault { return f.On(get, manifest) }
 	return []Case{

@@ -10,7 +10,7 @@ import (
 )
 
 // tags has the faults of manifests that are sent.
-func tags(p Place) []Case {
+func tags() []Case {
 	on := func(f *hostile.Fault) *hostile.Fault { return f.On(put, manifest) }
 	byDigest := func(f *hostile.Fault) *hostile.Fault {
 		return on(f).When(func(r *http.Request) bool { return strings.Contains(r.URL.Path, ":") })

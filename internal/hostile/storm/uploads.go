@@ -10,7 +10,7 @@ import (
 )
 
 // uploads has the faults of requests that begin an upload or mount a blob.
-func uploads(p Place) []Case {
+func uploads() []Case {
 	on := func(f *hostile.Fault) *hostile.Fault { return f.On(post, upload) }
 	mounts := func(f *hostile.Fault) *hostile.Fault {
 		return f.On(post, upload).When(func(r *http.Request) bool { return r.URL.Query().Has("mount") })
@@ -59,7 +59,7 @@ func uploads(p Place) []Case {
 }
 
 // sessions has the faults of requests that send bytes of a blob.
-func sessions(Place) []Case {
+func sessions() []Case {
 	large := func(f *hostile.Fault) *hostile.Fault {
 		return f.When(func(r *http.Request) bool { return r.ContentLength == Size })
 	}

@@ -26,25 +26,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Size is that of each layer. Half is its middle.
-const (
-	Size = 64 << 10
-	Half = Size / 2
-)
-
 // The hosts of a World. Elsewhere must receive no credential.
 const (
 	sourceHost = "src.example:5000"
 	targetHost = "dst.example:5000"
 	elsewhere  = "elsewhere.example:5000"
 )
-
-// Place is where the faults of a work happen.
-type Place struct {
-	Layer string // the digest of a layer that the target does not have
-	Root  string // the digest of an image or index that is copied
-	Type  string // its media type
-}
 
 // Stage is a source with the images of all works. Several Worlds can be on it at the same time.
 type Stage struct {
