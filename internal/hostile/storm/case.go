@@ -46,7 +46,6 @@ type Case struct {
 	Blamed fault.Side
 
 	Never   []Work // the works that do not meet it, because they never ask
-	Kept    []Work // the works that end well all the same
 	Product string // what the target is, in its settings; "" leaves it to dray to find out
 	Pieces  int64  // the size in which the target takes uploads, in its settings; 0 means whole
 	Unequal string // why the bytes of the report cannot be those that the registries counted; "" if they must be
@@ -66,7 +65,7 @@ func (c Case) Meets(w Work) bool { return !slices.Contains(c.Never, w) }
 
 // Wants returns the Kind and the side of the error with which w must end; "" if it must end well.
 func (c Case) Wants(w Work) (fault.Kind, fault.Side) {
-	if !c.Meets(w) || slices.Contains(c.Kept, w) {
+	if !c.Meets(w) {
 		return "", ""
 	}
 	return c.Kind, c.Blamed
@@ -84,18 +83,8 @@ func fails(side fault.Side, kind fault.Kind, name string, faults ...*hostile.Fau
 	return Case{Name: string(side) + ": " + name, Side: side, Faults: faults, Kind: kind, Blamed: side}
 }
 
-func (c Case) blames(side fault.Side) Case {
-	c.Blamed = side
-	return c
-}
-
 func (c Case) never(works ...Work) Case {
 	c.Never = works
-	return c
-}
-
-func (c Case) kept(works ...Work) Case {
-	c.Kept = works
 	return c
 }
 

@@ -173,7 +173,8 @@ func (x *World) counts(got dray.Traffic, r *testbed.Registry, failed bool) (prob
 	}
 	exempt := slices.ContainsFunc(x.cases, func(c Case) bool { return c.Unequal != "" })
 	repeated := slices.ContainsFunc(x.cases, func(c Case) bool { return c.Repeated })
-	requests, bytes := got.Requests == r.Requests() || repeated, got.Sent == in && got.Received >= out && got.Received <= out+lost
+	requests := got.Requests == r.Requests() || repeated
+	bytes := got.Sent == in && got.Received >= out && got.Received <= out+lost
 	if failed {
 		requests = got.Requests >= r.Requests() || repeated
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // tokenWith replaces a part of each answer with a token.
-func tokenWith(old, new string) *hostile.Fault {
-	return hostile.Edit(func(body string) string { return strings.Replace(body, old, new, 1) }).On("", token)
+func tokenWith(was, is string) *hostile.Fault {
+	return hostile.Edit(func(body string) string { return strings.Replace(body, was, is, 1) }).On("", token)
 }
 
 // logins has the faults of token services and challenges.

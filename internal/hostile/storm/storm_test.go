@@ -28,6 +28,7 @@ func TestTheTableHasMoreThanTwoHundredFaultsAndEachCanHappen(t *testing.T) {
 }
 
 func TestASingleFaultIsSurvivedOrNamed(t *testing.T) {
+	t.Parallel()
 	stage := storm.NewStage(t)
 	for _, w := range []storm.Work{storm.Image, storm.Index, storm.Transfer} {
 		for i, c := range storm.Cases(stage.Place(w)) {

@@ -16,7 +16,10 @@ func uploads() []Case {
 		return f.On(post, upload).When(func(r *http.Request) bool { return r.URL.Query().Has("mount") })
 	}
 	location := func(rewrite func(string) string) *hostile.Fault { return on(hostile.LocationTo(rewrite)) }
-	path := func(s string) string { return s[strings.Index(s, "/v2/"):] }
+	path := func(s string) string {
+		_, rest, _ := strings.Cut(s, "/v2/")
+		return "/v2/" + rest
+	}
 	return []Case{
 		recovers(target, "503 twice to the beginning of an upload", on(bare(503)).Times(2)).pair(),
 		recovers(target, "429 with seconds to the beginning of an upload, once", on(hostile.TooMany("3")).Once()),
