@@ -144,6 +144,7 @@ var may = map[string]string{
 
 	"internal/testbed/canary":   "",
 	"internal/testbed/beside":   "internal/testbed",
+	"internal/testbed/calls":    "",
 	"internal/testbed/disk":     "",
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",

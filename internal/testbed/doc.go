@@ -62,8 +62,8 @@
 // # Files
 //
 // Package beside has the APIs that registries offer in addition to the distribution API. Package
-// hollow has registries that store no content, package database has databases, and package tools lets
-// cosign, notation, oras and helm work with images. The files of
+// hollow has registries that store no content, package database has databases, package calls kills programs at
+// their writes, and package tools lets cosign, notation, oras and helm work with images. The files of
 // this package, in the order of the walk:
 //
 //	special.go      charts, artifacts, foreign layers, schema 1
