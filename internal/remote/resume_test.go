@@ -79,14 +79,31 @@ func bulk(size int64) ([]byte, oci.Descriptor) {
 	return data, oci.Descriptor{MediaType: "application/octet-stream", Digest: oci.Sum(data), Size: size}
 }
 
-// records counts the files in the state directory, without the key.
+// records counts the files in the state directory that are about uploads.
 func (s *state) records() int {
+	s.Helper()
+	uploads, _ := s.recorded()
+	return uploads
+}
+
+// recorded counts the files in the state directory, without the key: those about uploads, and those about repositories
+// that are being filled.
+func (s *state) recorded() (uploads, filled int) {
 	s.Helper()
 	entries, err := os.ReadDir(filepath.Join(s.dir, "uploads"))
 	if err != nil && !os.IsNotExist(err) {
 		s.Fatal(err)
 	}
-	return len(entries)
+	for _, e := range entries {
+		info, err := e.Info()
+		must(s, err)
+		if info.Size() == 0 && filepath.Ext(e.Name()) == "" {
+			filled++
+		} else {
+			uploads++
+		}
+	}
+	return uploads, filled
 }
 
 func TestAnUploadThatIsGivenUpStaysForTheNextProcess(t *testing.T) {
@@ -398,7 +415,7 @@ func TestARepositoryWithoutTagsIsLookedIntoWhereAProcessWasKilled(t *testing.T) 
 			s.Errorf("%d blobs are missing", len(missing))
 		}
 		put(s, s.repo, "v1")
-		if s.records() != 0 {
+		if uploads, filled := s.recorded(); uploads+filled != 0 {
 			s.Error("the repository has a tag but is still recorded as being filled")
 		}
 	})
@@ -426,7 +443,32 @@ func TestARepositoryThatWasFilledByMountsIsLookedIntoWhereAProcessWasKilled(t *t
 			s.Errorf("%d blobs are missing", len(missing))
 		}
 		put(s, s.repo, "v1")
-		if s.records() != 0 {
+		if uploads, filled := s.recorded(); uploads+filled != 0 {
+			s.Error("the repository has a tag but is still recorded as being filled")
+		}
+	})
+}
+
+// Few blobs are asked for one by one, and it is not asked whether the repository is empty.
+func TestARepositoryThatGotFewBlobsIsLookedIntoWhereAProcessWasKilled(t *testing.T) {
+	remembering(t, nil, func(s *state) {
+		var list []oci.Descriptor
+		for i := range 5 {
+			data, d := noise(s, uint64(i+1), 10)
+			if list = append(list, d); i > 1 {
+				continue
+			}
+			_, err := s.repo.Put(s.Context(), d, nil, opener(data))
+			must(s, err)
+		}
+		s.next()
+		missing, err := s.repo.Missing(s.Context(), list)
+		must(s, err)
+		if len(missing) != 3 {
+			s.Errorf("%d blobs are missing", len(missing))
+		}
+		put(s, s.repo, "v1")
+		if uploads, filled := s.recorded(); uploads+filled != 0 {
 			s.Error("the repository has a tag but is still recorded as being filled")
 		}
 	})

@@ -96,6 +96,7 @@ func (u *upload) bring(ctx context.Context, likely []ref.Repo) (oci.Arrival, err
 	case there:
 		return oci.Arrival{Way: oci.Present}, nil
 	}
+	u.r.leaveTrail()
 	err = u.run(ctx)
 	return oci.Arrival{Way: oci.Sent, Sent: u.feed.Sent}, err
 }

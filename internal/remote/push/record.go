@@ -35,6 +35,17 @@ func (r *Pusher) filling() bool {
 	return filling
 }
 
+// leaveTrail is called before a blob is sent. Unless it was asked whether the repository is empty, it may be, and then the
+// next process must know that it is no longer.
+func (r *Pusher) leaveTrail() {
+	r.known.mu.Lock()
+	asked := r.known.asked
+	r.known.mu.Unlock()
+	if !asked {
+		r.fill()
+	}
+}
+
 // fill records, once, that blobs are now put into a repository that may have no tags.
 func (r *Pusher) fill() {
 	r.known.mu.Lock()

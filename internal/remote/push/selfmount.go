@@ -81,9 +81,6 @@ func (u *upload) mountSelf(ctx context.Context) (there bool, err error) {
 		v = tells
 	}
 	r.taught.learnMounts(v)
-	if v == tells && u.lease != nil {
-		r.fill() // it was not asked whether the repository is empty
-	}
 	u.learnChunks(a)
 	return false, u.hold(ctx, a)
 }
