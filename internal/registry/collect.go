@@ -66,7 +66,7 @@ type Collected struct {
 // Collect removes content that nothing needs from the registry in dir. A manifest with a tag is
 // needed; without Untagged, every manifest is needed. Everything that a needed manifest lists is
 // also needed, whatever its kind and depth. The referrers of a needed manifest, and their
-// referrers, are needed too.
+// referrers, are needed too. What processes left that were killed while they wrote goes, too.
 //
 // If the content is in dir, no process may serve dir at the same time; otherwise the error is
 // Conflict and nothing is removed. If it is in a bucket, the caller must see to it that nobody
@@ -175,7 +175,19 @@ func (c *collector) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.sweepBlobs(ctx)
+	if err := c.sweepBlobs(ctx); err != nil {
+		return err
+	}
+	return c.sweepParts(ctx)
+}
+
+// sweepParts removes the temporary files of processes that were killed: nobody else writes to the directory now.
+func (c *collector) sweepParts(ctx context.Context) error {
+	parts, err := c.driver.Parts(ctx)
+	for _, part := range parts {
+		err = errors.Join(err, c.drop(ctx, part))
+	}
+	return err
 }
 
 // interrupted removes what interrupted requests have left in r: unfinished uploads, and tags that lead nowhere.

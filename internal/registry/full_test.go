@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -326,6 +327,14 @@ func TestATagThatWasNeverSetIsNotListedAndGoes(t *testing.T) {
 	}
 	if sum, err = registry.Collect(t.Context(), p.o.Dir, registry.CollectOptions{}); err != nil || sum.Removed.Tags != 3 || ghosts() != 0 {
 		t.Errorf("%+v %v", sum, err)
+	}
+	haunt()
+	part := filepath.Join(p.o.Dir, "storage/docker/registry/v2/blobs/sha256/00/data.x.tmp") // of a write that was killed
+	if err := errors.Join(os.MkdirAll(filepath.Dir(part), 0o700), os.WriteFile(part, []byte("{"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = registry.Collect(t.Context(), p.o.Dir, registry.CollectOptions{}); err != nil || len(p.files(".tmp")) > 0 {
+		t.Errorf("%v stay: %v", p.files(".tmp"), err)
 	}
 	haunt()
 	p.open()

@@ -6,6 +6,7 @@
 //	try.go         tries a bucket: writes, reads, lists and deletes one object
 //	backing.go     opens the driver
 //	pending.go     lists objects that were begun and not finished
+//	temporary.go   finds what interrupted writes left
 //	driver.go      what the registry adds to distribution's drivers
 //	unwritable.go  errors without paths, and those of a storage that takes nothing
 //	room.go        how much space is free
