@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux && amd64
 
 package main
 
@@ -41,6 +41,7 @@ type world struct {
 	kills, rounds  int
 	where          map[string]int
 	arrived, again int64
+	twice          int // blobs that a second repository got
 }
 
 func newWorld(t *testing.T) *world {

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -13,9 +12,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/access/kept"
 	"github.com/drayage/dray/cmd/internal/access/redact"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -349,32 +348,11 @@ func (a *Access) keepHead(ctx context.Context, log *slog.Logger, file string, la
 	h.Older = nil
 	log.LogAttrs(ctx, slog.LevelInfo, "audit head", slog.Int64("seq", h.Seq), slog.String("hash", h.Hash),
 		slog.Time("at", h.At), slog.String("key", h.Key), slog.String("signature", h.Signature))
-	if err := appendHead(file, h); err != nil {
-		return err
+	if file != "" {
+		if err := kept.Append(file, h); err != nil {
+			return err
+		}
 	}
 	*last = h
-	return nil
-}
-
-// appendHead opens the file each time, so that it may be moved away meanwhile.
-func appendHead(file string, h wire.Head) error {
-	if file == "" {
-		return nil
-	}
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(h); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err == nil {
-		_, err = f.Write(line.Bytes())
-		err = errors.Join(err, f.Sync(), f.Close())
-	}
-	if err != nil {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "append to", Name: file, Err: err,
-			Hint: "correct server.audit-heads, or let the user of the server write this file"}
-	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/access/kept"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server/certificate"
 	"github.com/drayage/dray/cmd/internal/server/own"
@@ -70,6 +71,9 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		}
 		add("TLS", text, err)
 		all[len(all)-1].OK = err == nil && !soon
+	}
+	if c.AuditHeads != "" {
+		add("audit heads", c.AuditHeads, kept.Check(c.AuditHeads))
 	}
 	add("rules and users", counted(len(c.Rules), "rule"), checkAccess(ctx, c))
 	main, err := c.checkListen(ctx, have)

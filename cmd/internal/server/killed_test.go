@@ -24,7 +24,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/calls"
 	"github.com/drayage/dray/internal/testbed/temporal"
 )
 
@@ -34,9 +36,16 @@ const (
 	childData   = "DRAY_SERVER_TEST_DATA"
 	childListen = "DRAY_SERVER_TEST_LISTEN"
 	childSource = "DRAY_SERVER_TEST_SOURCE"
+
+	childCollect = "DRAY_SERVER_TEST_COLLECT" // only collects garbage in this data directory
 )
 
 func TestMain(m *testing.M) {
+	if data := os.Getenv(childCollect); data != "" {
+		collected, err := server.Collect(context.Background(), server.Config{Data: data}, registry.CollectOptions{Keep: -1, Untagged: true})
+		fmt.Fprintln(os.Stderr, collected, err)
+		os.Exit(0)
+	}
 	if data := os.Getenv(childData); data != "" {
 		err := server.Run(context.Background(), server.Config{Data: data, Listen: os.Getenv(childListen),
 			Dray:  dray.Config{Registries: map[string]dray.Registry{"src": {Host: os.Getenv(childSource), Settings: dray.Settings{PlainHTTP: true}}}},
@@ -58,12 +67,17 @@ type child struct {
 	t                    *testing.T
 	data, listen, source string
 	cmd                  *exec.Cmd
+	traced               *calls.Process // instead of cmd
+}
+
+func (c *child) env() []string {
+	return append(os.Environ(), childData+"="+c.data, childListen+"="+c.listen, childSource+"="+c.source)
 }
 
 func (c *child) start() {
 	c.t.Helper()
-	c.cmd = exec.Command(os.Args[0])
-	c.cmd.Env = append(os.Environ(), childData+"="+c.data, childListen+"="+c.listen, childSource+"="+c.source)
+	c.cmd, c.traced = exec.Command(os.Args[0]), nil
+	c.cmd.Env = c.env()
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -78,7 +92,24 @@ func (c *child) start() {
 	}
 }
 
+// startTraced starts the server with on as the judge of what it writes to its data directory.
+func (c *child) startTraced(on func(calls.Call) calls.Act) {
+	c.t.Helper()
+	out, in, err := os.Pipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer out.Close()
+	c.traced = calls.Start(c.t, calls.Command{Args: []string{os.Args[0]}, Env: c.env(), Stdout: in, Stderr: os.Stderr, Below: []string{c.data}, On: on})
+	in.Close()
+	_, _ = bufio.NewReader(out).ReadString('\n') // it may be killed before it is ready
+}
+
 func (c *child) kill() {
+	if c.traced != nil {
+		c.traced.Kill()
+		return
+	}
 	_ = c.cmd.Process.Kill()
 	_ = c.cmd.Wait()
 }
@@ -200,11 +231,12 @@ func submit(ctx context.Context, c *client.Client, from, target string) (job.Job
 
 // tagsAreWhole checks that the content of tags is complete: the first tag of each repository and some
 // others. It returns how many tags it checked.
-func tagsAreWhole(t *testing.T, addr string) (n int) {
+func tagsAreWhole(t *testing.T, addr string, authorization ...string) (n int) {
 	t.Helper()
 	get := func(method, path string) (int, []byte) {
 		t.Helper()
 		req, _ := http.NewRequestWithContext(t.Context(), method, "http://"+addr+path, nil)
+		req.Header["Authorization"] = authorization
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)

@@ -243,6 +243,7 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 		"TLS ":             {Listen: free, Data: data, TLS: server.TLS{Cert: file, Key: file}},
 		"rules and users ": {Listen: free, Data: data, Rules: []access.Rule{{Principals: []string{"x"}, Rights: []string{"everything"}}}},
 		"listen ":          {Listen: "0.0.0.0:5000", Data: data},
+		"audit heads ":     {Listen: free, Data: data, AuditHeads: filepath.Join(file, "below")},
 	} {
 		if bad := findings(c); !strings.HasPrefix(bad, want) {
 			t.Errorf("%q, want %q", bad, want)
