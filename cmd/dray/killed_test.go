@@ -55,20 +55,72 @@ func TestDrayThatIsKilledAnywhereLeavesWholeTagsAndFilesAndGoesOn(t *testing.T) 
 		w.kills, w.where, w.rounds, w.arrived>>10, w.again>>10, w.twice)
 }
 
-// round does the work of a scene with names and files of its own. Without chance nothing is killed.
-func (w *world) round(s *scene, chance *rand.Rand) {
+// With a large blob, and with several repositories: each change of the state directory is a place to be killed.
+func TestDrayThatIsKilledAtAnyChangeOfItsStateGoesOn(t *testing.T) {
+	w := newWorld(t)
+	for _, s := range registryScenes() {
+		if !s.large && s.name != "transfer" {
+			continue
+		}
+		n := 0
+		r := w.open(s)
+		r.trace(s.lines(r)[0], func(c calls.Call) calls.Act { n = c.N; return calls.Act{} }, "state").ok(t, s.lines(r)[0])
+		r.close()
+		all, before := 3*n, w.kills
+		step := max(1, 4*all/kills(t))
+		for k := 0; k < all && !t.Failed(); k += step {
+			r := w.open(s)
+			line := s.lines(r)[0]
+			at, when := 1+k/3, []calls.Moment{calls.Before, calls.Within, calls.After}[k%3]
+			out := r.trace(line, func(c calls.Call) calls.Act {
+				if c.N == at {
+					r.last = string(when) + " " + c.String()
+					return calls.Act{Kill: when}
+				}
+				return calls.Act{}
+			}, "state")
+			if out.killed {
+				w.kills++
+				r.settle()
+				r.check(false)
+			}
+			r.must(line)
+			r.check(true)
+			r.sentOnce()
+			r.close()
+		}
+		t.Logf("%s: killed at %d of %d places: before, within and after each of %d changes", s.name, w.kills-before, all, n)
+	}
+}
+
+// open begins a round, with names and files of its own.
+func (w *world) open(s *scene) *round {
 	w.t.Helper()
 	w.rounds++
 	r := &round{world: w, scene: s, n: w.rounds, dir: filepath.Join(w.dir, fmt.Sprint("round", w.rounds))}
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
 		w.t.Fatal(err)
 	}
-	defer os.RemoveAll(r.dir)
 	w.src.Reset()
 	w.dst.Reset()
 	if s.begin != nil {
 		s.begin(r)
 	}
+	return r
+}
+
+func (r *round) close() {
+	r.t.Helper()
+	if err := os.RemoveAll(r.dir); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// round does the work of a scene. Without chance nothing is killed.
+func (w *world) round(s *scene, chance *rand.Rand) {
+	w.t.Helper()
+	r := w.open(s)
+	defer r.close()
 	for i, line := range s.lines(r) {
 		if chance == nil {
 			r.learn(i, line)
@@ -211,8 +263,8 @@ func (r *round) env() []string {
 	return []string{"HOME=" + r.dir, "DRAY_STATE_DIR=" + filepath.Join(r.dir, "state"), "TMPDIR=" + r.dir, "PATH=" + os.Getenv("PATH")}
 }
 
-// trace runs a line with on as its judge.
-func (r *round) trace(line []string, on func(calls.Call) calls.Act) outcome {
+// trace runs a line with on as the judge of what it changes in the directory of the round, or in a part of it.
+func (r *round) trace(line []string, on func(calls.Call) calls.Act, part ...string) outcome {
 	r.t.Helper()
 	cmd, _, done := r.command(line)
 	defer done()
@@ -222,7 +274,7 @@ func (r *round) trace(line []string, on func(calls.Call) calls.Act) outcome {
 	}
 	defer stderr.Close()
 	r.blade.sharpen(nil, 0, "")
-	c := calls.Command{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Stderr: stderr, Below: []string{r.dir}, On: on}
+	c := calls.Command{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Stderr: stderr, Below: []string{filepath.Join(append([]string{r.dir}, part...)...)}, On: on}
 	if f, ok := cmd.Stdout.(*os.File); ok {
 		c.Stdout = f
 	}
