@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/trouble"
 )
 
 // again is the hint for an archive that is damaged.
@@ -47,9 +48,14 @@ func (a *Archive) twice(name string) error {
 func (a *Archive) failed(op string, err error) error {
 	var known *fault.Fault
 	var special *irregular
+	kind, step, isDisk := trouble.Of(err, a.name)
 	switch {
 	case errors.As(err, &known):
 		return err
+	case isDisk && kind == fault.Full:
+		return a.faultOf(kind, op, err, step+", or set TMPDIR to a directory of another one")
+	case isDisk:
+		return a.faultOf(kind, op, err, step)
 	case errors.As(err, &special) && special.isDir:
 		return a.faultOf(fault.Invalid, op, err, "name the file of the archive; oci:DIR and dir:DIR name directories")
 	case errors.As(err, &special):
@@ -63,8 +69,6 @@ func (a *Archive) failed(op string, err error) error {
 		return a.faultOf(fault.Invalid, op, err, "check the path, a part of which is a file")
 	case errors.Is(err, fs.ErrPermission):
 		return a.faultOf(fault.Denied, op, err, "check the permissions of the file and of its directory")
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return a.faultOf(fault.Full, op, err, "free space on the disk, or set TMPDIR to a directory of another one")
 	case errors.Is(err, os.ErrClosed):
 		return a.faultOf(fault.Internal, op, err, "")
 	}

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/trouble"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -105,12 +105,14 @@ func stageFault(op, path string, err error) error {
 	if _, known := errors.AsType[*fault.Fault](err); known {
 		return err
 	}
-	kind, hint := fault.Unavailable, "check the disk and its permissions"
+	kind, hint, isDisk := trouble.Of(err, path)
 	switch {
+	case isDisk:
+		hint += ", then run the same command again"
 	case errors.Is(err, fs.ErrPermission):
-		kind = fault.Denied
-	case errors.Is(err, syscall.ENOSPC):
-		kind, hint = fault.Full, "free space on the disk of "+path+", then run the same command again"
+		kind, hint = fault.Denied, "check the permissions of "+path
+	default:
+		kind, hint = fault.Unavailable, "check the disk and its permissions"
 	}
 	return &fault.Fault{Kind: kind, Side: fault.Target, Op: op, Name: path, Err: err, Hint: hint}
 }

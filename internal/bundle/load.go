@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -23,6 +22,7 @@ import (
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/shelf"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/trouble"
 	"github.com/drayage/dray/internal/volume"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -329,10 +329,13 @@ func (l *loading) writeReceipt(names []volume.Name) error {
 func writable(path string) error {
 	err := outfile.Check(path)
 	kind, hint := fault.Unavailable, "name another file with --receipt FILE"
+	full, step, isDisk := trouble.Of(err, path)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case isDisk:
+		kind, hint = full, step+", or "+hint
+	case errors.Is(err, fs.ErrPermission):
 		kind = fault.Denied
 	case errors.Is(err, fs.ErrNotExist):
 		kind, hint = fault.NotFound, "make the directory "+filepath.Dir(path)+", or "+hint

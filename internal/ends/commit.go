@@ -4,19 +4,18 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"iter"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/archive"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/trouble"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -83,9 +82,8 @@ func (g *stage) writeFailed(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return &fault.Fault{Kind: fault.Canceled, Op: "write archive", Name: g.end.String(), Err: context.Cause(ctx)}
 	}
-	if g.path == "" && errors.Is(err, syscall.ENOSPC) {
-		return &fault.Fault{Kind: fault.Full, Op: "write archive", Name: g.end.String(), Err: err,
-			Hint: "free space where the standard output goes"}
+	if kind, step, isDisk := trouble.Of(err, "the standard output"); isDisk && g.path == "" {
+		return &fault.Fault{Kind: kind, Op: "write archive", Name: g.end.String(), Err: err, Hint: step}
 	}
 	return failed("write archive", g.end.String(), err)
 }

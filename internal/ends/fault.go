@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/shell"
+	"github.com/drayage/dray/internal/trouble"
 	"github.com/drayage/dray/ref"
 )
 
@@ -28,16 +29,19 @@ func failed(op, name string, err error) error {
 		return err
 	}
 	f := &fault.Fault{Kind: fault.Unavailable, Op: op, Name: name, Err: err}
+	kind, step, isDisk := trouble.Of(err, name)
 	switch {
+	case isDisk && kind == fault.Full:
+		f.Kind, f.Hint = kind, step+"; what arrived is kept until then"
+	case isDisk:
+		f.Kind, f.Hint = kind, step
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = fault.NotFound
 		if at, ok := errors.AsType[*fs.PathError](err); ok {
 			f.Err, f.Hint = at.Err, "check the path "+at.Path
 		}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, fs.ErrPermission):
 		f.Kind, f.Hint = fault.Denied, "check the permissions of the directory"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		f.Kind, f.Hint = fault.Full, "free space on the disk; what arrived is kept until then"
 	case errors.Is(err, syscall.EPIPE):
 		f.Hint = "check the program that reads the standard output"
 	case errors.Is(err, syscall.ENOTDIR):

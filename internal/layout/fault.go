@@ -9,12 +9,14 @@ import (
 	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/trouble"
 	"github.com/drayage/dray/ref"
 )
 
 // failed converts an error of the file system to the fault for op on name.
 func (d *Dir) failed(op, name string, err error) error {
 	f := &fault.Fault{Op: op, Name: name, Err: err}
+	kind, step, isDisk := trouble.Of(err, d.space())
 	var known *fault.Fault
 	var special *irregular
 	var errno syscall.Errno
@@ -25,9 +27,9 @@ func (d *Dir) failed(op, name string, err error) error {
 		f.Kind = fault.Refused
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = fault.NotFound
-	case isFull(err):
-		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.space()
-	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+	case isDisk:
+		f.Kind, f.Hint = kind, step
+	case errors.Is(err, fs.ErrPermission):
 		f.Kind, f.Hint = fault.Denied, "check the permissions of "+d.repo.Dir
 	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR),
 		errors.Is(err, fs.ErrExist):
@@ -87,7 +89,7 @@ func canceled(ctx context.Context, op, name string) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: context.Cause(ctx)}
 }
 
-// space returns where free space is needed: an archive for the standard output is made in a temporary directory.
+// space returns where what is written is on a disk: an archive for the standard output is made in a temporary directory.
 func (d *Dir) space() string {
 	if d.repo.Dir == ref.Stream && d.repo.Host != ref.Layout {
 		return os.TempDir()

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -213,7 +214,7 @@ func (d *Dir) makeParent(op, name, target string) error {
 	if err := d.root.MkdirAll(dir, 0o755); err != nil {
 		return d.failed(op, name, err)
 	}
-	if err := errors.Join(d.sync(path.Dir(dir)), d.sync(".")); err != nil {
+	if err := cmp.Or(d.sync(path.Dir(dir)), d.sync(".")); err != nil {
 		return d.failed(op, name, err)
 	}
 	return nil

@@ -11,10 +11,6 @@ import (
 // nonblock prevents that opening a pipe waits for the other end of the pipe.
 const nonblock = syscall.O_NONBLOCK
 
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
 // syncDir makes a rename in the directory durable. It ignores that some file systems cannot sync
 // a directory.
 func syncDir(root *os.Root, name string) error {

@@ -3,9 +3,9 @@ package ledger
 import (
 	"errors"
 	"io/fs"
-	"syscall"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/trouble"
 )
 
 // diskFault converts an error of the disk to a fault of the matching Kind; nil stays nil, and so does a fault.
@@ -16,12 +16,13 @@ func diskFault(op, path string, err error) error {
 	if _, told := errors.AsType[*fault.Fault](err); told {
 		return err
 	}
-	kind := fault.Unavailable
+	kind, step, isDisk := trouble.Of(err, path)
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		kind = fault.Full
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case isDisk:
+	case errors.Is(err, fs.ErrPermission):
 		kind = fault.Denied
+	default:
+		kind = fault.Unavailable
 	}
-	return &fault.Fault{Kind: kind, Op: op + " state", Name: path, Err: err}
+	return &fault.Fault{Kind: kind, Op: op + " state", Name: path, Err: err, Hint: step}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/trouble"
 )
 
 const savedFile = "backup.json" // the last file of a backup: a directory without it is not complete
@@ -248,7 +249,10 @@ func backupFault(op, name string, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
-	kind, hint := fault.Unavailable, ""
+	kind, hint, isDisk := trouble.Of(err, name)
+	if !isDisk {
+		kind = fault.Unavailable
+	}
 	switch {
 	case errors.Is(err, errNotEmpty):
 		kind, hint = fault.Conflict, "name a directory that is empty or does not exist"

@@ -25,6 +25,7 @@ import (
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/shell"
+	"github.com/drayage/dray/internal/trouble"
 	"github.com/drayage/dray/ref"
 )
 
@@ -440,7 +441,10 @@ func dataFault(dir string, err error) error {
 	if fault.Is(err, fault.Denied) { // it is not ours alone, and says so
 		return err
 	}
-	kind := fault.Unavailable
+	kind, hint, isDisk := trouble.Of(err, dir)
+	if !isDisk {
+		kind, hint = fault.Unavailable, "choose a directory that this user may write"
+	}
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		kind = fault.Denied
@@ -451,7 +455,7 @@ func dataFault(dir string, err error) error {
 		Kind: kind,
 		Op:   "open data directory",
 		Name: dir,
-		Hint: "choose a directory that this user may write",
+		Hint: hint,
 		Err:  fmt.Errorf("%w", err),
 	}
 }

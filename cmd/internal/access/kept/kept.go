@@ -10,10 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/trouble"
 )
 
 // Append adds h to a file, which it creates if it is missing, and syncs it. It opens the file each time, so that the file
@@ -72,10 +72,11 @@ func faultOf(file string, err error) error {
 	}
 	f := &fault.Fault{Kind: fault.Unavailable, Op: "append to", Name: file, Err: err,
 		Hint: "correct server.audit-heads, or let the user of the server write this file"}
+	kind, step, isDisk := trouble.Of(err, file)
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		f.Kind, f.Hint = fault.Full, "free space on the disk of this file"
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case isDisk:
+		f.Kind, f.Hint = kind, step
+	case errors.Is(err, fs.ErrPermission):
 		f.Kind = fault.Denied
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind, f.Hint = fault.NotFound, "make the directory "+filepath.Dir(file)+", or correct server.audit-heads"

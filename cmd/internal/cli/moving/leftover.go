@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/outfile"
@@ -51,13 +52,7 @@ func (l *leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where
 		return "", err
 	}
 	if err := l.write(text.Bytes()); err != nil {
-		return "", &fault.Fault{
-			Kind: fault.Unavailable,
-			Op:   "write",
-			Name: l.path,
-			Hint: "check the permissions of the directory and the free space",
-			Err:  out.Bare(err),
-		}
+		return "", run.Unwritten("write", l.path, err)
 	}
 	if len(rest.Entries) == 0 {
 		return "", nil

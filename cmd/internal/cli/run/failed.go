@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/outfile"
+	"github.com/drayage/dray/internal/trouble"
 )
 
 // CheckWritable checks that a list of failures, or a receipt, can be written to path; "" means that none is
@@ -31,9 +32,24 @@ func CheckWritable(path, list string) error {
 		}
 	}
 	if err := outfile.Check(path); err != nil {
+		if _, _, isDisk := trouble.Of(err, path); isDisk {
+			return Unwritten("write", path, err)
+		}
 		return bad(out.Bare(err), "")
 	}
 	return nil
+}
+
+// Unwritten returns the error of a file that a flag names and that could not be written.
+func Unwritten(op, path string, err error) error {
+	f := &fault.Fault{Kind: fault.Unavailable, Op: op, Name: path, Err: out.Bare(err),
+		Hint: "check the permissions of the directory and the free space"}
+	if kind, step, isDisk := trouble.Of(err, path); isDisk {
+		f.Kind, f.Hint = kind, step
+	} else if errors.Is(err, os.ErrPermission) {
+		f.Kind = fault.Denied
+	}
+	return f
 }
 
 // failedList is the list of --failed-to. It is written while the verb runs.
@@ -57,7 +73,7 @@ func newFailedList(path, again string) (*failedList, error) {
 		_, err = l.temp.WriteString("# " + out.OneLine(again) + "\n")
 	}
 	if err != nil {
-		return l, &fault.Fault{Kind: fault.Invalid, Op: "write", Name: l.path, Err: out.Bare(err)}
+		return l, Unwritten("write", l.path, err)
 	}
 	return l, nil
 }
@@ -101,15 +117,7 @@ func (l *failedList) keep() (where string, err error) {
 		return "", nil
 	}
 	defer l.discard()
-	bad := func(err error) error {
-		return &fault.Fault{
-			Kind: fault.Unavailable,
-			Op:   "write",
-			Name: l.path,
-			Hint: "check the permissions of the directory and the free space",
-			Err:  out.Bare(err),
-		}
-	}
+	bad := func(err error) error { return Unwritten("write", l.path, err) }
 	if l.n == 0 {
 		if err := outfile.Remove(l.path); err != nil {
 			return "", bad(err)

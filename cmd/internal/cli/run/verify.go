@@ -15,7 +15,6 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/out"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/outfile"
 )
 
@@ -99,7 +98,7 @@ func keepReceipt(path string, r dray.Receipt) error {
 		err = outfile.Replace(path, text.Bytes(), 0o600)
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write receipt", Name: path, Err: out.Bare(err)}
+		return Unwritten("write receipt", path, err)
 	}
 	return nil
 }
