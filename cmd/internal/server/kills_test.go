@@ -385,15 +385,20 @@ func (w *workshop) auditIsWhole(data string) {
 	if err := a.Verify(w.t.Context()); err != nil {
 		w.t.Error(err)
 	}
-	all, err := a.Entries(w.t.Context(), 0, 0)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.entries = len(all)
 	in := map[string]bool{}
-	for _, e := range all {
-		_, name, _ := strings.Cut(e.Target, "/")
-		in[e.Verb+" "+name+" "+e.New] = true
+	w.entries = 0
+	for after, more := int64(0), true; more; {
+		all, err := a.Entries(w.t.Context(), after, 500)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range all {
+			_, name, _ := strings.Cut(e.Target, "/")
+			in[e.Verb+" "+name+" "+e.New] = true
+			after = e.Seq
+		}
+		w.entries += len(all)
+		more = len(all) > 0
 	}
 	for name, d := range w.tags {
 		if !in["push "+name+" "+d] {

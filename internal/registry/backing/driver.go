@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 )
@@ -102,9 +103,14 @@ func (d *Driver) Move(ctx context.Context, from, to string) error {
 	return unwritable(ctx, d.StorageDriver.Move(ctx, from, to))
 }
 
-// Delete implements storagedriver.StorageDriver.
+// Delete implements storagedriver.StorageDriver. If another request puts a file into a directory while it is deleted,
+// such as the owner of an upload, Delete tries again.
 func (d *Driver) Delete(ctx context.Context, name string) error {
-	return unwritable(ctx, d.StorageDriver.Delete(ctx, name))
+	err := d.StorageDriver.Delete(ctx, name)
+	for tries := 0; tries < 10 && errors.Is(systemError(err), syscall.ENOTEMPTY); tries++ {
+		err = d.StorageDriver.Delete(ctx, name)
+	}
+	return unwritable(ctx, err)
 }
 
 // Walk implements storagedriver.StorageDriver. Of the tags of a repository in a directory, it visits only those that

@@ -2,6 +2,9 @@ package backing_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,3 +67,27 @@ func TestErrorsOfTheDiskNameNoPath(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// A directory goes although somebody puts files into it meanwhile, as who notes the owner of an upload does.
+func TestADirectoryIsDeletedWhileFilesComeIntoIt(t *testing.T) {
+	d, dir := driver(t)
+	for i := range 200 {
+		name := fmt.Sprint("/upload", i)
+		if err := d.PutContent(t.Context(), name+"/data", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		begin, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			<-begin
+			for n := range 5 {
+				_ = os.WriteFile(filepath.Join(dir, "storage", name, fmt.Sprint(n)), nil, 0o600) // until the directory is gone
+			}
+		}()
+		close(begin)
+		if err := d.Delete(t.Context(), name); err != nil {
+			t.Fatal(i, err)
+		}
+		<-ended
+	}
+}
