@@ -118,7 +118,7 @@ test-fast: go-version ## while you work: build all, test the packages that chang
 .PHONY: soak
 soak: go-version ## full sizes under the race detector; kill, pause and restart processes N times: make soak N=300
 	DRAY_WHOLE=1 $(GO) test -race -timeout 2h -run '^($(WHOLE))' $(WHOLE_PACKAGES)
-	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestTagsAreRegisters|TestNoTroubleBreaks|TestPairsOfFaults|TestAJobOfTenThousandParts|TestAJobThatKillsThreeWorkers|TestFourWorkersAreThreeTimesAsFastAsOne|TestTheEngine$$)' ./internal/apply ./internal/hostile/storm ./cmd/internal/job ./cmd/internal/temporal ./cmd/internal/server
+	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestTagsAreRegisters|TestNoTroubleBreaks|TestPairsOfFaults|TestAJobOfTenThousandParts|TestAJobThatKillsThreeWorkers|TestDrayThatIsKilled|TestADiskThatFails|TestFourWorkersAreThreeTimesAsFastAsOne|TestTheEngine$$)' ./cmd/dray ./internal/apply ./internal/hostile/storm ./cmd/internal/job ./cmd/internal/temporal ./cmd/internal/server
 
 .PHONY: faults
 faults: export CGO_ENABLED := 0

@@ -3,12 +3,15 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/drayage/dray/internal/testbed/calls"
+	"github.com/drayage/dray/internal/testbed/disk"
 )
 
 // failures are the ways in which a disk fails, with what the error line says and the exit code.
@@ -24,19 +27,18 @@ var failures = []struct {
 	{syscall.EIO, "unavailable: ", 1, "(hint: check the disk of "},
 }
 
-// failing lets each call fail with errno from the call at on, as that error does: a disk that is full or read-only lets
-// files be closed, renamed within limits, and removed.
+// failing lets each call fail with errno from the call at on, if such a disk does: one that is full lets files be renamed
+// and removed.
 func failing(errno syscall.Errno, at int, hit *calls.Call) func(calls.Call) calls.Act {
 	return func(c calls.Call) calls.Act {
 		if c.N < at {
 			return calls.Act{}
 		}
-		full := errno == syscall.ENOSPC || errno == syscall.EDQUOT
-		if full && (c.Name == "unlink" || c.Name == "rename" || c.Name == "truncate" || c.Name == "chmod" || c.Name == "fsync") {
+		switch {
+		case errno == syscall.EROFS && (c.Name == "write" || c.Name == "fsync"): // of a file that was open before
 			return calls.Act{}
-		}
-		if errno == syscall.EROFS && (c.Name == "write" || c.Name == "fsync") {
-			return calls.Act{} // of a file that was open before
+		case (errno == syscall.ENOSPC || errno == syscall.EDQUOT) && !slices.Contains([]string{"create", "mkdir", "write"}, c.Name):
+			return calls.Act{}
 		}
 		if hit.N == 0 {
 			*hit = c
@@ -116,13 +118,36 @@ func (r *round) failAt(line []string, i, at int) bool {
 		return judge(c)
 	})
 	r.last = f.errno.Error() + " at " + hit.String()
-	if hit.N == 0 || hit.Name == "unlink" && (out.code == 0 || filepath.Base(hit.Path) == "failed") || hit.Name == "chmod" { // what is left to remove harms nobody
+	// What is left to remove harms nobody.
+	removes := hit.Name == "unlink" && (out.code == 0 || filepath.Base(hit.Path) == "failed")
+	if hit.N == 0 || removes || hit.Name == "chmod" {
 		return false
 	}
 	first, _, _ := strings.Cut(out.stderr, "(hint: ")
-	if out.code != f.code && out.code != 6 || !strings.Contains(first, f.cause) || !strings.Contains(first, f.errno.Error()) ||
-		strings.Count(first, f.errno.Error()) != 1 || !strings.Contains(out.stderr, f.step) {
+	once := strings.Count(first, f.errno.Error()) == 1
+	if out.code != f.code && out.code != 6 || !once || !strings.Contains(first, f.cause) || !strings.Contains(out.stderr, f.step) {
 		r.t.Errorf("%s, %s: exit code %d: %s", r.scene.name, r.last, out.code, out.stderr)
 	}
 	return true
+}
+
+// The same with a real disk, which root may mount.
+func TestADiskThatIsMountedForReadingOnlyIsNamed(t *testing.T) {
+	w := newWorld(t)
+	dir := disk.Mount(t, 16<<20)
+	r := w.open(&scene{name: "read-only", names: nothing})
+	copied := []string{"copy", r.from("app:v1"), "oci:" + filepath.Join(dir, "layout") + ":v1", "--plain-http"}
+	other := []string{"copy", r.from("team/one:v1"), "oci:" + filepath.Join(dir, "layout") + ":v2", "--plain-http"}
+	r.must(copied)
+	mend := disk.ReadOnly(t, dir)
+	r.must(copied) // nothing is to be written
+	out := r.run(other)
+	if out.code != 4 || !strings.Contains(out.stderr, "read-only file system (hint: mount the disk of "+dir) {
+		t.Errorf("exit code %d: %s", out.code, out.stderr)
+	}
+	mend()
+	r.must(other)
+	if n := layoutIsWhole(t, os.DirFS(filepath.Join(dir, "layout"))); n != 2 {
+		t.Errorf("%d images", n)
+	}
 }

@@ -31,8 +31,8 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// Whenever dray is killed, at a request or at a change of a file: each tag is whole, what it leaves on the disk is whole
-// or known to be unfinished, and the next runs complete the work and send nothing again that had arrived.
+// Whenever dray is killed, at a request or at a change of a file: each tag is whole, what it leaves on the disk is
+// whole or known to be unfinished, and the next runs complete the work and send nothing again that had arrived.
 func TestDrayThatIsKilledAnywhereLeavesWholeTagsAndFilesAndGoesOn(t *testing.T) {
 	w := newWorld(t)
 	scenes := scenes()
@@ -51,8 +51,9 @@ func TestDrayThatIsKilledAnywhereLeavesWholeTagsAndFilesAndGoesOn(t *testing.T) 
 			t.Logf("%d kills", w.kills)
 		}
 	}
-	t.Logf("%d kills: %v; %d rounds, each in the end complete; %d KiB of blobs arrived, of which %d KiB were sent again; %d blobs were sent to a second repository",
-		w.kills, w.where, w.rounds, w.arrived>>10, w.again>>10, w.twice)
+	t.Logf("%d kills: %v; %d rounds, each in the end complete", w.kills, w.where, w.rounds)
+	t.Logf("%d KiB of blobs arrived, of which %d KiB were sent again; %d blobs were sent to a second repository",
+		w.arrived>>10, w.again>>10, w.twice)
 }
 
 // With a large blob, and with several repositories: each change of the state directory is a place to be killed.
@@ -260,7 +261,8 @@ func (r *round) command(line []string) (cmd *exec.Cmd, stderr *bytes.Buffer, don
 }
 
 func (r *round) env() []string {
-	return []string{"HOME=" + r.dir, "DRAY_STATE_DIR=" + filepath.Join(r.dir, "state"), "TMPDIR=" + r.dir, "PATH=" + os.Getenv("PATH")}
+	state := filepath.Join(r.dir, "state")
+	return []string{"HOME=" + r.dir, "DRAY_STATE_DIR=" + state, "TMPDIR=" + r.dir, "PATH=" + os.Getenv("PATH")}
 }
 
 // trace runs a line with on as the judge of what it changes in the directory of the round, or in a part of it.
@@ -274,7 +276,8 @@ func (r *round) trace(line []string, on func(calls.Call) calls.Act, part ...stri
 	}
 	defer stderr.Close()
 	r.blade.sharpen(nil, 0, "")
-	c := calls.Command{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Stderr: stderr, Below: []string{filepath.Join(append([]string{r.dir}, part...)...)}, On: on}
+	below := filepath.Join(append([]string{r.dir}, part...)...)
+	c := calls.Command{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Stderr: stderr, Below: []string{below}, On: on}
 	if f, ok := cmd.Stdout.(*os.File); ok {
 		c.Stdout = f
 	}
@@ -353,9 +356,9 @@ func (r *round) tagsAreWhole(done bool) {
 	}
 }
 
-// sentOnce checks that no repository got a blob twice, counted over all runs of the round. What had not arrived whole when
-// dray was killed is sent again, unless the blob is so large that dray remembers its upload. A second repository may get
-// a blob instead of mounting it, because what a run saw is noted at its end.
+// sentOnce checks that no repository got a blob twice, counted over all runs of the round. What had not arrived whole
+// when dray was killed is sent again, unless the blob is so large that dray remembers its upload. A second repository
+// may get a blob instead of mounting it, because what a run saw is noted at its end.
 func (r *round) sentOnce() {
 	r.t.Helper()
 	committed := map[string]int{} // by repository and digest, how many uploads the target took

@@ -167,7 +167,7 @@ var may = map[string]string{
 	"internal/testbed/stores":         "internal/testbed/canary",
 	"internal/testbed/canary/suite":   "internal/testbed/canary",
 	"cmd/internal/server/shared":      "fault cmd/internal/store",
-	"cmd/internal/server/own":         "fault cmd/internal/job cmd/internal/pool internal/outfile",
+	"cmd/internal/server/own":         "fault cmd/internal/job cmd/internal/pool internal/outfile internal/trouble",
 	"cmd/internal/server/watch":       "fault",
 	"cmd/internal/server/budget":      ". cmd/internal/job cmd/internal/server/measure fault internal/place",
 	"cmd/internal/server/gate":        "fault cmd/internal/access cmd/internal/memory cmd/internal/server/measure cmd/internal/store internal/registry oci ref",

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // Check returns the error for a file that could not be written. It is called before work that may take hours, and
@@ -56,11 +58,33 @@ func Create(path string) (*File, error) {
 	if isThrough(path) {
 		dir = "" // there may be no room for another file beside a device
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if !isThrough(path) {
+		sweep(dir, filepath.Base(path))
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*"+tempSuffix)
 	if err != nil {
 		return nil, err
 	}
 	return &File{f, path}, nil
+}
+
+const (
+	tempSuffix = ".dray-tmp"
+	staleAfter = 24 * time.Hour // whoever writes a temporary file this old was killed
+)
+
+// sweep removes the temporary files of processes that were killed while they wrote the file base in dir. One that cannot
+// be removed stays until the next time.
+func sweep(dir, base string) {
+	all, _ := os.ReadDir(dir) // whoever cannot list it cannot write in it, either, or has nothing to sweep
+	for _, e := range all {
+		if !strings.HasPrefix(e.Name(), "."+base+".") || !strings.HasSuffix(e.Name(), tempSuffix) || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > staleAfter {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // Keep gives the file its name. If it fails, the old file stays as it was.

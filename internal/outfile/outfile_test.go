@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/internal/outfile"
 )
@@ -72,6 +73,31 @@ func TestARegularFileIsReplacedAsAWhole(t *testing.T) {
 		t.Error("the old file was written to:", string(old), err)
 	}
 	only(t, dir, 1)
+}
+
+func TestWhatAKilledProcessLeftGoesAfterADay(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "list")
+	f, err := outfile.Create(path) // and is killed
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	all(t, path, "new")
+	only(t, dir, 2)
+	then := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(f.Name(), then, then); err != nil {
+		t.Fatal(err)
+	}
+	mine := filepath.Join(dir, ".list.20261130") // is none of ours
+	if err := os.WriteFile(mine, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(mine, then, then); err != nil {
+		t.Fatal(err)
+	}
+	all(t, path, "newer")
+	only(t, dir, 2)
 }
 
 func TestALinkIsWrittenThroughAndStays(t *testing.T) {

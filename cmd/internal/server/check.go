@@ -142,7 +142,7 @@ func checkDir(dir string) (running bool, err error) {
 		err = writable(dir)
 	}
 	if err != nil {
-		return running, dataFault(dir, err)
+		return running, own.Unusable(dir, err)
 	}
 	return running, nil
 }

@@ -25,7 +25,6 @@ import (
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/shell"
-	"github.com/drayage/dray/internal/trouble"
 	"github.com/drayage/dray/ref"
 )
 
@@ -434,28 +433,4 @@ func filePath(database string) (string, bool) { return strings.CutPrefix(databas
 func isFile(database string) bool {
 	_, ok := filePath(database)
 	return ok
-}
-
-// dataFault returns an error of the data directory as a Fault.
-func dataFault(dir string, err error) error {
-	if fault.Is(err, fault.Denied) { // it is not ours alone, and says so
-		return err
-	}
-	kind, hint, isDisk := trouble.Of(err, dir)
-	if !isDisk {
-		kind, hint = fault.Unavailable, "choose a directory that this user may write"
-	}
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		kind = fault.Denied
-	case errors.Is(err, os.ErrExist):
-		kind = fault.Invalid
-	}
-	return &fault.Fault{
-		Kind: kind,
-		Op:   "open data directory",
-		Name: dir,
-		Hint: hint,
-		Err:  fmt.Errorf("%w", err),
-	}
 }

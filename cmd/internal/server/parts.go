@@ -19,6 +19,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/server/budget"
 	"github.com/drayage/dray/cmd/internal/server/measure"
+	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/server/shared"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
@@ -58,7 +59,7 @@ type parts struct {
 func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	c := p.config
 	if err := ours.Make(c.Data); err != nil {
-		return dataFault(c.Data, err)
+		return own.Unusable(c.Data, err)
 	}
 	if addr != nil {
 		p.hosts = c.hosts(addr)
@@ -335,7 +336,7 @@ func BeginAccess(ctx context.Context, c Config) (a *access.Access, done func() e
 		return nil, nil, err
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, nil, dataFault(c.Data, err)
+		return nil, nil, own.Unusable(c.Data, err)
 	}
 	return c.openAccess(ctx)
 }
@@ -416,7 +417,7 @@ func (c Config) hasData() error {
 // ownData returns an error if the data directory is there and others own it or may write it.
 func (c Config) ownData() error {
 	if err := ours.Check(c.Data); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return dataFault(c.Data, err)
+		return own.Unusable(c.Data, err)
 	}
 	return nil
 }

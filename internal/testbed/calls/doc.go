@@ -4,8 +4,8 @@
 //
 // Files, in the order of the walk:
 //
-//	calls.go              what a test says about a call
 //	trace_linux_amd64.go  the debugger
 //	decode_linux_amd64.go which calls change files, and which files
 //	trace_other.go        other systems skip the test
+//	calls.go              what a test says about a call
 package calls

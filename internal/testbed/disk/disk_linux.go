@@ -48,3 +48,16 @@ func Fill(tb testing.TB, dir string, free int64) (empty func()) {
 		}
 	}
 }
+
+// ReadOnly mounts the file system of Mount for reading only, and returns a function that lets it be written again.
+func ReadOnly(tb testing.TB, dir string) (mend func()) {
+	tb.Helper()
+	remount := func(flags uintptr) {
+		tb.Helper()
+		if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|flags, ""); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	remount(syscall.MS_RDONLY)
+	return func() { tb.Helper(); remount(0) }
+}

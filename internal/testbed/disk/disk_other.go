@@ -13,3 +13,6 @@ func Mount(tb testing.TB, _ int64) string {
 
 // Fill is not called, because Mount skips the test.
 func Fill(testing.TB, string, int64) (empty func()) { return func() {} }
+
+// ReadOnly is not called, because Mount skips the test.
+func ReadOnly(testing.TB, string) (mend func()) { return func() {} }

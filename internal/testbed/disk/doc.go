@@ -1,4 +1,4 @@
-// Package disk has small disks for tests that fill them.
+// Package disk has small disks for tests that fill them, or mount them for reading only.
 //
 // Files, in the order of the walk:
 //

@@ -6,4 +6,5 @@
 //
 //	sole.go   whether another server that is alive has the id
 //	id.go     the id of a directory
+//	fault.go  errors of a directory
 package own
