@@ -89,7 +89,8 @@ func canceled(ctx context.Context, op, name string) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: context.Cause(ctx)}
 }
 
-// space returns where what is written is on a disk: an archive for the standard output is made in a temporary directory.
+// space returns where what is written is on a disk: an archive for the standard output is made in a temporary
+// directory.
 func (d *Dir) space() string {
 	if d.repo.Dir == ref.Stream && d.repo.Host != ref.Layout {
 		return os.TempDir()

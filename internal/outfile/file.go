@@ -73,8 +73,8 @@ const (
 	staleAfter = 24 * time.Hour // whoever writes a temporary file this old was killed
 )
 
-// sweep removes the temporary files of processes that were killed while they wrote the file base in dir. One that cannot
-// be removed stays until the next time.
+// sweep removes the temporary files of processes that were killed while they wrote the file base in dir. One that
+// cannot be removed stays until the next time.
 func sweep(dir, base string) {
 	all, _ := os.ReadDir(dir) // whoever cannot list it cannot write in it, either, or has nothing to sweep
 	for _, e := range all {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,7 +82,7 @@ func TestADirectoryIsDeletedWhileFilesComeIntoIt(t *testing.T) {
 			defer close(ended)
 			<-begin
 			for n := range 5 {
-				_ = os.WriteFile(filepath.Join(dir, "storage", name, fmt.Sprint(n)), nil, 0o600) // until the directory is gone
+				_ = os.WriteFile(filepath.Join(dir, "storage", name, strconv.Itoa(n)), nil, 0o600) // until the directory is gone
 			}
 		}()
 		close(begin)

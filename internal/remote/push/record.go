@@ -35,8 +35,8 @@ func (r *Pusher) filling() bool {
 	return filling
 }
 
-// leaveTrail is called before a blob is sent. Unless it was asked whether the repository is empty, it may be, and then the
-// next process must know that it is no longer.
+// leaveTrail is called before a blob is sent. Unless it was asked whether the repository is empty, it may be, and then
+// the next process must know that it is no longer.
 func (r *Pusher) leaveTrail() {
 	r.known.mu.Lock()
 	asked := r.known.asked

@@ -76,7 +76,7 @@ func onName(i info) (name string, dir, path int, ok bool) {
 // decode returns the call that begins, or false if it changes no file.
 func decode(pid int, i info) (Call, bool) {
 	if name, arg, ok := onFile(i.number); ok {
-		at, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, int32(i.args[arg]))) //nolint:gosec // a descriptor is an int
+		at, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, int32(i.args[arg])))
 		return Call{Name: name, Path: strings.TrimSuffix(at, " (deleted)")}, err == nil && filepath.IsAbs(at)
 	}
 	name, dir, path, ok := onName(i)
@@ -89,7 +89,7 @@ func decode(pid int, i info) (Call, bool) {
 	}
 	if !filepath.IsAbs(at) {
 		base := fmt.Sprintf("/proc/%d/cwd", pid)
-		if fd := int32(i.args[dir]); fd >= 0 { //nolint:gosec // a descriptor is an int
+		if fd := int32(i.args[dir]); fd >= 0 {
 			base = fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
 		}
 		base, err := os.Readlink(base)
@@ -109,7 +109,7 @@ func text(pid int, at uint64) (string, bool) {
 	}
 	defer mem.Close()
 	buf := make([]byte, 4096)
-	n, _ := mem.ReadAt(buf, int64(at)) //nolint:gosec // an address of a program is below 1<<63
+	n, _ := mem.ReadAt(buf, int64(at))
 	s, _, ok := strings.Cut(string(buf[:n]), "\x00")
 	return s, ok
 }

@@ -135,8 +135,8 @@ func (p *Process) trace() error {
 func (p *Process) stopped(tid int) {
 	var i info
 	const getSyscallInfo = 0x420e
-	//nolint:gosec // the kernel fills the struct, whose size it is told
-	_, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, getSyscallInfo, uintptr(tid), unsafe.Sizeof(i), uintptr(unsafe.Pointer(&i)), 0, 0)
+	_, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, getSyscallInfo, uintptr(tid),
+		unsafe.Sizeof(i), uintptr(unsafe.Pointer(&i)), 0, 0) // the kernel fills i
 	if errno != 0 {
 		return
 	}
@@ -156,7 +156,7 @@ func (p *Process) stopped(tid int) {
 			return
 		}
 		if act.Fail != 0 {
-			p.change(tid, func(r *syscall.PtraceRegs) { r.Rax = uint64(-int64(act.Fail)) }) //nolint:gosec // as the kernel does
+			p.change(tid, func(r *syscall.PtraceRegs) { r.Rax = uint64(-int64(act.Fail)) })
 			return
 		}
 		p.end()
