@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -312,7 +313,7 @@ func (w *workshop) makeTokens(ctx context.Context) {
 		var made wire.MadeToken
 		if !w.again(ctx, func() (ok bool) {
 			var err error
-			made, err = w.client.MakeToken(ctx, wire.NewToken{Name: fmt.Sprint(n), Principal: "bob", Role: access.Reader})
+			made, err = w.client.MakeToken(ctx, wire.NewToken{Name: strconv.Itoa(n), Principal: "bob", Role: access.Reader})
 			return err == nil
 		}) {
 			return

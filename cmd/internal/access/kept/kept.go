@@ -17,8 +17,8 @@ import (
 )
 
 // Append adds h to a file, which it creates if it is missing, and syncs it. It opens the file each time, so that the
-// file may be moved away meanwhile. A line that was cut off stays a line of its own. The error is Full, Denied, NotFound
-// or Unavailable.
+// file may be moved away meanwhile. A line that was cut off stays a line of its own. The error is Full, Denied,
+// NotFound or Unavailable.
 func Append(file string, h wire.Head) error {
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
