@@ -53,7 +53,7 @@ func TestAServerThatIsKilledAmongAllItsWorkKeepsWhatItAccepted(t *testing.T) {
 		if i%4 == 1 {
 			w.collectKilled()
 		}
-		if i%10 == 3 {
+		if i%40 == 3 {
 			w.restore()
 		}
 		if t.Failed() {
