@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/oci"
@@ -62,6 +64,31 @@ func TestTheListOfTheSourceDoesNotReplaceThatOfTheTarget(t *testing.T) {
 	y.Forget()
 	if got, _, err := y.Transferred(req); err != nil || y.Dst.Count(http.MethodPut, "") != 0 {
 		t.Errorf("again: %s %v\n%s", got, err, y.Dst.Story())
+	}
+}
+
+// The list of the source would replace that of the target, if it were copied as a tag.
+func TestAListIsNoTagIfTheImageThatItIsAboutCannotBeLookedUp(t *testing.T) {
+	denied := hostile.Error(http.StatusForbidden, "DENIED", "it is not scanned yet").On("", testbed.Manifest)
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), denied)
+	y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
+	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
+	testbed.Random(t, src, "app", "v2", testbed.RandomOptions{Seed: 2})
+	testbed.Random(t, y.Dst, "app", "there", testbed.RandomOptions{})
+	testbed.Artifact(t, src, "app", "", img.Root)
+	theirs := testbed.Artifact(t, y.Dst, "app", "theirs", img.Root)
+	denied.At(img.Digest())
+	list := oci.FallbackTag(img.Root.Digest)
+	rep, err := y.Copy(dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: plan.AllTags})
+	if got := yard.States(rep); !fault.Is(err, fault.Denied) || got != "app:v1 failed, app:v2 done, app:"+list+" failed" {
+		t.Errorf("copy: %s %v", got, err)
+	}
+	got, _, err := y.Transferred(dray.TransferRequest{Sources: []string{"src/app"}, Target: "dst/app"})
+	if want := "app:" + list + " failed, app:v1 failed"; err == nil || got != want {
+		t.Errorf("transfer: %s %v, want %s", got, err, want)
+	}
+	if all := refers(y, y.Dst, "app", list); !slices.Equal(all, []string{theirs.Digest()}) {
+		t.Errorf("the target lists %v, want %s", all, theirs.Digest())
 	}
 }
 

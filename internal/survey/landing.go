@@ -22,7 +22,7 @@ import (
 
 // NewLanding returns the survey of l, which writes its result into p.
 func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
-	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0], lists: map[oci.Digest]bool{}}
+	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0], lists: map[oci.Digest]bool{}, unsure: map[ref.Name]error{}}
 }
 
 // After reuses what another survey found in the same sources. It does nothing useful if that survey
@@ -262,12 +262,15 @@ func (l *listing) each(yield func(string, oci.Descriptor) bool) {
 
 // selected returns the tags that are to be copied. Digests that the listing lacks stay empty.
 func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, error) {
-	tags, lists, err := referrers.WithoutLists(ctx, k.Into.Session, k.Referrers, s.at, s.tags)
+	left, err := referrers.WithoutLists(ctx, k.Into.Session, k.Referrers, s.at, s.tags)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(k.lists, lists)
-	sel, repo := k.Selection, s.at.Repo()
+	maps.Copy(k.lists, left.Lists)
+	sel, repo, tags := k.Selection, s.at.Repo(), left.Kept
+	for tag, why := range left.Unsure {
+		k.unsure[repo.Tagged(tag)] = why
+	}
 	s.tags = tags
 	if running := k.InUse.Of(repo); running != nil {
 		if len(running.Digests) > 0 {
@@ -307,7 +310,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 }
 
 // resolveSources asks for the digests that src lacks. A tag that does not exist, or that could not be
-// looked up, becomes a Broken step. With SkipBroken, it asks for all tags, and leaves out those that do
+// looked up, becomes a Broken step. So does one that may be a list of referrers. With SkipBroken, it asks for all tags, and leaves out those that do
 // not exist.
 func (k *Landing) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
 	places := map[ref.Repo]place.Repository{} // none if another landing has asked already
@@ -315,6 +318,12 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 		places[s.at.Repo()] = s.at
 	}
 	var open []ref.Name
+	for _, n := range slices.SortedFunc(maps.Keys(k.unsure), ref.Name.Compare) {
+		if _, selected := src[n]; selected {
+			delete(src, n)
+			k.addBroken(n, k.unsure[n])
+		}
+	}
 	for n, desc := range src {
 		if desc.Digest == "" || k.SkipBroken && n.Tag != "" && places[n.Repo] != nil {
 			open = append(open, n)

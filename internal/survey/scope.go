@@ -170,6 +170,9 @@ type Landing struct {
 	// lists holds the lists of referrers that are not copied as tags.
 	lists map[oci.Digest]bool
 
+	// unsure holds the tags of which nobody can say whether they are such lists, and why.
+	unsure map[ref.Name]error
+
 	// seen holds what the same sources have, if another landing surveyed them before; else nil.
 	seen       plan.Inventory
 	seenBroken []plan.Step // the Broken steps of seen

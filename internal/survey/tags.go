@@ -56,6 +56,8 @@ type tagList struct {
 	told plan.Inventory
 	open []ref.Name
 	gone []ref.Name // tags that are listed, but do not exist; known after askSource
+
+	unsure map[ref.Name]error // tags that may be lists of referrers; see referrers.WithoutLists
 }
 
 // doubt makes askSource ask for all tags, even if the listing has their digests.
@@ -107,12 +109,26 @@ func (l *tagList) leaveListsOut(ctx context.Context, s *place.Session, choice pl
 		all = append(all, oci.Listed{Tag: tag, Descriptor: d})
 		return true
 	})
-	kept, _, err := referrers.WithoutLists(ctx, s, choice, l.at, all)
-	l.told, l.open = plan.Inventory{}, nil
-	for _, t := range kept {
+	left, err := referrers.WithoutLists(ctx, s, choice, l.at, all)
+	l.told, l.open, l.unsure = plan.Inventory{}, nil, map[ref.Name]error{}
+	for _, t := range left.Kept {
 		l.add(t)
 	}
+	for tag, why := range left.Unsure {
+		l.unsure[l.at.Repo().Tagged(tag)] = why
+	}
 	return err
+}
+
+// takeUnsure takes those tags out of the list that may be lists of referrers.
+func (l *tagList) takeUnsure() map[ref.Name]error {
+	for n := range l.unsure {
+		if _, found := l.told[n]; !found {
+			delete(l.unsure, n) // it is gone meanwhile
+		}
+		delete(l.told, n)
+	}
+	return l.unsure
 }
 
 // add adds a tag to the list.
