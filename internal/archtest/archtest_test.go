@@ -181,6 +181,9 @@ var may = map[string]string{
 	"internal/archtest":      "",
 	"internal/yard":          ". fault internal/testbed internal/testbed/beside plan",
 	"internal/hostile/storm": ". credential fault internal/hostile internal/testbed ref",
+
+	// It draws worlds and does the work of the library in them, so it imports what yard does.
+	"internal/hostile/world": ". credential fault internal/hostile internal/testbed oci plan ref",
 }
 
 // everywhere lists what every package may import: the command lines that messages show are made in one place.
