@@ -83,6 +83,6 @@ func (f *Finder) answered(q asking, a *answer) {
 
 // listing is the listing of one repository, which one walk makes for all.
 type listing struct {
-	mu      sync.Mutex
+	turn    chan struct{} // holds the walk that lists; the others can be canceled while they wait
 	refused bool
 }

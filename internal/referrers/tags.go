@@ -61,12 +61,16 @@ func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string
 	}
 	list := f.lists[repo]
 	if list == nil {
-		list = &listing{}
+		list = &listing{turn: make(chan struct{}, 1)}
 		f.lists[repo] = list
 	}
 	f.mu.Unlock()
-	list.mu.Lock()
-	defer list.mu.Unlock()
+	select {
+	case list.turn <- struct{}{}:
+		defer func() { <-list.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if list.refused {
 		return nil, nil
 	}
