@@ -2,6 +2,7 @@ package world
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type diary struct {
 	mu      sync.Mutex
 	running bool
 	broken  string                       // the first promise that was broken, or ""
+	ahead   string                       // a tag of this run that was set before what refers to its image was there, or ""
 	raw     map[string]map[string][]byte // by repository and digest: the manifests that were accepted
 	blobs   map[string][]digest.Digest   // by repository: the blobs that were accepted
 }
@@ -49,15 +51,20 @@ func (d *diary) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	e := testbed.Parse(r.URL.Path)
 	var raw []byte
-	wrong := ""
+	wrong, ahead := "", ""
 	if e.Kind == testbed.Manifest && r.Method == http.MethodPut {
 		raw, _ = io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(raw))
-		wrong = d.early(e, raw)
+		wrong, ahead = d.early(e, raw), d.unsigned(e)
 	}
 	a := httptest.NewRecorder()
 	d.next.ServeHTTP(a, r)
 	d.note(e, r, raw, a, wrong)
+	if a.Code == http.StatusCreated {
+		d.mu.Lock()
+		d.ahead = cmp.Or(d.ahead, ahead)
+		d.mu.Unlock()
+	}
 	maps.Copy(w.Header(), a.Header())
 	w.WriteHeader(a.Code)
 	_, _ = w.Write(a.Body.Bytes())
@@ -75,9 +82,14 @@ func (d *diary) early(e testbed.Endpoint, raw []byte) string {
 	if lacks := lacking(d.next, e.Repo, s); lacks != "" {
 		return "the registry does not have " + lacks
 	}
+	return ""
+}
+
+// unsigned returns what should be at the registry before a tag is set, since it refers to the image, and is not; or "".
+func (d *diary) unsigned(e testbed.Endpoint) string {
 	for _, a := range d.with(e.Repo, e.Ref) {
 		if _, _, ok := read(d.next, e.Repo, a.Digest.String()); !ok {
-			return fmt.Sprintf("the registry does not have %s, which refers to %s", a.Digest, a.to.Digest)
+			return fmt.Sprintf("%s is set before %s, which refers to %s", e.Ref, a.Digest, a.to.Digest)
 		}
 	}
 	return ""
@@ -113,6 +125,14 @@ func (d *diary) note(e testbed.Endpoint, r *http.Request, raw []byte, a *httptes
 			d.blobs[e.Repo] = append(d.blobs[e.Repo], digest.Digest(b))
 		}
 	}
+}
+
+// turn returns what is ahead, and begins another run.
+func (d *diary) turn() (ahead string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ahead, d.ahead = d.ahead, ""
+	return ahead
 }
 
 // wrong returns the first promise that was broken, or accepted content that does not have its digest.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/plan"
@@ -34,11 +35,17 @@ func (s *Stage) Live(do func(fresh bool) Outcome) (broken string) {
 
 // wrong returns the promise that the nth run broke, or "".
 func (s *Stage) wrong(out Outcome, n int) string {
-	now := names(s.diary.next)
+	now, ahead := names(s.diary.next), s.diary.turn()
+	refused := slices.ContainsFunc(out.Steps, func(r dray.StepReport) bool { return r.Referrers.Missing() })
+	s.refused = s.refused || refused
+	if refused {
+		ahead = "" // the report says that the image arrived without
+	}
 	checks := []func() string{
 		s.diary.wrong,
 		func() string { return s.torn(now) },
 		s.half,
+		func() string { return ahead },
 		s.strayed,
 		s.untouched,
 		func() string { return s.untrue(out, now) },
@@ -74,13 +81,19 @@ func (s *Stage) incomplete(out Outcome, n int, missing []string) string {
 	if len(missing) > 0 {
 		return fmt.Sprintf("the run succeeded without %v", missing)
 	}
-	if wrong := s.unsigned(); wrong != "" {
+	if wrong := s.unsigned(); wrong != "" && !s.mayLack() {
 		return wrong
 	}
 	if n == 2 && s.Overwrite != plan.Always {
 		return s.busy()
 	}
 	return ""
+}
+
+// mayLack reports whether a report said that the target refused something that refers to an image. Only a run that looks at
+// images which are up to date brings it later.
+func (s *Stage) mayLack() bool {
+	return s.refused && s.Referrers == plan.ReferrersMoving
 }
 
 // busy returns a request of a run that had nothing to do and sent or read content, or "".

@@ -36,6 +36,7 @@ type Stage struct {
 	model    model
 	before   map[string]digest.Digest // the names at the target before the first run
 	proofs   *proofs
+	refused  bool // a report said that the target refused what refers to an image
 }
 
 // party is one of the two registries, with the hosts that belong to it.
