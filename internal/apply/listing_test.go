@@ -11,8 +11,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Several documents of an image wait for one listing of its repository, which takes for ever. All of them give up when the
-// copy is canceled. (If they waited for a lock, virtual time would stand still.)
+// Several documents of an image wait for one listing of its repository, which takes for ever. All of them give up when
+// the copy is canceled. (If they waited for a lock, virtual time would stand still.)
 func TestACopyThatWaitsForAListingOfDigestTagsCanBeCanceled(t *testing.T) {
 	src, dst := testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})
 	synctest.Test(t, func(t *testing.T) {

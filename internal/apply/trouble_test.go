@@ -18,8 +18,8 @@ import (
 
 // Whatever goes wrong, each tag of the target names what it named before, or the whole image that it should; no tag is
 // set, and no list of referrers names anything, before all below it was proven; no login leaves its host; exit 0 means
-// that all is there; the report counts what the registries counted; and when the trouble is over, a second run completes
-// the work, and a third one sends nothing.
+// that all is there; the report counts what the registries counted; and when the trouble is over, a second run
+// completes the work, and a third one sends nothing.
 //
 // rapid makes a world that breaks a promise as small as it can, and keeps it in testdata/rapid.
 func TestNoTroubleBreaksAPromise(t *testing.T) {

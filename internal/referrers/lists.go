@@ -22,10 +22,11 @@ type Tags struct {
 	Unsure map[string]error    // by tag, of those in Kept: why nobody can say whether it is such a list
 }
 
-// WithoutLists returns the tags of a source repository without those that list what refers to a document which
-// the repository has (distribution-spec v1.1.1 §Referrers Tag Schema). If referrers travel, what they name travels with
-// that document, and the target makes a list of its own if it needs one. Put there as a tag, the list of the source would
-// replace what the target lists. So a tag must not be copied if it, or the document, cannot be looked up: it is Unsure.
+// WithoutLists returns the tags of a source repository without those that list what refers to a document which the
+// repository has (distribution-spec v1.1.1 §Referrers Tag Schema). If referrers travel, what they name travels with
+// that document, and the target makes a list of its own if it needs one. Put there as a tag, the list of the source
+// would replace what the target lists. So a tag must not be copied if it, or the document, cannot be looked up: it is
+// Unsure.
 //
 // The registry of this process does not look under these tags for referrers, so its tags stay.
 func WithoutLists(

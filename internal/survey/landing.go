@@ -309,9 +309,9 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	return inv, err
 }
 
-// resolveSources asks for the digests that src lacks. A tag that does not exist, or that could not be
-// looked up, becomes a Broken step. So does one that may be a list of referrers. With SkipBroken, it asks for all tags, and leaves out those that do
-// not exist.
+// resolveSources asks for the digests that src lacks. A tag that does not exist, or that could not be looked up,
+// becomes a Broken step. So does one that may be a list of referrers. With SkipBroken, it asks for all tags, and
+// leaves out those that do not exist.
 func (k *Landing) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
 	places := map[ref.Repo]place.Repository{} // none if another landing has asked already
 	for _, s := range sources {

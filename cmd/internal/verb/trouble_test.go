@@ -62,8 +62,8 @@ func TestNoTroubleBreaksAPromiseOfAJob(t *testing.T) {
 
 func liveAsJobs(t *testing.T, s *world.Stage) string {
 	t.Helper()
-	h := newFixture(t, s.Config(),
-		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
+	h := newFixture(t, s.Config(), access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"},
+		Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
 	worker := h.service
 	return s.Live(func(fresh bool) world.Outcome {
 		if fresh {
@@ -119,15 +119,15 @@ func asked(w world.World) wire.Request {
 	switch w.Work {
 	case world.Transfer:
 		req, _ := w.TransferRequest()
-		return wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Overwrite: string(w.Overwrite), Ends: wire.Ends{
-			Sources: req.Sources, Target: req.Target, Referrers: with, Platforms: only,
-			Mapping:   wire.Mapping{StripPrefix: req.Mapping.StripPrefix, AddPrefix: req.Mapping.AddPrefix},
-			Selection: wire.Selection{ExcludeTags: []string{world.Left}},
-		}}}
+		return wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Overwrite: string(w.Overwrite),
+			Ends: wire.Ends{Sources: req.Sources, Target: req.Target, Referrers: with, Platforms: only,
+				Mapping:   wire.Mapping{StripPrefix: req.Mapping.StripPrefix, AddPrefix: req.Mapping.AddPrefix},
+				Selection: wire.Selection{ExcludeTags: []string{world.Left}},
+			}}}
 	case world.Import:
 		req := w.ImportRequest()
-		return wire.Request{Kind: wire.KindImport, Import: &wire.Import{Source: req.Source, Target: req.Target, Images: req.Images,
-			Overwrite: string(w.Overwrite), Referrers: with, Platforms: only}}
+		return wire.Request{Kind: wire.KindImport, Import: &wire.Import{Source: req.Source, Target: req.Target,
+			Images: req.Images, Overwrite: string(w.Overwrite), Referrers: with, Platforms: only}}
 	case world.Tag:
 		req := w.TagRequest()
 		return wire.Request{Kind: wire.KindTag, Tag: &wire.Tag{Image: req.Image, Tags: req.Tags}}

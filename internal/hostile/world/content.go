@@ -43,7 +43,9 @@ type attached struct {
 // platforms of the children of an index. The first one is what a world with platforms asks for.
 func platforms() []v1.Platform {
 	return []v1.Platform{
-		{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64", Variant: "v8"}, {OS: "windows", Architecture: "amd64"},
+		{OS: "linux", Architecture: "amd64"},
+		{OS: "linux", Architecture: "arm64", Variant: "v8"},
+		{OS: "windows", Architecture: "amd64"},
 	}
 }
 
@@ -154,7 +156,8 @@ func referrer(to *document, n int) *document {
 
 func made(kind string, v any) *document {
 	raw := encode(v)
-	return &document{Descriptor: v1.Descriptor{MediaType: kind, Digest: digest.FromBytes(raw), Size: int64(len(raw))}, raw: raw}
+	d := v1.Descriptor{MediaType: kind, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	return &document{Descriptor: d, raw: raw}
 }
 
 func encode(v any) []byte {
@@ -191,7 +194,8 @@ func (d *document) storeBlobs(t *testing.T, r *testbed.Registry, repo string) {
 	}
 }
 
-// lists returns the lists of referrers that a registry without the referrers API has under its referrers tags, by subject.
+// lists returns the lists of referrers that a registry without the referrers API has under its referrers tags, by
+// subject.
 func lists(around []attached) map[digest.Digest]*document {
 	to := map[digest.Digest][]*document{}
 	for _, a := range around {

@@ -84,8 +84,9 @@ func Draw(t *rapid.T, works ...Work) World {
 		works = []Work{Copy, Transfer, Import, Tag}
 	}
 	w := World{
-		Work:      rapid.SampledFrom(works).Draw(t, "work"),
-		Overwrite: rapid.SampledFrom([]plan.Overwrite{plan.Update, plan.Update, plan.Update, plan.Refuse, plan.Always}).Draw(t, "overwrite"),
+		Work: rapid.SampledFrom(works).Draw(t, "work"),
+		Overwrite: rapid.SampledFrom([]plan.Overwrite{plan.Update, plan.Update, plan.Update, plan.Refuse, plan.Always}).
+			Draw(t, "overwrite"),
 		Referrers: rapid.SampledFrom([]plan.ReferrerMode{
 			plan.ReferrersMoving, plan.ReferrersSync, plan.ReferrersRequire, plan.ReferrersNone,
 		}).Draw(t, "referrers"),

@@ -24,11 +24,11 @@ type Fault struct {
 // faults has what can go wrong, each with the side at which it happens. The argument is an offset in bytes.
 func faults() map[string]func(at int64) *hostile.Fault {
 	all := map[string]func(int64) *hostile.Fault{}
-	for name, make := range sourceFaults() {
-		all["source: "+name] = make
+	for name, f := range sourceFaults() {
+		all["source: "+name] = f
 	}
-	for name, make := range targetFaults() {
-		all["target: "+name] = make
+	for name, f := range targetFaults() {
+		all["target: "+name] = f
 	}
 	return all
 }
@@ -47,14 +47,14 @@ func sourceFaults() map[string]func(at int64) *hostile.Fault {
 		"another range":              func(int64) *hostile.Fault { return hostile.WrongContentRange() },
 		"429":                        func(int64) *hostile.Fault { return hostile.TooMany("2").On("GET", "") },
 		"502 to anything":            func(int64) *hostile.Fault { return hostile.Status(502, nil, "") },
-		"503 to a blob":              func(int64) *hostile.Fault { return hostile.Status(503, nil, "").On("GET", blob) },
-		"500 to a manifest":          func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("GET", manifest) },
-		"the answer to a manifest":   func(int64) *hostile.Fault { return hostile.LoseAnswer().On("GET", manifest) },
-		"500 to questions of tags":   func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("HEAD", manifest) },
-		"503 to a list of tags":      func(int64) *hostile.Fault { return hostile.Status(503, nil, "").On("GET", testbed.Tags) },
-		"500 to a list of all":       func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("GET", testbed.Catalog) },
-		"500 to a list of referrers": func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("GET", testbed.Referrer) },
-		"503 to a token":             func(int64) *hostile.Fault { return hostile.Status(503, nil, "").On("", testbed.Token) },
+		"503 to a blob":              status(503, "GET", blob),
+		"500 to a manifest":          status(500, "GET", manifest),
+		"the answer to a manifest":   lost("GET", manifest),
+		"500 to questions of tags":   status(500, "HEAD", manifest),
+		"503 to a list of tags":      status(503, "GET", testbed.Tags),
+		"500 to a list of all":       status(500, "GET", testbed.Catalog),
+		"500 to a list of referrers": status(500, "GET", testbed.Referrer),
+		"503 to a token":             status(503, "", testbed.Token),
 		"a token is refused":         func(int64) *hostile.Fault { return hostile.Early401() },
 		"no digest in answers":       func(int64) *hostile.Fault { return hostile.NoDigestHeader() },
 	}
@@ -66,28 +66,36 @@ func targetFaults() map[string]func(at int64) *hostile.Fault {
 		"an upload is reset":             hostile.CutRequestAt,
 		"a session is lost":              hostile.DropRequestAt,
 		"it stops reading":               func(at int64) *hostile.Fault { return hostile.StopReading(at, 0) },
-		"503 to a new upload":            func(int64) *hostile.Fault { return hostile.Status(503, nil, "").On("POST", upload) },
-		"500 to the end":                 func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("PUT", upload) },
-		"the answer to an end":           func(int64) *hostile.Fault { return hostile.LoseAnswer().On("PUT", upload) },
-		"the answer to a piece":          func(int64) *hostile.Fault { return hostile.LoseAnswer().On("PATCH", upload) },
-		"the answer to a begin":          func(int64) *hostile.Fault { return hostile.LoseAnswer().On("POST", upload) },
+		"503 to a new upload":            status(503, "POST", upload),
+		"500 to the end":                 status(500, "PUT", upload),
+		"the answer to an end":           lost("PUT", upload),
+		"the answer to a piece":          lost("PATCH", upload),
+		"the answer to a begin":          lost("POST", upload),
 		"nothing is mounted":             func(int64) *hostile.Fault { return hostile.MountAnswers(202) },
 		"404 to a mount":                 func(int64) *hostile.Fault { return hostile.MountAnswers(404) },
 		"429 to a manifest":              func(int64) *hostile.Fault { return hostile.TooMany("1").On("PUT", manifest) },
-		"500 to a manifest":              func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("PUT", manifest) },
-		"the answer to a manifest":       func(int64) *hostile.Fault { return hostile.LoseAnswer().On("PUT", manifest) },
+		"500 to a manifest":              status(500, "PUT", manifest),
+		"the answer to a manifest":       lost("PUT", manifest),
 		"201 without a word":             func(int64) *hostile.Fault { return hostile.Lying201("").On("PUT", manifest) },
 		"a token is refused":             func(int64) *hostile.Fault { return hostile.Early401() },
-		"503 to a token":                 func(int64) *hostile.Fault { return hostile.Status(503, nil, "").On("", testbed.Token) },
+		"503 to a token":                 status(503, "", testbed.Token),
 		"no digest in answers":           func(int64) *hostile.Fault { return hostile.NoDigestHeader() },
 		"502 to anything":                func(int64) *hostile.Fault { return hostile.Status(502, nil, "") },
 		"429 to anything":                func(int64) *hostile.Fault { return hostile.TooMany("") },
-		"500 to a list of tags":          func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("GET", testbed.Tags) },
-		"500 to a list of referrers":     func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("GET", testbed.Referrer) },
-		"500 to questions of tags":       func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("HEAD", manifest) },
-		"500 to questions of blobs":      func(int64) *hostile.Fault { return hostile.Status(500, nil, "").On("HEAD", blob) },
-		"503 to a manifest that is read": func(int64) *hostile.Fault { return hostile.Status(503, nil, "").On("GET", manifest) },
+		"500 to a list of tags":          status(500, "GET", testbed.Tags),
+		"500 to a list of referrers":     status(500, "GET", testbed.Referrer),
+		"500 to questions of tags":       status(500, "HEAD", manifest),
+		"500 to questions of blobs":      status(500, "HEAD", blob),
+		"503 to a manifest that is read": status(503, "GET", manifest),
 	}
+}
+
+func status(code int, method string, kind testbed.Kind) func(int64) *hostile.Fault {
+	return func(int64) *hostile.Fault { return hostile.Status(code, nil, "").On(method, kind) }
+}
+
+func lost(method string, kind testbed.Kind) func(int64) *hostile.Fault {
+	return func(int64) *hostile.Fault { return hostile.LoseAnswer().On(method, kind) }
 }
 
 func drawFault(t *rapid.T) Fault {

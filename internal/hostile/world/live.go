@@ -90,8 +90,8 @@ func (s *Stage) incomplete(out Outcome, n int, missing []string) string {
 	return ""
 }
 
-// mayLack reports whether a report said that the target refused something that refers to an image. Only a run that looks at
-// images which are up to date brings it later.
+// mayLack reports whether a report said that the target refused something that refers to an image. Only a run that
+// looks at images which are up to date brings it later.
 func (s *Stage) mayLack() bool {
 	return s.refused && s.Referrers == plan.ReferrersMoving
 }

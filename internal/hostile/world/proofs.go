@@ -20,10 +20,9 @@ func newProofs() *proofs { return &proofs{map[string]bool{}} }
 // that was put before everything below it was proven, or "".
 func (p *proofs) learn(d *diary, log []testbed.Request) string {
 	for _, q := range log {
-		var header http.Header = q.Answer
 		reads := q.Method == http.MethodGet || q.Method == http.MethodHead
 		name := q.Ref
-		if got := header.Get("Docker-Content-Digest"); got != "" && q.Kind == testbed.Manifest {
+		if got := q.Answer.Get("Docker-Content-Digest"); got != "" && q.Kind == testbed.Manifest {
 			name = got
 		}
 		if q.Kind == testbed.Manifest && q.Method == http.MethodPut {

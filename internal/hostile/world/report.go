@@ -69,7 +69,8 @@ func (s *Stage) differs(got dray.Traffic, log []testbed.Request) string {
 
 // breaksBodies reports whether a body may end before its reader or its writer has counted all of it.
 func (s *Stage) breaksBodies() bool {
-	return s.has("source: a download is reset", "source: a body ends early", "source: a body is longer", "source: a body is endless",
+	return s.has("source: a download is reset", "source: a body ends early", "source: a body is longer",
+		"source: a body is endless",
 		"source: a download stalls", "source: no answer", "source: a range is ignored", "source: another range",
 		"source: a bit is flipped",
 		"target: an upload is reset", "target: a session is lost", "target: it stops reading", "target: a token is refused")

@@ -64,8 +64,8 @@ func (w World) Handlers(t *testing.T) Handlers {
 	return Handlers{handler(w.Source.Kind), handler(w.Target.Kind)}
 }
 
-// unhurried gives a registry whole bodies. This one reads and writes them under a lock, and virtual time stands still while
-// somebody waits for a lock.
+// unhurried gives a registry whole bodies. This one reads and writes them under a lock, and virtual time stands still
+// while somebody waits for a lock.
 func unhurried(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -184,8 +184,8 @@ func (s *Stage) sign(t *testing.T, n wish, around map[string][]attached) {
 	refer(t, s.dst.Registry, n.repo, with, s.Target.Kind)
 }
 
-// serve serves one of the registries. All have loopback names if one redirects, since dray follows no redirect to another
-// plain host.
+// serve serves one of the registries. All have loopback names if one redirects, since dray follows no redirect to
+// another plain host.
 func (w World) serve(t *testing.T, name string, side Side, h http.Handler, f []*hostile.Fault) *party {
 	t.Helper()
 	p := &party{name: name, login: side.Login, from: map[*testbed.Registry]int{}}
@@ -266,7 +266,8 @@ func (s *Stage) dial() testbed.Dial {
 
 // hosts lists the hosts of a registry.
 func (p *party) hosts() []*testbed.Registry {
-	return slices.DeleteFunc([]*testbed.Registry{p.Registry, p.away, p.apart}, func(r *testbed.Registry) bool { return r == nil })
+	all := []*testbed.Registry{p.Registry, p.away, p.apart}
+	return slices.DeleteFunc(all, func(r *testbed.Registry) bool { return r == nil })
 }
 
 // log returns the requests of this run to a host.

@@ -13,8 +13,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// torn returns what is wrong with the names at the target, or "": each of them has all that is below it, and names what it
-// named before or what is wished. What nobody asked for is as it was.
+// torn returns what is wrong with the names at the target, or "": each of them has all that is below it, and names
+// what it named before or what is wished. What nobody asked for is as it was.
 func (s *Stage) torn(now map[string]digest.Digest) string {
 	h := s.diary.next
 	for name, was := range s.before {
@@ -50,8 +50,8 @@ func (w wish) want() string {
 	return w.Digest.String()
 }
 
-// foreign returns what is wrong with a list of referrers, or "". It has what it had before, and what travels. n is the wish
-// for it, if it is copied as a tag: then dray lists what is below it while it puts that.
+// foreign returns what is wrong with a list of referrers, or "". It has what it had before, and what travels. n is the
+// wish for it, if it is copied as a tag: then dray lists what is below it while it puts that.
 func (s *Stage) foreign(n wish, repo string, got shape, was digest.Digest) string {
 	has := func(all []v1.Descriptor, d digest.Digest) bool {
 		return slices.ContainsFunc(all, func(o v1.Descriptor) bool { return o.Digest == d })

@@ -33,7 +33,8 @@ func (w wish) is(h http.Handler, now digest.Digest) bool {
 	}
 	s, _, ok := read(h, w.repo, now.String())
 	return ok && s.MediaType == w.MediaType && slices.EqualFunc(s.Manifests, w.parts, func(a, b v1.Descriptor) bool {
-		return a.Digest == b.Digest && a.MediaType == b.MediaType && a.Size == b.Size && a.Platform.Architecture == b.Platform.Architecture
+		return a.Digest == b.Digest && a.MediaType == b.MediaType && a.Size == b.Size &&
+			a.Platform.Architecture == b.Platform.Architecture
 	})
 }
 
