@@ -57,7 +57,7 @@ TESTING = $(RACE) -vet=off -ldflags=-w -timeout 15m
 # Tests that use smaller sizes under the race detector (yard.Small). `make whole` runs them at full size
 # without it.
 WHOLE          := TestTheReleaseContainsOnlyLicenses|TestNoTroubleBreaks|TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
-WHOLE_PACKAGES := ./packaging/mkimage ./packaging/parts ./internal/archtest ./internal/apply ./internal/layout ./internal/migrate
+WHOLE_PACKAGES := ./packaging/mkimage ./packaging/parts ./internal/archtest ./internal/apply ./internal/layout ./internal/migrate ./cmd/internal/verb
 
 .PHONY: help
 help: ## list the targets
@@ -118,7 +118,7 @@ test-fast: go-version ## while you work: build all, test the packages that chang
 .PHONY: soak
 soak: go-version ## full sizes under the race detector; kill, pause and restart processes N times: make soak N=300
 	DRAY_WHOLE=1 $(GO) test -race -timeout 2h -run '^($(WHOLE))' $(WHOLE_PACKAGES)
-	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestTagsAreRegisters|TestNoTroubleBreaks|TestPairsOfFaults|TestAJobOfTenThousandParts|TestAJobThatKillsThreeWorkers|TestDrayThatIsKilled|TestADiskThatFails|TestFourWorkersAreThreeTimesAsFastAsOne|TestTheEngine$$)' ./cmd/dray ./internal/apply ./internal/hostile/storm ./cmd/internal/job ./cmd/internal/temporal ./cmd/internal/server
+	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled|TestTagsAreRegisters|TestNoTroubleBreaks|TestPairsOfFaults|TestAJobOfTenThousandParts|TestAJobThatKillsThreeWorkers|TestDrayThatIsKilled|TestADiskThatFails|TestFourWorkersAreThreeTimesAsFastAsOne|TestTheEngine$$)' ./cmd/dray ./cmd/internal/job ./cmd/internal/server ./cmd/internal/temporal ./cmd/internal/verb ./internal/apply ./internal/hostile/storm
 
 .PHONY: faults
 faults: export CGO_ENABLED := 0

@@ -2,6 +2,7 @@ package referrers
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 // listLookups is how many tags of one repository WithoutLists looks up at once.
@@ -20,6 +22,23 @@ type Tags struct {
 	Kept   []oci.Listed
 	Lists  map[oci.Digest]bool // the digests of the lists that were left out
 	Unsure map[string]error    // by tag, of those in Kept: why nobody can say whether it is such a list
+}
+
+// TakeUnsure takes the Unsure tags of a repository out of its inventory. It returns those that were in it, and why, and
+// what is lost already.
+func (t Tags) TakeUnsure(from plan.Inventory, repo ref.Repo, lost map[ref.Name]error) map[ref.Name]error {
+	taken := maps.Clone(lost)
+	if taken == nil {
+		taken = map[ref.Name]error{}
+	}
+	for tag, why := range t.Unsure {
+		n := repo.Tagged(tag)
+		if _, found := from[n]; found {
+			delete(from, n)
+			taken[n] = why
+		}
+	}
+	return taken
 }
 
 // WithoutLists returns the tags of a source repository without those that list what refers to a document which the
@@ -63,8 +82,8 @@ func WithoutLists(
 		return out, err
 	}
 	s.Observe(event.Event{Kind: event.Noted, Host: at.Repo().Host, Count: 1,
-		Text: "tags of " + at.Repo().Host + " that list what refers to an image, such as sha256-…, are not copied as tags: " +
-			"what they list travels with the images"})
+		Text: "tags of " + at.Repo().Host + " that list what refers to an image, such as sha256-…, " +
+			"are not copied as tags: what they list travels with the images"})
 	out.Kept = slices.DeleteFunc(slices.Clone(tags), func(t oci.Listed) bool { return left[t.Tag] })
 	return out, nil
 }

@@ -22,7 +22,7 @@ import (
 
 // NewLanding returns the survey of l, which writes its result into p.
 func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
-	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0], lists: map[oci.Digest]bool{}, unsure: map[ref.Name]error{}}
+	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0], lists: map[oci.Digest]bool{}}
 }
 
 // After reuses what another survey found in the same sources. It does nothing useful if that survey
@@ -268,9 +268,6 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	}
 	maps.Copy(k.lists, left.Lists)
 	sel, repo, tags := k.Selection, s.at.Repo(), left.Kept
-	for tag, why := range left.Unsure {
-		k.unsure[repo.Tagged(tag)] = why
-	}
 	s.tags = tags
 	if running := k.InUse.Of(repo); running != nil {
 		if len(running.Digests) > 0 {
@@ -306,24 +303,21 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	for _, t := range kept {
 		inv[repo.Tagged(t.Tag)] = t.Descriptor
 	}
+	for n, why := range left.TakeUnsure(inv, repo, nil) {
+		k.addBroken(n, why)
+	}
 	return inv, err
 }
 
-// resolveSources asks for the digests that src lacks. A tag that does not exist, or that could not be looked up,
-// becomes a Broken step. So does one that may be a list of referrers. With SkipBroken, it asks for all tags, and
-// leaves out those that do not exist.
+// resolveSources asks for the digests that src lacks. A tag that does not exist, or that could not be
+// looked up, becomes a Broken step. With SkipBroken, it asks for all tags, and leaves out those that do
+// not exist.
 func (k *Landing) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
 	places := map[ref.Repo]place.Repository{} // none if another landing has asked already
 	for _, s := range sources {
 		places[s.at.Repo()] = s.at
 	}
 	var open []ref.Name
-	for _, n := range slices.SortedFunc(maps.Keys(k.unsure), ref.Name.Compare) {
-		if _, selected := src[n]; selected {
-			delete(src, n)
-			k.addBroken(n, k.unsure[n])
-		}
-	}
 	for n, desc := range src {
 		if desc.Digest == "" || k.SkipBroken && n.Tag != "" && places[n.Repo] != nil {
 			open = append(open, n)

@@ -323,30 +323,24 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 		return err
 	}
 	of := func(from ref.Name) []ref.Name { return to[from] }
-	unsure := list.takeUnsure()
 	trims, lost, err := p.trim(ctx, p.Platforms, list.told, dst, of)
 	if err != nil {
 		return err
 	}
+	lost = list.left.TakeUnsure(list.told, source.Repo, lost)
 	p.Steps, err = plan.Make(ctx, list.told, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
 	if err == nil {
 		err = referrers.KeepOwn(ctx, p.session, p.Steps, p.Overwrite)
 	}
 	if err = cmp.Or(err, p.checkTargets(ctx)); err == nil {
 		p.addGone(list.gone, to)
-		p.addLost(lost, to)
-		p.addLost(unsure, to)
-	}
-	return err
-}
-
-// addLost adds a Broken step for each target name of tags that could not be looked up.
-func (p *Draft) addLost(lost map[ref.Name]error, to map[ref.Name][]ref.Name) {
-	for _, n := range slices.SortedFunc(maps.Keys(lost), ref.Name.Compare) {
-		for _, target := range to[n] {
-			p.Steps = append(p.Steps, want{source: n}.broken(target, lost[n]))
+		for _, n := range slices.SortedFunc(maps.Keys(lost), ref.Name.Compare) {
+			for _, target := range to[n] {
+				p.Steps = append(p.Steps, want{source: n}.broken(target, lost[n]))
+			}
 		}
 	}
+	return err
 }
 
 // addGone adds a Broken step for each target name of tags that are listed, but do not exist, or a note

@@ -62,11 +62,9 @@ func (p *Draft) trim(
 
 // gone returns the error for a tag that is listed, but whose manifest does not exist.
 func gone(n ref.Name, words name.Words) error {
-	return &fault.Fault{
-		Kind: fault.NotFound, Side: fault.Source, Op: "resolve", Name: n.String(),
+	return &fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: "resolve", Name: n.String(),
 		Hint: "push the tag again or remove it at the source, or leave such tags out with " + words.SkipBroken(),
-		Err:  errors.New("the registry lists this tag, but does not have its manifest"),
-	}
+		Err:  errors.New("the registry lists this tag, but does not have its manifest")}
 }
 
 // goneNote returns the note for a tag that SkipBroken leaves out.
@@ -169,9 +167,6 @@ type Landing struct {
 
 	// lists holds the lists of referrers that are not copied as tags.
 	lists map[oci.Digest]bool
-
-	// unsure holds the tags of which nobody can say whether they are such lists, and why.
-	unsure map[ref.Name]error
 
 	// seen holds what the same sources have, if another landing surveyed them before; else nil.
 	seen       plan.Inventory

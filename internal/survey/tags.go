@@ -42,10 +42,8 @@ func SourceTags(ctx context.Context, s *place.Session, repo ref.Repo) (plan.Inve
 // noteGone sends an event for each tag of the list that does not exist.
 func (l *tagList) noteGone(s *place.Session) {
 	for _, n := range l.gone {
-		s.Observe(event.Event{
-			Kind: event.Noted, Name: n.String(),
-			Text: "the tag was in the listing, but no longer exists: " + n.String(),
-		})
+		s.Observe(event.Event{Kind: event.Noted, Name: n.String(),
+			Text: "the tag was in the listing, but no longer exists: " + n.String()})
 	}
 }
 
@@ -56,8 +54,7 @@ type tagList struct {
 	told plan.Inventory
 	open []ref.Name
 	gone []ref.Name // tags that are listed, but do not exist; known after askSource
-
-	unsure map[ref.Name]error // tags that may be lists of referrers; see referrers.WithoutLists
+	left referrers.Tags
 }
 
 // doubt makes askSource ask for all tags, even if the listing has their digests.
@@ -105,30 +102,15 @@ func listed(ctx context.Context, at place.Repository) (tagList, error) {
 // leaveListsOut takes those tags out of the list that list what refers to an image.
 func (l *tagList) leaveListsOut(ctx context.Context, s *place.Session, choice plan.Referrers) error {
 	var all []oci.Listed
-	l.each(func(tag string, d oci.Descriptor) bool {
+	for tag, d := range l.each {
 		all = append(all, oci.Listed{Tag: tag, Descriptor: d})
-		return true
-	})
+	}
 	left, err := referrers.WithoutLists(ctx, s, choice, l.at, all)
-	l.told, l.open, l.unsure = plan.Inventory{}, nil, map[ref.Name]error{}
+	l.told, l.open, l.left = plan.Inventory{}, nil, left
 	for _, t := range left.Kept {
 		l.add(t)
 	}
-	for tag, why := range left.Unsure {
-		l.unsure[l.at.Repo().Tagged(tag)] = why
-	}
 	return err
-}
-
-// takeUnsure takes those tags out of the list that may be lists of referrers.
-func (l *tagList) takeUnsure() map[ref.Name]error {
-	for n := range l.unsure {
-		if _, found := l.told[n]; !found {
-			delete(l.unsure, n) // it is gone meanwhile
-		}
-		delete(l.told, n)
-	}
-	return l.unsure
 }
 
 // add adds a tag to the list.

@@ -19,13 +19,14 @@
 //	report.go   whether a report says what happened
 //	tags.go     whether the tags and the lists of referrers at the target are as they should be
 //	logins.go   whether logins stayed at home
-//	proofs.go   whether everything below a document was proven at the target before it was put
 //	stage.go    the registries of a world, and what is in them before
+//	proofs.go   whether everything below a document was proven at the target before it was put
 //	diary.go    a registry that checks each write at the moment when it accepts it
 //	wishes.go   the model: what the target should have
-//	works.go    what is asked of dray
+//	works.go    the requests
+//	draw.go     draws a world
 //	fault.go    what goes wrong
-//	draw.go     a world, drawn
 //	content.go  images, indexes and what refers to them
+//	world.go    what is drawn
 //	ask.go      reads a registry behind everything else
 package world

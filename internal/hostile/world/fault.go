@@ -13,14 +13,6 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Fault is something that goes wrong at some of the requests that it fits.
-type Fault struct {
-	Name    string
-	At      int64 // an offset in bytes
-	Percent int
-	Dice    uint64
-}
-
 // faults has what can go wrong, each with the side at which it happens. The argument is an offset in bytes.
 func faults() map[string]func(at int64) *hostile.Fault {
 	all := map[string]func(int64) *hostile.Fault{}

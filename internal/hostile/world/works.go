@@ -9,21 +9,6 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Work is what is asked of dray.
-type Work string
-
-// The works: all tags of a repository; all repositories below a prefix to another one, with one tag left out; one image
-// to several names; and new tags for an image of the target.
-const (
-	Copy     Work = "copy"
-	Transfer Work = "transfer"
-	Import   Work = "import"
-	Tag      Work = "tag"
-)
-
-// Left is the tag that a transfer leaves out.
-const Left = "v3"
-
 // Outcome is what dray says about a run.
 type Outcome struct {
 	Err     error
