@@ -132,6 +132,12 @@ type Limits struct {
 	// direction. 0 begins with 32 and increases up to 64 as long as this makes the transfer faster.
 	Connections int
 
+	// Files is how many files and connections this process may have open at the same time, where that
+	// is less than 400. The defaults of Images, Blobs and Connections are then smaller, down to 1
+	// with 24 files, and so is the number of requests that a registry gets at once. 0 means that it is
+	// no limit.
+	Files int
+
 	// Retries is how often one operation is tried without progress. The default is 8.
 	Retries int
 
@@ -182,6 +188,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	if err != nil {
 		return nil, err
 	}
+	few := place.Files(c.Limits.Files)
 	var ecr *credential.ECRRepositories
 	if c.Cloud.Env != nil {
 		ecr = credential.ECR{Cloud: c.Cloud}.Repositories()
@@ -196,7 +203,8 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		Proxied:     in.Proxied,
 		SignIn:      in.SignIn,
 		Draw:        in.Draw,
-		Connections: c.Limits.Connections,
+		Connections: cmp.Or(c.Limits.Connections, few.Bodies()),
+		Asks:        few.Asks(),
 		Retries:     c.Limits.Retries,
 		Stall:       c.Limits.Stall,
 		FirstByte:   c.Limits.FirstByte,
@@ -207,7 +215,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		return nil, err
 	}
 	engine := transfer.New(transfer.Options{
-		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
+		Blobs: cmp.Or(c.Limits.Blobs, few.Bodies()), Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
 	})
 	publishers := c.publishers(in)
 	var carried *foreign.Fetcher
@@ -228,6 +236,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Gates:    c.Gates,
 			Here:     in.Local,
 			Images:   c.Limits.Images,
+			Files:    few,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
 			Proofs:   ledger.NewProofs(c.StateDir),
 			Refusals: ledger.NewRefusals(c.StateDir),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -167,11 +168,15 @@ func KindOf(err error) Kind {
 // Is reports whether err is not nil and [KindOf] returns k for it.
 func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }
 
-// HintOf returns the outermost hint in err's tree, or "" if there is none. Like [Fault.Error], it shows no
-// password of an address.
+// HintOf returns the outermost hint in err's tree, or "" if there is none. An error that this process has too many
+// files and connections open has a hint wherever it comes from. Like [Fault.Error], HintOf shows no password of an
+// address.
 func HintOf(err error) string {
 	for err != nil {
 		var f *Fault
+		if errors.Is(err, syscall.EMFILE) {
+			return fewFiles
+		}
 		if !errors.As(err, &f) {
 			return ""
 		}
@@ -182,6 +187,8 @@ func HintOf(err error) string {
 	}
 	return ""
 }
+
+const fewFiles = "let this process have more files and connections open: ulimit -n 1024, or LimitNOFILE= of systemd"
 
 // SideOf returns the Side of the first Fault in err's tree, or "" if there is none.
 func SideOf(err error) Side {

@@ -32,7 +32,7 @@ func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Land
 	}
 	var mu sync.Mutex
 	var found []string
-	err := place.Each(ctx, maxPlanning, suspects, func(ctx context.Context, l plan.Landing) error {
+	err := place.Each(ctx, r.Base.Files.AtOnce(maxPlanning), suspects, func(ctx context.Context, l plan.Landing) error {
 		some := r.collisionsOf(ctx, l)
 		mu.Lock()
 		defer mu.Unlock()

@@ -89,7 +89,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		}
 		return take(ctx, part)
 	}
-	err = crew.InOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
+	err = crew.InOrder(ctx, r.Base.Files.AtOnce(maxPlanning), together(landings), r.planPart, passOn)
 	if !r.divided {
 		r.noteTrims()
 	}

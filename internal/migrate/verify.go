@@ -185,7 +185,7 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 // comparison holds in memory what it saw.
 func (v *verifying) parallel() int {
 	if v.of.Depth == report.Digests {
-		return maxPlanning
+		return v.Base.Files.AtOnce(maxPlanning)
 	}
 	return v.images.Count()
 }

@@ -50,6 +50,7 @@ type Base struct {
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 
+	Files   Files         // how many files this process may have open
 	Images  int           // number of images in flight at once; 0 leaves it to InFlight
 	MaxWait time.Duration // the longest wait that is accepted when a registry asks for one
 
@@ -150,7 +151,7 @@ func (b *Base) Carrying(include *bool) *Base {
 }
 
 // InFlight returns how many images are copied at once.
-func (b *Base) InFlight() int { return cmp.Or(b.Images, 32) }
+func (b *Base) InFlight() int { return cmp.Or(b.Images, b.Files.AtOnce(32)) }
 
 // Registry returns the registry inside this process at host, if there is one.
 func (b *Base) Registry(host string) (Local, bool) {

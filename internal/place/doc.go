@@ -11,6 +11,7 @@
 //	told.go        tells a note about a registry once in a run
 //	traffic.go     counts the traffic with registries
 //	base.go        state that all sessions of one Dray share
+//	files.go       how many things may be done at once with few descriptors
 //	runs.go        what the parts of a divided run share
 //	repository.go  the interfaces of a repository
 //	each.go        runs a function for several items at a time

@@ -51,6 +51,8 @@ type Options struct {
 	// Connections limits the blob bodies that are transferred at once, per host and direction. 0
 	// starts with 32 and grows to at most 64 while that increases the throughput.
 	Connections int
+	// Asks is the largest number of requests without blob bodies that a host gets at once. 0 means 64.
+	Asks int
 	// UserAgent is the User-Agent header. "" means "dray".
 	UserAgent string
 	// CertDirs are directories of certificates by host, like /etc/docker/certs.d. Nil means the
@@ -176,6 +178,8 @@ func New(o Options) (*Client, error) {
 		FirstByte:   o.FirstByte,
 		MaxWait:     o.MaxWait,
 		Connections: o.Connections,
+		Asks:        o.Asks,
+		Short:       c.idle,
 		UserAgent:   o.UserAgent,
 		CertDirs:    o.CertDirs,
 		Draw:        o.Draw,
@@ -213,6 +217,15 @@ func (c *Client) Close() {
 	defer c.mu.Unlock()
 	for _, h := range c.hosts {
 		h.Close()
+	}
+}
+
+// idle closes the connections to all hosts that no request uses.
+func (c *Client) idle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		h.Idle()
 	}
 }
 

@@ -25,7 +25,7 @@ func World() app.IO {
 	}
 	return app.IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: home,
-		Run: run, Terminal: app.TerminalOf(os.Stdin, os.Stdout, os.Stderr), Hangup: hangup,
+		Run: run, Files: files(), Terminal: app.TerminalOf(os.Stdin, os.Stdout, os.Stderr), Hangup: hangup,
 	}
 }
 

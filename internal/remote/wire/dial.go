@@ -18,6 +18,26 @@ import (
 
 // dialHome dials the registry and records what kind of address it has.
 func (h *Host) dialHome(ctx context.Context, network, addr string) (net.Conn, error) {
+	return h.dialled(ctx, network, addr, h.dialOwn)
+}
+
+// dialAway dials a host that the registry redirected to. It checks the address after name
+// resolution, so that no name can lead to an internal address.
+func (h *Host) dialAway(ctx context.Context, network, addr string) (net.Conn, error) {
+	return h.dialled(ctx, network, addr, h.dialOther)
+}
+
+// dialled dials, and once more when this process had too many files open and gave up connections that nobody uses.
+func (h *Host) dialled(ctx context.Context, network, addr string, dial dialer) (net.Conn, error) {
+	conn, err := dial(ctx, network, addr)
+	if errors.Is(err, syscall.EMFILE) && h.Options.Short != nil {
+		h.Options.Short()
+		return dial(ctx, network, addr)
+	}
+	return conn, err
+}
+
+func (h *Host) dialOwn(ctx context.Context, network, addr string) (net.Conn, error) {
 	if h.Options.Dial != nil {
 		conn, err := h.Options.Dial(ctx, network, addr)
 		if err == nil {
@@ -35,9 +55,7 @@ func (h *Host) dialHome(ctx context.Context, network, addr string) (net.Conn, er
 	return d.DialContext(ctx, network, addr)
 }
 
-// dialAway dials a host that the registry redirected to. It checks the address after name
-// resolution, so that no name can lead to an internal address.
-func (h *Host) dialAway(ctx context.Context, network, addr string) (net.Conn, error) {
+func (h *Host) dialOther(ctx context.Context, network, addr string) (net.Conn, error) {
 	if proxied(addr) {
 		return (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, network, addr)
 	}

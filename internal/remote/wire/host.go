@@ -28,10 +28,14 @@ type Options struct {
 	// Connections limits the blob bodies that are transferred at once, per host and direction. 0
 	// starts with 32 and grows to at most 64 while that increases the throughput.
 	Connections int
-	UserAgent   string
-	CertDirs    []string   // directories like /etc/docker/certs.d
-	Sent        *echo.Sent // logins that were sent to any host
-	Room        *room.Room // memory for the documents and lists that are being read from all hosts
+	Asks        int // the largest number of other requests that a host gets at once; 0 means 64
+	// Short is called if a connection cannot be dialed because this process has too many files open. It closes the
+	// connections to all hosts that no request uses. Nil closes none.
+	Short     func()
+	UserAgent string
+	CertDirs  []string   // directories like /etc/docker/certs.d
+	Sent      *echo.Sent // logins that were sent to any host
+	Room      *room.Room // memory for the documents and lists that are being read from all hosts
 
 	// Draw replaces the budgets that are kept here, if it is not nil.
 	Draw func(ctx context.Context, d limit.Draw) error
@@ -82,7 +86,7 @@ type Host struct {
 }
 
 const (
-	// asks is the largest number of requests without blob bodies that a host gets at once.
+	// asks is the largest number of requests without blob bodies that a host gets at once, unless Options set one.
 	asks = 64
 
 	// bodies is the number of blob bodies that a host starts with per direction, if the

@@ -43,7 +43,8 @@ func New(
 	if wide := cmp.Or(max(set.Connections, 0), o.Connections); wide > 0 {
 		start, top = min(start, wide), wide
 	}
-	h.asking, h.down, h.Up = limit.NewCrowd(asks/2, asks), limit.NewBodies(start, top), limit.NewBodies(start, top)
+	most := cmp.Or(o.Asks, asks)
+	h.asking, h.down, h.Up = limit.NewCrowd((most+1)/2, most), limit.NewBodies(start, top), limit.NewBodies(start, top)
 	h.Budgets = limit.NewBudgets(name, product.Of(name, set), set.RequestsPerSecond)
 	h.bytes.PerSecond = float64(set.BytesPerSecond)
 	h.probing = make(limit.Gate, 1)
@@ -70,7 +71,10 @@ func (h *Host) Close() {
 
 // Idle closes the idle connections to the registry, so that the next request dials a new one.
 func (h *Host) Idle() {
-	for _, t := range []*http.Transport{h.meta, h.blobs} {
+	for _, t := range []*http.Transport{h.meta, h.blobs, h.away} {
+		if t == nil {
+			continue
+		}
 		t.CloseIdleConnections()
 	}
 }
@@ -94,6 +98,10 @@ func (h *Host) connect() error {
 }
 
 func (h *Host) transport(config *tls.Config, dial dialer) *http.Transport {
+	idle := 2 * max(h.down.Top, asks)
+	if h.Options.Asks > 0 {
+		idle = max(1, h.Options.Asks/2)
+	}
 	t := &http.Transport{
 		Proxy:                  h.proxy,
 		OnProxyConnectResponse: connected,
@@ -101,7 +109,7 @@ func (h *Host) transport(config *tls.Config, dial dialer) *http.Transport {
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    handshake,
 		DisableCompression:     true, // bytes arrive as they are stored
-		MaxIdleConnsPerHost:    2 * max(h.down.Top, asks),
+		MaxIdleConnsPerHost:    idle,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		Protocols:              new(http.Protocols),

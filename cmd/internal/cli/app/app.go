@@ -22,6 +22,9 @@ type IO struct {
 	Home string              // the home directory of the user; "" if there is none
 	Run  string              // podman's run directory if $XDG_RUNTIME_DIR is not set; "" if there is none
 
+	// Files is how many files and connections this process may have open at the same time; 0 means that nobody knows.
+	Files int
+
 	// Dial opens network connections; nil means the network of the system.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 

@@ -127,7 +127,7 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 
 		IncludeForeign: a.Common.IncludeForeign.Or(file.IncludeForeign),
 		Limits: dray.Limits{
-			Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
+			Files: a.IO.Files, Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
 			Stall: a.Common.Stall, FirstByte: a.Common.FirstByte, MaxWait: a.Common.MaxWait,
 			Bandwidth: int64(a.Common.Bandwidth),
 		},
