@@ -15,6 +15,7 @@ import (
 
 func main() {
 	collectLater()
+	program.FitMemory()
 	io := program.World()
 	io.Drayd, io.Verifier = program.Drayd, program.Find
 	os.Exit(cli.Main(program.Interruptible(io.Terminal), os.Args[1:], io))

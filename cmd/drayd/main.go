@@ -17,6 +17,7 @@ import (
 )
 
 func main() {
+	program.FitMemory()
 	io := program.World()
 	if len(os.Args) == 2 && os.Args[1] == evidence.Command {
 		os.Exit(verifier.Main(program.Interruptible(io.Terminal), io.In, io.Out, io.Err))

@@ -36,18 +36,32 @@ type Budget struct {
 // Options says how a Budget behaves.
 type Options struct {
 	Patience time.Duration // how long a request waits for memory; 0 means 10 s
+	// Process is the memory in bytes that the whole process may have. With less than some 270 MiB, what requests and
+	// jobs are decoded to has less of it. 0 means that it is no limit.
+	Process int64
 }
+
+const (
+	rest = 48 << 20  // what a process takes beside the Budget
+	most = 220 << 20 // what a full Budget takes with what the garbage collector has not found yet
+)
 
 // New returns a Budget.
 func New(o Options) *Budget {
 	wait := cmp.Or(o.Patience, 10*time.Second)
+	of := func(n int64) int64 {
+		if o.Process > 0 {
+			n = max(n/8, min(n, n*(o.Process-rest)/most))
+		}
+		return n
+	}
 	return &Budget{map[string]*pool{
 		Small:     {size: 4 << 20, share: 2 << 20, wait: wait},
 		Large:     {size: 16 << 20, share: 8 << 20, wait: wait},
 		Lines:     {size: 8 << 20, share: 4 << 20, wait: 6 * wait}, // as an upload may take long
-		Decoded:   {size: 40 << 20, share: 40 << 20, wait: wait},
-		Manifests: {size: 40 << 20, share: 40 << 20, wait: wait},
-		Jobs:      {size: 64 << 20, share: 64 << 20},
+		Decoded:   {size: of(40 << 20), share: of(40 << 20), wait: wait},
+		Manifests: {size: of(40 << 20), share: of(40 << 20), wait: wait},
+		Jobs:      {size: of(64 << 20), share: of(64 << 20)},
 	}}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -91,7 +92,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 		return err
 	}
 	upgraded()
-	p.metrics, p.memory = measure.NewMetrics(p.queue, p.db), memory.New(memory.Options{})
+	p.metrics, p.memory = measure.NewMetrics(p.queue, p.db), memory.New(memory.Options{Process: debug.SetMemoryLimit(-1)})
 	p.metrics.Memory(p.memory)
 	p.metrics.Storage(p.reg)
 	d, guard := c.drayConfig(p.access, p.hosts, addr)

@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,13 +71,37 @@ type box struct {
 type process struct {
 	t        *testing.T
 	cmd      *exec.Cmd
-	out, err bytes.Buffer
+	out, err said
 	groups   []string
 	began    time.Time
 	took     time.Duration
 	peak     atomic.Int64 // the largest resident memory, in KiB
 	open     atomic.Int64 // the most descriptors that were open when somebody looked
 	ended    chan struct{}
+}
+
+// said is what a process writes. It may be read while the process runs.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	line chan struct{} // closed when the first line is there
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !bytes.Contains(s.text.Bytes(), []byte("\n"))
+	s.text.Write(p)
+	if first && bytes.Contains(p, []byte("\n")) {
+		close(s.line)
+	}
+	return len(p), nil
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // home is an environment without the settings of who runs the test.
@@ -91,6 +117,7 @@ func start(t *testing.T, b box, name string, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, ended: make(chan struct{})}
+	p.out.line, p.err.line = make(chan struct{}), make(chan struct{})
 	script := ""
 	if b.memory > 0 {
 		p.group("memory", &script, "memory.limit_in_bytes", "memory.max", strconv.FormatInt(b.memory, 10))
@@ -209,6 +236,46 @@ func (p *process) wait() int {
 	}
 	p.leave()
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// serve starts a server in a box and returns it with its address. The registries are those that its jobs may reach.
+func serve(t *testing.T, b box, registries map[string]string, args ...string) (p *process, addr string) {
+	t.Helper()
+	if b.dir == "" {
+		b.dir = t.TempDir()
+	}
+	config := "registries:\n"
+	for name, host := range registries {
+		config += fmt.Sprintf("  %s: {host: %q, plain-http: true}\n", name, host)
+	}
+	if registries == nil {
+		config = ""
+	}
+	at := filepath.Join(b.dir, "config.yaml")
+	if err := os.WriteFile(at, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, b, "drayd", append([]string{"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(b.dir, "data"), "--config", at}, args...)...)
+	select {
+	case <-p.out.line:
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("the server is not ready: %.2000s", p.err.String())
+	}
+	addr, _, _ = strings.Cut(p.out.String(), "\n")
+	return p, addr
+}
+
+// alive ends the test if a server does not answer.
+func (p *process) alive(addr string) {
+	p.t.Helper()
+	resp, err := http.Get("http://" + addr + "/readyz")
+	if err != nil {
+		p.t.Fatalf("%v: %.2000s", err, p.err.String())
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s %s", resp.Status, text)
+	}
 }
 
 // stop ends a server as systemd does.
