@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access/kept"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server/certificate"
+	"github.com/drayage/dray/cmd/internal/server/guest"
 	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/temporal"
@@ -48,6 +49,9 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	}
 	if !c.localContent() {
 		add("storage", c.Storage.String()+": writes, reads, lists and deletes", checkStorage(ctx, c))
+	}
+	if err := guest.Files(c.Files).Check(); err != nil {
+		add("files", "", err)
 	}
 	_, err = dray.New(c.Dray)
 	add("registries", fmt.Sprintf("%d configured", len(c.Dray.Registries)), err)

@@ -110,6 +110,10 @@ type Config struct {
 	// Stall is how long a client may take to send or read the next bytes; 0 means one minute.
 	Stall time.Duration
 
+	// Files is how many files and connections this process may have open at the same time; 0 means that it is no limit.
+	// Clients, jobs and content share them. Fewer than 64 are Invalid.
+	Files int
+
 	Version string       // the version of dray, for traces and the API
 	Log     *slog.Logger // nil means no log
 	// Env returns an environment variable; nil means os.Getenv. OTEL_EXPORTER_OTLP_ENDPOINT turns traces on.

@@ -6,6 +6,7 @@
 // Backup and Restore copy the data of a server. Package gate authorizes the requests to the
 // registry; package measure holds the metrics and
 // traces; package certificate keeps the certificate; package own knows the id of the content;
+// package guest bounds the connections of clients;
 // package budget holds the rate limits of registries, shared by all workers of a database.
 //
 // The files, in the order of the walk:
@@ -17,7 +18,7 @@
 //	routes.go      the paths for clients and for operators
 //	ready.go       readiness: whether the database, the storage and the queue work
 //	middleware.go  logs, metrics, traces and timeouts around every request
-//	serving.go     the running listeners and jobs of a process, and its open event streams
+//	serving.go     the running listeners and jobs of a process
 //	schedules.go   the schedules of the configuration, stored in the database
 //	parts.go       everything that a process opens: database, registry, queue and so on
 //	engine.go      what hands out the jobs of several machines, and which of them this process runs

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/server/certificate"
 	"github.com/drayage/dray/cmd/internal/server/door"
+	"github.com/drayage/dray/cmd/internal/server/guest"
 	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/server/watch"
 	"github.com/drayage/dray/fault"
@@ -46,7 +48,8 @@ func (s *serving) listen(ctx context.Context, l net.Listener) error {
 		s.serve(ops, s.newServer(s.ops))
 	}
 	if main != nil {
-		s.serve(l, main)
+		guests := guest.New(guest.Files(s.config.Files).Most(debug.SetMemoryLimit(-1)), s.config.Log)
+		s.serve(guests.Serve(main, l), main)
 	}
 	return nil
 }
@@ -138,7 +141,7 @@ func (s *serving) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	s.stopping.Store(true)
-	s.streams.end()
+	s.streams.End()
 	s.work(ctx)
 	s.stopWork()
 	var all sync.WaitGroup

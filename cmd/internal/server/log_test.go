@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/server/guest"
 	"github.com/drayage/dray/cmd/internal/server/measure"
 )
 
 func TestAPanicIsLoggedAndCutsTheConnection(t *testing.T) {
 	var out bytes.Buffer
-	s := &serving{streams: newStreams(), parts: &parts{metrics: measure.NewMetrics(nil, nil), traces: &measure.Traces{},
+	s := &serving{streams: guest.NewStreams(), parts: &parts{metrics: measure.NewMetrics(nil, nil), traces: &measure.Traces{},
 		config: Config{Log: slog.New(slog.NewTextHandler(&out, nil)), Stall: time.Minute}}}
 	srv := httptest.NewServer(s.middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a defect") })))
 	resp, err := http.Get(srv.URL)

@@ -19,7 +19,7 @@ func (s *serving) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ctx, span := s.traces.Request(r)
-		ctx, leave := s.streams.enter(ctx, r)
+		ctx, leave := s.streams.Enter(ctx, r)
 		defer leave()
 		r = r.WithContext(ctx)
 		p := &pace{ResponseController: http.NewResponseController(w), stall: s.config.Stall}

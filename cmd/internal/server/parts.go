@@ -19,6 +19,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/server/budget"
+	"github.com/drayage/dray/cmd/internal/server/guest"
 	"github.com/drayage/dray/cmd/internal/server/measure"
 	"github.com/drayage/dray/cmd/internal/server/own"
 	"github.com/drayage/dray/cmd/internal/server/shared"
@@ -96,7 +97,7 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	p.metrics.Memory(p.memory)
 	p.metrics.Storage(p.reg)
 	d, guard := c.drayConfig(p.access, p.hosts, addr)
-	d.Requests = p.metrics.Request
+	d.Requests, d.Limits.Files = p.metrics.Request, guest.Files(c.Files).Jobs()
 	in := place.Inside{Local: p.local, Proxied: guard.Proxied, SignIn: c.signIn(p.hosts)}
 	if p.db.Postgres() { // only then do other processes share the limits
 		in.Draw = p.budgets.Draw

@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/server/guest"
 )
 
 // Run serves until ctx ends and then returns nil. When ctx ends, it accepts no new connections, ends the event streams
@@ -26,6 +27,9 @@ func Run(ctx context.Context, c Config) error {
 	}
 	if err == nil {
 		err = c.mayListen(unknownUsers)
+	}
+	if err == nil {
+		err = guest.Files(c.Files).Check()
 	}
 	if err != nil {
 		return err
@@ -74,7 +78,7 @@ func run(ctx context.Context, c Config, l net.Listener) (err error) {
 	defer func() { err = errors.Join(err, p.close()) }()
 	s := &serving{
 		parts:   p,
-		streams: newStreams(),
+		streams: guest.NewStreams(),
 		held:    access.NewPlaces(c.PerPrincipal.Held),
 		failed:  make(chan error, 4), // as many as write to it
 	}

@@ -4,19 +4,19 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/server/certificate"
 	"github.com/drayage/dray/cmd/internal/server/door"
+	"github.com/drayage/dray/cmd/internal/server/guest"
 )
 
 // serving holds the listeners and the worker of one process, which start and stop together.
 type serving struct {
 	*parts
-	streams  *streams
+	streams  *guest.Streams
 	held     *access.Places // the held answers of both APIs: REST and Azure's
 	stopping atomic.Bool
 	working  atomic.Bool // the worker is running
@@ -29,45 +29,4 @@ type serving struct {
 	workCtx  context.Context
 	stopWork context.CancelFunc
 	running  sync.WaitGroup
-}
-
-// streams holds the open event streams. They must be ended at shutdown, because a stream lasts as
-// long as its job.
-type streams struct {
-	mu    sync.Mutex
-	ended bool
-	open  map[*http.Request]context.CancelFunc
-}
-
-func newStreams() *streams { return &streams{open: map[*http.Request]context.CancelFunc{}} }
-
-// enter returns a context that ends when the process stops, if r asks for an event stream. For
-// another request it returns ctx. The caller must call the returned function when the request ends.
-func (s *streams) enter(ctx context.Context, r *http.Request) (context.Context, func()) {
-	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") && !strings.HasSuffix(r.URL.Path, "/events") {
-		return ctx, func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open[r] = cancel
-	if s.ended {
-		cancel()
-	}
-	return ctx, func() {
-		cancel()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.open, r)
-	}
-}
-
-// end ends all event streams, also those that clients open later.
-func (s *streams) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-	for _, cancel := range s.open {
-		cancel()
-	}
 }

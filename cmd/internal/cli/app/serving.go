@@ -57,6 +57,7 @@ type Setup struct {
 	Egress    []netip.Prefix
 	Schedules []wire.ScheduleRequest // nil leaves the stored schedules as they are
 
+	Files   int // how many files and connections this process may have open; 0 means that nobody knows
 	Version string
 	Log     *slog.Logger
 	Env     func(string) string

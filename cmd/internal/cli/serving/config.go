@@ -53,6 +53,7 @@ func configOf(s app.Setup) (server.Config, error) {
 		Dray:       s.Dray,
 		Gates:      s.Gates,
 		Slots:      s.Slots,
+		Files:      s.Files,
 		Keep:       s.Keep,
 		Version:    s.Version,
 		Log:        s.Log,
