@@ -33,6 +33,12 @@ func (a *Answer) WriteHeader(status int) {
 	case a.Over != nil:
 		a.replace(func(w http.ResponseWriter) { RefuseMore(w, a.Over) })
 		return
+	case u != nil && u.Busy:
+		a.replace(func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "5")
+			Refuse(w, http.StatusServiceUnavailable, errcode.ErrorCodeUnavailable.WithMessage(u.Error()))
+		})
+		return
 	case u != nil:
 		a.replace(func(w http.ResponseWriter) {
 			Refuse(w, http.StatusInsufficientStorage, errcode.ErrorCodeDenied.WithMessage(u.Error()))

@@ -8,6 +8,7 @@
 //	pending.go     lists objects that were begun and not finished
 //	temporary.go   finds what interrupted writes left
 //	driver.go      what the registry adds to distribution's drivers
+//	patient.go     waits while this process has too many files open
 //	unwritable.go  errors without paths, and those of a storage that takes nothing
 //	room.go        how much space is free
 //	room_unix.go     on Unix

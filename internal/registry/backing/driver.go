@@ -17,6 +17,7 @@ import (
 //
 //   - errors contain no path of this machine, and those of a write are Unwritable if the storage takes nothing,
 //   - content in a directory leaves free what Storage.Free says,
+//   - an operation that finds too many files open in this process waits for some of them to be closed,
 //   - a tag is set before its history is written, and a tag that is not set yet is not listed.
 //
 // It is safe for concurrent use.
@@ -31,13 +32,13 @@ const checkEvery = 8 << 20
 
 // GetContent implements storagedriver.StorageDriver.
 func (d *Driver) GetContent(ctx context.Context, name string) ([]byte, error) {
-	raw, err := d.StorageDriver.GetContent(ctx, name)
+	raw, err := patient(ctx, func() ([]byte, error) { return d.StorageDriver.GetContent(ctx, name) })
 	return raw, withoutPath(err)
 }
 
 // Reader implements storagedriver.StorageDriver.
 func (d *Driver) Reader(ctx context.Context, name string, at int64) (io.ReadCloser, error) {
-	body, err := d.StorageDriver.Reader(ctx, name, at)
+	body, err := patient(ctx, func() (io.ReadCloser, error) { return d.StorageDriver.Reader(ctx, name, at) })
 	return body, withoutPath(err)
 }
 
@@ -48,7 +49,8 @@ func (d *Driver) PutContent(ctx context.Context, name string, content []byte) er
 	if len(part) == 5 && part[1] == "index" {
 		return nil
 	}
-	if err := d.StorageDriver.PutContent(ctx, name, content); err != nil {
+	put := func() (struct{}, error) { return struct{}{}, d.StorageDriver.PutContent(ctx, name, content) }
+	if _, err := patient(ctx, put); err != nil {
 		d.dropPart(ctx, name)
 		return unwritable(ctx, err)
 	}
@@ -94,7 +96,7 @@ func (d *Driver) Stat(ctx context.Context, name string) (storagedriver.FileInfo,
 
 // List implements storagedriver.StorageDriver.
 func (d *Driver) List(ctx context.Context, name string) ([]string, error) {
-	all, err := d.StorageDriver.List(ctx, name)
+	all, err := patient(ctx, func() ([]string, error) { return d.StorageDriver.List(ctx, name) })
 	return all, withoutPath(err)
 }
 
@@ -139,7 +141,7 @@ func (d *Driver) Walk(
 
 // Writer implements storagedriver.StorageDriver.
 func (d *Driver) Writer(ctx context.Context, name string, more bool) (storagedriver.FileWriter, error) {
-	w, err := d.StorageDriver.Writer(ctx, name, more)
+	w, err := patient(ctx, func() (storagedriver.FileWriter, error) { return d.StorageDriver.Writer(ctx, name, more) })
 	if err != nil {
 		return nil, unwritable(ctx, err)
 	}

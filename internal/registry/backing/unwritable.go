@@ -14,9 +14,10 @@ import (
 )
 
 // Unwritable is the error of a write that the storage cannot take now: it has no space, is read-only or is damaged. No
-// other write succeeds until somebody acts. The text of the error contains no path of this machine.
+// other write succeeds until somebody acts, unless it is Busy. The text of the error contains no path of this machine.
 type Unwritable struct {
 	Full bool  // no space or no quota is left
+	Busy bool  // this process has too many files open: the same write may succeed soon
 	Err  error // what the system says, with paths; nil if less would be free than must stay free
 
 	why string
@@ -118,6 +119,8 @@ func unwritableOf(err error) *Unwritable {
 		return &Unwritable{Full: true, Err: err, why: "the disk quota of the storage is used up"}
 	case errors.Is(err, syscall.EROFS):
 		return &Unwritable{Err: err, why: "the disk of the storage is read-only"}
+	case tooMany(err):
+		return &Unwritable{Busy: true, Err: err, why: "the server has too many files open"}
 	case errors.Is(err, syscall.EIO):
 		return &Unwritable{Err: err, why: "the disk of the storage has an input/output error"}
 	}

@@ -27,13 +27,13 @@ func (f Files) Check() error {
 func (f Files) Most(memory int64) int {
 	most := int(min(memory/4/perConnection, 1<<20))
 	if f > 0 {
-		most = min(most, max(int(f)/4, int(f)/2-128))
+		most = min(most, max(int(f)/8, int(f)/2-128))
 	}
 	return max(most, 1)
 }
 
 // Jobs returns how many files and connections the jobs may have; 0 means that it is no limit.
-func (f Files) Jobs() int { return int(f) / 2 }
+func (f Files) Jobs() int { return int(f) / 4 }
 
 // perConnection is the memory of a connection that waits for its next request, with room.
 const perConnection = 32 << 10

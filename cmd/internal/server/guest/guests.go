@@ -8,15 +8,18 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Guests are the connections of clients to a server. When there are as many as there may be, the next one takes the
-// place of the one that has waited longest for its next request, or of the oldest that has sent no whole request and
-// no handshake for a second. While all others are at work, it waits.
+// place of the one that has waited longest for its next request, or of the oldest that has sent no whole request, if
+// that is a second or longer. While all others are at work, it waits.
 type Guests struct {
 	most int
 	log  *slog.Logger
+
+	waits atomic.Bool // a connection waits for a place
 
 	mu    sync.Mutex
 	here  map[net.Conn]*list.Element // nil if it is at work
@@ -34,7 +37,7 @@ type resting struct {
 }
 
 const (
-	newcomer = time.Second // how long a connection may take to send a request before it may lose its place
+	keeps    = time.Second // how long a connection may wait for a request before it may lose its place
 	tellEach = time.Minute // between two lines of the log
 )
 
@@ -43,9 +46,17 @@ func New(most int, log *slog.Logger) *Guests {
 	return &Guests{most: most, log: log, here: map[net.Conn]*list.Element{}, freed: make(chan struct{}, 1)}
 }
 
-// Serve makes s, which serves the connections of the returned listener, report to g.
+// Serve makes s, which serves the connections of the returned listener, report to g. While one waits for a place, an
+// answer ends its connection, so that its client knows that it may not send another request there.
 func (g *Guests) Serve(s *http.Server, l net.Listener) net.Listener {
 	s.ConnState = g.state
+	next := s.Handler
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.waits.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 	return &entrance{Listener: l, guests: g, closed: make(chan struct{})}
 }
 
@@ -78,6 +89,7 @@ func (e *entrance) Close() error {
 func (g *Guests) enter(conn net.Conn, closed <-chan struct{}) bool {
 	for {
 		again, ok := g.place(conn)
+		g.waits.Store(!ok)
 		if ok {
 			return true
 		}
@@ -100,13 +112,16 @@ func (g *Guests) place(conn net.Conn) (again time.Duration, ok bool) {
 	if len(g.here) >= g.most {
 		g.tell()
 		leaves := g.idle.Front()
-		if leaves == nil {
-			if leaves = g.fresh.Front(); leaves == nil {
-				return tellEach, false
+		if leaves == nil || left(leaves) > 0 {
+			if e := g.fresh.Front(); leaves == nil || e != nil && left(e) < left(leaves) {
+				leaves = e
 			}
-			if left := time.Until(leaves.Value.(*resting).since.Add(newcomer)); left > 0 {
-				return left, false
-			}
+		}
+		switch {
+		case leaves == nil:
+			return tellEach, false
+		case left(leaves) > 0:
+			return left(leaves), false
 		}
 		gone := leaves.Value.(*resting).conn
 		g.forget(gone)
@@ -115,6 +130,9 @@ func (g *Guests) place(conn net.Conn) (again time.Duration, ok bool) {
 	g.rest(conn, &g.fresh)
 	return 0, true
 }
+
+// left returns how long a resting connection keeps its place for sure.
+func left(e *list.Element) time.Duration { return time.Until(e.Value.(*resting).since.Add(keeps)) }
 
 // tell says in the log that all places are taken.
 func (g *Guests) tell() {
