@@ -103,8 +103,14 @@ type token struct {
 
 // good returns l as an answer that is valid for three quarters of the lifetime of t.
 func (t token) good(l Login) found {
-	return found{login: l, ok: true, until: time.Now().Add(time.Until(t.ends) / 4 * 3)}
+	return found{login: l, ok: true, until: lasting(time.Until(t.ends) / 4 * 3)}
 }
+
+// lasting returns when what lasts for d from now on is fetched again. If the clock of this machine differs from that of
+// the service, d is too short or too long: what has just been issued is used for a while, and nothing for a day.
+func lasting(d time.Duration) time.Time { return time.Now().Add(max(briefLife/5, min(d, maxLife))) }
+
+const maxLife = 12 * time.Hour
 
 type cell struct {
 	turn chan struct{} // a lock: whoever asks for the login holds it

@@ -226,7 +226,22 @@ func (q question) refused(r reply) error {
 	if why := clean(reason(r.body), q.hide); why != "" {
 		text += ": " + why
 	}
+	if off := r.ahead(); kind == fault.Denied && off.Abs() > maxSkew {
+		q.hint = fmt.Sprintf("set the clock of this machine, which differs by %v from that of the service", off.Abs().Round(time.Minute))
+	}
 	return q.fail(kind, errors.New(text))
+}
+
+// maxSkew is how far the clocks of a client and a cloud may differ: AWS and Entra allow five minutes.
+const maxSkew = 5 * time.Minute
+
+// ahead returns how far the clock of this machine is ahead of that of the service, if the answer says that.
+func (r reply) ahead() time.Duration {
+	there, err := http.ParseTime(r.header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return time.Since(there)
 }
 
 // reason returns the reason in an error answer, from the fields that these services use. It ignores other text,

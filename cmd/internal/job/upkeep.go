@@ -92,9 +92,30 @@ const (
 
 func (q *Queue) cleaning(ctx context.Context) {
 	s := story{q: q, what: "delete old history"}
+	var doubt doubt
 	for every := cleanFirst; pause(ctx, every); every = cleanInterval {
-		s.tell(ctx, q.clean(ctx))
+		if !doubt.jumped(q.now(), time.Now()) {
+			s.tell(ctx, q.clean(ctx))
+		}
 	}
+}
+
+// doubt is whether a clock is right. If it was wrong by years for a moment, all history would be too old.
+type doubt struct {
+	wall, since, until time.Time
+}
+
+const doubtful = 24 * time.Hour
+
+// jumped reports whether the clock that says wall has been set forward by more than an hour in the last day. now has the
+// monotonic clock, by which the day is measured.
+func (d *doubt) jumped(wall, now time.Time) bool {
+	wall = wall.Round(0)
+	if !d.wall.IsZero() && wall.Sub(d.wall)-now.Sub(d.since) > time.Hour {
+		d.until = now.Add(doubtful)
+	}
+	d.wall, d.since = wall, now
+	return now.Before(d.until)
 }
 
 // clean deletes ended jobs that are older than Config.Keep or more than Config.KeepMost, old idempotency keys,

@@ -27,6 +27,9 @@ type Watch struct {
 	// Rand returns a duration below the given one, for the jitter of a rule; nil means a random one.
 	Rand func(time.Duration) time.Duration
 
+	// Clock returns the time; nil means time.Now.
+	Clock func() time.Time
+
 	// Parallel is the maximum number of rules that run at the same time; default 4.
 	Parallel int
 }
@@ -51,8 +54,8 @@ const (
 	Gone    FiringKind = "gone"    // the rule is paused or no longer in the configuration
 )
 
-// idleWait is how long the timer waits if no rule is due. When it expires, nothing happens.
-const idleWait = 365 * 24 * time.Hour
+// lookAgain is the longest wait until the clock is looked at again, because somebody may set it.
+const lookAgain = time.Minute
 
 // watching is the state of a Watch that is running. Only one goroutine uses it.
 type watching struct {
@@ -61,6 +64,8 @@ type watching struct {
 	ended   chan string
 	places  chan struct{}
 	running sync.WaitGroup
+	wall    time.Time // the clock at the last look, without its monotonic part; since is when that was
+	since   time.Time
 }
 
 // watched is one rule.
@@ -85,14 +90,17 @@ func (w *Watch) Until(ctx context.Context, rules []config.Mirror, reload <-chan 
 	}
 	s := &watching{Watch: w, rules: map[string]*watched{}, ended: make(chan string), places: make(chan struct{}, parallel)}
 	s.take(rules)
+	s.hasten()
 	defer s.wait()
-	for {
-		timer := time.NewTimer(idleWait)
+	for ctx.Err() == nil {
+		wait := lookAgain
 		if next := s.earliest(); !next.IsZero() {
-			timer.Reset(time.Until(next))
+			wait = min(wait, next.Sub(s.now().Round(0)))
 		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
+			s.hasten()
 			s.fire(ctx)
 		case name := <-s.ended:
 			s.end(ctx, name)
@@ -103,6 +111,28 @@ func (w *Watch) Until(ctx context.Context, rules []config.Mirror, reload <-chan 
 			return
 		}
 		timer.Stop()
+	}
+}
+
+func (s *watching) now() time.Time {
+	if s.Clock != nil {
+		return s.Clock()
+	}
+	return time.Now()
+}
+
+// hasten makes rules due earlier, if by their schedules and the clock they are: the clock was set back.
+func (s *watching) hasten() {
+	wall := s.now().Round(0)
+	back := !s.wall.IsZero() && wall.Add(time.Second).Before(s.wall.Add(time.Since(s.since)))
+	s.wall, s.since = wall, time.Now()
+	if !back {
+		return
+	}
+	for _, r := range s.rules {
+		if next := r.when.Next(wall); !r.runs && !r.queued && !r.gone && next.Before(r.due) {
+			s.set(r, next)
+		}
 	}
 }
 
@@ -142,7 +172,7 @@ func (s *watching) take(rules []config.Mirror) {
 		same := !before.gone && before.rule.Spec == rule.Spec && before.rule.Jitter == rule.Jitter
 		before.rule, before.when, before.gone = rule, when, false
 		if !same {
-			now, last := time.Now(), time.Time{}
+			now, last := s.now(), time.Time{}
 			if s.Last != nil {
 				last = s.Last(rule.Name)
 			}
@@ -188,7 +218,7 @@ func (s *watching) earliest() time.Time {
 
 // fire starts the rules that are due, sorted by time and name.
 func (s *watching) fire(ctx context.Context) {
-	now := time.Now()
+	now := s.now()
 	for {
 		var next *watched
 		for _, r := range s.rules {
@@ -247,7 +277,7 @@ func (s *watching) end(ctx context.Context, name string) {
 
 // after sets the next time of a rule after a run, and skips the times that passed during the run.
 func (s *watching) after(r *watched) {
-	now, next := time.Now(), r.due
+	now, next := s.now(), r.due
 	if !r.fresh {
 		next = r.when.Next(r.due)
 	}

@@ -31,7 +31,7 @@ func (u Upload) Dir() string { return path.Join(Root, u.Repo, "_uploads", u.ID) 
 // Expired reports whether nothing has come for Life. What distribution leaves of an upload that was refused or canceled
 // is kept for an hour.
 func (u Upload) Expired() bool {
-	age := time.Since(u.Touched)
+	age := time.Since(u.Touched).Abs() // the clock may have been set back since
 	return age > Life || u.lost && age > time.Hour
 }
 

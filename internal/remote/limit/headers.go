@@ -24,6 +24,15 @@ func ParseRetryAfter(s string, now time.Time) time.Duration {
 	return min(t.Sub(now), 10*365*24*time.Hour)
 }
 
+// Sent returns when an answer was sent by the clock of its server, or now if it does not say that. Times in the other
+// headers are by the same clock, which may differ from that of this machine.
+func Sent(h http.Header, now time.Time) time.Time {
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		return t
+	}
+	return now
+}
+
 // Resets returns when requests are available again, if a header says that none are left. Otherwise
 // it returns the zero time.
 func Resets(h http.Header, now time.Time) time.Time {
@@ -36,8 +45,8 @@ func Resets(h http.Header, now time.Time) time.Time {
 		switch {
 		case err != nil || n <= 0:
 		case n > 1e9: // GitLab and GitHub send a Unix time instead of a duration
-			if t := time.Unix(n, 0); t.After(now) {
-				return t
+			if wait := time.Unix(n, 0).Sub(Sent(h, now)); wait > 0 {
+				return now.Add(wait)
 			}
 		default:
 			return now.Add(time.Duration(min(n, 86400)) * time.Second)

@@ -2,6 +2,8 @@ package limit
 
 import (
 	"math"
+	"net/http"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -28,4 +30,26 @@ func FuzzRetryAfter(f *testing.F) {
 			t.Errorf("%q is %v", s, d)
 		}
 	})
+}
+
+// The clocks of registries and of this machine may differ by anything. A wait counts by the clock of the registry.
+func TestLimitClockOfARegistryThatDiffersChangesNoWait(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for _, there := range []time.Time{now, now.AddDate(0, 0, 1), now.AddDate(0, 0, -1), now.AddDate(10, 0, 0), now.AddDate(-10, 0, 0), time.Unix(0, 0)} {
+		h := http.Header{"Date": {there.UTC().Format(http.TimeFormat)}, "Retry-After": {there.Add(time.Minute).UTC().Format(http.TimeFormat)}}
+		if got := ParseRetryAfter(h.Get("Retry-After"), Sent(h, now)); got != time.Minute {
+			t.Errorf("%v: Retry-After is %v", there, got)
+		}
+		if there.Unix() < 1e9 {
+			continue // a number of seconds, not a time
+		}
+		h.Set("RateLimit-Remaining", "0")
+		h.Set("RateLimit-Reset", strconv.FormatInt(there.Unix()+60, 10))
+		if got := Resets(h, now).Sub(now); got != time.Minute {
+			t.Errorf("%v: RateLimit-Reset is in %v", there, got)
+		}
+	}
+	if got := Sent(http.Header{"Date": {"today"}}, now); got != now {
+		t.Error(got)
+	}
 }

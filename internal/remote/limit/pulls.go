@@ -177,7 +177,7 @@ func (p *Pulls) Heed(r Reply) (spent bool) {
 	}
 	p.left = 0
 	until := p.resets()
-	if after := ParseRetryAfter(r.Header.Get("Retry-After"), now); after > 0 {
+	if after := ParseRetryAfter(r.Header.Get("Retry-After"), Sent(r.Header, now)); after > 0 {
 		until = now.Add(after)
 	}
 	p.shut(until)

@@ -56,7 +56,7 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 		f.Kind, f.Hint = fault.Unavailable, "check the clock of this machine, and whether its network may reach "+
 			a.At.Host+"; a login does not help"
 	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
-		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
+		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), limit.Sent(a.Header, time.Now()))
 		f.Hint = product.BusyHint
 	case f.Kind == fault.Full:
 		f.Hint = product.FullHint(h.Product(), h.Name)
