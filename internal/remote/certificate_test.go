@@ -61,6 +61,7 @@ func certificate(t *testing.T, c *x509.Certificate) tls.Certificate {
 func TestF01TheMessageSaysWhatIsWrongWithACertificate(t *testing.T) {
 	ended, begins := time.Now().Add(-48*time.Hour).UTC(), time.Now().Add(48*time.Hour).UTC()
 	const layout, noHelp = "2006-01-02 15:04 UTC", "; ca-file does not help"
+	clock := ", or set the clock of this machine, which says " + time.Now().UTC().Format(time.DateOnly)
 	for name, tt := range map[string]struct {
 		change func(c *x509.Certificate)
 		says   string
@@ -68,11 +69,11 @@ func TestF01TheMessageSaysWhatIsWrongWithACertificate(t *testing.T) {
 	}{
 		"expired": {
 			func(c *x509.Certificate) { c.NotBefore, c.NotAfter = ended.Add(-time.Hour), ended },
-			"expired on " + ended.Format(layout), "renew the certificate of HOST" + noHelp,
+			"expired on " + ended.Format(layout), "renew the certificate of HOST" + clock + noHelp,
 		},
 		"not yet valid": {
 			func(c *x509.Certificate) { c.NotBefore, c.NotAfter = begins, begins.Add(time.Hour) },
-			"is not valid before " + begins.Format(layout), "set the clock of this machine, or wait" + noHelp,
+			"is not valid before " + begins.Format(layout), clock[len(", or "):] + ", or wait" + noHelp,
 		},
 		"another name": {
 			func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"a.example", "b.example"} },

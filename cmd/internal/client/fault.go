@@ -180,10 +180,10 @@ func untrusted(err error) (hint string, cause error) {
 	case !errors.As(err, &invalid):
 		return "", nil
 	case invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
-		return "set the clock of this machine, which says " + time.Now().UTC().Format(layout) + ", or wait" + useless,
+		return "set the clock of this machine, which says " + time.Now().UTC().Format(time.DateOnly) + ", or wait" + useless,
 			fmt.Errorf("its certificate is not valid before %s", invalid.Cert.NotBefore.UTC().Format(layout))
 	case invalid.Reason == x509.Expired:
-		return "renew the certificate of the server, or set the clock of this machine, which says " + time.Now().UTC().Format(layout) + useless,
+		return "renew the certificate of the server, or set the clock of this machine, which says " + time.Now().UTC().Format(time.DateOnly) + useless,
 			fmt.Errorf("its certificate expired on %s", invalid.Cert.NotAfter.UTC().Format(layout))
 	}
 	return "give the server a valid certificate" + useless, err

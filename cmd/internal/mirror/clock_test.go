@@ -13,7 +13,7 @@ import (
 func TestLimitClockThatIsSetMovesTheTimesOfRules(t *testing.T) {
 	for days, lines := range map[int][]string{
 		0:     {"1T01:00 begin hourly", "1T01:00 end hourly", "1T02:00 begin hourly", "1T02:00 end hourly"},
-		1:     {"1T00:31 overran hourly by 23", "1T00:31 begin hourly", "1T00:31 end hourly", "1T01:00 begin hourly", "1T01:00 end hourly", "1T02:00 begin hourly", "1T02:00 end hourly"},
+		1:     {"1T00:31 begin hourly", "1T00:31 end hourly", "1T00:31 overran hourly by 23", "1T01:00 begin hourly", "1T01:00 end hourly", "1T02:00 begin hourly", "1T02:00 end hourly"},
 		-1:    {"1T01:00 begin hourly", "1T01:00 end hourly", "1T02:00 begin hourly", "1T02:00 end hourly"},
 		-3653: {"1T01:00 begin hourly", "1T01:00 end hourly", "1T02:00 begin hourly", "1T02:00 end hourly"},
 		-9000: {"1T01:00 begin hourly", "1T01:00 end hourly", "1T02:00 begin hourly", "1T02:00 end hourly"},
