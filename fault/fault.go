@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"time"
@@ -128,7 +129,7 @@ func (f *Fault) Error() string {
 	if f.Side != "" {
 		parts = append(parts, string(f.Side))
 	}
-	if what := strings.TrimSpace(f.Op + " " + f.Name); what != "" {
+	if what := strings.TrimSpace(f.Op + " " + short(f.Name)); what != "" {
 		parts = append(parts, what)
 	}
 	var inner *Fault
@@ -141,6 +142,15 @@ func (f *Fault) Error() string {
 		parts = append(parts, f.Kind.words(), f.Err.Error())
 	}
 	return WithoutLogins(strings.Join(parts, ": "))
+}
+
+// short returns the beginning of a name that is longer than any path of a file or name of an image.
+func short(name string) string {
+	const most, shown = 4096, 256
+	if len(name) <= most {
+		return name
+	}
+	return fmt.Sprintf("%s… (%d bytes)", strings.ToValidUTF8(name[:shown], ""), len(name))
 }
 
 // Unwrap returns f.Err, for [errors.Is] and [errors.As].
