@@ -132,6 +132,13 @@ canary: go-version ## run all tests, and search what they print and leave for th
 	$(GO) run -trimpath ./internal/testbed/canary/suite -trimpath -vet=off -ldflags=-w -timeout 15m -p 4 \
 		$$($(GO) list ./... | grep -v -e /internal/archtest -e /packaging -e /canary)
 
+.PHONY: limits
+limits: export CGO_ENABLED := 0
+limits: export DRAY_LIMITS := 1
+limits: export DRAY_BIN := $(CURDIR)/bin
+limits: build ## run the tests of docs/limits.md at full size with bin/dray and bin/drayd, and print what they measured
+	@$(GO) run ./internal/testbed/catalog limits
+
 .PHONY: fuzz
 fuzz: go-version ## run every fuzz target for a minute, or some: make fuzz TIME=20s ONLY=FuzzRange
 	@GO="$(GO)" .ci/fuzz "$(or $(TIME),1m)" "$(ONLY)"

@@ -1,5 +1,8 @@
 // Command catalog runs the tests that docs/faults.md names, and prints each fault with what its tests did. It fails if
 // a fault has no test, or if a test fails, is skipped or does not exist. It runs in the root of the repository.
+//
+// With the argument limits it does the same for docs/limits.md, one package after the other, and also prints the figures
+// that the tests measured. A test that is skipped is shown, and is no failure: some limits need the rights of root.
 package main
 
 import (
@@ -23,12 +26,28 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout)
+	about := kinds["faults"]
+	if len(os.Args) > 1 {
+		about = kinds[os.Args[1]]
+	}
+	err := run(ctx, os.Stdout, about)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "catalog:", err)
 		os.Exit(1)
 	}
+}
+
+// kind is one of the catalogs.
+type kind struct {
+	what, page string
+	flags      []string // of go test
+	maySkip    bool
+}
+
+var kinds = map[string]kind{
+	"faults": {"faults", "faults.md", nil, false},
+	"limits": {"limits", "limits.md", []string{"-p=1"}, true},
 }
 
 // fault is a row of the catalog.
@@ -41,10 +60,11 @@ type fault struct {
 type result struct {
 	state   string // pass, skip or fail
 	seconds float64
+	figures []string
 }
 
-func run(ctx context.Context, out io.Writer) error {
-	page, err := os.ReadFile(filepath.Join("docs", "faults.md"))
+func run(ctx context.Context, out io.Writer, about kind) error {
+	page, err := os.ReadFile(filepath.Join("docs", about.page))
 	if err != nil {
 		return err
 	}
@@ -59,8 +79,8 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"test", "-json", "-count=1", "-vet=off", "-timeout", "20m",
-		"-run", "^(" + strings.Join(slices.Sorted(maps.Keys(names)), "|") + ")$"}, rooms...)
+	args := slices.Concat([]string{"test", "-json", "-count=1", "-vet=off", "-timeout", "20m",
+		"-run", "^(" + strings.Join(slices.Sorted(maps.Keys(names)), "|") + ")$"}, about.flags, rooms)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Stderr = os.Stderr
 	raw, failed := cmd.Output() // a test that fails is in the table
@@ -68,10 +88,10 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	bad := table(out, faults, results)
+	bad := about.table(out, faults, results)
 	switch {
 	case bad > 0:
-		return fmt.Errorf("%d of %d faults are not shown", bad, len(faults))
+		return fmt.Errorf("%d of %d %s are not shown", bad, len(faults), about.what)
 	case failed != nil:
 		return fmt.Errorf("go test: %w", failed)
 	}
@@ -80,12 +100,14 @@ func run(ctx context.Context, out io.Writer) error {
 
 var code = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
 
+var row = regexp.MustCompile(`^[FL]-[0-9]`)
+
 // parse returns the rows of the catalog.
 func parse(page string) []fault {
 	var all []fault
 	for line := range strings.Lines(page) {
 		cells := strings.Split(line, "|")
-		if len(cells) < 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "F-") {
+		if len(cells) < 5 || !row.MatchString(strings.TrimSpace(cells[1])) {
 			continue
 		}
 		f := fault{id: strings.TrimSpace(cells[1]), what: strings.TrimSpace(cells[2])}
@@ -126,13 +148,19 @@ func read(raw []byte) (map[string]result, error) {
 	all := map[string]result{}
 	for d := json.NewDecoder(bytes.NewReader(raw)); ; {
 		var e struct {
-			Action, Test string
-			Elapsed      float64
+			Action, Test, Key, Value string
+			Elapsed                  float64
 		}
 		if err := d.Decode(&e); errors.Is(err, io.EOF) {
 			return all, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("go test: %w", err)
+		}
+		if e.Action == "attr" && e.Key == "figure" {
+			name, _, _ := strings.Cut(e.Test, "/")
+			r := all[name]
+			r.figures = append(r.figures, e.Value)
+			all[name] = r
 		}
 		if e.Test == "" || strings.Contains(e.Test, "/") || !slices.Contains(worse, e.Action) {
 			continue
@@ -147,7 +175,7 @@ func read(raw []byte) (map[string]result, error) {
 }
 
 // table writes the table, and returns how many faults are not shown by their tests.
-func table(out io.Writer, faults []fault, results map[string]result) (bad int) {
+func (k kind) table(out io.Writer, faults []fault, results map[string]result) (bad int) {
 	ran := map[string]bool{}
 	for _, f := range faults {
 		state, seconds := "shown", 0.0
@@ -162,11 +190,16 @@ func table(out io.Writer, faults []fault, results map[string]result) (bad int) {
 				state = strings.ToUpper(cmp.Or(r.state, "missing")) + " " + t
 			}
 		}
-		if state != "shown" {
+		if state != "shown" && !(k.maySkip && strings.HasPrefix(state, "SKIP ")) {
 			bad++
 		}
 		fmt.Fprintf(out, "%-6s %2d tests %6.2f s  %s: %s\n", f.id, len(f.tests), seconds, state, f.what)
+		for _, t := range f.tests {
+			for _, figure := range results[t].figures {
+				fmt.Fprintf(out, "       %s\n", figure)
+			}
+		}
 	}
-	fmt.Fprintf(out, "\n%d faults, %d shown by %d tests\n", len(faults), len(faults)-bad, len(ran))
+	fmt.Fprintf(out, "\n%d %s, %d shown by %d tests\n", len(faults), k.what, len(faults)-bad, len(ran))
 	return bad
 }

@@ -23,12 +23,25 @@ func TestAFaultIsShownOnlyIfAllItsTestsPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		table(&out, faults, results)
+		kinds["faults"].table(&out, faults, results)
 		if out.String() != want {
 			t.Errorf("%s gives\n%s, want\n%s", given, out.String(), want)
 		}
 	}
 	if _, err := read([]byte(`{"Action":"pass"} not JSON`)); err == nil {
 		t.Error("output that is no JSON is taken")
+	}
+}
+
+func TestTheTableOfLimitsHasTheirFigures(t *testing.T) {
+	limits := parse("| L-01 | Few files | Does less at once | `TestOne` |\n| L-02 | No rights | | `TestTwo` |\n")
+	results, err := read([]byte(`{"Action":"attr","Test":"TestOne/part","Key":"figure","Value":"24 files: 1.2 s"}{"Action":"attr","Test":"TestOne","Key":"other","Value":"x"}{"Action":"pass","Test":"TestOne","Elapsed":2}{"Action":"skip","Test":"TestTwo"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	const want = "L-01    1 tests   2.00 s  shown: Few files\n       24 files: 1.2 s\nL-02    1 tests   0.00 s  SKIP TestTwo: No rights\n\n2 limits, 2 shown by 2 tests\n"
+	if bad := kinds["limits"].table(&out, limits, results); bad != 0 || out.String() != want {
+		t.Errorf("%d\n%s", bad, out.String())
 	}
 }
