@@ -118,7 +118,7 @@ var may = map[string]string{
 	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
 	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/visible cmd/internal/wire credential fault internal/name",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/wire credential fault ref",
-	"cmd/internal/server":              ". cmd/internal/access cmd/internal/access/egress cmd/internal/access/kept cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/server/budget cmd/internal/server/certificate cmd/internal/server/door cmd/internal/server/gate cmd/internal/server/measure cmd/internal/server/own cmd/internal/server/shared cmd/internal/server/watch cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/ours internal/place internal/registry internal/trouble ref",
+	"cmd/internal/server":              ". cmd/internal/access cmd/internal/access/egress cmd/internal/access/kept cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/server/budget cmd/internal/server/certificate cmd/internal/server/door cmd/internal/server/gate cmd/internal/server/guest cmd/internal/server/measure cmd/internal/server/own cmd/internal/server/shared cmd/internal/server/watch cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/ours internal/place internal/registry internal/trouble ref",
 	"cmd/internal/memory":              "fault",
 	"cmd/internal/verb/share":          ". cmd/internal/job fault plan ref",
 	"cmd/internal/verb/tally":          "cmd/internal/wire event",
@@ -148,6 +148,7 @@ var may = map[string]string{
 	"internal/testbed/calls":    "",
 	"internal/testbed/disk":     "",
 	"internal/testbed/hollow":   "internal/testbed",
+	"internal/testbed/limits":   "",
 	"internal/testbed/database": "",
 	"internal/testbed/catalog":  "",
 	"internal/testbed/tools":    "",
@@ -163,6 +164,7 @@ var may = map[string]string{
 	"cmd/internal/access/egress":      "cmd/internal/wire fault",
 	"cmd/internal/server/certificate": "cmd/internal/access fault",
 	"cmd/internal/server/door":        "",
+	"cmd/internal/server/guest":       "fault",
 	"cmd/internal/server/measure":     "cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/store cmd/internal/wire event fault internal/registry",
 	"internal/testbed/stores":         "internal/testbed/canary",
 	"internal/testbed/canary/suite":   "internal/testbed/canary",
@@ -430,8 +432,17 @@ func compiledAtStart(tree *ast.File) (names []string) {
 
 // Every fault in the catalog that this code can meet names its test.
 func TestEveryFaultThatTheCatalogClaimsHasATest(t *testing.T) {
+	rowsHaveTests(t, "faults.md", "F-", 50)
+}
+
+func TestEveryLimitNamesItsTests(t *testing.T) { rowsHaveTests(t, "limits.md", "L-", 35) }
+
+// rowsHaveTests checks that the rows of a page whose names begin with prefix name at least so many tests, and that all
+// of them exist.
+func rowsHaveTests(t *testing.T, page, prefix string, least int) {
+	t.Helper()
 	root := filepath.Join("..", "..")
-	raw, err := os.ReadFile(filepath.Join(root, "docs", "faults.md"))
+	raw, err := os.ReadFile(filepath.Join(root, "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -439,7 +450,7 @@ func TestEveryFaultThatTheCatalogClaimsHasATest(t *testing.T) {
 	claims := 0
 	for line := range strings.SplitSeq(string(raw), "\n") {
 		cells := strings.Split(line, "|")
-		if len(cells) < 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "F-") {
+		if len(cells) < 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), prefix) {
 			continue
 		}
 		for _, test := range strings.FieldsFunc(cells[len(cells)-2], func(r rune) bool { return strings.ContainsRune("`, ", r) }) {
@@ -449,7 +460,7 @@ func TestEveryFaultThatTheCatalogClaimsHasATest(t *testing.T) {
 			}
 		}
 	}
-	if claims < 50 {
+	if claims < least {
 		t.Errorf("the catalog names only %d tests: it was shortened, or its format changed", claims)
 	}
 }

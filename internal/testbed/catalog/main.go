@@ -79,7 +79,7 @@ func run(ctx context.Context, out io.Writer, about kind) error {
 	if err != nil {
 		return err
 	}
-	args := slices.Concat([]string{"test", "-json", "-count=1", "-vet=off", "-timeout", "20m",
+	args := slices.Concat([]string{"test", "-json", "-count=1", "-vet=off", "-timeout", "40m",
 		"-run", "^(" + strings.Join(slices.Sorted(maps.Keys(names)), "|") + ")$"}, about.flags, rooms)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Stderr = os.Stderr
