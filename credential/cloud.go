@@ -110,7 +110,11 @@ func (t token) good(l Login) found {
 // the service, d is too short or too long: what has just been issued is used for a while, and nothing for a day.
 func lasting(d time.Duration) time.Time { return time.Now().Add(max(briefLife/5, min(d, maxLife))) }
 
-const maxLife = 12 * time.Hour
+const (
+	// briefLife is how long a token is used if its lifetime is not known.
+	briefLife = 5 * time.Minute
+	maxLife   = 12 * time.Hour
+)
 
 type cell struct {
 	turn chan struct{} // a lock: whoever asks for the login holds it

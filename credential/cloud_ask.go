@@ -28,8 +28,6 @@ const (
 	askTries  = 3                // how often a request is sent to a service that is busy
 	askPause  = time.Second      // before the second try; twice as long before the third
 	maxReason = 300              // maximum number of runes of an answer that an error repeats
-	// briefLife is how long a token is used if its lifetime is not known.
-	briefLife = 5 * time.Minute
 	usualHint = "correct this source, or log in to the registry: an explicit login takes precedence"
 )
 

@@ -45,13 +45,14 @@ var may = map[string]string{
 	// The packages below remote, one for each kind of request. Packages that import the fewest
 	// others come first.
 	"internal/remote/product": "credential",
+	"internal/remote/link":    "",
 	"internal/remote/reason":  "credential fault internal/remote/product",
 	"internal/remote/limit":   "credential fault internal/remote/reason ref",
 	"internal/remote/wire":    "credential event fault internal/echo internal/remote/limit internal/remote/product internal/remote/reason internal/room ref",
 	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire ref",
 	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
-	"internal/remote/read":    "event fault internal/remote/ask internal/remote/limit internal/remote/reason internal/remote/wire oci ref",
-	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire oci ref",
+	"internal/remote/read":    "event fault internal/remote/ask internal/remote/limit internal/remote/link internal/remote/reason internal/remote/wire oci ref",
+	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/link internal/remote/product internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/feed":    "fault internal/ledger internal/remote/limit oci",
 	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/subject": "event fault internal/remote/ask internal/remote/limit internal/remote/push internal/remote/read internal/remote/wire oci ref",

@@ -2,8 +2,6 @@ package backing
 
 import (
 	"context"
-	"errors"
-	"syscall"
 	"time"
 )
 
@@ -37,10 +35,4 @@ func wait(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// tooMany reports whether err says that this process or the system has too many files open.
-func tooMany(err error) bool {
-	err = systemError(err)
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

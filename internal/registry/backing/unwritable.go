@@ -127,6 +127,12 @@ func unwritableOf(err error) *Unwritable {
 	return nil
 }
 
+// tooMany reports whether err says that this process or the system has too many files open.
+func tooMany(err error) bool {
+	err = systemError(err)
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
 // KindOf returns the Kind of an error of the storage.
 func KindOf(err error) fault.Kind {
 	u, ok := errors.AsType[*Unwritable](err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/link"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -114,7 +115,7 @@ func (l *pages[T]) ask(ctx context.Context, c *wire.Call) (*wire.Answer, error) 
 // following returns the URL of the next page, from Link or from what the page says. Nil means that
 // there is none.
 func (l *pages[T]) following(ctx context.Context, c *wire.Call, a *wire.Answer, at page[T]) (*url.URL, error) {
-	to := wire.NextLink(a.Header)
+	to := link.Next(a.Header)
 	if to == "" && l.next != nil {
 		to = l.next(at)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/link"
 	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
@@ -307,7 +308,7 @@ func (l *list) next(ctx context.Context, a *wire.Answer, page []string, fresh in
 		l.paging.learn(func(p *paging) { p.cut = true })
 	}
 	l.own, l.guess = false, false
-	if to := wire.NextLink(a.Header); to != "" {
+	if to := link.Next(a.Header); to != "" {
 		l.paging.learn(func(p *paging) { p.links, p.longest = true, max(p.longest, len(page)) })
 		return l.linked(ctx, a, to)
 	}
@@ -348,7 +349,7 @@ func (l *list) writesLinks(ctx context.Context, n int) bool {
 	if err != nil {
 		return false
 	}
-	links, deaf := wire.NextLink(a.Header) != "", len(page) >= n
+	links, deaf := link.Next(a.Header) != "", len(page) >= n
 	l.paging.learn(func(p *paging) {
 		p.links, p.cut, p.deaf = p.links || links, p.cut || !links && !deaf, deaf && !links
 	})

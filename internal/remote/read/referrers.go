@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/link"
 	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
@@ -232,7 +233,7 @@ func (r *Reader) tooMany(d oci.Descriptor, err error) error {
 func (r *Reader) nextReferrers(
 	ctx context.Context, c *wire.Call, a *wire.Answer, asked map[string]bool,
 ) (*wire.Call, error) {
-	link := wire.NextLink(a.Header)
+	link := link.Next(a.Header)
 	if link == "" {
 		return nil, nil
 	}
