@@ -3,7 +3,6 @@ package wire
 import (
 	"net/netip"
 	"net/url"
-	"strings"
 	"testing"
 )
 

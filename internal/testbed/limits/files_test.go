@@ -16,7 +16,7 @@ func TestLimitDescriptorsOfTheCommandLine(t *testing.T) {
 	source, target := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, source, "one/app", "v1", testbed.RandomOptions{Layers: 12, Size: 1 << 20, Seed: 1})
 	testbed.Index(t, source, "index/app", "v1", 40)
-	for i := range size(200, 40) {
+	for i := range size(200, 10) {
 		for n := range 3 {
 			testbed.Random(t, source, fmt.Sprint("many/app", i), fmt.Sprint("v", n), testbed.RandomOptions{Layers: 3, Size: 1 << 16, Seed: uint64(i*3 + n)})
 		}

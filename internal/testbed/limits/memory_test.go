@@ -31,7 +31,7 @@ func TestLimitMemoryOfTheCommandLine(t *testing.T) {
 	})
 	source, target := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
 	t.Run("300 tags", func(t *testing.T) {
-		for i := range size(300, 60) {
+		for i := range size(300, 30) {
 			testbed.Random(t, source, "tags/app", fmt.Sprint("v", i), testbed.RandomOptions{Layers: 2, Size: 1 << 20, Seed: uint64(i)})
 		}
 		dray(t, box{memory: small}, 0, "transfer", source.Host+"/tags/app", target.Host).figures("300 tags")
@@ -41,7 +41,7 @@ func TestLimitMemoryOfTheCommandLine(t *testing.T) {
 		dray(t, box{memory: small}, 0, "copy", source.Host+"/index/app:v1", target.Host+"/index/app:v1").figures("an index of 60 platforms")
 	})
 	t.Run("repositories", func(t *testing.T) {
-		for i := range size(200, 40) {
+		for i := range size(200, 10) {
 			testbed.Random(t, source, fmt.Sprint("many/app", i), "v1", testbed.RandomOptions{Size: 1 << 18, Seed: uint64(i)})
 		}
 		dray(t, box{memory: small}, 0, "transfer", source.Host+"/many/", target.Host).figures("200 repositories")
@@ -94,7 +94,7 @@ func noise(t *testing.T, seed uint64, n int64) []byte {
 
 func TestLimitMemoryOfAServer(t *testing.T) {
 	source := testbed.Distribution(t, testbed.Options{})
-	for i := range size(100, 20) {
+	for i := range size(100, 6) {
 		testbed.Random(t, source, fmt.Sprint("many/app", i), "v1", testbed.RandomOptions{Layers: 3, Size: 1 << 20, Seed: uint64(i)})
 	}
 	p, addr := serve(t, box{memory: small}, map[string]string{"src": source.Host})
