@@ -225,7 +225,8 @@ func (q question) refused(r reply) error {
 		text += ": " + why
 	}
 	if off := r.ahead(); kind == fault.Denied && off.Abs() > maxSkew {
-		q.hint = fmt.Sprintf("set the clock of this machine, which differs by %v from that of the service", off.Abs().Round(time.Minute))
+		q.hint = fmt.Sprintf("set the clock of this machine, which differs by %v from that of the service",
+			off.Abs().Round(time.Minute))
 	}
 	return q.fail(kind, errors.New(text))
 }

@@ -132,7 +132,8 @@ func (a *aws) password(ctx context.Context, host string, at ecrAPI) found {
 	if n, ok := number(grants[0].Ends); ok {
 		ends = time.Unix(int64(n), 0)
 	}
-	return found{login: Login{User: user, Password: New(password), From: keys.from}, ok: true, until: lasting(time.Until(ends) - ecrSpare)}
+	l := Login{User: user, Password: New(password), From: keys.from}
+	return found{login: l, ok: true, until: lasting(time.Until(ends) - ecrSpare)}
 }
 
 func notForUs(why string) bool {

@@ -107,8 +107,8 @@ type doubt struct {
 
 const doubtful = 24 * time.Hour
 
-// jumped reports whether the clock that says wall has been set forward by more than an hour in the last day. now has the
-// monotonic clock, by which the day is measured.
+// jumped reports whether the clock that says wall has been set forward by more than an hour in the last day. now has
+// the monotonic clock, by which the day is measured.
 func (d *doubt) jumped(wall, now time.Time) bool {
 	wall = wall.Round(0)
 	if !d.wall.IsZero() && wall.Sub(d.wall)-now.Sub(d.since) > time.Hour {

@@ -50,10 +50,10 @@ const (
 func New(o Options) *Budget {
 	wait := cmp.Or(o.Patience, 10*time.Second)
 	of := func(n int64) int64 {
-		if o.Process > 0 {
-			n = max(n/8, min(n, n*(o.Process-rest)/most))
+		if o.Process <= 0 || o.Process >= rest+most {
+			return n
 		}
-		return n
+		return max(n/8, n*(o.Process-rest)/most)
 	}
 	return &Budget{map[string]*pool{
 		Small:     {size: 4 << 20, share: 2 << 20, wait: wait},

@@ -30,7 +30,8 @@ func Certificate(at *url.URL, err error, trusted []string) (hint string, cause e
 				"; ca-file does not help", fmt.Errorf("the certificate of %s is for %s, and not for %s",
 				at.Host, namesOf(other.Certificate), at.Hostname())
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
-		return "set the clock of this machine, which says " + time.Now().UTC().Format(time.DateOnly) + ", or wait; ca-file does not help",
+		return "set the clock of this machine, which says " + time.Now().UTC().Format(time.DateOnly) +
+				", or wait; ca-file does not help",
 			fmt.Errorf("the certificate of %s is not valid before %s", at.Host, invalid.Cert.NotBefore.UTC().Format(layout))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "renew the certificate of " + at.Host + ", or set the clock of this machine, which says " +

@@ -18,17 +18,17 @@ import (
 
 // dialHome dials the registry and records what kind of address it has.
 func (h *Host) dialHome(ctx context.Context, network, addr string) (net.Conn, error) {
-	return h.dialled(ctx, network, addr, h.dialOwn)
+	return h.dialed(ctx, network, addr, h.dialOwn)
 }
 
 // dialAway dials a host that the registry redirected to. It checks the address after name
 // resolution, so that no name can lead to an internal address.
 func (h *Host) dialAway(ctx context.Context, network, addr string) (net.Conn, error) {
-	return h.dialled(ctx, network, addr, h.dialOther)
+	return h.dialed(ctx, network, addr, h.dialOther)
 }
 
-// dialled dials, and once more when this process had too many files open and gave up connections that nobody uses.
-func (h *Host) dialled(ctx context.Context, network, addr string, dial dialer) (net.Conn, error) {
+// dialed dials, and once more when this process had too many files open and gave up connections that nobody uses.
+func (h *Host) dialed(ctx context.Context, network, addr string, dial dialer) (net.Conn, error) {
 	conn, err := dial(ctx, network, addr)
 	if errors.Is(err, syscall.EMFILE) && h.Options.Short != nil {
 		h.Options.Short()

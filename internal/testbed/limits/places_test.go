@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,7 +73,7 @@ func TestLimitPlacesOfTheCommandLine(t *testing.T) {
 		"odd names":                                      {"HOME=" + odd, "TMPDIR=" + odd, "DRAY_STATE_DIR=" + filepath.Join(odd, "state")},
 	} {
 		p := dray(t, box{env: env}, 0, "copy", from, to())
-		figure(t, name+": copied, "+fmt.Sprint(strings.Count(p.err.String(), "\n"))+" lines: "+strings.TrimSpace(p.err.String()))
+		figure(t, name+": copied, "+strconv.Itoa(strings.Count(p.err.String(), "\n"))+" lines: "+strings.TrimSpace(p.err.String()))
 	}
 	for name, dir := range map[string]string{"full": fullDisk(t), "read-only": readOnly(t)} {
 		for what, args := range map[string][]string{

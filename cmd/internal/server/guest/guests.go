@@ -138,8 +138,9 @@ func left(e *list.Element) time.Duration { return time.Until(e.Value.(*resting).
 func (g *Guests) tell() {
 	if time.Since(g.told) >= tellEach {
 		g.told = time.Now()
-		g.log.LogAttrs(context.Background(), slog.LevelWarn, "all connections are taken: new ones take the places of those that wait",
-			slog.Int("most", g.most), slog.String("hint", "allow more files (LimitNOFILE= of systemd, ulimit -n) or more memory"))
+		g.log.LogAttrs(context.Background(), slog.LevelWarn,
+			"all connections are taken: new ones take the places of those that wait", slog.Int("most", g.most),
+			slog.String("hint", "allow more files (LimitNOFILE= of systemd, ulimit -n) or more memory"))
 	}
 }
 
