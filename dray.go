@@ -235,6 +235,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Gate:     c.Gate,
 			Gates:    c.Gates,
 			Here:     in.Local,
+			PerRange: in.PerRange,
 			Images:   c.Limits.Images,
 			Files:    few,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),

@@ -37,9 +37,15 @@ func IsDigestTag(tag string) bool {
 	return belongs != "" && !list
 }
 
+// shortest is the length of the shortest digest tag: sha256-, and 64 digits.
+const shortest = 71
+
 // TaggedFor returns the document that a digest tag or a fallback tag belongs to, and "" for any other tag. fallback
 // says which of both it is.
 func TaggedFor(tag string) (d Digest, fallback bool) {
+	if len(tag) < shortest { // most tags
+		return "", false
+	}
 	base := tag
 	for _, ending := range digestTags {
 		base = strings.TrimSuffix(base, ending)

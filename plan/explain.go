@@ -60,24 +60,46 @@ func (e Explain) String() string {
 	return b.String()
 }
 
+// Detail says what an [Explain] has: [StagesOnly] or [EachName], which takes memory for each name.
+type Detail int
+
+// The Details.
+const (
+	StagesOnly Detail = iota // no Verdicts
+	EachName                 // a verdict for each name
+)
+
 // sieve passes items through stages and records what each stage did.
 type sieve[T any] struct {
 	name func(T) string
 	left []T // the items that are still kept, in the order of names
 	Explain
-	at  []int // for each item in left, its index in Verdicts
-	err error
+	detail Detail
+	at     []int // for each item in left, its index in Verdicts
+	err    error
 }
 
 // newSieve returns a sieve for items, which are distinct and in the order of their names. It uses the slice.
-func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
-	s := &sieve[T]{name: name, left: items, at: make([]int, len(items)), Explain: Explain{Of: of, Total: len(items)}}
-	s.Stages, s.Verdicts = []Stage{}, make([]Verdict, len(items)) // in JSON [] and never null
+func newSieve[T any](of string, items []T, name func(T) string, detail Detail) *sieve[T] {
+	s := &sieve[T]{name: name, left: items, Explain: Explain{Of: of, Total: len(items)}, detail: detail}
+	s.Stages, s.Verdicts = []Stage{}, []Verdict{} // in JSON [] and never null
+	if detail != EachName {
+		return s
+	}
+	s.at, s.Verdicts = make([]int, len(items)), make([]Verdict, len(items))
 	for i, item := range items {
 		s.at[i] = i
 		s.Verdicts[i] = Verdict{Name: name(item), Kept: true, Rule: "no rule drops it"}
 	}
 	return s
+}
+
+// because returns why, if there are verdicts that give a reason.
+func (s *sieve[T]) because(why func() string) string {
+	if s.detail != EachName {
+		return ""
+	}
+	return why()
 }
 
 // stage drops the items for which keep returns false. After an error all further stages do nothing.
@@ -97,14 +119,20 @@ func (s *sieve[T]) stage(
 			s.err = err
 			return
 		}
-		v := &s.Verdicts[s.at[i]]
-		v.Kept, v.Stage, v.Rule = kept, stage, rule
-		if kept {
-			s.left[n], s.at[n] = item, s.at[i]
-			n++
+		if s.detail == EachName {
+			v := &s.Verdicts[s.at[i]]
+			v.Kept, v.Stage, v.Rule = kept, stage, rule
 		}
+		if !kept {
+			continue
+		}
+		s.left[n] = item
+		if s.detail == EachName {
+			s.at[n] = s.at[i]
+		}
+		n++
 	}
-	s.left, s.at = s.left[:n:n], s.at[:n]
+	s.left = s.left[:n:n]
 	s.Stages = append(s.Stages, Stage{stage, n})
 }
 
@@ -118,7 +146,7 @@ func (s *sieve[T]) include(ctx context.Context, ps Patterns) {
 		if !found {
 			return false, "no include pattern matches it", err
 		}
-		return true, fmt.Sprintf("include %q", p), err
+		return true, s.because(func() string { return fmt.Sprintf("include %q", p) }), err
 	})
 }
 
@@ -130,8 +158,8 @@ func (s *sieve[T]) exclude(ctx context.Context, stage string, ps Patterns) {
 	s.stage(ctx, stage, func(item T) (bool, string, error) {
 		p, found, err := ps.First(ctx, s.name(item))
 		if !found {
-			return true, "no " + stage + " pattern matches it", err
+			return true, s.because(func() string { return "no " + stage + " pattern matches it" }), err
 		}
-		return false, fmt.Sprintf("%s %q", stage, p), err
+		return false, s.because(func() string { return fmt.Sprintf("%s %q", stage, p) }), err
 	})
 }

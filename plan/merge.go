@@ -51,7 +51,7 @@ func (l Landing) Merge(ctx context.Context, src, dst Inventory, m Merge) ([]Step
 		if err := canceled(ctx, m.Verb); err != nil {
 			return nil, err
 		}
-		from, err := m.choose(to, wants[to], src)
+		from, err := m.Choose(to, wants[to], src)
 		if err != nil {
 			broken = append(broken, Step{Action: Broken, From: from, To: to, Problem: ProblemOf(err)})
 			continue
@@ -66,9 +66,9 @@ func (l Landing) Merge(ctx context.Context, src, dst Inventory, m Merge) ([]Step
 	return append(steps, broken...), err
 }
 
-// choose returns the source for the target name to. The error is a Conflict: two sources of the best rank
-// differ.
-func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, error) {
+// Choose returns which of several sources, given in the order of their names, the target name to gets. The error is
+// [fault.Conflict]: two sources of the best rank differ.
+func (m Merge) Choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, error) {
 	rank := func(n ref.Name) int {
 		if m.Rank == nil {
 			return 0

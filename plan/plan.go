@@ -297,6 +297,8 @@ type Repository struct {
 	To    ref.Repo
 	From  []ref.Repo // in the order of their names
 	Steps []Step
+	Part  int  // the number of this part, from 1, if To has more steps than are planned at a time; else 0
+	More  bool // another part follows
 }
 
 // Needs reports whether there is something to do; see [Step.Works].

@@ -10,10 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Masterminds/semver/v3"
-
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/natural"
+	"github.com/drayage/dray/internal/latest"
 	"github.com/drayage/dray/oci"
 )
 
@@ -141,7 +139,7 @@ func (s Selection) Repositories(
 	ctx context.Context, all []string,
 ) (kept []string, why Explain, err error) {
 	each := slices.Compact(slices.Sorted(slices.Values(all)))
-	sv := newSieve("repositories", each, func(name string) string { return name })
+	sv := newSieve("repositories", each, func(name string) string { return name }, EachName)
 	if s.Repository != "" {
 		sv.stage(ctx, "repository", func(name string) (bool, string, error) {
 			return name == s.Repository, fmt.Sprintf("repository %q", s.Repository), nil
@@ -170,7 +168,7 @@ func (s Selection) Repositories(
 // which something is to be done, because acr_transfer.py counts only those.
 func (s Selection) Limit(ctx context.Context, needing []string) (kept []string, why Explain, err error) {
 	each := slices.Compact(slices.Sorted(slices.Values(needing)))
-	sv := newSieve("repositories", each, func(name string) string { return name })
+	sv := newSieve("repositories", each, func(name string) string { return name }, EachName)
 	if s.MaxRepositories > 0 {
 		place := 0
 		sv.stage(ctx, "max-repositories", func(string) (bool, string, error) {
@@ -185,12 +183,43 @@ func (s Selection) Limit(ctx context.Context, needing []string) (kept []string, 
 // look them up before, for the tags that [Selection.Candidates] returns.
 func (s Selection) NeedsTimes() bool { return !s.Since.IsZero() || s.Latest > 0 && s.Order == ByTime }
 
+// Listing is the tags of a repository in the order of their names, each once, however they are kept.
+type Listing interface {
+	Len() int
+	Tag(i int) string
+	At(i int) oci.Listed
+}
+
+type tagList []oci.Listed
+
+func (l tagList) Len() int            { return len(l) }
+func (l tagList) Tag(i int) string    { return l[i].Tag }
+func (l tagList) At(i int) oci.Listed { return l[i] }
+
+func (l tagList) of(places []int32) []oci.Listed {
+	kept := make([]oci.Listed, len(places))
+	for i, at := range places {
+		kept[i] = l[at]
+	}
+	return kept
+}
+
+// UsesTimes reports whether [Selection.Tags] uses the times of tags if they are known.
+func (s Selection) UsesTimes() bool { return !s.Since.IsZero() || s.Latest > 0 }
+
 // Candidates is like [Selection.Tags], but applies only the rules that use neither times nor numbers of tags.
 func (s Selection) Candidates(
 	ctx context.Context, repository string, tags []oci.Listed,
 ) (kept []oci.Listed, why Explain, err error) {
-	sv := s.byName(ctx, repository, tags)
-	return sv.left, sv.Explain, sv.err
+	each := tagList(latest.Of(tags))
+	sv := s.byName(ctx, repository, each, EachName)
+	return each.of(sv.left), sv.Explain, sv.err
+}
+
+// ChooseByName is Candidates for a Listing. It returns the places of the tags that are kept.
+func (s Selection) ChooseByName(ctx context.Context, repository string, tags Listing) (kept []int32, err error) {
+	sv := s.byName(ctx, repository, tags, StagesOnly)
+	return sv.left, sv.err
 }
 
 // Tags returns the tags of one repository that s keeps, in the order of their names. The time of a tag is its
@@ -201,20 +230,32 @@ func (s Selection) Candidates(
 func (s Selection) Tags(
 	ctx context.Context, repository string, tags []oci.Listed,
 ) (kept []oci.Listed, why Explain, err error) {
+	each := tagList(latest.Of(tags))
+	places, why, err := s.Choose(ctx, repository, each, EachName)
+	return each.of(places), why, err
+}
+
+// Choose is [Selection.Tags] for a Listing. It returns the places of the tags that are kept.
+func (s Selection) Choose(
+	ctx context.Context, repository string, tags Listing, detail Detail,
+) (kept []int32, why Explain, err error) {
 	if _, err := ParseOrder(string(s.Order)); err != nil {
-		return nil, newSieve(repository, nil, func(t oci.Listed) string { return t.Tag }).Explain, err
+		return nil, newSieve(repository, nil, func(int32) string { return "" }, detail).Explain, err
 	}
-	sv := s.byName(ctx, repository, tags)
+	sv := s.byName(ctx, repository, tags, detail)
 	if !s.Since.IsZero() {
-		sv.stage(ctx, "newer-than", s.isNewOrOf(sv.left))
+		s.newerThan(ctx, sv, tags)
 	}
 	if s.Latest > 0 && sv.err == nil {
-		s.latest(ctx, sv)
+		s.latest(ctx, sv, tags)
 	}
-	if left := images(sv.left); left < s.MinTags && sv.err == nil {
-		all := images(latestOf(tags))
+	if s.MinTags == 0 || sv.err != nil {
+		return sv.left, sv.Explain, sv.err
+	}
+	if left := latest.Images(sv.left, tags.Tag); left < s.MinTags {
 		sv.err = &fault.Fault{Kind: fault.Refused, Op: "select tags", Name: repository,
-			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, all, s.MinTags),
+			Err: fmt.Errorf("%d of %d tags are left, but at least %d are required", left,
+				latest.Images(latest.All(tags.Len()), tags.Tag), s.MinTags),
 			Hint: "find out which rule drops each tag, or lower the minimum"}
 	}
 	return sv.left, sv.Explain, sv.err
@@ -228,9 +269,9 @@ func (s Selection) Loose(
 	digest := func(t oci.Listed) string { return string(t.Descriptor.Digest) }
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b oci.Listed) int { return cmp.Compare(digest(a), digest(b)) })
 	each := slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return digest(a) == digest(b) })
-	sv := newSieve(repository+" without a tag", each, digest)
+	sv := newSieve(repository+" without a tag", each, digest, EachName)
 	if !s.Since.IsZero() {
-		sv.stage(ctx, "newer-than", s.isNew)
+		sv.stage(ctx, "newer-than", func(t oci.Listed) (bool, string, error) { return s.isNew(t), s.whyNew(t), nil })
 	}
 	return sv.left, sv.Explain, sv.err
 }
@@ -240,135 +281,74 @@ func (s Selection) ChoosesTags() bool {
 	return len(s.IncludeTags)+len(s.ExcludeTags) > 0 || s.Versions.String() != "" || s.Running != nil || s.Latest > 0
 }
 
-func (s Selection) byName(ctx context.Context, repository string, tags []oci.Listed) *sieve[oci.Listed] {
-	sv := newSieve(repository, latestOf(tags), func(t oci.Listed) string { return t.Tag })
+func (s Selection) byName(ctx context.Context, repository string, tags Listing, detail Detail) *sieve[int32] {
+	sv := newSieve(repository, latest.All(tags.Len()), func(i int32) string { return tags.Tag(int(i)) }, detail)
 	sv.include(ctx, s.IncludeTags)
 	sv.exclude(ctx, "exclude", s.ExcludeTags)
 	if s.Versions.String() != "" {
-		sv.stage(ctx, "versions", func(t oci.Listed) (bool, string, error) {
-			return s.Versions.Match(t.Tag), s.Versions.why(t.Tag), nil
+		sv.stage(ctx, "versions", func(i int32) (bool, string, error) {
+			tag := tags.Tag(int(i))
+			return s.Versions.Match(tag), sv.because(func() string { return s.Versions.why(tag) }), nil
 		})
 	}
 	if s.Running != nil {
-		sv.stage(ctx, "in-use", s.Running.why)
+		sv.stage(ctx, "in-use", func(i int32) (bool, string, error) { return s.Running.why(tags.At(int(i))) })
 	}
 	return sv
 }
 
-// latestOf keeps one entry for each tag: the one that was set last. A listing that is read in pages can contain a
-// tag twice, if tags are set meanwhile.
-func latestOf(tags []oci.Listed) []oci.Listed {
-	sorted := slices.Clone(tags)
-	slices.SortFunc(sorted, func(a, b oci.Listed) int {
-		d, e := a.Descriptor, b.Descriptor
-		return cmp.Or(cmp.Compare(a.Tag, b.Tag), setAt(b).Compare(setAt(a)),
-			cmp.Compare(e.Digest, d.Digest), b.Updated.Compare(a.Updated), b.Created.Compare(a.Created),
-			cmp.Compare(e.Size, d.Size), cmp.Compare(e.MediaType, d.MediaType))
-	})
-	return slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return a.Tag == b.Tag })
+func (s Selection) isNew(t oci.Listed) bool {
+	at := latest.SetAt(t)
+	// Dropping a tag without a time could lose an image; keeping it costs at most one unnecessary copy.
+	return at.IsZero() || !at.Before(s.Since)
 }
 
-func setAt(t oci.Listed) time.Time {
-	if t.Updated.IsZero() {
-		return t.Created
+func (s Selection) whyNew(t oci.Listed) string {
+	if at := latest.SetAt(t); !at.IsZero() {
+		return fmt.Sprintf("newer-than %s: set %s", date(s.Since), date(at))
 	}
-	return t.Updated
+	return "newer-than: its time is not known, so it is kept"
 }
 
-func (s Selection) isNew(t oci.Listed) (bool, string, error) {
-	at := setAt(t)
-	if at.IsZero() {
-		// Dropping it could lose an image; keeping it costs at most one unnecessary copy.
-		return true, "newer-than: its time is not known, so it is kept", nil
+// newerThan keeps the tags that are new. A digest tag is new only together with the image that it belongs to.
+func (s Selection) newerThan(ctx context.Context, sv *sieve[int32], tags Listing) {
+	fresh := map[oci.Digest]bool{} // the images that digest tags belong to, and whether they are new
+	for _, i := range sv.left {
+		if of, list := oci.TaggedFor(tags.Tag(int(i))); of != "" && !list {
+			fresh[of] = false
+		}
 	}
-	return !at.Before(s.Since), fmt.Sprintf("newer-than %s: set %s", date(s.Since), date(at)), nil
-}
-
-// isNewOrOf is isNew, but a digest tag is new only together with the image that it belongs to, one of tags.
-func (s Selection) isNewOrOf(tags []oci.Listed) func(oci.Listed) (bool, string, error) {
-	fresh := map[oci.Digest]bool{}
-	for _, t := range tags {
-		if is, _, _ := s.isNew(t); is && !oci.IsDigestTag(t.Tag) {
+	for i := 0; i < len(sv.left) && len(fresh) > 0; i++ {
+		t := tags.At(int(sv.left[i]))
+		if _, has := fresh[t.Descriptor.Digest]; has && s.isNew(t) && !oci.IsDigestTag(t.Tag) {
 			fresh[t.Descriptor.Digest] = true
 		}
 	}
-	return func(t oci.Listed) (bool, string, error) {
-		if of, _ := oci.TaggedFor(t.Tag); oci.IsDigestTag(t.Tag) && !fresh[of] {
+	sv.stage(ctx, "newer-than", func(i int32) (bool, string, error) {
+		t := tags.At(int(i))
+		if of, list := oci.TaggedFor(t.Tag); of != "" && !list && !fresh[of] {
 			return false, "newer-than: it belongs to an image that is not selected, or travels with it", nil
 		}
-		return s.isNew(t)
-	}
-}
-
-// images counts the tags that are no digest tags.
-func images(tags []oci.Listed) int {
-	return len(slices.DeleteFunc(slices.Clone(tags), func(t oci.Listed) bool { return oci.IsDigestTag(t.Tag) }))
+		return s.isNew(t), sv.because(func() string { return s.whyNew(t) }), nil
+	})
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // latest keeps the first s.Latest tags in the order.
-func (s Selection) latest(ctx context.Context, sv *sieve[oci.Listed]) {
-	order := s.Order
-	if order == "" && !slices.ContainsFunc(sv.left, func(t oci.Listed) bool { return setAt(t).IsZero() }) {
-		order = ByTime
-	}
-	versions := map[string]*semver.Version{}
-	if order == "" || order == ByVersion {
-		versions = versionsOf(sv.left)
-	}
-	if order == "" {
-		order = ByName
-		if len(versions) > 0 {
-			order = ByVersion
-		}
-	}
-	place := places(order, sv.left, versions)
-	sv.stage(ctx, "latest", func(t oci.Listed) (bool, string, error) {
-		n, ok := place[t.Tag]
-		if !ok && oci.IsDigestTag(t.Tag) {
-			return false, fmt.Sprintf("latest %d: it belongs to an image, and travels with it", s.Latest), nil
-		}
-		if !ok {
-			return false, fmt.Sprintf("latest %d by %s: not a version", s.Latest, order), nil
-		}
-		return n <= s.Latest, fmt.Sprintf("latest %d by %s: place %d", s.Latest, order, n), nil
+func (s Selection) latest(ctx context.Context, sv *sieve[int32], tags Listing) {
+	one := func(i int32) latest.Tag { t := tags.At(int(i)); return latest.Tag{Name: t.Tag, Set: latest.SetAt(t)} }
+	order, place := latest.Places(latest.Order(s.Order), sv.left, tags.Len(), one)
+	sv.stage(ctx, "latest", func(i int32) (bool, string, error) {
+		n := place[i]
+		return n > 0 && int(n) <= s.Latest, sv.because(func() string {
+			switch {
+			case n == 0 && oci.IsDigestTag(tags.Tag(int(i))):
+				return fmt.Sprintf("latest %d: it belongs to an image, and travels with it", s.Latest)
+			case n == 0:
+				return fmt.Sprintf("latest %d by %s: not a version", s.Latest, order)
+			}
+			return fmt.Sprintf("latest %d by %s: place %d", s.Latest, order, n)
+		}), nil
 	})
-}
-
-// versionsOf returns the versions of the tags that are versions, by tag.
-func versionsOf(tags []oci.Listed) map[string]*semver.Version {
-	out := map[string]*semver.Version{}
-	for _, t := range tags {
-		if v, ok := versionOf(t.Tag); ok {
-			out[t.Tag] = v
-		}
-	}
-	return out
-}
-
-// places numbers the tags from the latest one, which is 1. A digest tag has none and, ByVersion, a tag that is not a
-// version.
-func places(order Order, tags []oci.Listed, versions map[string]*semver.Version) map[string]int {
-	ordered := make([]*oci.Listed, 0, len(tags))
-	for i := range tags {
-		if (order != ByVersion || versions[tags[i].Tag] != nil) && !oci.IsDigestTag(tags[i].Tag) {
-			ordered = append(ordered, &tags[i])
-		}
-	}
-	slices.SortFunc(ordered, func(a, b *oci.Listed) int {
-		c := 0
-		switch order {
-		case ByTime:
-			c = setAt(*b).Compare(setAt(*a))
-		case ByVersion:
-			c = versions[b.Tag].Compare(versions[a.Tag])
-		}
-		return cmp.Or(c, natural.Compare(b.Tag, a.Tag))
-	})
-	place := make(map[string]int, len(ordered))
-	for i, t := range ordered {
-		place[t.Tag] = i + 1
-	}
-	return place
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/drayage/dray/internal/latest"
 )
 
 // Versions is a range of semantic versions. The zero Versions selects every tag.
@@ -48,7 +50,7 @@ func (v Versions) Match(tag string) bool {
 	if v.set == nil {
 		return true
 	}
-	n, ok := versionOf(tag)
+	n, ok := latest.VersionOf(tag)
 	return ok && v.set.Check(n)
 }
 
@@ -57,7 +59,7 @@ func (v Versions) String() string { return v.text }
 
 // why returns the reason for an explanation.
 func (v Versions) why(tag string) string {
-	n, ok := versionOf(tag)
+	n, ok := latest.VersionOf(tag)
 	switch {
 	case !ok:
 		return fmt.Sprintf("versions %s: not a version", v.text)
@@ -67,16 +69,4 @@ func (v Versions) why(tag string) string {
 		return fmt.Sprintf("versions %s: a prerelease, which the range does not select", v.text)
 	}
 	return fmt.Sprintf("versions %s: not in the range", v.text)
-}
-
-// A version needs at least two numbers, because a single number is often a build number or a date.
-var versionLike = lazily(`^v?[0-9]+\.[0-9]+([.\-_]|$)`)
-
-// versionOf reads tag as a version; it reports false if tag is not one.
-func versionOf(tag string) (*semver.Version, bool) {
-	if !versionLike().MatchString(tag) {
-		return nil, false
-	}
-	n, err := semver.NewVersion(strings.Replace(tag, "_", "+", 1))
-	return n, err == nil
 }

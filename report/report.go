@@ -71,6 +71,9 @@ type Step struct {
 	Lacks  bool `json:"-"` // the target was asked for all content of the name and lacks some
 }
 
+// Left reports whether the name of the step is not what it should be: the step failed, or did not end.
+func (s Step) Left() bool { return s.State != Done && s.State != Unchanged }
+
 // Traffic is what was exchanged with one registry. Sent and Received count bytes of bodies.
 type Traffic struct {
 	Requests int   `json:"requests"`

@@ -32,6 +32,16 @@ type Repository struct {
 	From  []ref.Repo // the source repositories of the steps
 	Steps []Step
 	Took  time.Duration // from the first request for its images until the last name was set
+	Part  int           // the number of this part, from 1, if To has more steps than are done at a time; else 0
+	More  bool          // another part follows
+}
+
+// Tags is the function Tags for the steps of one repository. If they are a part of them, the others have images.
+func (r Repository) Tags() func(Step) bool {
+	if r.Part > 0 {
+		return func(s Step) bool { return !s.Attached() }
+	}
+	return Tags(r.Steps)
 }
 
 // Transfer holds the totals of a transfer. It does not list the steps; the visit function of the

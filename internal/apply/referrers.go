@@ -228,7 +228,7 @@ func (s *sending) record() {
 
 // ownStep reports whether the plan itself sets the digest tag of r.
 func (r *Run) ownStep(from, to ref.Repo, doc plan.Referrer) bool {
-	return doc.Tag != "" && r.tagSteps[tagStep{from, to, doc.Tag}]
+	return doc.Tag != "" && (r.tagSteps[tagStep{from, to, doc.Tag}] || r.Sets != nil && r.Sets(from, doc.Tag))
 }
 
 // sendOnce sends a referrer, unless it was sent for another image of the run. The way is empty if another
@@ -237,6 +237,9 @@ func (r *Run) sendOnce(
 	ctx context.Context, c *company, e *end, at place.Repository, doc plan.Referrer,
 ) (oci.Way, error) {
 	id := sent{e.repo, doc.Digest, doc.Tag}
+	if r.Earlier.has(id) {
+		return "", nil
+	}
 	for {
 		r.mu.Lock()
 		other := r.sent[id]

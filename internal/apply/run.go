@@ -3,6 +3,7 @@ package apply
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sync"
@@ -37,6 +38,13 @@ type Run struct {
 	// share, and end frees it again. ok is false if the context ended first. nil does not limit the
 	// number of images.
 	Turn func(context.Context) (end func(), ok bool)
+
+	// Sets reports whether a step of the plan sets a digest tag of a source, if this plan is one range of it: steps of
+	// the other ranges count, too. nil means that the plan is whole.
+	Sets func(from ref.Repo, tag string) bool
+
+	// Earlier has the referrers that the ranges before this one sent. nil means that the plan is whole.
+	Earlier *Referred
 
 	finders  []*referrers.Finder // of what travels with the images, one for each choice
 	tagSteps map[tagStep]bool
@@ -187,6 +195,29 @@ func tagSteps(steps []plan.Step) map[tagStep]bool {
 		}
 	}
 	return all
+}
+
+// Referred remembers which referrers were sent to which repositories. The zero value remembers none.
+type Referred struct{ sums map[[sha256.Size]byte]bool }
+
+func (s sent) sum() [sha256.Size]byte {
+	return sha256.Sum256([]byte(s.to.String() + " " + string(s.digest) + " " + s.tag))
+}
+
+// has reports whether a referrer was sent. A nil Referred has none.
+func (r *Referred) has(s sent) bool { return r != nil && len(r.sums) > 0 && r.sums[s.sum()] }
+
+// add adds the referrers that were sent.
+func (r *Referred) add(all map[sent]*delivery) {
+	if r == nil || len(all) == 0 {
+		return
+	}
+	if r.sums == nil {
+		r.sums = map[[sha256.Size]byte]bool{}
+	}
+	for s := range all {
+		r.sums[s.sum()] = true
+	}
 }
 
 // sent identifies a referrer that goes to a repository, for all images that have it.

@@ -49,7 +49,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Writing to a registry", "internal/remote/push internal/remote/feed internal/remote/subject"},
 	{"Images and their content", "oci internal/transfer"},
 	{"Directories and files", "internal/layout internal/ends internal/archive internal/outfile internal/ours internal/ledger"},
-	{"What is copied, tagged, replaced and removed", "internal/referrers internal/trim internal/nearest internal/lock internal/survey internal/apply internal/prove internal/migrate internal/estimate internal/place internal/foreign internal/look event report"},
+	{"What is copied, tagged, replaced and removed", "internal/referrers internal/trim internal/nearest internal/lock internal/survey internal/survey/landing internal/apply internal/prove internal/migrate internal/migrate/total internal/estimate internal/place internal/foreign internal/look event report"},
 	{"What a gate refuses", "gate internal/admit cmd/internal/gatekeeper cmd/internal/gatekeeper/verifier"},
 	{"Bundles", "internal/bundle internal/shelf internal/stock internal/volume internal/have internal/outfile"},
 	{"dray check", "internal/probe"},

@@ -12,19 +12,61 @@ import (
 // maxGroup limits how many steps of a plan file are held in memory for each image in flight.
 const maxGroup = 10_000
 
+// Group is steps of a plan that belong together. If there are more of them than may be held in memory, they come in
+// several parts.
+type Group struct{ parts chan groupPart }
+
+type groupPart struct {
+	steps []plan.Step
+	more  bool // another part follows
+}
+
+// Next returns the next part, and whether there are more. There are none if ctx has ended.
+func (g *Group) Next(ctx context.Context) (steps []plan.Step, more bool) {
+	select {
+	case p := <-g.parts:
+		return p.steps, p.more
+	default:
+	}
+	select {
+	case p := <-g.parts:
+		return p.steps, p.more
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
 // Groups reads steps and passes on those that belong together. For a transfer these are the steps
 // of one target repository. For other plans it is as many steps as may be held in memory. For a
-// plan with plan.All it is all of them.
-func Groups(ctx context.Context, in *plan.Reader, take func([]plan.Step) error) error {
+// plan with plan.All it is all of them. take must not wait for the parts of a group after the first: they are read
+// when it has returned.
+func Groups(ctx context.Context, in *plan.Reader, take func(*Group) error) error {
 	var group []plan.Step
+	var open *Group // to which the steps are another part
 	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
-	flush := func() error {
+	flush := func(more bool) error {
 		if len(group) == 0 {
 			return nil
 		}
-		steps := group
+		p := groupPart{group, more}
 		group = nil
-		return take(steps)
+		if at := open; at != nil {
+			if !more {
+				open = nil
+			}
+			select {
+			case at.parts <- p:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		g := &Group{parts: make(chan groupPart, 1)}
+		if more {
+			open = g
+		}
+		g.parts <- p
+		return take(g)
 	}
 	for {
 		if ctx.Err() != nil {
@@ -32,13 +74,13 @@ func Groups(ctx context.Context, in *plan.Reader, take func([]plan.Step) error) 
 		}
 		s, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			return flush()
+			return flush(false)
 		}
 		if err != nil {
 			return err
 		}
 		if n := len(group); !all && n > 0 && (n == maxGroup || apart && group[0].To.Repo != s.To.Repo) {
-			if err := flush(); err != nil {
+			if err := flush(apart && group[0].To.Repo == s.To.Repo); err != nil {
 				return err
 			}
 		}

@@ -52,9 +52,16 @@ func Plan(ctx context.Context, b *place.Base, req Request, obs event.Observer) (
 		along:     map[image]bool{},
 	}
 	w := crew.NewWorkers(ctx, crew.NewImages(b, 0).Count())
-	err := crew.Groups(ctx, req.Plan, func(steps []plan.Step) error {
-		e.countLookups(head.Verb, steps)
-		return w.Start(func(ctx context.Context) error { return e.group(ctx, steps) })
+	err := crew.Groups(w.Ctx, req.Plan, func(g *crew.Group) error {
+		return w.Start(func(ctx context.Context) error {
+			for {
+				steps, more := g.Next(ctx)
+				e.countLookups(head.Verb, steps)
+				if err := e.group(ctx, steps); err != nil || !more {
+					return err
+				}
+			}
+		})
 	})
 	err = cmp.Or(w.Wait(), err)
 	if ctx.Err() != nil {

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/internal/name"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -139,9 +138,11 @@ func (t *Tags) Add(s Share) {
 	t.listed, t.selected = t.listed+s.Listed, t.selected+s.Selected
 }
 
-// Saw records the tags of repo and those that sel keeps, which m renames. A repository that is surveyed again
+// Saw records the tags of repo and the places of those that sel keeps, which m renames. A repository that is surveyed again
 // does not count twice.
-func (t *Tags) Saw(ctx context.Context, repo ref.Repo, sel plan.Selection, m plan.TagMap, tags, kept []oci.Listed) {
+func (t *Tags) Saw(
+	ctx context.Context, repo ref.Repo, sel plan.Selection, m plan.TagMap, tags plan.Listing, kept []int32,
+) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.seen[repo] {
@@ -155,22 +156,33 @@ func (t *Tags) Saw(ctx context.Context, repo ref.Repo, sel plan.Selection, m pla
 		}
 	}
 	t.seen[repo] = true
-	for _, one := range kept {
-		if _, named := t.keys[one.Tag]; named {
-			t.keys[one.Tag] = true
+	for _, at := range kept {
+		if len(t.keys)+len(t.renamed) == 0 {
+			break
+		}
+		tag := tags.Tag(int(at))
+		if _, named := t.keys[tag]; named {
+			t.keys[tag] = true
 		} else {
-			mark(ctx, t.renamed, m.Rename, one.Tag)
+			mark(ctx, t.renamed, m.Rename, tag)
 		}
 	}
 	if len(t.idle) > 0 {
-		names := namesOf(tags, len(tags))
+		names := make([]string, tags.Len())
+		for i := range names {
+			names[i] = tags.Tag(i)
+		}
 		still := append(among(ctx, "include-tags", sel.IncludeTags, names),
 			among(ctx, "exclude-tags", sel.ExcludeTags, names)...)
 		t.idle = slices.DeleteFunc(t.idle, func(r Rule) bool { return !slices.Contains(still, r) })
 	}
-	t.names = append(t.names, namesOf(tags, maxNames-len(t.names))...)
-	t.chosen = append(t.chosen, namesOf(kept, maxNames-len(t.chosen))...)
-	t.listed, t.selected = t.listed+len(tags), t.selected+len(kept)
+	for i := range min(tags.Len(), maxNames-len(t.names)) {
+		t.names = append(t.names, strings.Clone(tags.Tag(i)))
+	}
+	for _, at := range kept[:min(len(kept), maxNames-len(t.chosen))] {
+		t.chosen = append(t.chosen, strings.Clone(tags.Tag(int(at))))
+	}
+	t.listed, t.selected = t.listed+tags.Len(), t.selected+len(kept)
 }
 
 // Part records that the tags of a source that were listed are not all that it has: only the newest were listed, or it
@@ -208,14 +220,6 @@ func (t *Tags) Lines(sel plan.Selection, m plan.TagMap) []string {
 	}
 	rules = append(rules, unused("rename", m.Rename, t.renamed)...)
 	return append(out, lines(rules, "selected tag", t.selected, t.chosen)...)
-}
-
-// namesOf returns the names of the first tags, most of them.
-func namesOf(tags []oci.Listed, most int) (names []string) {
-	for _, one := range tags[:min(len(tags), most)] {
-		names = append(names, one.Tag)
-	}
-	return names
 }
 
 // among returns the patterns that match none of all. A pattern that takes too long counts as one that

@@ -17,16 +17,20 @@ import (
 // Hint is the hint for a tag that may not be moved.
 const Hint = "use another tag, or unlock this one"
 
-// Find reads the locks of both sides of a landing, with one listing for each repository. It gives each step the
-// locks that its target lacks. dray never removes a lock.
-func Find(ctx context.Context, s *place.Session, l plan.Landing, steps []plan.Step) error {
+// Locks are the locks of both sides of a landing.
+type Locks struct{ src, dst map[ref.Name]oci.Locks }
+
+// Read reads the locks of both sides of a landing, with one listing for each repository.
+func Read(ctx context.Context, s *place.Session, l plan.Landing) (*Locks, error) {
 	var mu sync.Mutex
 	src, dst := map[ref.Name]oci.Locks{}, map[ref.Name]oci.Locks{}
 	read := func(ctx context.Context, side fault.Side, repo ref.Repo, into map[ref.Name]oci.Locks) error {
 		err := s.Own(side, repo, remote.Pull).Locks(ctx, func(tag string, l oci.Locks) error {
 			mu.Lock()
 			defer mu.Unlock()
-			into[repo.Tagged(tag)] = l
+			if l != (oci.Locks{}) {
+				into[repo.Tagged(tag)] = l
+			}
 			return nil
 		})
 		if side == fault.Target && fault.Is(err, fault.NotFound) {
@@ -38,16 +42,17 @@ func Find(ctx context.Context, s *place.Session, l plan.Landing, steps []plan.St
 	err := place.BySide(ctx,
 		func(ctx context.Context) error { return place.Each(ctx, len(l.From), l.From, readSource) },
 		func(ctx context.Context) error { return read(ctx, fault.Target, l.To, dst) })
-	if err != nil {
-		return err
-	}
+	return &Locks{src, dst}, err
+}
+
+// Find gives each step the locks that its target lacks. dray never removes a lock.
+func (l *Locks) Find(steps []plan.Step) {
 	for i := range steps {
 		s := &steps[i]
 		if s.Action != plan.Broken && s.Action != plan.Conflict && s.From.Tag != "" && s.To.Tag != "" {
-			s.Locks = src[s.From.Repo.Tagged(s.From.Tag)].Beyond(dst[s.To])
+			s.Locks = l.src[s.From.Repo.Tagged(s.From.Tag)].Beyond(l.dst[s.To])
 		}
 	}
-	return nil
 }
 
 // Check asks the registry, for each name that would move from one digest to another, whether

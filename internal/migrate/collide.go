@@ -10,7 +10,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/survey/landing"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -80,35 +80,21 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 	for _, from := range l.From {
 		s.Aim(from, l.To)
 	}
-	k := survey.NewLanding(r.Scope, l, &survey.Surveyed{Session: s})
-	wants := map[ref.Name][]ref.Name{} // by target
-	src := plan.Inventory{}
-	for _, from := range l.From {
-		some, err := k.Selects(ctx, from)
-		if err != nil {
+	k := landing.NewLanding(r.Scope, l, &landing.Surveyed{Session: s})
+	wants, err := k.Wants(ctx)
+	if err != nil {
+		return nil
+	}
+	for twins := range wants.Contested {
+		if ctx.Err() != nil {
 			return nil
 		}
-		for n, desc := range some {
-			to, err := l.Targets(n, r.Map)
-			if ctx.Err() != nil {
-				return nil
-			}
-			if err != nil {
-				continue
-			}
-			src[n] = desc
-			for _, name := range to {
-				wants[name] = append(wants[name], n)
-			}
+		var from []ref.Name
+		for _, p := range twins.From {
+			from = append(from, wants.Name(p))
 		}
-	}
-	for to, from := range wants {
-		if len(from) < 2 || ctx.Err() != nil {
-			continue
-		}
-		slices.SortFunc(from, ref.Name.Compare)
-		if a, b, differ := differing(ctx, k, from, src); differ {
-			found = append(found, fmt.Sprintf("%s and %s both become %s", a, b, to))
+		if a, b, differ := differing(ctx, k, from, wants.Inventory(twins.From)); differ {
+			found = append(found, fmt.Sprintf("%s and %s both become %s", a, b, l.To.Tagged(twins.To)))
 		}
 	}
 	return found
@@ -116,7 +102,7 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 
 // differing finds two names of one registry and of one rank that point to different content.
 func differing(
-	ctx context.Context, k *survey.Landing, names []ref.Name, src plan.Inventory,
+	ctx context.Context, k *landing.Landing, names []ref.Name, src plan.Inventory,
 ) (a, b ref.Name, differ bool) {
 	digest := func(n ref.Name) oci.Digest {
 		if d := src[n].Digest; d != "" {

@@ -52,7 +52,7 @@ func SplitVerify(
 	of := append([]string{req.Of.Target}, slices.Concat(req.Of.Sources, req.Of.Also)...)
 	whole := slices.ContainsFunc(of, func(s string) bool { return ref.IsLayout(s) || v.isName(s) })
 	parts, _, err := v.split(ctx, whole, v.begun)
-	v.receipt.InUse = v.report.sum.InUse
+	v.receipt.InUse = v.report.Sum.InUse
 	receipt, err := v.end(err)
 	return parts, receipt, err
 }
@@ -81,7 +81,7 @@ func (r *transferring) split(
 		parts = append(parts, report.Part{Of: id, Landings: some})
 	}
 	r.running.trackOthers(landings)
-	r.report.sum.InUse = r.running.end()
+	r.report.Sum.InUse = r.running.end()
 	r.complete = true
 	r.parts = len(parts)
 	sum, err := r.endPlan(nil)
@@ -94,7 +94,7 @@ func Sum(
 ) (report.Transfer, error) {
 	req.Part = nil
 	r := newTransferring(b, names, req, nil)
-	sum := &r.report.sum
+	sum := &r.report.Sum
 	var a adding
 	for rep, err := range reports {
 		sum.Add(rep)
@@ -103,7 +103,7 @@ func Sum(
 		}
 	}
 	err := a.end(r)
-	r.report.end()
+	r.report.End()
 	sum.Took = a.ended.Sub(a.began)
 	return *sum, cmp.Or(err, a.problem, a.step)
 }
@@ -127,15 +127,15 @@ func SumVerify(
 		whole = cmp.Or(whole, rep.Digest)
 	}
 	err = a.end(v.transferring)
-	v.report.sum.Empty, v.report.sum.Skipped = sum.Empty, sum.Skipped
+	v.report.Sum.Empty, v.report.Sum.Skipped = sum.Empty, sum.Skipped
 	if sum.Names == 0 && err == nil && a.problem == nil && a.step == nil {
-		v.report.notef("there is nothing to compare")
+		v.report.Notef("there is nothing to compare")
 	}
-	v.report.end()
-	for _, note := range v.report.sum.Notes {
+	v.report.End()
+	for _, note := range v.report.Sum.Notes {
 		sum.Note(note)
 	}
-	sum.InUse, sum.Took, sum.Digest = v.report.sum.InUse, a.ended.Sub(a.began), cmp.Or(whole, digestOf(v.digests))
+	sum.InUse, sum.Took, sum.Digest = v.report.Sum.InUse, a.ended.Sub(a.began), cmp.Or(whole, digestOf(v.digests))
 	return *sum, cmp.Or(err, a.problem, a.step)
 }
 
@@ -174,11 +174,11 @@ func (a *adding) add(r *transferring, raw json.RawMessage, inUse *report.InUse) 
 		a.problem = p.Problem.Err()
 	}
 	if p.Step != nil {
-		if r.report.sum.Err == nil {
-			r.report.sum.Err = p.Step.Err() // it was sent as text
+		if r.report.Sum.Err == nil {
+			r.report.Sum.Err = p.Step.Err() // it was sent as text
 		}
 		if !p.Plans {
-			a.step = r.report.sum.Err
+			a.step = r.report.Sum.Err
 		}
 	}
 	if inUse != nil {
@@ -197,7 +197,7 @@ func (a *adding) end(r *transferring) error {
 		if a.problem != nil {
 			return nil
 		}
-		return &fault.Fault{Kind: fault.Canceled, Op: r.report.verb(),
+		return &fault.Fault{Kind: fault.Canceled, Op: r.report.Verb(),
 			Err: fmt.Errorf("%d of %d parts were carried out", a.complete, a.parts)}
 	}
 	r.idleTags()
@@ -210,7 +210,7 @@ func (a *adding) end(r *transferring) error {
 			place[n] = i
 		}
 		slices.SortFunc(a.inUse.Lost, func(x, y report.Lost) int { return place[x.Image] - place[y.Image] })
-		r.report.sum.InUse = a.inUse
+		r.report.Sum.InUse = a.inUse
 	}
 	return nil
 }

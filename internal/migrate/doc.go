@@ -7,6 +7,7 @@
 //	transfer.go    plans all target repositories and applies the plans
 //	file.go        applies a plan file while reading it
 //	verify.go      compares all target repositories with their sources
+//	part.go        the plan of landings with the same sources, range by range
 //	collide.go     two source names that rules map to one target name
 //	repository.go  applies the plan of one target repository
 //	heal.go        checks and repairs the content below names that are up to date
@@ -17,5 +18,4 @@
 //	layouts.go     image layouts on disk as source or target
 //	run.go         the state of one transfer
 //	pending.go     what a part leaves to the sum
-//	sum.go         the report of one transfer
 package migrate

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/survey/landing"
 	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -46,11 +47,19 @@ func Apply(
 	r.visit = visit
 	r.hold = head.Hold
 	r.req.Backup = head.Backup
-	r.report.sum.Verb = head.Verb
-	r.report.sum.Notes = head.Notes
+	r.report.Sum.Verb = head.Verb
+	r.report.Sum.Notes = head.Notes
 	w := crew.NewWorkers(ctx, r.images.Count())
-	err := crew.Groups(ctx, req.Plan, func(steps []plan.Step) error {
-		return w.Start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
+	err := crew.Groups(w.Ctx, req.Plan, func(g *crew.Group) error {
+		return w.Start(func(ctx context.Context) error {
+			done := newApplied()
+			for {
+				steps, more := g.Next(ctx)
+				if err := r.applyRead(ctx, req, steps, more, done); err != nil || !more {
+					return err
+				}
+			}
+		})
 	})
 	err = cmp.Or(w.Wait(), err)
 	if ctx.Err() != nil {
@@ -60,9 +69,11 @@ func Apply(
 }
 
 // applyRead checks steps against both sides and applies them.
-func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []plan.Step) error {
+func (r *transferring) applyRead(
+	ctx context.Context, req FileRequest, steps []plan.Step, more bool, done *applied,
+) error {
 	s := r.begin()
-	p := survey.Surveyed{Repository: plan.Repository{Steps: steps}, Session: s}
+	p := landing.Surveyed{Repository: plan.Repository{Steps: steps, More: more}, Session: s}
 	for _, step := range steps {
 		s.Aim(step.From.Repo, step.To.Repo)
 	}
@@ -74,9 +85,9 @@ func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []p
 		return err
 	}
 	for _, one := range crew.By(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
-		r.report.planned(one, nil)
+		r.report.Planned(one[0].To.Repo, one, nil)
 	}
-	return r.applyChecked(ctx, p, moved)
+	return r.applyChecked(ctx, p, moved, done)
 }
 
 // recheck looks at both sides of each step again. failed holds the steps that must not be applied,

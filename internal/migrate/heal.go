@@ -51,8 +51,8 @@ func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
 		Sample:    sample,
 		Referrers: r.req.Referrers,
 		Begin:     r.begin,
-		Note:      r.report.notef,
-		Moved:     r.report.moved,
+		Note:      r.report.Notef,
+		Moved:     r.report.Moved,
 		Turn:      r.images.Acquire,
 	}
 }

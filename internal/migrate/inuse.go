@@ -27,10 +27,10 @@ func (r *transferring) trackInUse() error {
 		}
 	}
 	if len(r.running.images) == 0 {
-		r.report.notef("none of the %d images in use is at one of the sources", r.running.elsewhere)
+		r.report.Notef("none of the %d images in use is at one of the sources", r.running.elsewhere)
 	}
 	if n := r.req.InUse.Local; n > 0 {
-		r.report.notef("for %d images in use, only an ID that is local to their node is known: "+
+		r.report.Notef("for %d images in use, only an ID that is local to their node is known: "+
 			"dray uses their names where these are given", n)
 	}
 	return nil

@@ -86,7 +86,7 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 			return nil, nil, err
 		}
 		if !slices.ContainsFunc(sources, p.Meets) {
-			r.report.notef("%s is preferred but is not one of the sources", s)
+			r.report.Notef("%s is preferred but is not one of the sources", s)
 		}
 		preferred = append(preferred, p)
 	}
@@ -139,7 +139,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	if len(found) > 0 {
 		r.explain(why)
 		for _, w := range why.Warnings {
-			r.report.notef("%s", w)
+			r.report.Notef("%s", w)
 		}
 	}
 	for _, path := range kept {
@@ -251,7 +251,7 @@ next:
 // ofPart learns from the request what its part needs to know about its sources. It sends no request to a registry.
 func (r *transferring) ofPart() error {
 	sources, _, err := r.ends()
-	r.report.sum.Notes = nil // those about the request are in the report of the split
+	r.report.Sum.Notes = nil // those about the request are in the report of the split
 	if err != nil {
 		return err
 	}

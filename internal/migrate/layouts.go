@@ -159,7 +159,7 @@ func (r *transferring) eachRepository(
 	}
 	for _, path := range paths {
 		if path == "" {
-			r.report.notef("the images in %s whose names are tags are left out, because tags name no repository", whole)
+			r.report.Notef("the images in %s whose names are tags are left out, because tags name no repository", whole)
 			continue
 		}
 		at := whole.In(path)
@@ -169,7 +169,7 @@ func (r *transferring) eachRepository(
 		}
 	}
 	if n := len(nameless); n > 0 {
-		r.report.notef("the images in %s that have no name, or none that a repository can have, are left out: %d", whole, n)
+		r.report.Notef("the images in %s that have no name, or none that a repository can have, are left out: %d", whole, n)
 	}
 	return nil
 }

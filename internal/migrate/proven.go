@@ -1,23 +1,18 @@
 package migrate
 
 import (
-	"github.com/drayage/dray/internal/survey"
+	"time"
+
+	"github.com/drayage/dray/internal/apply"
+	"github.com/drayage/dray/internal/survey/landing"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
-// rememberMark remembers up to which time a source was copied, if all of its steps succeeded.
-func (r *transferring) rememberMark(m *survey.Mark, steps []report.Step) {
-	if m == nil {
-		return
-	}
-	for _, s := range steps {
-		if s.State != report.Done && s.State != report.Unchanged {
-			return
-		}
-	}
+// rememberMark remembers up to which time a source was copied. All of its steps have succeeded.
+func (r *transferring) rememberMark(m *landing.Mark) {
 	_ = r.Base.Marks.Note(m.From, m.To, m.Now) // if this fails, the next run lists the whole repository
 }
 
@@ -25,8 +20,12 @@ func (r *transferring) rememberMark(m *survey.Mark, steps []report.Step) {
 // run. It also remembers what was proven in this run: a name is only set after all content below it
 // was proven at the target. If this cannot be written to disk, a later run reports the image as not
 // proven again.
-func (r *transferring) rememberApplied(repo ref.Repo, steps []report.Step) {
-	known := r.Base.Proofs.Of(repo)
+func (r *transferring) rememberApplied(repo ref.Repo, steps []report.Step, done *applied) {
+	known, read := done.proven[repo]
+	if !read {
+		known = r.Base.Proofs.Of(repo)
+		done.proven[repo] = known
+	}
 	var proven, broken []oci.Digest
 	for i := range steps {
 		s := &steps[i]
@@ -44,4 +43,18 @@ func (r *transferring) rememberApplied(repo ref.Repo, steps []report.Step) {
 		}
 	}
 	_ = r.Base.Proofs.Note(repo, proven, broken)
+}
+
+// applied is what the ranges of some repositories that were applied have in common.
+type applied struct {
+	began    map[ref.Repo]time.Time
+	parts    map[ref.Repo]int                 // how many were reported
+	proven   map[ref.Repo]map[oci.Digest]bool // by earlier runs and so far
+	failed   bool                             // a step was not done
+	referred apply.Referred                   // what was sent with the images of the ranges so far
+}
+
+func newApplied() *applied {
+	return &applied{began: map[ref.Repo]time.Time{}, parts: map[ref.Repo]int{},
+		proven: map[ref.Repo]map[oci.Digest]bool{}}
 }

@@ -2,33 +2,37 @@ package migrate
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/drayage/dray/internal/apply"
 	"github.com/drayage/dray/internal/crew"
-	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/survey/landing"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
-// apply applies the plan of one target repository, and reports the result.
-func (r *transferring) apply(ctx context.Context, p survey.Surveyed) error {
-	return r.applyChecked(ctx, p, nil)
+// apply applies the plan of one target repository or a range of it, and reports the result.
+func (r *transferring) apply(ctx context.Context, p landing.Surveyed, done *applied) error {
+	return r.applyChecked(ctx, p, nil, done)
 }
 
 // applyChecked is apply for steps of which some must not be applied, since their names moved.
-func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, moved map[int]error) error {
+func (r *transferring) applyChecked(ctx context.Context, p landing.Surveyed, moved map[int]error, done *applied) error {
 	defer p.Session.Release()
 	began := time.Now()
 	work := apply.NewRun(r.Base, p.Session, &plan.Plan{
-		Verb:      r.report.verb(),
+		Verb:      r.report.Verb(),
 		Overwrite: r.req.Overwrite,
 		Hold:      r.hold,
 		Referrers: r.req.Referrers,
 		Steps:     p.Steps,
 	}, r.req.Proof)
-	work.Turn = r.images.Acquire
+	work.Turn, work.Sets = r.images.Acquire, p.Sets
+	if p.Sets != nil {
+		work.Earlier = &done.referred
+	}
 	if err := work.Admit(ctx); err != nil {
 		return nil //nolint:nilerr // the run was canceled: steps that were not started are not reported
 	}
@@ -44,14 +48,24 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		r.heal(ctx, p.From, work)
 		work.Lock(ctx)
 	}
-	r.rememberMark(p.Mark, work.Reports)
+	done.failed = done.failed || slices.ContainsFunc(work.Reports, report.Step.Left)
+	if p.Mark != nil && !p.More && !done.failed {
+		r.rememberMark(p.Mark)
+	}
 	r.visiting.Lock()
 	defer r.visiting.Unlock()
 	for _, steps := range crew.By(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
-		r.rememberApplied(steps[0].To.Repo, steps)
-		report := report.Repository{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
-		r.report.done(report)
-		if err := r.visit(report); err != nil {
+		rep := report.Repository{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, More: p.More}
+		r.rememberApplied(rep.To, steps, done)
+		if done.parts[rep.To] == 0 {
+			done.began[rep.To] = began
+		}
+		if done.parts[rep.To]++; rep.More || done.parts[rep.To] > 1 {
+			rep.Part = done.parts[rep.To]
+		}
+		rep.Took = time.Since(done.began[rep.To])
+		r.report.Done(rep)
+		if err := r.visit(rep); err != nil {
 			return err
 		}
 	}

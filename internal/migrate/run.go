@@ -15,9 +15,12 @@ import (
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/idle"
+	"github.com/drayage/dray/internal/migrate/total"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/survey/landing"
+	"github.com/drayage/dray/internal/survey/listing"
 	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -30,10 +33,10 @@ const maxPlanning = 16
 
 // transferring is the state of one transfer, or of one application of a plan file.
 type transferring struct {
-	*survey.Scope
+	*landing.Scope
 	req      Request
 	names    *name.Reader
-	report   *summing
+	report   *total.Total
 	whole    *place.Session // what all repositories share; nothing is opened in it
 	images   *crew.Images
 	hold     plan.Hold             // "" means plan.Each
@@ -51,7 +54,9 @@ type transferring struct {
 	paths   map[ref.Repo]string // sources on disk, and the repository path of each
 	running *running            // nil if the request does not list images in use
 
-	visiting sync.Mutex // held during visit: one call at a time
+	order    listing.Order // in which the steps of a large repository are planned
+	counting sync.Mutex    // held while a plan is counted
+	visiting sync.Mutex    // held during visit: one call at a time
 	visit    func(report.Repository) error
 }
 
@@ -97,8 +102,8 @@ type Request struct {
 
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
-	sum := newSumming("transfer")
-	whole := b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs))
+	sum := total.New("transfer")
+	whole := b.Begin(req.SourceLogin, req.TargetLogin, sum.Watch(obs))
 	whole.GatedBy(req.Gate)
 	r := &transferring{
 		Scope:  newScope(b, req),
@@ -125,8 +130,8 @@ func trimmer(req Request) *trim.Trimmer {
 }
 
 // newScope returns the part of req that the surveys need.
-func newScope(b *place.Base, req Request) *survey.Scope {
-	return survey.NewScope(survey.Scope{
+func newScope(b *place.Base, req Request) *landing.Scope {
+	return landing.NewScope(landing.Scope{
 		Base:        b,
 		Selection:   req.Selection,
 		InUse:       req.InUse,
@@ -156,7 +161,7 @@ func (r *transferring) begin() *place.Session { return r.whole.Another() }
 // end makes the archives that were written, and completes the report. If err is nil, the error of the first
 // failed step is returned.
 func (r *transferring) end(ctx context.Context, err error) (report.Transfer, error) {
-	for _, failed := range r.whole.Commit(ctx, func(end ref.Repo) bool { return r.report.arrived[end] }) {
+	for _, failed := range r.whole.Commit(ctx, func(end ref.Repo) bool { return r.report.Arrived[end] }) {
 		err = cmp.Or(err, failed) // two archives in one run are rare, and the notes name both
 	}
 	sum, err := r.endPlan(err)
@@ -167,16 +172,16 @@ func (r *transferring) end(ctx context.Context, err error) (report.Transfer, err
 func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.whole.Shared.Keep()
 	if !r.divided {
-		r.report.end()
+		r.report.End()
 	}
-	r.report.mu.Lock()
-	defer r.report.mu.Unlock()
-	r.report.sum.Traffic, r.report.sum.Pulls = r.whole.Traffic.Exchanged(), r.whole.Traffic.Pulls(r.Base)
-	r.report.sum.Took = time.Since(r.report.began)
+	r.report.Mu.Lock()
+	defer r.report.Mu.Unlock()
+	r.report.Sum.Traffic, r.report.Sum.Pulls = r.whole.Traffic.Exchanged(), r.whole.Traffic.Pulls(r.Base)
+	r.report.Sum.Took = time.Since(r.report.Began)
 	if r.divided || r.req.Part != nil {
-		r.report.sum.Pending = r.pending(err).raw()
+		r.report.Sum.Pending = r.pending(err).raw()
 	}
-	return r.report.sum, err
+	return r.report.Sum, err
 }
 
 // canceled returns the error of an operation whose context ended.
@@ -185,7 +190,7 @@ func canceled(ctx context.Context, verb string) error {
 }
 
 // brokenStep returns the only step of a landing whose survey failed.
-func brokenStep(k *survey.Landing, err error) plan.Step {
+func brokenStep(k *landing.Landing, err error) plan.Step {
 	return plan.Step{
 		Action:  plan.Broken,
 		From:    k.Troubled(),
@@ -233,9 +238,9 @@ func (r *transferring) noteUnused(sources []name.End) {
 	lists := func(s name.End) bool { return !s.Single() && (sel.Repository == "" || s.OnDisk()) }
 	switch {
 	case rules && !slices.ContainsFunc(sources, lists):
-		r.report.notef("the rules about repositories have no effect: each repository is named")
+		r.report.Notef("the rules about repositories have no effect: each repository is named")
 	case sel.Repository != "" && !slices.ContainsFunc(sources, func(s name.End) bool { return !s.Single() }):
-		r.report.notef("repository %q has no effect: the sources name repositories", sel.Repository)
+		r.report.Notef("repository %q has no effect: the sources name repositories", sel.Repository)
 	}
 }
 
@@ -248,7 +253,7 @@ func (r *transferring) checkMatches() error {
 	lines := r.idle
 	r.idle = nil
 	for _, line := range lines {
-		r.report.notef("%s", line)
+		r.report.Notef("%s", line)
 	}
 	sel := r.req.Selection
 	if len(lines) == 0 || !sel.RequireMatch && (r.selected > 0 || sel.MinTags == 0) {
@@ -290,11 +295,11 @@ func (r *transferring) seen(repo ref.Repo) (seen ref.Repo, ok bool) {
 	return ref.Repo{Host: host, Path: path}, path != ""
 }
 
-// pending returns what is left to the sum. err is why the run ended before its time. The caller holds r.report.mu.
+// pending returns what is left to the sum. err is why the run ended before its time. The caller holds r.report.Mu.
 func (r *transferring) pending(err error) pending {
 	p := pending{
-		Whole: !r.divided, Plans: r.looks, Began: r.report.began, Ended: time.Now(), Complete: r.complete,
-		Step: problemOf(r.report.sum.Err), Problem: problemOf(err),
+		Whole: !r.divided, Plans: r.looks, Began: r.report.Began, Ended: time.Now(), Complete: r.complete,
+		Step: problemOf(r.report.Sum.Err), Problem: problemOf(err),
 	}
 	switch {
 	case r.splits: // the parts see the tags again that a check of all of them saw

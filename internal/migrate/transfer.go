@@ -4,37 +4,37 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/crew"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/survey/landing"
+	"github.com/drayage/dray/internal/survey/listing"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
-// Plan calls visit with the plan of each target repository.
+// Plan calls visit with the plan of each target repository, a large one in several parts.
 func Plan(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 	visit func(plan.Repository) error,
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
-	r.looks = true
+	r.looks, r.order = true, listing.ByName
 	if err := r.checkHeal(); err != nil {
 		return r.endPlan(err)
 	}
-	err := r.planAll(ctx, func(_ context.Context, part []survey.Surveyed) error {
-		for _, p := range part {
-			if err := visit(p.Repository); err != nil {
-				return err
+	err := r.planAll(ctx, func(ctx context.Context, p *part) error {
+		return p.each(ctx, func(some []landing.Surveyed) error {
+			for _, p := range some {
+				if err := visit(p.Repository); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	return r.endPlan(err)
 }
@@ -46,10 +46,13 @@ func Transfer(
 	visit func(report.Repository) error,
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
-	r.visit = visit
+	r.visit, r.order = visit, listing.ByImage
 	w := crew.NewWorkers(ctx, r.images.Count())
-	err := r.planAll(w.Ctx, func(_ context.Context, part []survey.Surveyed) error {
-		return w.Start(func(ctx context.Context) error { return r.apply(ctx, joined(part)) })
+	err := r.planAll(w.Ctx, func(_ context.Context, p *part) error {
+		return w.Start(func(ctx context.Context) error {
+			done := newApplied()
+			return p.each(ctx, func(some []landing.Surveyed) error { return r.apply(ctx, joined(some), done) })
+		})
 	})
 	err = cmp.Or(w.Wait(), err)
 	if ctx.Err() != nil {
@@ -63,31 +66,25 @@ var errEnough = errors.New("enough")
 
 // planAll plans each landing and passes the plans on in the order of the landings. Plans with the
 // same sources are passed on together.
-func (r *transferring) planAll(ctx context.Context, take func(context.Context, []survey.Surveyed) error) error {
+func (r *transferring) planAll(ctx context.Context, take func(context.Context, *part) error) error {
 	landings, err := r.begun(ctx)
 	if err != nil {
 		return err
 	}
 	needing := 0
-	passOn := func(ctx context.Context, part []survey.Surveyed) error {
+	passOn := func(ctx context.Context, p *part) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "plan transfer")
 		}
-		if most := r.req.Selection.MaxRepositories; most > 0 && slices.ContainsFunc(part, survey.Surveyed.Needs) {
+		if most := r.req.Selection.MaxRepositories; most > 0 && p.needs(ctx) {
 			if needing++; needing > most {
-				r.report.notef("more than the %d repositories of %s need work: "+
+				r.report.Notef("more than the %d repositories of %s need work: "+
 					"the rest is left for another run", most, r.Base.Words.MaxRepositories())
 				return errEnough
 			}
 		}
-		for _, p := range part {
-			r.trims.Add(p.Steps)
-			r.running.addSurveyed(p.From, p.Steps)
-			r.explain(p.Explains...)
-			r.report.planned(p.Steps, p.Notes)
-			r.report.leftOut(p.Empty, p.Skipped)
-		}
-		return take(ctx, part)
+		r.planned(p.first)
+		return take(ctx, p)
 	}
 	err = crew.InOrder(ctx, r.Base.Files.AtOnce(maxPlanning), together(landings), r.planPart, passOn)
 	if !r.divided {
@@ -102,7 +99,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 	}
 	if err == nil {
 		r.complete = true
-		r.report.sum.InUse = r.running.end()
+		r.report.Sum.InUse = r.running.end()
 	}
 	return err
 }
@@ -130,62 +127,6 @@ func (r *transferring) begun(ctx context.Context) ([]plan.Landing, error) {
 // noteTrims notes how many names get a part of an image.
 func (r *transferring) noteTrims() {
 	for _, note := range r.trims.Notes() {
-		r.report.notef("%s", note)
+		r.report.Notef("%s", note)
 	}
-}
-
-// planPart surveys the sources of a part once, and each of its targets. An error at one target
-// becomes a Broken step of that target alone.
-func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []survey.Surveyed {
-	s := r.begin()
-	var targets []ref.Repo
-	for _, l := range part {
-		targets = append(targets, l.To)
-	}
-	for _, from := range part[0].From {
-		s.Aim(from, targets...)
-	}
-	var first *survey.Landing
-	plans := make([]survey.Surveyed, len(part))
-	for i, l := range part {
-		p := survey.Surveyed{Repository: plan.Repository{To: l.To, From: l.From}, Session: s}
-		look := survey.NewLanding(r.Scope, l, &p)
-		if first != nil {
-			look.After(first)
-		}
-		err := look.Plan(ctx)
-		if err == nil {
-			err = admit.Steps(ctx, s, r.report.verb(), p.Steps)
-		}
-		if err != nil {
-			p.Steps = []plan.Step{brokenStep(look, err)}
-		}
-		if r.looks {
-			r.find(ctx, s, p.Steps)
-		}
-		if first == nil || !first.SawSources() {
-			first = look
-		}
-		plans[i] = p
-	}
-	return plans
-}
-
-// find adds to the steps of a plan that is only shown what travels with their images.
-func (r *transferring) find(ctx context.Context, s *place.Session, steps []plan.Step) {
-	referrers.Fill(ctx, s, plan.Plan{Referrers: r.req.Referrers, Overwrite: r.req.Overwrite, Steps: steps})
-	for _, step := range steps {
-		r.report.found(step.Brings())
-	}
-}
-
-// joined combines the plans of a part into one plan. An image that goes to several targets is then
-// one task, and is read once.
-func joined(part []survey.Surveyed) survey.Surveyed {
-	all := part[0]
-	all.Steps = slices.Clone(all.Steps)
-	for _, p := range part[1:] {
-		all.Steps = append(all.Steps, p.Steps...)
-	}
-	return all
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/drayage/dray/internal/prove"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/internal/survey/landing"
+	"github.com/drayage/dray/internal/survey/listing"
 	"github.com/drayage/dray/internal/trim"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -79,7 +81,7 @@ func Verify(
 		if ctx.Err() != nil {
 			return canceled(ctx, "verify")
 		}
-		return v.take(got, visit)
+		return v.take(ctx, got, visit)
 	})
 	if err == nil && !v.divided {
 		v.idleTags()
@@ -108,9 +110,9 @@ func (v *verifying) begun(ctx context.Context) ([]plan.Landing, error) {
 // end completes the receipt. If err is nil, the error of the first name that could not be compared is returned.
 func (v *verifying) end(err error) (report.Receipt, error) {
 	if v.receipt.Names == 0 && err == nil && v.first == nil && !v.divided {
-		v.report.notef("there is nothing to compare")
+		v.report.Notef("there is nothing to compare")
 	}
-	v.report.sum.Err = v.first
+	v.report.Sum.Err = v.first
 	sum, _ := v.endPlan(err)
 	v.receipt.Traffic, v.receipt.Pulls, v.receipt.Notes = sum.Traffic, sum.Pulls, sum.Notes
 	v.receipt.Empty, v.receipt.Skipped = sum.Empty, sum.Skipped
@@ -234,50 +236,62 @@ func (v *verifying) isName(s string) bool {
 	return err == nil && (n.IsLayout() || n.Tag != "" || n.Digest != "")
 }
 
-// compared holds the result of one target repository.
+// compared holds the result of one target repository, or of the first range of its names.
 type compared struct {
 	prove.Looking
-	extra   int
-	empty   []ref.Repo
-	skipped []ref.Name
-	notes   []string
-	explain []plan.Explain
+	look   *landing.Landing
+	broken error // why it cannot be compared
+	ranges int
 }
 
-// compare compares one target repository with its sources.
+// compare compares one target repository with its sources. If it has many names and digests alone count, it compares
+// the first range of them: take compares the others.
 func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	s := v.begin()
 	s.Looks = true
 	defer s.Release()
-	p := survey.Surveyed{Repository: plan.Repository{To: l.To, From: l.From}, Session: s}
-	k := survey.NewLanding(v.Scope, l, &p)
-	steps, err := v.steps(ctx, k)
+	p := landing.Surveyed{Repository: plan.Repository{To: l.To, From: l.From}, Session: s}
+	got := compared{Looking: prove.Looking{To: l.To, From: l.From}, look: landing.NewLanding(v.Scope, l, &p), ranges: 1}
+	if v.image == nil {
+		if got.broken = got.look.Survey(ctx); got.broken == nil {
+			got.ranges = got.look.Count(listing.ByName)
+		}
+	}
+	if v.of.Depth == report.Digests {
+		got.Entries = v.entries(ctx, got, 0)
+		return got
+	}
+	for n := range got.ranges {
+		got.Entries = append(got.Entries, v.entries(ctx, got, n)...)
+	}
+	got.ranges = 1
+	prover := v.prover(v.of.Depth, v.of.Sample)
+	prover.Heal = v.of.Heal
+	prover.Into(ctx, s, &got.Looking)
+	return got
+}
+
+// entries compares one range of the names of a repository.
+func (v *verifying) entries(ctx context.Context, got compared, n int) []report.Comparison {
+	steps, err := []plan.Step(nil), got.broken
+	if err == nil {
+		steps, err = v.steps(ctx, got.look, n)
+	}
 	if err != nil {
-		step := brokenStep(k, err)
+		step := brokenStep(got.look, err)
 		if v.image != nil {
 			step.From, step.To = v.image.from, v.image.to
 		}
 		steps = []plan.Step{step}
 	}
-	got := compared{
-		Looking: prove.Looking{To: l.To, From: l.From},
-		extra:   k.Extra,
-		empty:   p.Empty,
-		skipped: p.Skipped,
-		notes:   p.Notes,
-		explain: p.Explains,
-	}
+	some := prove.Looking{To: got.To, From: got.From}
 	for _, step := range steps {
-		got.Entries = append(got.Entries, prove.EntryOf(step))
+		some.Entries = append(some.Entries, prove.EntryOf(step))
 	}
-	if v.of.Depth != report.Digests {
-		p := v.prover(v.of.Depth, v.of.Sample)
-		p.Heal = v.of.Heal
-		p.Into(ctx, s, &got.Looking)
-	} else {
-		v.seeSparse(ctx, s, &got.Looking)
+	if v.of.Depth == report.Digests {
+		v.seeSparse(ctx, got.look.Into.Session, &some)
 	}
-	return got
+	return some.Entries
 }
 
 // seeSparse looks below the indexes that an earlier run sent sparse, of which digests alone do not tell what the target
@@ -300,14 +314,10 @@ func (v *verifying) seeSparse(ctx context.Context, s *place.Session, got *prove.
 	}
 }
 
-// steps surveys a landing, or the single image.
-func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, error) {
+// steps makes one range of the steps of a landing, or surveys the single image.
+func (v *verifying) steps(ctx context.Context, k *landing.Landing, n int) ([]plan.Step, error) {
 	if v.image == nil {
-		src, dst, lost, err := k.Survey(ctx)
-		if err != nil {
-			return nil, err
-		}
-		steps, err := k.Merge(ctx, src, dst, lost)
+		steps, err := k.Steps(ctx, listing.ByName, n)
 		if err == nil {
 			err = referrers.KeepOwn(ctx, k.Into.Session, steps, plan.Update)
 		}
@@ -341,7 +351,7 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 
 // accept notes the digest tags that the target keeps with other content. If what refers to images is required, they
 // differ.
-func (v *verifying) accept(into *survey.Surveyed, steps []plan.Step) []plan.Step {
+func (v *verifying) accept(into *landing.Surveyed, steps []plan.Step) []plan.Step {
 	for i, s := range steps {
 		switch {
 		case s.Keeps != plan.KeepsOther:
@@ -355,38 +365,53 @@ func (v *verifying) accept(into *survey.Surveyed, steps []plan.Step) []plan.Step
 }
 
 // take adds the result of one repository to the receipt and reports it.
-func (v *verifying) take(got compared, visit func(report.Comparison) error) error {
+func (v *verifying) take(ctx context.Context, got compared, visit func(report.Comparison) error) error {
 	v.running.addSurveyed(got.From, nil)
 	v.rememberVerified(got)
-	v.explain(got.explain...)
-	v.report.leftOut(got.empty, got.skipped)
-	for _, n := range got.notes {
-		v.report.notef("%s", n)
-	}
-	r, lines := &v.receipt, sha256.New()
-	r.Repositories++
-	r.Extra += got.extra
-	r.Looked.Add(got.Looked)
-	for _, e := range got.Entries {
-		r.Names++
-		r.Matches[e.Match]++
-		if e.Healed {
-			r.Healed++
+	into, lines := got.look.Into, sha256.New()
+	v.explain(into.Explains...)
+	v.report.LeftOut(into.Empty, into.Skipped)
+	v.receipt.Repositories++
+	v.receipt.Extra += got.look.Extra
+	v.receipt.Looked.Add(got.Looked)
+	for n := range got.ranges {
+		if n > 0 {
+			got.Entries = v.entries(ctx, got, n)
 		}
-		if e.Match != report.Unproven {
-			v.running.addCopied(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
+		if ctx.Err() != nil {
+			return canceled(ctx, "verify")
 		}
-		if e.Match == report.Unproven && v.first == nil {
-			v.first = e.Err
+		for _, note := range into.Notes {
+			v.report.Notef("%s", note)
 		}
-		if e.Match != report.Same && len(r.Troubles) < report.MaxTroubles {
-			r.Troubles = append(r.Troubles, e)
-		}
-		fmt.Fprintf(lines, "%s %s %s\n", e.To, e.Source, e.Match)
-		if err := visit(e); err != nil {
-			return err
+		into.Notes = nil
+		for _, e := range got.Entries {
+			v.count(e)
+			fmt.Fprintf(lines, "%s %s %s\n", e.To, e.Source, e.Match)
+			if err := visit(e); err != nil {
+				return err
+			}
 		}
 	}
 	v.digests[got.To.String()] = oci.Digest(fmt.Sprintf("sha256:%x", lines.Sum(nil)))
 	return nil
+}
+
+// count adds a name to the receipt.
+func (v *verifying) count(e report.Comparison) {
+	r := &v.receipt
+	r.Names++
+	r.Matches[e.Match]++
+	if e.Healed {
+		r.Healed++
+	}
+	if e.Match != report.Unproven {
+		v.running.addCopied(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
+	}
+	if e.Match == report.Unproven && v.first == nil {
+		v.first = e.Err
+	}
+	if e.Match != report.Same && len(r.Troubles) < report.MaxTroubles {
+		r.Troubles = append(r.Troubles, e)
+	}
 }

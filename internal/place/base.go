@@ -24,6 +24,9 @@ import (
 // Base holds what all sessions of one Dray share. It does not change after it is made. For
 // returns a copy that shares everything and works for another job.
 type Base struct {
+	// PerRange is how many names of a target repository are planned at a time; 0 is as many as survey likes.
+	PerRange int
+
 	Remote *remote.Client
 	Engine *transfer.Engine
 	// Here returns a registry inside this process; nil means that there are none.
@@ -95,6 +98,9 @@ type Inside struct {
 	// SignIn is the hint for a user who needs a login at a host. nil names dray login, which stores a
 	// login for the processes of this machine.
 	SignIn func(host string) string
+
+	// PerRange is how many names of a target repository are planned at a time. It is for tests. 0 is 1000.
+	PerRange int
 }
 
 // Job holds what is specific to one job of a server.

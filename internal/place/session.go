@@ -62,8 +62,8 @@ type Session struct {
 	onDisk  map[opened]OnDisk
 	watch   event.Observer
 	backs   map[Repository]*transfer.Back
-	tagged  map[ref.Repo]map[string]oci.Descriptor // the digest tags of source repositories that were listed
-	foreign map[Repository]Repository              // with their foreign layers
+	tagged  map[ref.Repo]Tagged       // the digest tags of source repositories that were listed
+	foreign map[Repository]Repository // with their foreign layers
 }
 
 // opened identifies a repository as one side opened it.
@@ -104,7 +104,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 		onDisk:    map[opened]OnDisk{},
 		watch:     obs,
 		backs:     map[Repository]*transfer.Back{},
-		tagged:    map[ref.Repo]map[string]oci.Descriptor{},
+		tagged:    map[ref.Repo]Tagged{},
 		foreign:   map[Repository]Repository{},
 	}
 }
@@ -390,26 +390,32 @@ func (s *Session) BackOf(at Repository) *transfer.Back {
 	return s.backs[at]
 }
 
-// NoteTags keeps the digest tags of a complete listing of a source repository, so that nobody has to ask
-// for them. Descriptors may be empty.
-func (s *Session) NoteTags(repo ref.Repo, all iter.Seq2[string, oci.Descriptor]) {
+// Tagged returns what a digest tag points to. The descriptor may be empty, although the tag is there.
+type Tagged func(tag string) (d oci.Descriptor, there bool)
+
+// DigestTagsOf returns the Tagged of a listing.
+func DigestTagsOf(all iter.Seq2[string, oci.Descriptor]) Tagged {
 	kept := map[string]oci.Descriptor{}
 	for tag, d := range all {
-		if belongs, fallback := oci.TaggedFor(tag); belongs != "" && !fallback {
+		if oci.IsDigestTag(tag) {
 			kept[tag] = d
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tagged[repo] = kept
+	return func(tag string) (oci.Descriptor, bool) { d, there := kept[tag]; return d, there }
 }
 
-// DigestTags returns the digest tags of a source repository. known is false if it was not listed.
-func (s *Session) DigestTags(repo ref.Repo) (tags map[string]oci.Descriptor, known bool) {
+// NoteTags keeps a complete listing of a source repository, so that nobody has to ask for its digest tags.
+func (s *Session) NoteTags(repo ref.Repo, all Tagged) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tags, known = s.tagged[repo]
-	return tags, known
+	s.tagged[repo] = all
+}
+
+// DigestTags returns the digest tags of a source repository; nil if it was not listed.
+func (s *Session) DigestTags(repo ref.Repo) Tagged {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tagged[repo]
 }
 
 // Release closes the layouts and the other ends on disk that are open. They are opened again when they are needed.

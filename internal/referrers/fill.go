@@ -3,8 +3,10 @@ package referrers
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
@@ -17,12 +19,44 @@ import (
 // Fill finds the referrers of the images that the steps of p copy, and sets Step.Referrers of the first step of
 // each image at each target. If they are to be in sync, it also finds what the target lacks of those of images that are
 // up to date. A step whose referrers cannot be found becomes Broken, as it would fail.
-func Fill(ctx context.Context, s *place.Session, p plan.Plan) {
+func Fill(ctx context.Context, s *place.Session, p plan.Plan) { FillRange(ctx, s, p, &Filled{}) }
+
+// Filled is what several ranges of the steps of one plan have in common, if there are several. All of them have the
+// referrers of the plan. The zero value is that of a plan of one range.
+type Filled struct {
+	// Own reports whether a step of the plan sets a tag that a source has under the same tag. nil means that there is
+	// one range.
+	Own func(from ref.Repo, tag string) bool
+
+	images, found map[[32]byte]bool // which were seen so far
+}
+
+// FillRange is Fill for a range of the steps of a plan. The ranges come in the order of the steps.
+func FillRange(ctx context.Context, s *place.Session, p plan.Plan, filled *Filled) {
 	for _, choice := range Choices(p) {
 		if choice.Travel() {
-			New(s, choice).fill(ctx, p)
+			New(s, choice).fill(ctx, p, filled)
 		}
 	}
+}
+
+// saw reports whether what words say was seen before.
+func saw(seen map[[32]byte]bool, words ...string) bool {
+	sum := sha256.Sum256([]byte(strings.Join(words, " ")))
+	was := seen[sum]
+	seen[sum] = true
+	return was
+}
+
+// begin returns what was seen in the ranges before.
+func (l *Filled) begin() (images, found map[[32]byte]bool) {
+	if l.Own == nil {
+		return map[[32]byte]bool{}, map[[32]byte]bool{}
+	}
+	if l.images == nil {
+		l.images, l.found = map[[32]byte]bool{}, map[[32]byte]bool{}
+	}
+	return l.images, l.found
 }
 
 // Choices returns what travels with the images of p, each choice once. That of p itself is the first.
@@ -37,21 +71,16 @@ func Choices(p plan.Plan) []plan.Referrers {
 }
 
 // fill fills those steps of p whose referrers f finds.
-func (f *Finder) fill(ctx context.Context, p plan.Plan) {
+func (f *Finder) fill(ctx context.Context, p plan.Plan, filled *Filled) {
 	steps := p.Steps
-	type way struct {
-		from, to ref.Repo
-		digest   oci.Digest
-	}
-	seen := map[way]bool{}
+	images, seen := filled.begin()
 	var at []int
 	own := map[ref.Name]bool{}
 	for i, s := range steps {
 		f.Knows(s.From.Repo, s.From.Tag, s.Root())
 		own[s.To.Repo.Tagged(s.From.Tag)] = s.From.Tag == s.To.Tag
-		w := way{s.From.Repo, s.To.Repo, s.Digest()}
-		if f.travels(s) && !seen[w] && p.ReferrersOf(s).Equal(f.choice) {
-			seen[w] = true
+		if f.travels(s) && p.ReferrersOf(s).Equal(f.choice) &&
+			!saw(images, s.From.Repo.String(), s.To.Repo.String(), string(s.Digest())) {
 			at = append(at, i)
 		}
 	}
@@ -73,7 +102,7 @@ func (f *Finder) fill(ctx context.Context, p plan.Plan) {
 			s.Action, s.Problem = plan.Broken, plan.ProblemOf(f.Unknown(err))
 		}
 		for _, r := range found {
-			if r.Tag != "" && own[s.To.Repo.Tagged(r.Tag)] {
+			if r.Tag != "" && (own[s.To.Repo.Tagged(r.Tag)] || filled.Own != nil && filled.Own(s.From.Repo, r.Tag)) {
 				continue // a step of its own copies it
 			}
 			r.Annotations = nil // they may be long, and the plan does not need them
@@ -84,23 +113,15 @@ func (f *Finder) fill(ctx context.Context, p plan.Plan) {
 		}
 		return nil
 	})
-	onceEach(steps)
+	onceEach(steps, seen)
 }
 
 // onceEach keeps each referrer at the first step that it travels with: several images may have the same.
-func onceEach(steps []plan.Step) {
-	type way struct {
-		from, to ref.Repo
-		key      key
-	}
-	seen := map[way]bool{}
+func onceEach(steps []plan.Step, seen map[[32]byte]bool) {
 	for i := range steps {
 		s := &steps[i]
 		s.Referrers = slices.DeleteFunc(s.Referrers, func(r plan.Referrer) bool {
-			w := way{s.From.Repo, s.To.Repo, key{r.Digest, r.Tag}}
-			was := seen[w]
-			seen[w] = true
-			return was
+			return saw(seen, s.From.Repo.String(), s.To.Repo.String(), string(r.Digest), r.Tag)
 		})
 	}
 }

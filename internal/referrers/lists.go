@@ -2,8 +2,6 @@ package referrers
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/drayage/dray/event"
@@ -11,59 +9,34 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
 )
 
-// listLookups is how many tags of one repository WithoutLists looks up at once.
+// listLookups is how many tags of one repository Lists looks up at once.
 const listLookups = 8
 
-// Tags are the tags of a source repository without those that list what refers to an image.
-type Tags struct {
-	Kept   []oci.Listed
-	Lists  map[oci.Digest]bool // the digests of the lists that were left out
-	Unsure map[string]error    // by tag, of those in Kept: why nobody can say whether it is such a list
+// TagLists are the tags of a source repository that list what refers to an image.
+type TagLists struct {
+	Tags    map[string]bool
+	Digests map[oci.Digest]bool // of these lists
+	Unsure  map[string]error    // by tag: why nobody can say whether it is such a list
 }
 
-// TakeUnsure takes the Unsure tags of a repository out of its inventory. It returns those that were in it, and why, and
-// what is lost already.
-func (t Tags) TakeUnsure(from plan.Inventory, repo ref.Repo, lost map[ref.Name]error) map[ref.Name]error {
-	taken := maps.Clone(lost)
-	if taken == nil {
-		taken = map[ref.Name]error{}
-	}
-	for tag, why := range t.Unsure {
-		n := repo.Tagged(tag)
-		if _, found := from[n]; found {
-			delete(from, n)
-			taken[n] = why
-		}
-	}
-	return taken
-}
-
-// WithoutLists returns the tags of a source repository without those that list what refers to a document which the
-// repository has (distribution-spec v1.1.1 §Referrers Tag Schema). If referrers travel, what they name travels with
-// that document, and the target makes a list of its own if it needs one. Put there as a tag, the list of the source
-// would replace what the target lists. So a tag must not be copied if it, or the document, cannot be looked up: it is
-// Unsure.
+// Lists returns those tags of a source repository that list what refers to a document which the repository has
+// (distribution-spec v1.1.1 §Referrers Tag Schema). They are not to be copied as tags: if referrers travel, what they
+// name travels with that document, and the target makes a list of its own if it needs one. Put there as a tag, the list
+// of the source would replace what the target lists. So a tag must not be copied either if it, or the document, cannot
+// be looked up: it is Unsure.
 //
-// The registry of this process does not look under these tags for referrers, so its tags stay.
-func WithoutLists(
-	ctx context.Context, s *place.Session, choice plan.Referrers, at place.Repository, tags []oci.Listed,
-) (Tags, error) {
+// The registry of this process does not look under these tags for referrers, so its tags are not among them.
+func Lists(
+	ctx context.Context, s *place.Session, choice plan.Referrers, at place.Repository, tags plan.Listing,
+) (TagLists, error) {
 	if !choice.Travel() || !s.Base.Elsewhere(at.Repo()) && !at.Repo().IsLayout() {
-		return Tags{Kept: tags}, nil
+		return TagLists{}, nil
 	}
-	there := map[oci.Digest]bool{}
-	var asked []oci.Listed
-	for _, t := range tags {
-		there[t.Descriptor.Digest] = true
-		if _, fallback := oci.TaggedFor(t.Tag); fallback {
-			asked = append(asked, t)
-		}
-	}
+	asked, there := schemaTags(tags)
 	var mu sync.Mutex
-	left, out := map[string]bool{}, Tags{Kept: tags, Lists: map[oci.Digest]bool{}, Unsure: map[string]error{}}
+	out := TagLists{Tags: map[string]bool{}, Digests: map[oci.Digest]bool{}, Unsure: map[string]error{}}
 	err := place.Each(ctx, listLookups, asked, func(ctx context.Context, t oci.Listed) error {
 		d, is, err := isList(ctx, at, t, there)
 		mu.Lock()
@@ -74,18 +47,37 @@ func WithoutLists(
 		case err != nil && !fault.Is(err, fault.NotFound):
 			out.Unsure[t.Tag] = fault.On(fault.Source, err)
 		case err == nil && is:
-			left[t.Tag], out.Lists[d] = true, true
+			out.Tags[t.Tag], out.Digests[d] = true, true
 		}
 		return nil
 	})
-	if err != nil || len(left) == 0 {
-		return out, err
+	if err == nil && len(out.Tags) > 0 {
+		s.Observe(event.Event{Kind: event.Noted, Host: at.Repo().Host, Count: 1,
+			Text: "tags of " + at.Repo().Host + " that list what refers to an image, such as sha256-…, " +
+				"are not copied as tags: what they list travels with the images"})
 	}
-	s.Observe(event.Event{Kind: event.Noted, Host: at.Repo().Host, Count: 1,
-		Text: "tags of " + at.Repo().Host + " that list what refers to an image, such as sha256-…, " +
-			"are not copied as tags: what they list travels with the images"})
-	out.Kept = slices.DeleteFunc(slices.Clone(tags), func(t oci.Listed) bool { return left[t.Tag] })
-	return out, nil
+	return out, err
+}
+
+// schemaTags returns the tags whose names are those of lists of referrers, and which of the documents that they would
+// belong to have a tag.
+func schemaTags(tags plan.Listing) (asked []oci.Listed, there map[oci.Digest]bool) {
+	there = map[oci.Digest]bool{}
+	for i := range tags.Len() {
+		if subject, fallback := oci.TaggedFor(tags.Tag(i)); fallback {
+			asked, there[subject] = append(asked, tags.At(i)), false
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	for i := range tags.Len() {
+		d := tags.At(i).Descriptor.Digest
+		if _, belongs := there[d]; belongs && d != "" {
+			there[d] = true
+		}
+	}
+	return asked, there
 }
 
 // isList reports whether a referrers tag points to an index, d, and the repository has the document that it is about.

@@ -3,6 +3,7 @@ package referrers
 import (
 	"context"
 	"iter"
+	"maps"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -17,7 +18,7 @@ const fewDocuments = 4
 
 // underTags returns what the digest tags of d point to. listed has those of the repository, see listing.
 func (f *Finder) underTags(
-	ctx context.Context, from place.Repository, d oci.Descriptor, listed map[string]oci.Descriptor,
+	ctx context.Context, from place.Repository, d oci.Descriptor, listed place.Tagged,
 ) ([]plan.Referrer, error) {
 	tags := oci.DigestTags(d.Digest)
 	found := make([]oci.Descriptor, len(tags))
@@ -26,9 +27,11 @@ func (f *Finder) underTags(
 			found[i] = d
 			return nil
 		}
-		if d, there := listed[tags[i]]; listed != nil && (!there || d.Digest != "") {
-			found[i] = d
-			return nil
+		if listed != nil {
+			if d, there := listed(tags[i]); !there || d.Digest != "" {
+				found[i] = d
+				return nil
+			}
 		}
 		found[i], err = from.Resolve(ctx, tags[i])
 		if fault.Is(err, fault.NotFound) {
@@ -49,9 +52,9 @@ func (f *Finder) underTags(
 // listing returns the digest tags of a repository, or nil if they are to be asked for one by one. They
 // are known if its tags were listed in this run. Otherwise it lists them if more than a few documents of
 // the repository are looked at, and if no registry has to be asked.
-func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string]oci.Descriptor, error) {
+func (f *Finder) listing(ctx context.Context, from place.Repository) (place.Tagged, error) {
 	repo := from.Repo()
-	if known, listed := f.session.DigestTags(repo); listed {
+	if known := f.session.DigestTags(repo); known != nil {
 		return known, nil
 	}
 	f.mu.Lock()
@@ -74,11 +77,16 @@ func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string
 	if list.refused {
 		return nil, nil
 	}
-	if known, listed := f.session.DigestTags(repo); listed {
+	if known := f.session.DigestTags(repo); known != nil {
 		return known, nil
 	}
 	tags := map[string]oci.Descriptor{}
-	err := from.List(ctx, func(l oci.Listed) error { tags[l.Tag] = l.Descriptor; return nil })
+	err := from.List(ctx, func(l oci.Listed) error {
+		if oci.IsDigestTag(l.Tag) {
+			tags[l.Tag] = l.Descriptor
+		}
+		return nil
+	})
 	switch {
 	case fault.Is(err, fault.Denied), fault.Is(err, fault.Refused):
 		list.refused = true // a login may pull by name without a right to list
@@ -86,15 +94,8 @@ func (f *Finder) listing(ctx context.Context, from place.Repository) (map[string
 	case err != nil && !fault.Is(err, fault.NotFound):
 		return nil, err
 	}
-	f.session.NoteTags(repo, func(yield func(string, oci.Descriptor) bool) {
-		for tag, d := range tags {
-			if !yield(tag, d) {
-				return
-			}
-		}
-	})
-	known, _ := f.session.DigestTags(repo)
-	return known, nil
+	f.session.NoteTags(repo, place.DigestTagsOf(maps.All(tags)))
+	return f.session.DigestTags(repo), nil
 }
 
 // Knows says what a tag of a repository points to, so that nobody asks for it.

@@ -141,13 +141,13 @@ func (l *listing) all(ctx context.Context, s *place.Session, path string, repo r
 	if err != nil {
 		return err
 	}
-	s.NoteTags(at.Repo(), func(yield func(string, oci.Descriptor) bool) {
+	s.NoteTags(at.Repo(), place.DigestTagsOf(func(yield func(string, oci.Descriptor) bool) {
 		for _, t := range tags {
 			if !yield(t.Tag, t.Descriptor) {
 				return
 			}
 		}
-	})
+	}))
 	r := &repository{at, path, referrers.New(s, plan.Referrers{})}
 	return place.Each(ctx, place.Lookups, tags, func(ctx context.Context, t oci.Listed) error {
 		err := l.tag(ctx, r, t.Tag)

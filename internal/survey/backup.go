@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/lock"
@@ -13,6 +14,12 @@ import (
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
+
+// CheckTargets finds what prevents the steps of p from moving names, and breaks these steps.
+func CheckTargets(ctx context.Context, s *place.Session, p plan.Plan, elsewhere Elsewhere) error {
+	d := &Draft{Plan: p, session: s, elsewhere: elsewhere}
+	return d.checkTargets(ctx)
+}
 
 // checkTargets finds what prevents the steps from moving names: locked tags, and backup names that
 // already hold something else. It also finds sparse indexes whose images the target does not have.
@@ -34,10 +41,22 @@ func (p *Draft) checkTargets(ctx context.Context) error {
 		return nil
 	}
 	held, err := Targets(ctx, p.session, names, "")
-	if err == nil {
-		plan.SeeBackups(p.Verb, p.Steps, held)
+	if err != nil {
+		return err
 	}
-	return err
+	if p.elsewhere == nil {
+		plan.SeeBackups(p.Verb, p.Steps, held)
+		return nil
+	}
+	all := slices.Clone(p.Steps)
+	for _, n := range names {
+		if d, set := p.elsewhere(n); set {
+			all = append(all, plan.Step{Action: plan.Copy, From: ref.Name{Digest: string(d)}, To: n})
+		}
+	}
+	plan.SeeBackups(p.Verb, all, held)
+	copy(p.Steps, all)
+	return nil
 }
 
 // backupTaken returns the error for a backup name that now holds something else.

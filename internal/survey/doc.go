@@ -5,11 +5,6 @@
 //
 //	plan.go         the steps of import, copy, tag and batch
 //	wants.go        plans of many names, each planned independently of the others
-//	landing.go      the survey of one target repository of a transfer
-//	incremental.go  what changed in a source since a transfer copied all of it
-//	untagged.go     manifests that are copied by digest, without a tag
-//	times.go        creation times of images, if the listing has none
-//	resolve.go      digests of tags, if the listing has none
 //	backup.go       the tags that keep what is overwritten
 //	recheck.go      the names of a plan file, looked up once more before it is applied
 //	lists.go        many names, looked up in listings

@@ -327,7 +327,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	if err != nil {
 		return err
 	}
-	lost = list.left.TakeUnsure(list.told, source.Repo, lost)
+	lost = list.takeUnsure(lost)
 	p.Steps, err = plan.Make(ctx, list.told, dst, plan.Rules{Overwrite: p.Overwrite, Trims: trims, Targets: of})
 	if err == nil {
 		err = referrers.KeepOwn(ctx, p.session, p.Steps, p.Overwrite)
@@ -351,7 +351,7 @@ func (p *Draft) addGone(tags []ref.Name, to map[ref.Name][]ref.Name) {
 			p.Notes = append(p.Notes, goneNote(n))
 			continue
 		}
-		problem := plan.ProblemOf(gone(n, p.session.Base.Words))
+		problem := plan.ProblemOf(Gone(n, p.session.Base.Words))
 		for _, target := range to[n] {
 			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, From: n, To: target, Problem: problem})
 		}

@@ -54,7 +54,7 @@ func Again(ctx context.Context, s *place.Session, side fault.Side, names []ref.N
 	}
 	maps.Copy(f.Inv, inv)
 	var mu sync.Mutex
-	return f, place.Each(ctx, maxLookups, left, func(ctx context.Context, n ref.Name) error {
+	return f, place.Each(ctx, MaxLookups, left, func(ctx context.Context, n ref.Name) error {
 		desc, err := resolveAtSide(ctx, s, side, n)
 		mu.Lock()
 		defer mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey/listing"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -54,7 +55,8 @@ type tagList struct {
 	told plan.Inventory
 	open []ref.Name
 	gone []ref.Name // tags that are listed, but do not exist; known after askSource
-	left referrers.Tags
+	// unsure says, by tag, why nobody knows whether it lists what refers to an image; known after leaveListsOut.
+	unsure map[string]error
 }
 
 // doubt makes askSource ask for all tags, even if the listing has their digests.
@@ -70,9 +72,9 @@ func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 	if err != nil {
 		return tagList{}, err
 	}
-	l, err := listed(ctx, at)
+	l, err := listTags(ctx, at)
 	if err == nil {
-		s.NoteTags(repo, l.each)
+		s.NoteTags(repo, place.DigestTagsOf(l.each))
 	}
 	return l, fault.On(fault.Source, nearest.Hint(ctx, s, repo.Tagged(""), err))
 }
@@ -86,14 +88,14 @@ func targetList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 	if err != nil {
 		return tagList{}, err
 	}
-	l, err := listed(ctx, at)
+	l, err := listTags(ctx, at)
 	if fault.Is(err, fault.NotFound) {
 		return tagList{}, nil
 	}
 	return l, fault.On(fault.Target, err)
 }
 
-func listed(ctx context.Context, at place.Repository) (tagList, error) {
+func listTags(ctx context.Context, at place.Repository) (tagList, error) {
 	l := tagList{at: at, told: plan.Inventory{}}
 	err := at.List(ctx, func(t oci.Listed) error { l.add(t); return nil })
 	return l, err
@@ -101,15 +103,14 @@ func listed(ctx context.Context, at place.Repository) (tagList, error) {
 
 // leaveListsOut takes those tags out of the list that list what refers to an image.
 func (l *tagList) leaveListsOut(ctx context.Context, s *place.Session, choice plan.Referrers) error {
-	var all []oci.Listed
+	all := listing.New(listing.WithoutTimes)
 	for tag, d := range l.each {
-		all = append(all, oci.Listed{Tag: tag, Descriptor: d})
+		all.Add(oci.Listed{Tag: tag, Descriptor: d})
 	}
-	left, err := referrers.WithoutLists(ctx, s, choice, l.at, all)
-	l.told, l.open, l.left = plan.Inventory{}, nil, left
-	for _, t := range left.Kept {
-		l.add(t)
-	}
+	lists, err := referrers.Lists(ctx, s, choice, l.at, all)
+	left := func(n ref.Name) bool { return lists.Tags[n.Tag] }
+	maps.DeleteFunc(l.told, func(n ref.Name, _ oci.Descriptor) bool { return left(n) })
+	l.open, l.unsure = slices.DeleteFunc(l.open, left), lists.Unsure
 	return err
 }
 
@@ -188,4 +189,18 @@ func heldBy(ctx context.Context, s *place.Session, lists []tagList, wanted map[s
 	held, err := Targets(ctx, s, open, "")
 	maps.Copy(inv, held)
 	return inv, err
+}
+
+// takeUnsure takes the unsure tags out of the list. It returns them, and what is lost already.
+func (l *tagList) takeUnsure(lost map[ref.Name]error) map[ref.Name]error {
+	taken := map[ref.Name]error{}
+	maps.Copy(taken, lost)
+	for tag, why := range l.unsure {
+		n := l.at.Repo().Tagged(tag)
+		if _, found := l.told[n]; found {
+			delete(l.told, n)
+			taken[n] = why
+		}
+	}
+	return taken
 }

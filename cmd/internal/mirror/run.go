@@ -89,7 +89,7 @@ const (
 )
 
 // Tell is called with the results of each repository of a run, one call at a time. An error ends the run.
-type Tell func(to ref.Repo, steps []dray.StepReport, took time.Duration) error
+type Tell func(dray.RepositoryReport) error
 
 // Run runs a rule. Each image must pass the gate g; nil admits all. In a dry run, Run only reads. A failure
 // at one target does not stop the others. A nil tell is not called.
@@ -131,12 +131,12 @@ func (r *run) transfer(ctx context.Context, req dray.TransferRequest) error {
 	var err error
 	if r.mode == DryRun {
 		sum, err = r.dray.PlanTransfer(ctx, req, r.watch, func(p dray.RepositoryPlan) error {
-			return r.see(p.To, planned(p.Steps), 0)
+			return r.see(dray.RepositoryReport{To: p.To, Steps: planned(p.Steps), Part: p.Part, More: p.More})
 		})
 		sum.Referrers.Planned += r.attached
 	} else {
 		sum, err = r.dray.Transfer(ctx, req, r.watch, func(p dray.RepositoryReport) error {
-			return r.see(p.To, p.Steps, p.Took)
+			return r.see(p)
 		})
 	}
 	r.sum.Notes = append(r.sum.Notes, sum.Notes...)
@@ -226,7 +226,7 @@ func (r *run) seeAll(steps []dray.StepReport, took time.Duration) error {
 		at[s.To.Repo] = append(at[s.To.Repo], s)
 	}
 	for _, repo := range order {
-		if err := r.see(repo, at[repo], took); err != nil {
+		if err := r.see(dray.RepositoryReport{To: repo, Steps: at[repo], Took: took}); err != nil {
 			return err
 		}
 	}
@@ -235,7 +235,8 @@ func (r *run) seeAll(steps []dray.StepReport, took time.Duration) error {
 
 // see counts the steps of one repository and passes them to tell. A digest tag is counted with what refers to
 // images.
-func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) error {
+func (r *run) see(rep dray.RepositoryReport) error {
+	to, steps := rep.To, rep.Steps
 	host := to.Host
 	if to.IsLayout() {
 		host = to.In("").String()
@@ -245,7 +246,7 @@ func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) erro
 		t = &Target{Host: host}
 		r.targets[host] = t
 	}
-	own, repeats := report.Tags(steps), report.Repeats(steps)
+	own, repeats := rep.Tags(), report.Repeats(steps)
 	for _, s := range steps {
 		if !own(s) && s.Err == nil || repeats(s) {
 			if s.Action == plan.Copy {
@@ -287,7 +288,7 @@ func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) erro
 	if r.tell == nil {
 		return nil
 	}
-	return r.tell(to, steps, took)
+	return r.tell(rep)
 }
 
 func (r *run) exchanged(traffic map[string]dray.Traffic) {

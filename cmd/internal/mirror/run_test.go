@@ -64,8 +64,8 @@ func (y *yard) run(rule config.Mirror, mode Mode) (Result, string) {
 	y.t.Helper()
 	names := map[string]string{y.src.Host: "src", y.dst.Host: "dst", y.eu.Host: "eu"}
 	var lines []string
-	r := Run(y.t.Context(), y.Dray, rule, nil, mode, nil, func(_ ref.Repo, steps []dray.StepReport, _ time.Duration) error {
-		for _, s := range steps {
+	r := Run(y.t.Context(), y.Dray, rule, nil, mode, nil, func(rep dray.RepositoryReport) error {
+		for _, s := range rep.Steps {
 			lines = append(lines, names[s.To.Host]+"/"+s.To.Path+":"+s.To.Tag+" "+string(s.State))
 		}
 		return nil

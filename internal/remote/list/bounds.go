@@ -145,6 +145,24 @@ func (m *marks) add(s string) bool {
 	return !had
 }
 
+// names remembers tags like marks, in twice the bytes: a list never shows two tags of which it takes one for the other.
+type names struct {
+	one, two maphash.Seed
+	seen     map[[2]uint64]struct{}
+}
+
+func newNames() *names {
+	return &names{maphash.MakeSeed(), maphash.MakeSeed(), map[[2]uint64]struct{}{}}
+}
+
+func (n *names) sum(s string) [2]uint64 {
+	return [2]uint64{maphash.String(n.one, s), maphash.String(n.two, s)}
+}
+
+func (n *names) has(s string) bool { _, has := n.seen[n.sum(s)]; return has }
+
+func (n *names) add(s string) { n.seen[n.sum(s)] = struct{}{} }
+
 // clip returns a name that is longer than any valid one as a shorter one that is not valid either.
 func clip(name string) string {
 	if len(name) <= maxName {

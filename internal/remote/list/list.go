@@ -23,7 +23,7 @@ import (
 // the list of the distribution API, Digest is mostly "". Media types are listed only by ECR and
 // Harbor, and sizes by no registry.
 func (r *Lister) List(ctx context.Context, visit func(oci.Listed) error) error {
-	s := &sieve{visit: visit, seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), share: r.taught.share()}
+	s := &sieve{visit: visit, seen: newNames(), op: "list tags of", name: r.Repo.String(), share: r.taught.share()}
 	defer s.share.leave()
 	defer func() { s.odd.tell(r.Observe, r.Host.Name, s.name, "tags") }()
 	return r.inBulk(ctx, s.ended, func(ctx context.Context, b *bulk) (bool, error) {
@@ -44,7 +44,7 @@ func (r *Lister) ListNewest(ctx context.Context, since time.Time) (tags []oci.Li
 	if r.Host.Kind() != "acr" || !r.taught.hasBulk() {
 		return nil, false, nil
 	}
-	s := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), share: r.taught.share()}
+	s := &sieve{seen: newNames(), op: "list tags of", name: r.Repo.String(), share: r.taught.share()}
 	defer s.share.leave()
 	s.visit = func(l oci.Listed) error {
 		switch n := len(tags); {

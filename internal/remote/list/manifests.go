@@ -34,7 +34,7 @@ func (r *Lister) Manifests(ctx context.Context, visit func(Manifest) error) erro
 func (r *Lister) byTags(ctx context.Context, s *manifestSieve, tags reader[oci.Listed]) (unknown bool, err error) {
 	var listed []oci.Listed
 	told := false
-	filter := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), share: s.share}
+	filter := &sieve{seen: newNames(), op: "list tags of", name: r.Repo.String(), share: s.share}
 	filter.visit = func(l oci.Listed) error {
 		listed = append(listed, l)
 		return nil
@@ -123,7 +123,7 @@ func (r *Lister) Every(ctx context.Context, visit func(Manifest) error) (told bo
 	}, func(ctx context.Context) error {
 		told = false
 		tags := &sieve{
-			seen:  map[string]bool{},
+			seen:  newNames(),
 			op:    "list tags of",
 			name:  r.Repo.String(),
 			share: s.share,

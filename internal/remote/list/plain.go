@@ -67,7 +67,7 @@ func (r *Lister) listPlain(ctx context.Context, s *sieve, images func([]Manifest
 		switch {
 		case len(told) > 0:
 			r.taught.learnDigests()
-		case len(s.seen) == 0 && r.Host.Kind() != kind && r.bulk() != nil:
+		case len(s.seen.seen) == 0 && r.Host.Kind() != kind && r.bulk() != nil:
 			return errLearned{}
 		}
 		if images != nil {

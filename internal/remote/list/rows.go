@@ -61,7 +61,7 @@ func named(op, name string, err error) error {
 // sieve passes each valid tag to visit once.
 type sieve struct {
 	visit    func(oci.Listed) error
-	seen     map[string]bool
+	seen     *names
 	stop     error // what visit returned
 	op, name string
 	share    *share
@@ -77,14 +77,14 @@ func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 			s.odd.add(l.Tag)
 			continue
 		}
-		if s.seen[l.Tag] {
+		if s.seen.has(l.Tag) {
 			continue
 		}
 		if err := s.share.take(len(l.Tag) + len(l.Descriptor.Digest)); err != nil {
 			s.stop = named(s.op, s.name, err)
 			return fresh, s.stop
 		}
-		s.seen[l.Tag] = true
+		s.seen.add(l.Tag)
 		fresh++
 		if s.stop = s.visit(l); s.stop != nil {
 			return fresh, s.stop

@@ -12,8 +12,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/mirror"
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/report"
 )
 
 // mirrored is the answer of dray mirror --once.
@@ -49,14 +47,14 @@ func newRuleTeller(a *app.App, dryRun bool, say func(string)) *ruleTeller {
 	return t
 }
 
-func (t *ruleTeller) steps(_ ref.Repo, steps []dray.StepReport, _ time.Duration) error {
+func (t *ruleTeller) steps(r dray.RepositoryReport) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.over {
 		return out.ErrOver
 	}
-	own := report.Tags(steps)
-	for _, s := range steps {
+	own := r.Tags()
+	for _, s := range r.Steps {
 		if !t.dryRun && !own(s) {
 			continue // a digest tag is counted with what refers to images
 		}

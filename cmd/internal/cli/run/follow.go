@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/drayage/dray"
@@ -174,15 +176,28 @@ func (t *There) report(ctx context.Context, into any) (bool, error) {
 	return true, nil
 }
 
-// gathering collects the items of a report by repository. The items of a repository follow each other.
+// maxGathered is how many items of a repository are in memory. A server reports large repositories in parts of so many
+// items or more, and those of other repositories may come in between. Only the last part of a repository has fewer.
+const maxGathered = 1000
+
+// gathering collects the items of a report by repository.
 type gathering[T any] struct {
 	t     *There
 	seq   int64
 	to    func(T) ref.Repo
-	visit func(ref.Repo, []T) error
+	visit func(at gathered, items []T) error
 
 	at    ref.Repo
 	group []T
+	run   int              // how many items of the repository follow each other so far
+	parts map[ref.Repo]int // of the repositories that may have more items, how many parts were visited
+}
+
+// gathered says which items of a repository were collected.
+type gathered struct {
+	to   ref.Repo
+	part int  // its number, from 1, if there are several; else 0
+	more bool // another one may follow
 }
 
 // more reads the items since the last call.
@@ -194,34 +209,66 @@ func (g *gathering[T]) more(ctx context.Context) error {
 			return &fault.Fault{Kind: fault.Internal, Op: "read report of job", Name: g.t.Job.ID, Err: err}
 		}
 		to := g.to(one)
-		if to != g.at {
-			if err := g.flush(); err != nil {
+		if to != g.at || len(g.group) == maxGathered {
+			if err := g.flush(g.run >= maxGathered); err != nil {
 				return err
 			}
 		}
+		if to != g.at {
+			g.run = 0
+		}
+		g.run++
 		g.at = to
 		g.group = append(g.group, one)
 		return nil
 	})
 }
 
-func (g *gathering[T]) flush() error {
+// flush passes on what was collected. more says that there may be more items of the same repository.
+func (g *gathering[T]) flush(more bool) error {
 	group := g.group
 	g.group = nil
 	if len(group) == 0 {
 		return nil
 	}
-	return g.visit(g.at, group)
+	at := gathered{to: g.at, more: more}
+	if n := g.parts[g.at]; more || n > 0 {
+		at.part = n + 1
+	}
+	if more {
+		if g.parts == nil {
+			g.parts = map[ref.Repo]int{}
+		}
+		g.parts[g.at] = at.part
+	} else {
+		delete(g.parts, g.at)
+	}
+	return g.visit(at, group)
 }
+
+// end passes on the last items, and says of the repositories that had parts that there are no more.
+func (g *gathering[T]) end() error {
+	if err := g.flush(false); err != nil {
+		return err
+	}
+	for _, to := range slices.SortedFunc(maps.Keys(g.parts), compareRepos) {
+		if err := g.visit(gathered{to: to, part: g.parts[to] + 1}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compareRepos(a, b ref.Repo) int { return a.Tagged("").Compare(b.Tagged("")) }
 
 // each follows the job and calls visit with its report, repository by repository.
 func each[T any](
-	ctx context.Context, t *There, s *out.Story, to func(T) ref.Repo, visit func(ref.Repo, []T) error,
+	ctx context.Context, t *There, s *out.Story, to func(T) ref.Repo, visit func(gathered, []T) error,
 ) error {
 	g := &gathering[T]{t: t, to: to, visit: visit}
 	err := t.follow(ctx, s, func() error { return g.more(ctx) })
 	if err == nil {
-		err = g.flush()
+		err = g.end()
 	}
 	if ctx.Err() != nil {
 		err = &leftOn{t.Job, t.gone}

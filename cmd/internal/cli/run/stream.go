@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
 
@@ -53,7 +54,7 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	s := a.NewStory()
 	defer s.End()
 	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut(),
-		states: map[dray.State]int{}, attached: map[dray.State]int{},
+		states: map[dray.State]int{}, attached: map[dray.State]int{}, open: map[ref.Repo]*unfinished{},
 		attachedTo: map[plan.Action]int{}}
 	if w.DryRun {
 		t.out = a.NewPlanOut(w.head())
@@ -87,7 +88,8 @@ type teller struct {
 
 	mu           sync.Mutex
 	over         bool
-	repositories int // repositories that are done
+	open         map[ref.Repo]*unfinished // repositories that come in parts
+	repositories int                      // repositories that are done
 	sparse       sparse
 	good         int // steps that are done or up to date, or would be
 	works        int // in a plan: steps that would do something
@@ -98,6 +100,28 @@ type teller struct {
 	attached     map[dray.State]int  // steps of digest tags that are no tags of their own
 	attachedTo   map[plan.Action]int // the same, in a plan
 	code         int                 // the exit code that all failures share; ExitFailed if they differ
+}
+
+// unfinished is what was done so far for a repository.
+type unfinished struct {
+	told     map[string]bool // lines of errors
+	states   map[dray.State]int
+	steps    int
+	retagged int
+}
+
+// of returns what was done so far for a repository. more says that there is more to come.
+func (t *teller) of(to ref.Repo, more bool) *unfinished {
+	u := t.open[to]
+	if u == nil {
+		u = &unfinished{told: map[string]bool{}, states: map[dray.State]int{}}
+		t.open[to] = u
+	}
+	if !more {
+		delete(t.open, to)
+		t.repositories++
+	}
+	return u
 }
 
 // begin takes what a plan says before its steps.
@@ -116,13 +140,13 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 	if t.over {
 		return out.ErrOver
 	}
-	told, steps := map[string]bool{}, t.asReports(p.Steps)
-	own, repeats := report.Tags(steps), report.Repeats(steps)
+	u, steps := t.of(p.To, p.More), t.asReports(p.Steps)
+	own, repeats := report.Repository{Steps: steps, Part: p.Part}.Tags(), report.Repeats(steps)
 	for _, s := range steps {
 		switch {
 		case repeats(s):
 		case s.Err != nil:
-			t.failure(told, s)
+			t.failure(u.told, s)
 		case !own(s):
 			t.attachedTo[s.Action]++
 			t.good++
@@ -137,7 +161,6 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 			return err
 		}
 	}
-	t.repositories++
 	t.story.Far(out.Repositories(t.repositories) + " planned")
 	return t.out.Flush()
 }
@@ -164,8 +187,8 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 	if t.over {
 		return out.ErrOver
 	}
-	told, states, retagged := map[string]bool{}, map[dray.State]int{}, 0
-	own, repeats := report.Tags(r.Steps), report.Repeats(r.Steps)
+	u := t.of(r.To, r.More)
+	own, repeats := r.Tags(), report.Repeats(r.Steps)
 	for _, s := range r.Steps {
 		if !own(s) && s.Err == nil || repeats(s) { // it is counted with what refers to images
 			t.attached[s.State]++
@@ -174,14 +197,14 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 			}
 			continue
 		}
-		states[s.State]++
+		u.states[s.State]++
 		t.states[s.State]++
 		t.sparse.add(s)
 		if s.State == dray.Done && s.Retags() {
-			retagged++
+			u.retagged++
 		}
 		if s.Err != nil {
-			t.failure(told, s)
+			t.failure(u.told, s)
 		}
 		if s.Arrived {
 			t.arrived++
@@ -195,12 +218,11 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 			return err
 		}
 	}
-	t.good += states[dray.Done] + states[dray.Unchanged]
-	t.done += states[dray.Done]
-	t.repositories++
+	t.good, t.done = t.states[dray.Done]+t.states[dray.Unchanged], t.states[dray.Done]
+	u.steps += len(r.Steps)
 	t.story.Far(fmt.Sprintf("%s done, %s copied", out.Repositories(t.repositories), out.Plural(t.done, "tag")))
-	if len(r.Steps) > states[dray.Unchanged] && !t.app.Quiet {
-		t.story.Say(repositoryLine(r, states, retagged))
+	if !r.More && u.steps > u.states[dray.Unchanged] && !t.app.Quiet {
+		t.story.Say(repositoryLine(r, u.states, u.retagged))
 	}
 	return t.out.Flush()
 }

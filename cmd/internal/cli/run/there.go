@@ -106,10 +106,12 @@ func (t *There) planEach(
 		begin(made.header)
 	}
 	g := &gathering[plan.Step]{t: t, to: func(s plan.Step) ref.Repo { return s.To.Repo }}
-	g.visit = func(to ref.Repo, steps []plan.Step) error { return visit(dray.RepositoryPlan{To: to, Steps: steps}) }
+	g.visit = func(at gathered, steps []plan.Step) error {
+		return visit(dray.RepositoryPlan{To: at.to, Steps: steps, Part: at.part, More: at.more})
+	}
 	err := g.more(ctx)
 	if err == nil {
-		err = g.flush()
+		err = g.end()
 	}
 	if ctx.Err() != nil {
 		err = &leftOn{t.Job, t.gone}
@@ -122,11 +124,11 @@ func (t *There) runEach(
 ) (dray.TransferReport, error) {
 	failed := false
 	repo := func(s dray.StepReport) ref.Repo { return s.To.Repo }
-	err := each(ctx, t, s, repo, func(to ref.Repo, steps []dray.StepReport) error {
+	err := each(ctx, t, s, repo, func(at gathered, steps []dray.StepReport) error {
 		for _, s := range steps {
 			failed = failed || s.Err != nil
 		}
-		return visit(dray.RepositoryReport{To: to, Steps: steps})
+		return visit(dray.RepositoryReport{To: at.to, Steps: steps, Part: at.part, More: at.more})
 	})
 	var sum dray.TransferReport
 	if err != nil {
@@ -143,7 +145,7 @@ func (t *There) verify(
 	ctx context.Context, _ Verifying, s *out.Story, visit func(dray.VerifyEntry) error,
 ) (dray.Receipt, error) {
 	repo := func(e dray.VerifyEntry) ref.Repo { return e.To.Repo }
-	err := each(ctx, t, s, repo, func(_ ref.Repo, entries []dray.VerifyEntry) error {
+	err := each(ctx, t, s, repo, func(_ gathered, entries []dray.VerifyEntry) error {
 		for _, e := range entries {
 			if err := visit(e); err != nil {
 				return err

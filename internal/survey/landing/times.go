@@ -1,8 +1,9 @@
-package survey
+package landing
 
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 )
 
@@ -17,56 +19,50 @@ import (
 // time is that of the image's configuration. Each image is read once, and its time is remembered
 // for later runs. The documents that are read are kept for the copy. An image without a time, or
 // one that cannot be read, keeps no time.
-func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Listed) error {
-	open := map[string]bool{}
-	for _, t := range candidates {
-		if t.Updated.IsZero() && t.Created.IsZero() {
-			open[t.Tag] = true
-		}
-	}
-	var at []int
-	for i, t := range s.tags {
-		if open[t.Tag] {
-			at = append(at, i)
-		}
-	}
+func (k *Landing) findTimes(ctx context.Context, s listed, candidates []int32) error {
+	at := slices.DeleteFunc(slices.Clone(candidates), func(i int32) bool { return !s.tags.Time(int(i)).IsZero() })
 	if len(at) == 0 {
 		return nil
 	}
 	var mu sync.Mutex
 	times := map[oci.Digest]func() time.Time{}
 	known, news := k.Base.Times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
-	err := place.Each(ctx, maxLookups, at, func(ctx context.Context, i int) error {
+	err := place.Each(ctx, survey.MaxLookups, at, func(ctx context.Context, i int32) error {
 		done, err := k.acquireLookup(ctx, fault.Source)
 		if err != nil {
 			return err
 		}
 		defer done()
-		t := &s.tags[i]
-		if t.Descriptor.Digest == "" {
-			desc, err := s.at.Resolve(ctx, t.Tag)
+		mu.Lock()
+		tag, digest := s.tags.Tag(int(i)), s.tags.Descriptor(int(i)).Digest
+		mu.Unlock()
+		if digest == "" {
+			desc, err := s.at.Resolve(ctx, tag)
 			if err != nil {
 				return context.Cause(ctx) // if the tag is selected, it is looked up again, and then an error counts
 			}
-			t.Descriptor = desc
-		}
-		digest := t.Descriptor.Digest
-		if when, told := known[digest]; told {
-			t.Created = when
-			return nil
+			digest = desc.Digest
+			mu.Lock()
+			s.tags.Set(int(i), desc)
+			mu.Unlock()
 		}
 		mu.Lock()
 		made := times[digest]
+		if when, told := known[digest]; told {
+			s.tags.SetTime(int(i), when)
+			mu.Unlock()
+			return nil
+		}
 		if made == nil {
 			made = sync.OnceValue(func() time.Time { return k.creationTime(ctx, s.at, digest) })
 			times[digest] = made
 		}
 		mu.Unlock()
-		t.Created = made()
+		when := made()
 		mu.Lock()
 		defer mu.Unlock()
-		if !t.Created.IsZero() {
-			news[digest] = t.Created
+		if s.tags.SetTime(int(i), when); !when.IsZero() {
+			news[digest] = when
 		}
 		return context.Cause(ctx)
 	})

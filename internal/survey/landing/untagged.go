@@ -1,4 +1,4 @@
-package survey
+package landing
 
 import (
 	"cmp"
@@ -12,34 +12,41 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
 // addByDigest adds to src and dst what is copied by digest.
-func (k *Landing) addByDigest(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
+func (k *Landing) addByDigest(
+	ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error,
+) (broken []plan.Step, err error) {
 	if !k.copiesByDigest() {
-		return nil
+		return nil, nil
 	}
-	if k.byDigest == nil {
+	if k.from.byDigest == nil {
 		found := map[ref.Repo]*byDigest{}
 		for _, from := range k.Of.From {
 			l, err := k.findByDigest(ctx, from, src)
 			if err != nil {
 				k.setTroubled(from)
-				return fault.On(fault.Source, err)
+				return nil, fault.On(fault.Source, err)
 			}
 			found[from] = l
 		}
-		k.byDigest = found
+		k.from.byDigest = found
 	}
 	for _, from := range k.Of.From {
+		l := k.from.byDigest[from]
+		for _, n := range slices.SortedFunc(maps.Keys(l.broken), ref.Name.Compare) {
+			broken = append(broken, brokenStep(n, k.Of.To.Tagged(""), l.broken[n]))
+		}
 		if err := k.addFrom(ctx, from, src, dst, lost); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return broken, nil
 }
 
 // copiesByDigest reports whether anything may be copied by digest.
@@ -106,7 +113,7 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 				l.manifests = append(l.manifests,
 					oci.Listed{Descriptor: m.Descriptor, Created: m.Created, Updated: m.Updated})
 			}
-			if !k.lists[m.Digest] && (m.MediaType == "" || (oci.Document{Descriptor: m.Descriptor}).IsIndex()) {
+			if !k.from.lists[m.Digest] && (m.MediaType == "" || (oci.Document{Descriptor: m.Descriptor}).IsIndex()) {
 				l.parents = append(l.parents, m.Descriptor)
 			}
 			return nil
@@ -129,12 +136,7 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 // addFrom adds what one source has to copy by digest. A manifest that an index names is copied with
 // that index.
 func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inventory, lost map[ref.Name]error) error {
-	l := k.byDigest[from]
-	for n, err := range l.broken {
-		k.broken = append(k.broken, plan.Step{
-			Action: plan.Broken, From: n, To: k.Of.To.Tagged(""), Problem: plan.ProblemOf(err),
-		})
-	}
+	l := k.from.byDigest[from]
 	wanted := maps.Clone(l.running)
 	if wanted == nil {
 		wanted = plan.Inventory{}
@@ -179,7 +181,7 @@ func (k *Landing) heldByDigest(
 	ctx context.Context, wanted plan.Inventory, lost map[ref.Name]error,
 ) (plan.Inventory, error) {
 	to, held := k.Of.To, plan.Inventory{}
-	if len(wanted) > Handful && k.Base.Elsewhere(to) {
+	if len(wanted) > survey.Handful && k.Base.Elsewhere(to) {
 		told, err := k.Into.Session.Own(fault.Target, to, remote.Pull).Every(ctx, func(m remote.Manifest) error {
 			held[to.At(string(m.Digest))] = m.Descriptor
 			return nil
@@ -222,7 +224,7 @@ func (k *Landing) children(
 		return nil, err
 	}
 	var mu sync.Mutex
-	return children, place.Each(ctx, maxLookups, parents, func(ctx context.Context, d oci.Descriptor) error {
+	return children, place.Each(ctx, survey.MaxLookups, parents, func(ctx context.Context, d oci.Descriptor) error {
 		done, err := k.acquireLookup(ctx, fault.Source)
 		if err != nil {
 			return err
