@@ -56,8 +56,8 @@ export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 TESTING = $(RACE) -vet=off -ldflags=-w -timeout 15m
 # Tests that use smaller sizes under the race detector (yard.Small). `make whole` runs them at full size
 # without it.
-WHOLE          := TestTheReleaseContainsOnlyLicenses|TestNoTroubleBreaks|TestAMillionTags|TestARepositoryOfManyTags|TestTagsWithoutEnd|TestPlansAndReportsAreTheSame|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
-WHOLE_PACKAGES := ./packaging/mkimage ./packaging/parts ./internal/archtest ./internal/apply ./internal/layout ./internal/migrate ./cmd/internal/verb
+WHOLE          := TestTheReleaseContainsOnlyLicenses|TestNoTroubleBreaks|TestASingleFault|TestAJobSurvives|TestAMillionTags|TestARepositoryOfManyTags|TestTagsWithoutEnd|TestPlansAndReportsAreTheSame|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestTwoProcessesOnOneLayout|TestALayoutHoldsTenThousandImages
+WHOLE_PACKAGES := ./packaging/mkimage ./packaging/parts ./internal/archtest ./internal/apply ./internal/hostile/storm ./internal/layout ./internal/migrate ./cmd/internal/verb
 
 .PHONY: help
 help: ## list the targets
