@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
+	"github.com/drayage/dray/internal/azure"
 	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/foreign"
 	"github.com/drayage/dray/internal/ledger"
@@ -33,6 +34,16 @@ type Settings = credential.Settings
 // Create says what a push may create if it does not exist: the repository at Amazon ECR, or the project
 // at Harbor. It is a field of [Settings].
 type Create = credential.Create
+
+// Via says who brings the blobs of images to a registry of Azure. It is a field of [Config] and of [Settings].
+type Via = credential.Via
+
+// The values of Via.
+const (
+	ViaDray  = credential.ViaDray
+	ViaAzure = credential.ViaAzure
+	ViaAuto  = credential.ViaAuto
+)
 
 // Allowance is a limit of a registry: a number of requests in a period.
 type Allowance = credential.Allowance
@@ -88,7 +99,8 @@ type Config struct {
 	StateDir string
 
 	// Cloud is used to ask Amazon ECR's own API: for Settings.Create, for immutable tags, and for
-	// listings with digests. If Cloud.Env is nil, dray does not ask that API.
+	// listings with digests. If Cloud.Env is nil, dray does not ask that API. It also finds the identity that asks Azure
+	// for imports, see Via.
 	Cloud credential.Cloud
 
 	// Gate is asked before an image moves, by every request that moves images; nil admits all. What it
@@ -112,6 +124,11 @@ type Config struct {
 	// with the URLs of their publisher. They are read from the repository if it has them, and else from these URLs,
 	// without a login, and at public addresses only. false leaves them with their publisher, and only notes them.
 	IncludeForeign bool
+
+	// Via says who brings the blobs of images to targets that are registries of Azure: dray, Azure, or Azure if it can.
+	// It precedes Settings.Via; "" leaves it to that. An identity that Cloud finds asks Azure, and not a login for
+	// the registry. What Azure has imported is looked for at the target, all of it, before its tags are set.
+	Via Via
 
 	// Dial opens network connections; nil means the network of the system.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -232,6 +249,8 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Ends:     &ends.Reading{Input: c.Input},
 			Output:   c.Output,
 			Requests: c.Requests,
+			Azure:    c.azure(settings),
+			Via:      c.Via,
 			Gate:     c.Gate,
 			Gates:    c.Gates,
 			Here:     in.Local,
@@ -254,6 +273,18 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		referrers: c.Referrers,
 		platforms: c.Platforms,
 	}, nil
+}
+
+// azure returns what imports images into registries of Azure. settings are those of the registries by their hosts.
+func (c Config) azure(settings map[string]credential.Settings) *azure.Client {
+	return azure.New(azure.Options{
+		Settings:   func(host string) credential.Settings { return settings[host] },
+		Tokens:     credential.Azure{Cloud: c.Cloud}.Managers(),
+		Dial:       c.Dial,
+		UserAgent:  c.UserAgent,
+		MaxWait:    cmp.Or(c.Limits.MaxWait, 10*time.Minute),
+		Operations: ledger.NewOperations(c.StateDir),
+	})
 }
 
 // publishers returns what reads foreign layers.
@@ -287,6 +318,7 @@ func (d *Dray) Close() {
 	d.base.Remote.Close()
 	_ = d.base.Ends.Close() // nothing depends on what was only read
 	d.base.Publishers.Close()
+	d.base.Azure.Close()
 }
 
 // Allowances returns the limits that the registry at host is known to have: those that its operator
@@ -339,6 +371,9 @@ func (c *Config) check() error {
 	}
 	if err := cmp.Or(c.Referrers.Check(), c.Platforms.Check()); err != nil {
 		return err
+	}
+	if c.Via != "" && !c.Via.Known() {
+		return configFault("Via", fmt.Errorf("%q is not dray, azure or auto", c.Via))
 	}
 	for name := range c.Registries {
 		if name == "" || ref.LooksLikeHost(name) || strings.Contains(name, "/") {

@@ -60,7 +60,41 @@ type Settings struct {
 	// FirstByte is how long the registry may take until its answer begins, after a request was sent; 0
 	// means the limit for all registries. A cache that fetches content before it answers needs longer.
 	FirstByte time.Duration
+
+	// Via says who brings images to this registry if a request does not say it. "" means ViaDray.
+	Via Via
+
+	// ResourceID is the ID that the registry has in Azure: /subscriptions/…/registries/NAME. "" means that dray asks
+	// Azure for it, among the registries that its identity may see.
+	ResourceID string
+
+	// ResourceManager is the URL of the resource manager that imports images into this registry. "" means that of
+	// the Azure cloud to which the host belongs by its name, and none for other names.
+	ResourceManager string
 }
+
+// Via says who brings the blobs of an image to a target:
+//
+//   - [ViaDray]: dray itself.
+//   - [ViaAzure]: Azure, by its own import.
+//   - [ViaAuto]: Azure if it can, else dray.
+//
+// The tags are set by dray in each case, after it has asked the target for all content.
+type Via string
+
+const (
+	// ViaDray reads the blobs from the source and sends them to the target. This is the default.
+	ViaDray Via = "dray"
+
+	// ViaAzure lets Azure's service import the blobs. An image that it does not import fails.
+	ViaAzure Via = "azure"
+
+	// ViaAuto lets Azure's service import the blobs. dray copies an image that it does not import.
+	ViaAuto Via = "auto"
+)
+
+// Known reports whether v is one of the three values.
+func (v Via) Known() bool { return v == ViaDray || v == ViaAzure || v == ViaAuto }
 
 // Create says what a push may create if its target does not exist: the repository at Amazon ECR, the
 // project at Harbor. Other products create repositories themselves, or cannot create them.

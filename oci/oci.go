@@ -53,8 +53,8 @@ func Sum(b []byte) Digest { return digest.FromBytes(b) }
 // first reader failed or the target has to continue at another byte.
 type Opener = func(ctx context.Context, at int64) (io.ReadCloser, error)
 
-// Way says how a blob came to be at a target: it was [Present], it was [Mounted], or its bytes were
-// [Sent].
+// Way says how a blob came to be at a target: it was [Present], it was [Mounted], its bytes were
+// [Sent], or it was [Brought].
 type Way string
 
 const (
@@ -66,6 +66,9 @@ const (
 
 	// Sent means that the bytes of the blob were sent.
 	Sent Way = "sent"
+
+	// Brought means that a service at the target imported the blob, such as that of Azure.
+	Brought Way = "brought"
 )
 
 // Arrival is the outcome of putting one blob.

@@ -23,11 +23,12 @@ const (
 
 // Blobs counts what happened to the blobs that a repository needed.
 type Blobs struct {
-	Sent    int   `json:"sent"`             // blobs whose bytes were sent over the network
-	Mounted int   `json:"mounted"`          // blobs that the registry linked from another repository
-	Present int   `json:"present"`          // blobs that the target already had
-	Bytes   int64 `json:"bytes"`            // total size in bytes of the blobs sent
-	Proven  int   `json:"proven,omitempty"` // blobs that the target has, as it said when asked; see Proof
+	Sent    int   `json:"sent"`              // blobs whose bytes were sent over the network
+	Mounted int   `json:"mounted"`           // blobs that the registry linked from another repository
+	Present int   `json:"present"`           // blobs that the target already had
+	Brought int   `json:"brought,omitempty"` // blobs that a service at the target imported, such as that of Azure
+	Bytes   int64 `json:"bytes"`             // total size in bytes of the blobs sent
+	Proven  int   `json:"proven,omitempty"`  // blobs that the target has, as it said when asked; see Proof
 }
 
 // And returns the sum of b and what happened to other blobs.
@@ -36,6 +37,7 @@ func (b Blobs) And(others Blobs) Blobs {
 		Sent:    b.Sent + others.Sent,
 		Mounted: b.Mounted + others.Mounted,
 		Present: b.Present + others.Present,
+		Brought: b.Brought + others.Brought,
 		Bytes:   b.Bytes + others.Bytes,
 		Proven:  b.Proven + others.Proven,
 	}

@@ -67,12 +67,23 @@ type Step struct {
 	// Healed means that the name was up to date, but content was missing and was sent.
 	Healed bool `json:"healed,omitempty"`
 
+	// Via is [ViaAzure] if Azure imported the blobs that the target lacked. It is [ViaDray] if Azure was to do that
+	// and dray did it; NotByAzure says why. It is "" if nobody asked for Azure, or no blob was lacking.
+	Via        string        `json:"via,omitempty"`
+	NotByAzure *plan.Problem `json:"notByAzure,omitempty"`
+
 	Proven bool `json:"-"` // the target was asked for all content of the name and has it; now or in an earlier run
 	Lacks  bool `json:"-"` // the target was asked for all content of the name and lacks some
 }
 
 // Left reports whether the name of the step is not what it should be: the step failed, or did not end.
 func (s Step) Left() bool { return s.State != Done && s.State != Unchanged }
+
+// The values of Via of a [Step].
+const (
+	ViaAzure = "azure"
+	ViaDray  = "dray"
+)
 
 // Traffic is what was exchanged with one registry. Sent and Received count bytes of bodies.
 type Traffic struct {

@@ -29,6 +29,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	with := r.look(looking, t, from, doc)
 	defer with.wait()
 	defer stop()
+	via := r.newViaAzure(t)
 	var ends []*end
 	job := transfer.Task{
 		From:      from,
@@ -41,7 +42,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		Sparse:    t.trim.Form == plan.Sparse && t.part != namesOnly,
 	}
 	for _, e := range t.to {
-		if err := cmp.Or(r.refusesSparse(t, e), with.cannotTake(e)); err != nil {
+		if err := cmp.Or(r.refusesSparse(t, e), with.cannotTake(e), via.cannotReach(e)); err != nil {
 			r.fail(e, err)
 			continue
 		}
@@ -59,6 +60,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 			Back:   r.session.BackOf(at),
 			Turn:   r.session.Shared.Turn(at),
 			Before: with.before(e, at),
+			Bring:  via.bring(e, at),
 		}
 		if t.part == contentOnly {
 			to.Tags, to.Last = nil, nil

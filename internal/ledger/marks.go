@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -81,4 +82,70 @@ func readMark(line string) (from string, m Mark, ok bool) {
 	full, err2 := strconv.ParseInt(parts[2], 10, 64)
 	m = Mark{Through: time.Unix(0, through).UTC(), Full: time.Unix(0, full).UTC()}
 	return parts[0], m, err1 == nil && err2 == nil
+}
+
+const (
+	// OperationsFor is how long an operation of a cloud is remembered: one day.
+	OperationsFor = 24 * time.Hour
+
+	maxOperations = 1000 // of one repository; the oldest are dropped
+)
+
+// Operations remembers which imports a cloud was asked for and has not ended, by the URL that tells their state. A
+// process that was killed is so followed by one that waits for them, and does not ask again. It is safe for
+// concurrent use, also by several processes that use the same directory. A nil Operations remembers nothing.
+type Operations struct {
+	notes notes
+}
+
+// NewOperations returns the Operations in the directory dir, or nil if dir is "". It does no I/O.
+func NewOperations(dir string) *Operations {
+	if dir == "" {
+		return nil
+	}
+	return &Operations{notes{dir: filepath.Join(dir, "operations"), head: "dray operations 1\n", most: maxOperations,
+		keep: OperationsFor}}
+}
+
+// Of returns the URL of the operation that brings the image d to repo; "" if none is known that began in the last day.
+func (o *Operations) Of(repo ref.Repo, d oci.Digest) string {
+	if o == nil {
+		return ""
+	}
+	found := ""
+	for _, line := range o.notes.read(repo) {
+		if of, at, began, ok := readOperation(line); ok && of == d && time.Since(began) < OperationsFor {
+			found = at
+		}
+	}
+	return found
+}
+
+// Note stores the URL of the operation that brings the image d to repo; "" forgets it. An error comes from the disk
+// and has the Kind Full, Denied or Unavailable; it affects nothing but the Operations.
+func (o *Operations) Note(repo ref.Repo, d oci.Digest, at string) error {
+	if o == nil {
+		return nil
+	}
+	return o.notes.change(repo, func(lines []string) []string {
+		var all []string
+		for _, line := range lines {
+			if of, _, began, ok := readOperation(line); ok && of != d && time.Since(began) < OperationsFor {
+				all = append(all, line)
+			}
+		}
+		if at == "" {
+			return all
+		}
+		return append(all, summed(fmt.Sprintf("%s %d %s", d, time.Now().UnixNano(), at)))
+	})
+}
+
+func readOperation(line string) (d oci.Digest, at string, began time.Time, ok bool) {
+	parts := fields(line)
+	if len(parts) != 3 || ref.Digest(parts[0]) != nil {
+		return "", "", time.Time{}, false
+	}
+	nanos, err := strconv.ParseInt(parts[1], 10, 64)
+	return oci.Digest(parts[0]), parts[2], time.Unix(0, nanos), err == nil
 }

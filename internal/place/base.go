@@ -6,9 +6,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/gate"
+	"github.com/drayage/dray/internal/azure"
 	"github.com/drayage/dray/internal/ends"
 	"github.com/drayage/dray/internal/foreign"
 	"github.com/drayage/dray/internal/ledger"
@@ -53,7 +55,13 @@ type Base struct {
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 
-	Files   Files         // how many files this process may have open
+	Files Files // how many files this process may have open
+
+	// Azure imports images into registries of Azure. Via says whether it is asked; "" leaves that to the settings of each
+	// target.
+	Azure *azure.Client
+	Via   credential.Via
+
 	Images  int           // number of images in flight at once; 0 leaves it to InFlight
 	MaxWait time.Duration // the longest wait that is accepted when a registry asks for one
 
@@ -128,6 +136,9 @@ type Job struct {
 	Hosts   map[string]string
 	Default string
 
+	// Via says who brings the blobs; "" leaves that to the configuration.
+	Via credential.Via
+
 	// IncludeForeign says whether foreign layers are copied; nil leaves it to the configuration.
 	IncludeForeign *bool
 }
@@ -136,6 +147,7 @@ type Job struct {
 func (b *Base) For(j Job) *Base {
 	c := *b.Carrying(j.IncludeForeign)
 	c.Guard, c.Words = j.Guard, j.Words
+	c.Via = cmp.Or(j.Via, b.Via)
 	if j.Apart {
 		c.Earlier = nil
 	}
@@ -154,6 +166,14 @@ func (b *Base) Carrying(include *bool) *Base {
 		c.Foreign = nil
 	}
 	return &c
+}
+
+// ViaTo returns who brings blobs to the registry at host.
+func (b *Base) ViaTo(host string) credential.Via {
+	if _, here := b.Registry(host); here || b.Azure == nil {
+		return credential.ViaDray
+	}
+	return cmp.Or(b.Via, b.Azure.Via(host), credential.ViaDray)
 }
 
 // InFlight returns how many images are copied at once.

@@ -74,7 +74,15 @@ func (e *Engine) copyTo(
 		if err != nil {
 			return err
 		}
-		if err := together.move(ctx, m, lack); err != nil || t.Proof == oci.Claimed {
+		left := lack
+		if end.Bring != nil && len(lack) > 0 {
+			together.leave(m)
+			together = nil
+			if left, err = e.bring(ctx, m, end, tree, lack); err != nil {
+				return err
+			}
+		}
+		if err := together.move(ctx, m, left); err != nil || t.Proof == oci.Claimed {
 			return err
 		}
 		return e.proveAfter(ctx, m, tree.blobs, lack)
@@ -85,6 +93,20 @@ func (e *Engine) copyTo(
 	out.Blobs = m.count()
 	out.Err = settle(ctx, fault.On(fault.Target, out.Err))
 	return out
+}
+
+// bring lets others bring what the target of m lacks, and returns what it lacks after that.
+func (e *Engine) bring(
+	ctx context.Context, m *mover, end End, tree *tree, lack []oci.Descriptor,
+) ([]oci.Descriptor, error) {
+	left, err := end.Bring(ctx, Cargo{Documents: tree.documents(), Blobs: tree.blobs, Lack: lack})
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range without(lack, left) {
+		m.arrived(b, oci.Arrival{Way: oci.Brought})
+	}
+	return left, nil
 }
 
 // likely lists the repositories of the registry of to that probably hold the image already.

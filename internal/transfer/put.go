@@ -156,6 +156,9 @@ func (m *mover) arrived(b oci.Descriptor, a oci.Arrival) {
 	case oci.Mounted:
 		e.Kind = event.Mounted
 		m.done.Mounted++
+	case oci.Brought:
+		e.Kind = event.Present
+		m.done.Brought++
 	default:
 		e.Kind = event.Present
 		m.done.Present++

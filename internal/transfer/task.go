@@ -52,10 +52,22 @@ type End struct {
 	// waits.
 	Turn func(d oci.Digest) (done func(), busy <-chan struct{})
 
+	// Bring, if not nil, is called with what the target lacks of the image, if it lacks any blob. It may let others
+	// bring that, and returns what the target lacks then; the rest is put as always. Other Ends do not wait for it.
+	// If it returns an error, the copy to this End fails.
+	Bring func(ctx context.Context, c Cargo) (lack []oci.Descriptor, err error)
+
 	// Before, if not nil, is called when the target has everything below the root, before the root is
 	// put under a tag. If it returns again, the root is put without a tag, and Before is called once more.
 	// If it returns an error, the copy to this End fails and no tag is set.
 	Before func(ctx context.Context) (again bool, err error)
+}
+
+// Cargo is the content of an image.
+type Cargo struct {
+	Documents []oci.Descriptor // all of them, the root first
+	Blobs     []oci.Descriptor // all of them, each once
+	Lack      []oci.Descriptor // the blobs that the target lacks, or may lack
 }
 
 // Outcome is the result of the copy to one End.

@@ -87,17 +87,21 @@ func Pulls(r dray.Report) []string {
 
 // Blobs returns counts of blobs, such as "12 blobs sent (45 MiB)" and "3 mounted".
 func Blobs(r dray.Report) []string {
-	var sent, mounted, present int
+	var sent, mounted, present, brought int
 	var bytes int64
 	for _, s := range r.Steps {
 		sent += s.Blobs.Sent
 		mounted += s.Blobs.Mounted
 		present += s.Blobs.Present
+		brought += s.Blobs.Brought
 		bytes += s.Blobs.Bytes
 	}
 	var parts []string
 	if sent > 0 {
 		parts = append(parts, Plural(sent, "blob")+" sent ("+Size(bytes)+")")
+	}
+	if brought > 0 {
+		parts = append(parts, Plural(brought, "blob")+" imported by Azure")
 	}
 	if mounted > 0 {
 		parts = append(parts, fmt.Sprintf("%d mounted", mounted))

@@ -1,0 +1,256 @@
+package azure_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	azfake "github.com/Azure/azure-sdk-for-go/sdk/azcore/fake"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerregistry/armcontainerregistry"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerregistry/armcontainerregistry/fake"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/plan"
+)
+
+type (
+	parameters = armcontainerregistry.ImportImageParameters
+	result     = armcontainerregistry.RegistriesClientImportImageResponse
+)
+
+const (
+	sub   = "/subscriptions/0f8fad5b-d9cb-469f-a165-70867728950e"
+	group = sub + "/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/"
+)
+
+// cloud is Azure as its SDK for Go fakes it, with a real import into a real registry behind it.
+type cloud struct {
+	t      *testing.T
+	srv    *httptest.Server
+	y      *yard.Yard
+	copier *dray.Dray
+
+	mu     sync.Mutex
+	ops    map[string]*fake.RegistriesServerTransport
+	orders []parameters
+	tokens []string
+	// refuse, if not nil, returns the code of the error with which an import fails; "" lets it go on.
+	refuse func(parameters) string
+	// brings, if not nil, reports whether an import that succeeds brings anything.
+	brings func(parameters) bool
+}
+
+func newCloud(t *testing.T, y *yard.Yard) *cloud {
+	t.Helper()
+	c := &cloud{t: t, y: y, ops: map[string]*fake.RegistriesServerTransport{}}
+	d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	c.copier = d
+	c.srv = httptest.NewServer(c)
+	t.Cleanup(c.srv.Close)
+	return c
+}
+
+// importImage does what Azure does: it copies the image, and sets the tags that are asked for.
+func (c *cloud) importImage(_ context.Context, _, name string, in parameters, _ *armcontainerregistry.RegistriesClientBeginImportImageOptions) (resp azfake.PollerResponder[result], errResp azfake.ErrorResponder) {
+	c.mu.Lock()
+	c.orders = append(c.orders, in)
+	refuse, brings := c.refuse, c.brings
+	c.mu.Unlock()
+	if refuse != nil {
+		if code := refuse(in); code == "AuthorizationFailed" {
+			errResp.SetResponseError(http.StatusForbidden, code)
+			return
+		} else if code != "" {
+			resp.AddNonTerminalResponse(http.StatusAccepted, nil)
+			resp.SetTerminalError(http.StatusBadRequest, code)
+			return
+		}
+	}
+	if brings == nil || brings(in) {
+		from := c.y.Src.Host + "/" + *in.Source.SourceImage
+		for _, repo := range in.UntaggedTargetRepositories {
+			_, err := apply(c.t.Context(), c.copier, dray.CopyRequest{Source: from, Targets: []string{c.y.Dst.Host + "/" + *repo}, Referrers: plan.Referrers{Mode: plan.ReferrersNone}})
+			if err != nil {
+				resp.SetTerminalError(http.StatusBadRequest, "InvalidParameters")
+				return
+			}
+		}
+		for _, tag := range in.TargetTags {
+			_, err := apply(c.t.Context(), c.copier, dray.CopyRequest{Source: from, Targets: []string{c.y.Dst.Host + "/" + *tag}, Referrers: plan.Referrers{Mode: plan.ReferrersNone}})
+			if err != nil {
+				resp.SetTerminalError(http.StatusNotFound, "ManifestUnknown")
+				return
+			}
+		}
+	}
+	resp.AddNonTerminalResponse(http.StatusAccepted, nil)
+	resp.SetTerminalResponse(http.StatusOK, result{}, nil)
+	return
+}
+
+func apply(ctx context.Context, d *dray.Dray, req dray.CopyRequest) (dray.Report, error) {
+	p, err := d.PlanCopy(ctx, req, nil)
+	if err != nil {
+		return dray.Report{}, err
+	}
+	return d.Apply(ctx, p, nil)
+}
+
+// ServeHTTP lets clients reach the fake over HTTP. The SDK's own clients find its polls by a header that Azure does
+// not have; others find them by the Location that Azure has.
+func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") {
+		_ = r.ParseForm()
+		_ = json.NewEncoder(w).Encode(map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": "token-for-" + url.PathEscape(r.PostForm.Get("scope"))})
+		return
+	}
+	c.mu.Lock()
+	c.tokens = append(c.tokens, r.Header.Get("Authorization"))
+	in := r.Clone(context.WithValue(r.Context(), runtime.CtxAPINameKey{}, "RegistriesClient.BeginImportImage"))
+	in.URL.Scheme, in.URL.Host = "http", r.Host
+	// The fake follows one import of a registry at a time, so each import has a fake of its own.
+	op, server := r.URL.Query().Get("op"), c.ops[r.URL.Query().Get("op")]
+	if server == nil {
+		op, server = strconv.Itoa(len(c.ops)+1), fake.NewRegistriesServerTransport(&fake.RegistriesServer{BeginImportImage: c.importImage})
+		c.ops[op] = server
+	}
+	c.mu.Unlock()
+	resp, err := server.Do(in)
+	var failed *azcore.ResponseError
+	switch {
+	case errors.As(err, &failed):
+		w.WriteHeader(failed.StatusCode)
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": failed.ErrorCode, "message": "it failed"}})
+		return
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusNotImplemented)
+		return
+	}
+	defer resp.Body.Close()
+	if state := resp.Header.Get("Fake-Poller-Status"); state != "" && state != "Succeeded" {
+		at := strings.TrimSuffix(r.URL.Path, "/get/fake/status") + "/get/fake/status"
+		w.Header().Set("Location", "http://"+r.Host+at+"?op="+op)
+		w.Header().Set("Retry-After-Ms", "1")
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
+
+// dray returns a Dray that imports through c.
+func (c *cloud) dray(via dray.Via, state string) *dray.Dray {
+	c.t.Helper()
+	env := map[string]string{"AZURE_CLIENT_ID": "client", "AZURE_TENANT_ID": "tid", "AZURE_CLIENT_SECRET": "hunter2hunter2", "AZURE_AUTHORITY_HOST": c.srv.URL}
+	d, err := dray.New(dray.Config{
+		Limits: dray.Limits{Images: 1}, // so that the second image meets what the first one taught
+		Via:    via, StateDir: state, Cloud: credential.Cloud{Env: func(name string) string { return env[name] }},
+		Registries: map[string]dray.Registry{
+			"src": {Host: c.y.Src.Host, Settings: dray.Settings{PlainHTTP: true}},
+			"dst": {Host: c.y.Dst.Host, Settings: dray.Settings{PlainHTTP: true, ResourceID: group + "dst", ResourceManager: c.srv.URL}},
+		},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(d.Close)
+	return d
+}
+
+func TestAzureBringsTheBlobsAndDraySetsTheTags(t *testing.T) {
+	y := yard.New(t)
+	c := newCloud(t, y)
+	img := testbed.Index(t, y.Src, "app", "v1", 3)
+	y.Dray = c.dray(dray.ViaAzure, "")
+	y.Forget()
+	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1", "dst/app:latest", "dst/other/app:v1"}}
+	rep := y.Must(y.Copy(req))
+	var brought int
+	for _, s := range rep.Steps {
+		if s.Via != "azure" || s.NotByAzure != nil || s.Blobs.Sent != 0 {
+			t.Errorf("%+v", s)
+		}
+		brought += s.Blobs.Brought
+	}
+	if len(c.orders) != 1 || brought == 0 {
+		t.Fatalf("%d orders, %d blobs", len(c.orders), brought)
+	}
+	o := c.orders[0]
+	if got := *o.Source.SourceImage; got != "app@"+img.Digest() || *o.Source.RegistryURI != y.Src.Host || o.Source.Credentials != nil {
+		t.Errorf("%+v", o.Source)
+	}
+	if len(o.TargetTags) != 0 || len(o.UntaggedTargetRepositories) != 2 {
+		t.Errorf("Azure was asked to set tags, or not for both repositories: %+v", o)
+	}
+	for _, to := range [][2]string{{"app", "v1"}, {"app", "latest"}, {"other/app", "v1"}} {
+		testbed.Same(t, y.Src, y.Dst, "app", "v1", to[0], to[1])
+	}
+	if _, err := y.Copy(req); err != nil || len(c.orders) != 1 {
+		t.Errorf("the second run is not free: %v, %d orders", err, len(c.orders))
+	}
+	if slices.ContainsFunc(c.tokens, func(s string) bool { return s != "Bearer token-for-"+url.PathEscape(c.srv.URL+"/.default") }) {
+		t.Error(c.tokens)
+	}
+}
+
+func TestWhatAzureDoesNotImportFailsOrIsCopiedByDray(t *testing.T) {
+	y := yard.New(t)
+	c := newCloud(t, y)
+	y.Tagged("app", "v1", "v2")
+	for name, tt := range map[string]struct {
+		refuse func(parameters) string
+		brings func(parameters) bool
+		kind   fault.Kind
+		orders int // for both images
+	}{
+		"an import that fails":            {func(parameters) string { return "InvalidParameters" }, nil, fault.Refused, 2},
+		"a source that azure may not see": {func(parameters) string { return "Unauthorized" }, nil, fault.Denied, 2},
+		"no right to import":              {func(parameters) string { return "AuthorizationFailed" }, nil, fault.Denied, 1},
+		"an import that brings nothing":   {nil, func(parameters) bool { return false }, fault.Corrupt, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.mu.Lock()
+			c.refuse, c.brings = tt.refuse, tt.brings
+			c.mu.Unlock()
+			to := "dst/" + strings.ReplaceAll(name, " ", "-")
+			for _, via := range []dray.Via{dray.ViaAzure, dray.ViaAuto} {
+				c.orders = nil
+				d := c.dray(via, "")
+				p, err := d.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{to + "-" + string(via)}, Tags: dray.AllTags}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rep, err := d.Apply(t.Context(), p, nil)
+				if via == dray.ViaAuto && (err != nil || rep.Count(dray.Done) != 2 || rep.Steps[0].Via != "dray" || rep.Steps[0].NotByAzure.Kind != tt.kind) {
+					t.Errorf("auto: %v %+v", err, rep.Steps)
+				}
+				if via == dray.ViaAzure && (!fault.Is(err, tt.kind) || rep.Count(dray.Failed) != 2 || fault.HintOf(err) == "" || rep.Steps[0].Blobs.Sent != 0) {
+					t.Errorf("azure: %v (%s) %+v", err, fault.HintOf(err), rep.Steps)
+				}
+				if len(c.orders) > 2 || len(c.orders) < tt.orders {
+					t.Errorf("%s: %d orders", via, len(c.orders))
+				}
+			}
+		})
+	}
+}
