@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 // CopyRequest asks to copy one image, or all tags of a repository, to one or more targets.
@@ -72,5 +73,17 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		}
 		return survey.Copy(ctx, s, source, targets, req.Tags, r)
 	}
-	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate, ""}, obs, draft)
+	o := opening{source: req.SourceLogin, target: req.TargetLogin, gate: req.Gate}
+	if req.Tags == plan.NamedTag {
+		o.names = func(names *name.Reader) (ref.Name, []ref.Name, error) {
+			source, targets, err := names.Copy(req.Source, req.Targets)
+			if err != nil {
+				return source, nil, err
+			}
+			source = name.WithLatest(source)
+			targets, err = name.Spread(source, targets, req.Map)
+			return source, targets, err
+		}
+	}
+	return d.plan(ctx, o, obs, draft)
 }

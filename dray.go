@@ -130,6 +130,11 @@ type Config struct {
 	// the registry. What Azure has imported is looked for at the target, all of it, before its tags are set.
 	Via Via
 
+	// AcceptUnseen lets Azure import images whose source cannot be seen from here, by their tags. What arrived is looked
+	// at as a whole, but it cannot be compared with the source. Without it, such an image is fault.Refused. Gates admit
+	// none of these images.
+	AcceptUnseen bool
+
 	// Dial opens network connections; nil means the network of the system.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -251,22 +256,24 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Requests: c.Requests,
 			Azure:    c.azure(settings),
 			Via:      c.Via,
-			Gate:     c.Gate,
-			Gates:    c.Gates,
-			Here:     in.Local,
-			PerRange: in.PerRange,
-			Images:   c.Limits.Images,
-			Files:    few,
-			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
-			Proofs:   ledger.NewProofs(c.StateDir),
-			Refusals: ledger.NewRefusals(c.StateDir),
-			Carried:  ledger.NewCarried(c.StateDir),
-			Times:    ledger.NewTimes(c.StateDir),
-			Trims:    ledger.NewTrims(c.StateDir),
-			Sparse:   ledger.NewSparse(c.StateDir),
-			Marks:    ledger.NewMarks(c.StateDir),
-			Earlier:  ledger.NewWhereabouts(c.StateDir),
-			Runs:     &place.Runs{},
+
+			AcceptUnseen: c.AcceptUnseen,
+			Gate:         c.Gate,
+			Gates:        c.Gates,
+			Here:         in.Local,
+			PerRange:     in.PerRange,
+			Images:       c.Limits.Images,
+			Files:        few,
+			MaxWait:      cmp.Or(c.Limits.MaxWait, 10*time.Minute),
+			Proofs:       ledger.NewProofs(c.StateDir),
+			Refusals:     ledger.NewRefusals(c.StateDir),
+			Carried:      ledger.NewCarried(c.StateDir),
+			Times:        ledger.NewTimes(c.StateDir),
+			Trims:        ledger.NewTrims(c.StateDir),
+			Sparse:       ledger.NewSparse(c.StateDir),
+			Marks:        ledger.NewMarks(c.StateDir),
+			Earlier:      ledger.NewWhereabouts(c.StateDir),
+			Runs:         &place.Runs{},
 		},
 		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
 

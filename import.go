@@ -82,7 +82,14 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
 		return survey.Import(ctx, s, names, req.names(), r)
 	}
-	return d.plan(ctx, opening{req.SourceLogin, req.TargetLogin, req.Gate, ""}, obs, draft)
+	o := opening{source: req.SourceLogin, target: req.TargetLogin, gate: req.Gate}
+	if len(req.Tags) == 0 && len(req.Map.Pairs) == 0 {
+		o.names = func(names *name.Reader) (ref.Name, []ref.Name, error) {
+			n, err := names.Import(req.names(), name.AsAz)
+			return n.Source, n.Targets, err
+		}
+	}
+	return d.plan(ctx, o, obs, draft)
 }
 
 // ImportNames returns the names that PlanImport reads from req. If req asks for several tags, they are

@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/internal/referrers"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 // Prepared is a plan that is ready for [Dray.Apply]. It contains a [plan.Plan], which can be printed,
@@ -38,6 +39,32 @@ type opening struct {
 	source, target *credential.Login
 	gate           gate.Gate
 	of             string // see BatchRequest.Of
+
+	// names returns the names of a request for one image; nil means that it is one for many.
+	names func(*name.Reader) (source ref.Name, targets []ref.Name, err error)
+}
+
+// unseen plans the steps of an image that cannot be seen from here because of err, and that Azure may import. If
+// nobody accepts that, it returns an error.
+func (d *Dray) unseen(p *survey.Draft, o opening, names *name.Reader, err error) error {
+	if o.names == nil || p == nil || !apply.IsUnseen(err) {
+		return err
+	}
+	source, targets, wrong := o.names(names)
+	if wrong != nil || source.Tag == "" || len(targets) == 0 {
+		return err
+	}
+	for _, to := range targets {
+		switch via := d.base.ViaTo(to.Host); {
+		case via == ViaDray, !d.base.AcceptUnseen && via == ViaAuto:
+			return err
+		case !d.base.AcceptUnseen:
+			return apply.Unaccepted(p.Verb, source, err)
+		}
+		p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, From: source, To: to, Problem: plan.ProblemOf(err)})
+	}
+	p.Notes = append(p.Notes, "dray cannot see "+source.String()+"; Azure is asked to import it by its tag")
+	return nil
 }
 
 // plan makes a plan in a new session, and asks the gates about it.
@@ -51,6 +78,9 @@ func (d *Dray) plan(
 	defer s.Release()
 	var notes []string
 	p, err := draft(s, d.names.Noting(func(e event.Event) { notes = append(notes, e.Text) }))
+	if err != nil {
+		err = d.unseen(p, o, d.names, err)
+	}
 	if err == nil {
 		err = admit.Steps(ctx, s, p.Verb, p.Steps)
 	}

@@ -37,5 +37,5 @@ func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) 
 		}
 		return survey.Tag(ctx, s, image, req.Tags, r)
 	}
-	return d.plan(ctx, opening{req.Login, req.Login, nil, ""}, obs, draft)
+	return d.plan(ctx, opening{source: req.Login, target: req.Login}, obs, draft)
 }

@@ -72,6 +72,10 @@ type Step struct {
 	Via        string        `json:"via,omitempty"`
 	NotByAzure *plan.Problem `json:"notByAzure,omitempty"`
 
+	// Unseen means that only Azure could see the image at the source: it was imported by its tag, and all that arrived
+	// was looked at, but it was not compared with the source.
+	Unseen bool `json:"unseen,omitempty"`
+
 	Proven bool `json:"-"` // the target was asked for all content of the name and has it; now or in an earlier run
 	Lacks  bool `json:"-"` // the target was asked for all content of the name and lacks some
 }

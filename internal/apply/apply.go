@@ -46,6 +46,7 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 		r.Lock(ctx)
 		stop = ctx.Err()
 	}
+	r.unstage(context.WithoutCancel(ctx))
 	r.commit(ctx)
 	r.session.Shared.Keep()
 	rep := report.Report{

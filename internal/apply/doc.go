@@ -7,6 +7,7 @@
 //	pulls.go   rounds of tasks, and the wait for a pull limit
 //	settled.go steps that require no work
 //	copy.go    one task: an image and all names that it gets
+//	unseen.go  images that only Azure can see
 //	via.go     lets Azure bring the blobs of an image
 //	sync.go what refers to images that are up to date
 //	referrers.go what refers to the image of a task, sent before its names are set

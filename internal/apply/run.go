@@ -49,6 +49,9 @@ type Run struct {
 	finders  []*referrers.Finder // of what travels with the images, one for each choice
 	tagSteps map[tagStep]bool
 
+	wasUnseen map[int]ref.Name // the sources, which cannot be seen, of steps for which Azure was asked
+	staged    []staged         // tags that Azure set for them
+
 	carried map[ref.Repo][]ledger.Copied // by target, the digest tags that it has as a source has them
 
 	mu      sync.Mutex
@@ -78,10 +81,15 @@ func (r *Run) finderOf(s plan.Step) *referrers.Finder {
 	return r.finders[slices.IndexFunc(r.finders, func(f *referrers.Finder) bool { return f.Choice().Equal(choice) })]
 }
 
-// Admit asks the gate about the images that the plan would move. The steps of those that it does not admit
+// Admit lets Azure import the images that cannot be seen from here, which no gate admits, and asks the gate about the
+// images that the plan would move. The steps of those that it does not admit
 // become Refused. What it said while the plan was made counts, so it is not asked again. The error is
 // Canceled.
 func (r *Run) Admit(ctx context.Context) error {
+	if err := r.importUnseen(ctx); err != nil {
+		r.unstage(context.WithoutCancel(ctx))
+		return err
+	}
 	err := admit.Steps(ctx, r.session, r.Plan.Verb, r.Plan.Steps)
 	for i, s := range r.Plan.Steps {
 		r.Reports[i].Step = s

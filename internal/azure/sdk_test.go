@@ -24,6 +24,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/plan"
@@ -59,7 +60,7 @@ type cloud struct {
 func newCloud(t *testing.T, y *yard.Yard) *cloud {
 	t.Helper()
 	c := &cloud{t: t, y: y, ops: map[string]*fake.RegistriesServerTransport{}}
-	d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}})
+	d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}, UserAgent: "azure"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,15 +162,20 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // dray returns a Dray that imports through c.
 func (c *cloud) dray(via dray.Via, state string) *dray.Dray {
 	c.t.Helper()
+	return c.with(dray.Config{Via: via, StateDir: state})
+}
+
+// with returns a Dray with some settings that imports through c.
+func (c *cloud) with(cfg dray.Config) *dray.Dray {
+	c.t.Helper()
 	env := map[string]string{"AZURE_CLIENT_ID": "client", "AZURE_TENANT_ID": "tid", "AZURE_CLIENT_SECRET": "hunter2hunter2", "AZURE_AUTHORITY_HOST": c.srv.URL}
-	d, err := dray.New(dray.Config{
-		Limits: dray.Limits{Images: 1}, // so that the second image meets what the first one taught
-		Via:    via, StateDir: state, Cloud: credential.Cloud{Env: func(name string) string { return env[name] }},
-		Registries: map[string]dray.Registry{
-			"src": {Host: c.y.Src.Host, Settings: dray.Settings{PlainHTTP: true}},
-			"dst": {Host: c.y.Dst.Host, Settings: dray.Settings{PlainHTTP: true, ResourceID: group + "dst", ResourceManager: c.srv.URL}},
-		},
-	})
+	cfg.Limits.Images = 1 // so that the second image meets what the first one taught
+	cfg.Cloud = credential.Cloud{Env: func(name string) string { return env[name] }}
+	cfg.Registries = map[string]dray.Registry{
+		"src": {Host: c.y.Src.Host, Settings: dray.Settings{PlainHTTP: true}},
+		"dst": {Host: c.y.Dst.Host, Settings: dray.Settings{PlainHTTP: true, ResourceID: group + "dst", ResourceManager: c.srv.URL}},
+	}
+	d, err := dray.New(cfg)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -211,6 +217,70 @@ func TestAzureBringsTheBlobsAndDraySetsTheTags(t *testing.T) {
 	if slices.ContainsFunc(c.tokens, func(s string) bool { return s != "Bearer token-for-"+url.PathEscape(c.srv.URL+"/.default") }) {
 		t.Error(c.tokens)
 	}
+}
+
+// A firewall lets only Azure in.
+func TestAnImageThatOnlyAzureSeesIsImportedByItsTagAndLookedAt(t *testing.T) {
+	plain := testbed.NewDistribution(t, testbed.Options{})
+	walled := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.UserAgent(), "dray") {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"errors":[{"code":"DENIED","message":"client with IP '192.0.2.1' is not allowed access"}]}`)
+			return
+		}
+		plain.ServeHTTP(w, r)
+	})
+	y := yard.Of(t, testbed.Serve(t, walled, testbed.Options{}), testbed.Distribution(t, testbed.Options{}))
+	c := newCloud(t, y)
+	y.Tagged("app", "v1", "v2")
+	for _, accept := range []bool{false, true} {
+		y.Dray = c.with(dray.Config{Via: dray.ViaAzure, AcceptUnseen: accept})
+		rep, err := y.Import(dray.ImportRequest{Source: "src/app:v1", Target: "dst", Images: []string{"team/app:v1", "team/app:latest"}})
+		if !accept {
+			if !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), "--accept-unseen") || len(c.orders) != 0 || !strings.Contains(err.Error(), "not allowed access") {
+				t.Errorf("%v (%s), %d orders", err, fault.HintOf(err), len(c.orders))
+			}
+			continue
+		}
+		if err != nil || rep.Count(dray.Done) != 2 || !rep.Steps[0].Unseen || rep.Steps[0].From.Tag != "v1" {
+			t.Fatalf("%v %+v", err, rep.Steps)
+		}
+	}
+	testbed.Same(t, y.Src, y.Dst, "app", "v1", "team/app", "v1")
+	testbed.Same(t, y.Src, y.Dst, "app", "v1", "team/app", "latest")
+	if o := c.orders[0]; *o.Mode != armcontainerregistry.ImportModeNoForce || len(o.UntaggedTargetRepositories) != 0 || *o.Source.SourceImage != "app:v1" || !strings.HasPrefix(*o.TargetTags[0], "team/app:dray-unseen-") {
+		t.Errorf("%+v", o)
+	}
+
+	// The tag exists: nobody can tell whether it is up to date, so it is a conflict before Azure is asked.
+	before := len(c.orders)
+	if _, err := y.Import(dray.ImportRequest{Source: "src/app:v2", Target: "dst", Images: []string{"team/app:v1"}}); !fault.Is(err, fault.Conflict) || len(c.orders) != before {
+		t.Errorf("%v, %d orders", err, len(c.orders)-before)
+	}
+	old := testbed.CraneDigest(t, y.Dst, "team/app", "v1")
+	rep, err := y.Import(dray.ImportRequest{Source: "src/app:v2", Target: "dst", Images: []string{"team/app:v1"}, Overwrite: plan.Update, Backup: plan.Backup{Template: "{tag}-old"}})
+	if err != nil || rep.Steps[0].Backup != "v1-old" || testbed.CraneDigest(t, y.Dst, "team/app", "v1-old") != old {
+		t.Errorf("%v %+v", err, rep.Steps)
+	}
+	testbed.Same(t, y.Src, y.Dst, "app", "v2", "team/app", "v1")
+
+	// A list: what Azure does not bring whole gets no tag. A gate admits nothing that it cannot see.
+	c.brings = func(in parameters) bool { return *in.Source.SourceImage != "app:v2" }
+	batch := dray.BatchRequest{Target: "dst", Entries: []dray.BatchEntry{{Source: "src/app:v1", Targets: []string{"list:v1"}}, {Source: "src/app:v2", Targets: []string{"list:v2"}}}}
+	rep, err = y.Applied(y.PlanBatch(t.Context(), batch, nil))
+	if got := yard.States(rep); err == nil || !strings.Contains(got, "list:v1 done") || !strings.Contains(got, "list:v2 failed") {
+		t.Errorf("%s %v", got, err)
+	}
+	batch.Gate, before = gate.All{}, len(c.orders)
+	if rep, err := y.Applied(y.PlanBatch(t.Context(), batch, nil)); !fault.Is(err, fault.Refused) || rep.Count(dray.Failed) != 2 || len(c.orders) != before {
+		t.Errorf("%v, %d orders, %s", err, len(c.orders)-before, yard.States(rep))
+	}
+	for _, q := range y.Dst.Log() {
+		if q.Method == http.MethodPut && strings.HasPrefix(q.Ref, "dray-unseen") && q.Kind == testbed.Manifest {
+			return
+		}
+	}
+	t.Error("no image was staged")
 }
 
 func TestWhatAzureDoesNotImportFailsOrIsCopiedByDray(t *testing.T) {

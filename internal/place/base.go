@@ -61,6 +61,8 @@ type Base struct {
 	// target.
 	Azure *azure.Client
 	Via   credential.Via
+	// AcceptUnseen lets Azure import images that cannot be seen from here.
+	AcceptUnseen bool
 
 	Images  int           // number of images in flight at once; 0 leaves it to InFlight
 	MaxWait time.Duration // the longest wait that is accepted when a registry asks for one
@@ -139,6 +141,9 @@ type Job struct {
 	// Via says who brings the blobs; "" leaves that to the configuration.
 	Via credential.Via
 
+	// AcceptUnseen lets Azure import images that cannot be seen from here.
+	AcceptUnseen bool
+
 	// IncludeForeign says whether foreign layers are copied; nil leaves it to the configuration.
 	IncludeForeign *bool
 }
@@ -147,7 +152,7 @@ type Job struct {
 func (b *Base) For(j Job) *Base {
 	c := *b.Carrying(j.IncludeForeign)
 	c.Guard, c.Words = j.Guard, j.Words
-	c.Via = cmp.Or(j.Via, b.Via)
+	c.Via, c.AcceptUnseen = cmp.Or(j.Via, b.Via), j.AcceptUnseen || b.AcceptUnseen
 	if j.Apart {
 		c.Earlier = nil
 	}
