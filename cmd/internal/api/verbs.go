@@ -79,7 +79,7 @@ func (a *api) plans() {
 			req := wire.Apply{Plan: in.ID}
 			if in.Body != nil {
 				req.Follow, req.Gates, req.Logins = in.Body.Follow, in.Body.Gates, in.Body.Logins
-				req.IncludeForeign = in.Body.IncludeForeign
+				req.IncludeForeign, req.Bringing = in.Body.IncludeForeign, in.Body.Bringing
 			}
 			return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindApply, Apply: &req})
 		})

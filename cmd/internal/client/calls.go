@@ -63,7 +63,7 @@ func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job,
 	case r.Kind == wire.KindApply && r.Apply != nil:
 		q.path = "/plans/" + url.PathEscape(r.Apply.Plan) + "/apply"
 		q.body = wire.ApplyBody{Follow: r.Apply.Follow, Gates: r.Apply.Gates, IncludeForeign: r.Apply.IncludeForeign,
-			Logins: r.Apply.Logins}
+			Bringing: r.Apply.Bringing, Logins: r.Apply.Logins}
 	case r.Kind == wire.KindPlan && r.Plan != nil && r.Plan.File != nil:
 		q.path, q.body, q.kind = "/plans/upload", r.Plan.File, "application/jsonl"
 	case r.Kind == wire.KindPlan && r.Plan != nil:

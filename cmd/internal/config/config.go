@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/config/azure"
 	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/plan"
@@ -62,6 +63,8 @@ type Registry struct {
 	Limits Limits
 	// Credentials says where the login comes from; the zero value means that the file does not say.
 	Credentials Credentials
+	// Azure says how Azure imports images into the registry, and which identity reads it.
+	Azure azure.Registry
 }
 
 // Limits limits the traffic with one host. Zero means dray's default; for the two rates, the default is no limit.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/config/azure"
 	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/cmd/internal/config/storing"
 	"github.com/drayage/dray/cmd/internal/pool"
@@ -64,9 +65,12 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 			Credentials: Credentials{Username: "robot$import", PasswordEnv: "PROD_PASSWORD", Where: path + ":23"},
 		},
 		{Name: "lab", Host: "lab.example.com", Insecure: true, Credentials: Credentials{Username: "me", PasswordFile: filepath.Join(dir, "secrets", "lab-password"), Where: path + ":30"}},
-		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":37"}},
-		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":43"}},
-		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":49"}},
+		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":37"}, Azure: azure.Registry{Via: "auto",
+			ResourceID: "/subscriptions/0f8fad5b-d9cb-469f-a165-70867728950e/resourceGroups/images/providers/Microsoft.ContainerRegistry/registries/myteam", ResourceManager: "https://management.azure.com"}},
+		{Name: "cloud-partner", Host: "partner.azurecr.io", Azure: azure.Registry{Source: azure.Identity{Tenant: "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+			Client: "16fd2706-8baf-433b-82eb-8c7fada847da", SecretEnv: "PARTNER_SECRET", Where: path + ":47"}}},
+		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":55"}},
+		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":61"}},
 		{Name: "local", Host: "localhost:5000", Aliases: []string{"test", "myteamlocal.azurecr.io"}, PlainHTTP: true},
 	}, Gates: []gates.Gate{
 		{Name: "release", Signature: gates.Signature{Keys: []string{filepath.Join(dir, "keys", "cosign.pub")}},
@@ -86,8 +90,8 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		Auth: Auth{Htpasswd: filepath.Join(dir, "users.htpasswd"), Roles: map[string]string{"alice": "admin", "ci@example.com": "submitter"}},
 		Policy: []Rule{
 			{Principals: []string{"ci@example.com", "team-*"}, Verbs: []string{"import", "copy"}, Sources: []string{"docker.io/library/**", "lab.example.com/team/**"},
-				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":101"},
-			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":106"},
+				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":113"},
+			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":118"},
 		},
 		Egress:  Egress{Allow: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},

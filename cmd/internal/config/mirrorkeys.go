@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/azure"
 	"github.com/drayage/dray/cmd/internal/schedule"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -59,6 +60,7 @@ type Mirror struct {
 
 	IncludeForeign *bool `json:"include-foreign,omitempty"` // nil means what the configuration says
 
+	Via       string  `json:"via,omitempty"`       // "" means what the configuration says
 	Gate      string  `json:"gate,omitempty"`      // the name of a gate of the configuration
 	Overwrite string  `json:"overwrite,omitempty"` // "" means update
 	Backup    string  `json:"backup,omitempty"`
@@ -105,6 +107,7 @@ func (p parser) shared(m *Mirror) []field {
 			m.IncludeForeign = new(bool)
 			return p.boolean(n, m.IncludeForeign)
 		}},
+		{"via", func(n *yaml.Node) error { return p.oneOf(n, azure.Vias(), "via", &m.Via) }},
 		{"gate", func(n *yaml.Node) error { return p.text(n, &m.Gate) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
 		p.word("backup", &m.Backup, func(s string) error {

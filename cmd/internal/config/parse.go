@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/cmd/internal/config/azure"
 	"github.com/drayage/dray/cmd/internal/config/gates"
 	"github.com/drayage/dray/ref"
 )
@@ -131,7 +132,7 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	err := p.mapping(n, r.Name, []field{
 		{"host", func(n *yaml.Node) error { seen["host"] = n; return p.host(n, &r.Host) }},
 		{"aliases", func(n *yaml.Node) error { return list(p, n, &r.Aliases, p.alias) }},
-		{"kind", func(n *yaml.Node) error { return p.kind(n, &r.Kind) }},
+		{"kind", func(n *yaml.Node) error { return p.oneOf(n, kinds, "kind", (*string)(&r.Kind)) }},
 		{"plain-http", func(n *yaml.Node) error { seen["plain-http"] = n; return p.boolean(n, &r.PlainHTTP) }},
 		{"insecure", func(n *yaml.Node) error { seen["insecure"] = n; return p.boolean(n, &r.Insecure) }},
 		{"ca-file", func(n *yaml.Node) error { seen["ca-file"] = n; return p.filePath(n, &r.CAFile) }},
@@ -139,9 +140,13 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 		{"client-key", func(n *yaml.Node) error { seen["client-key"] = n; return p.filePath(n, &r.ClientKey) }},
 		{"token-hosts", func(n *yaml.Node) error { return list(p, n, &r.TokenHosts, p.host) }},
 		{"mirrors", func(n *yaml.Node) error { return list(p, n, &r.Mirrors, p.host) }},
-		{"create", func(n *yaml.Node) error { seen["create"] = n; return p.create(n, &r.Create) }},
+		{"create", func(n *yaml.Node) error {
+			seen["create"] = n
+			return p.oneOf(n, creates, "create", (*string)(&r.Create))
+		}},
 		{"limits", func(n *yaml.Node) error { return p.limits(n, &r.Limits) }},
 		{"credentials", func(n *yaml.Node) error { return p.credentials(n, &r.Credentials) }},
+		{"azure", func(n *yaml.Node) error { return p.azure(n, &r.Azure) }},
 	})
 	switch {
 	case err != nil:
@@ -198,30 +203,18 @@ func (p parser) limits(n *yaml.Node, out *Limits) error {
 	})
 }
 
-// kind reads one of kinds.
-func (p parser) kind(n *yaml.Node, out *Kind) error {
-	var s string
-	if err := p.text(n, &s); err != nil {
-		return err
-	}
-	if !slices.Contains(kinds, s) {
-		return p.bad(n, "unknown kind "+strconv.Quote(s)+nearest(s, kinds), "use one of "+strings.Join(kinds, ", "))
-	}
-	*out = Kind(s)
-	return nil
-}
-
-// create reads one of creates.
-func (p parser) create(n *yaml.Node, out *Create) error {
-	var s string
-	if err := p.text(n, &s); err != nil {
-		return err
-	}
-	if !slices.Contains(creates, s) {
-		return p.bad(n, "unknown create "+strconv.Quote(s)+nearest(s, creates), "use one of "+strings.Join(creates, ", "))
-	}
-	*out = Create(s)
-	return nil
+// azure reads the key azure of a registry.
+func (p parser) azure(n *yaml.Node, out *azure.Registry) error {
+	return azure.Read(n, out, azure.Tools{
+		Mapping: func(n *yaml.Node, what string, fields []azure.Field) error {
+			all := make([]field, len(fields))
+			for i, f := range fields {
+				all[i] = field{f.Key, f.Read}
+			}
+			return p.mapping(n, what, all)
+		},
+		OneOf: p.oneOf, Text: p.text, Path: p.filePath, Variable: p.variable, Bad: p.bad, At: p.at,
+	})
 }
 
 // policy reads the rules of the policy, with the names of registries replaced by their hosts.

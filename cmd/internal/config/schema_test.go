@@ -249,6 +249,14 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 	const reg = "registries: {a: {host: a.example, "
 	for file, right := range map[string]bool{
 		"platforms: linux/amd64": true, "platforms: [linux/amd64, linux/arm64]": true, "platforms: {only: all}": true, "platforms: {optional: true}": false, "platforms: 1": false,
+		reg + "azure: {via: auto}}}": true, reg + "azure: {via: az}}}": false, reg + "azure: {resource-manager: 'https://dray.example:5443/'}}}": true,
+		reg + "azure: {resource-manager: 'http://dray.example'}}}": false, reg + "azure: {resource-manager: 'http://127.0.0.1:5000'}}}": true, reg + "azure: {resource-manager: 'https://u:p@dray.example'}}}": false,
+		reg + "azure: {resource-id: /subscriptions/1/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/r}}}": true,
+		reg + "azure: {resource-id: /subscriptions/1/resourcegroups/g/providers/microsoft.containerregistry/registries/r}}}": true,
+		reg + "azure: {resource-id: /subscriptions/1/resourceGroups/g/providers/Microsoft.Storage/registries/r}}}":           false, reg + "azure: {resource-id: r}}}": false,
+		reg + "azure: {source-identity: {client-id: c}}}}": true, reg + "azure: {source-identity: {tenant-id: t}}}}": false, reg + "azure: {source-identity: {client-id: c, tenant-id: t}}}}": false,
+		reg + "azure: {source-identity: {client-id: c, client-secret-env: V}}}}": false, reg + "azure: {source-identity: {client-id: c, tenant-id: t, client-secret-env: V}}}}": true,
+		reg + "azure: {source-identity: {client-id: c, tenant-id: t, client-secret: hunter2}}}}": false, reg + "azure: {source-identity: {client-id: c, tenant-id: t, token-file: a, certificate-file: b}}}}": false,
 		"include-foreign: true": true, "include-foreign: 1": false, "include-foreign: 'true'": false,
 		"{}": true, "referrers: false": true, "referrers: sync": true, "referrers: never": false, "referrers: {mode: true, types: [a, b]}": true, "referrers: {mode: false, types: [a]}": false,
 		"referrers: {}": false, "referrers: [a]": false, "referrers: {annotations: {a: b}}": true, "referrers: {annotations: {'': b}}": false, "registries: {}": true, reg + "kind: acr}}": true, reg + "kind: Acr}}": false, "registries: {a: {}}": false,

@@ -96,7 +96,7 @@ type Tell func(dray.RepositoryReport) error
 func Run(
 	ctx context.Context, d *dray.Dray, rule config.Mirror, g gate.Gate, mode Mode, obs event.Observer, tell Tell,
 ) Result {
-	d = d.For(place.Job{Words: name.Keys, IncludeForeign: rule.IncludeForeign})
+	d = d.For(place.Job{Words: name.Keys, IncludeForeign: rule.IncludeForeign, Via: dray.Via(rule.Via)})
 	r := &run{dray: d, mode: mode, watch: obs, tell: tell, began: time.Now(), targets: map[string]*Target{},
 		sum: Result{Rule: rule.Name, DryRun: mode == DryRun, Traffic: map[string]dray.Traffic{}}}
 	r.sum.Began = r.began

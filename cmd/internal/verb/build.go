@@ -276,6 +276,14 @@ func foreignOf(r wire.Request) *bool {
 	return nil
 }
 
+// bringingOf returns who brings blobs according to r.
+func bringingOf(r wire.Request) wire.Bringing {
+	if b := r.Bringing(); b != nil {
+		return *b
+	}
+	return wire.Bringing{}
+}
+
 // check checks everything in r that can be checked without a request to a registry.
 func (s *Service) check(r wire.Request, at time.Time) error {
 	err := checkChoices(r)

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/verb/tally"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/ref"
@@ -100,7 +101,9 @@ func (w *work) read() error {
 		return &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
 	w.Service = w.reading(w.row)
-	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words, IncludeForeign: foreignOf(w.row.Request)})
+	by := bringingOf(w.row.Request)
+	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words,
+		IncludeForeign: foreignOf(w.row.Request), Via: credential.Via(by.Via), AcceptUnseen: by.AcceptUnseen})
 	return nil
 }
 

@@ -58,6 +58,31 @@ func (r Request) Foreign() **bool {
 	return nil
 }
 
+// Bringing returns where r says who brings blobs to its targets; nil for a verb that brings none.
+func (r Request) Bringing() *Bringing {
+	switch {
+	case r.Import != nil:
+		return &r.Import.Bringing
+	case r.Copy != nil:
+		return &r.Copy.Bringing
+	case r.Batch != nil:
+		return &r.Batch.Bringing
+	case r.Transfer != nil:
+		return &r.Transfer.Bringing
+	case r.Apply != nil:
+		return &r.Apply.Bringing
+	case r.Plan != nil && !r.Plan.Uploaded && r.Plan.File == nil:
+		return r.Plan.Of().Bringing()
+	}
+	return nil
+}
+
+// Bringing says who brings the blobs of images to registries of Azure.
+type Bringing struct {
+	Via          string `json:"via,omitempty" enum:"dray,azure,auto" doc:"who brings images to registries of Azure: dray copies them, azure imports them itself, auto lets Azure import what it can; default: the server's configuration"`
+	AcceptUnseen bool   `json:"acceptUnseen,omitempty" doc:"let Azure import, by its tag, an image that the server cannot see at its source; all that arrives is looked at, but nothing compares it with the source"`
+}
+
 // Login is a login that the server uses for a registry instead of the one that it has configured or
 // stored.
 type Login struct {
@@ -109,6 +134,7 @@ type Import struct {
 	Platforms      Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
 	IncludeForeign *bool     `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Gates          []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Bringing
 	Logins
 }
 
@@ -126,6 +152,7 @@ type Copy struct {
 	Platforms      Platforms `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
 	IncludeForeign *bool     `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Gates          []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Bringing
 	Logins
 }
 
@@ -152,6 +179,7 @@ type Batch struct {
 	Platforms      Platforms    `json:"platforms,omitzero" doc:"which platforms of an image are copied; default: the server's configuration"`
 	IncludeForeign *bool        `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Gates          []string     `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Bringing
 	Logins
 }
 
@@ -181,6 +209,7 @@ type Transfer struct {
 
 	Incremental bool     `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
 	Gates       []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
+	Bringing
 	Logins
 }
 
@@ -250,6 +279,7 @@ type Apply struct {
 	Follow         bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
 	Gates          []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	IncludeForeign *bool    `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
+	Bringing
 	Logins
 }
 
@@ -277,6 +307,7 @@ type ApplyBody struct {
 	Follow         bool     `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
 	Gates          []string `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	IncludeForeign *bool    `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
+	Bringing
 	Logins
 }
 

@@ -119,13 +119,15 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		Referrers:  file.Referrers,
 		Platforms:  file.Platforms,
 		Settings:   a.override(dray.Settings{}),
-		Logins:     slices.Concat(file.Lookups(a.IO.Env), a.Files().Lookups(), a.Clouds(file)),
+		Logins:     slices.Concat(file.Lookups(a.IO.Env), a.sourceIdentities(file), a.Files().Lookups(), a.Clouds(file)),
 		UserAgent:  "dray/" + ThisBuild().Version,
 		StateDir:   a.StateDir(),
 		Cloud:      credential.Cloud{Env: a.IO.Env, Home: a.IO.Home},
 		Dial:       a.IO.Dial,
 
 		IncludeForeign: a.Common.IncludeForeign.Or(file.IncludeForeign),
+		Via:            dray.Via(a.Common.Via),
+		AcceptUnseen:   a.Common.AcceptUnseen,
 		Limits: dray.Limits{
 			Files: a.IO.Files, Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
 			Stall: a.Common.Stall, FirstByte: a.Common.FirstByte, MaxWait: a.Common.MaxWait,
@@ -208,6 +210,16 @@ func (a *App) Clouds(file config.Config) credential.Chain {
 	return c.Lookups()
 }
 
+// sourceIdentities returns the lookups of the registries that are read as an identity of their own.
+func (a *App) sourceIdentities(file config.Config) (all credential.Chain) {
+	for _, r := range file.Registries {
+		if r.Azure.Source.Client != "" {
+			all = append(all, r.Azure.Source.Lookup(r.Host, a.IO.Env, a.IO.Home))
+		}
+	}
+	return all
+}
+
 // LoadConfig reads the configuration file that the flag or the environment names, else the default one.
 func (a *App) LoadConfig() (config.Config, error) {
 	l := a.Loader()
@@ -266,5 +278,6 @@ func settings(r config.Registry) dray.Settings {
 		CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey, TokenHosts: r.TokenHosts, Mirrors: r.Mirrors,
 		Create: dray.Create(r.Create), Connections: r.Limits.Connections, RequestsPerSecond: r.Limits.RequestsPerSecond,
 		BytesPerSecond: r.Limits.BytesPerSecond, ChunkSize: r.Limits.ChunkSize, FirstByte: r.Limits.FirstByte,
+		Via: dray.Via(r.Azure.Via), ResourceID: r.Azure.ResourceID, ResourceManager: r.Azure.ResourceManager,
 	}
 }

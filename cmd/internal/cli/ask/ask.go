@@ -1,6 +1,7 @@
 package ask
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -20,15 +21,19 @@ func Known(r wire.Request) What {
 	return func(context.Context, *client.Client, Names) (wire.Request, error) { return r, nil }
 }
 
-// Carrying adds the choice of --include-foreign to the request that what makes; nil leaves it to the server.
-func Carrying(what What, include *bool) What {
-	if include == nil {
+// Carrying adds the choices of --include-foreign, --via and --accept-unseen to the request that what makes; nil and
+// the zero Bringing leave them to the server.
+func Carrying(what What, include *bool, by wire.Bringing) What {
+	if include == nil && by == (wire.Bringing{}) {
 		return what
 	}
 	return func(ctx context.Context, c *client.Client, names Names) (wire.Request, error) {
 		r, err := what(ctx, c, names)
-		if said := r.Foreign(); err == nil && said != nil {
+		if said := r.Foreign(); err == nil && said != nil && include != nil {
 			*said = include
+		}
+		if b := r.Bringing(); err == nil && b != nil {
+			b.Via, b.AcceptUnseen = cmp.Or(by.Via, b.Via), by.AcceptUnseen || b.AcceptUnseen
 		}
 		return r, err
 	}

@@ -84,9 +84,9 @@ func TestTheRequestOfEachVerbHasTheChoicesOfItsFlags(t *testing.T) {
 		"transfer": Transfer(ends, 0, transfer),
 		"verify":   Verify(ends, dray.VerifyRequest{Of: transfer}),
 	} {
-		r, err := Gated(Carrying(Known(r), &include), []string{"release"})(context.Background(), nil, nil)
+		r, err := Gated(Carrying(Known(r), &include, wire.Bringing{Via: "auto", AcceptUnseen: true}), []string{"release"})(context.Background(), nil, nil)
 		if name == "verify" {
-			r, err = Carrying(Known(r), &include)(context.Background(), nil, nil)
+			r, err = Carrying(Known(r), &include, wire.Bringing{Via: "auto", AcceptUnseen: true})(context.Background(), nil, nil)
 		}
 		if err != nil {
 			t.Fatal(name, err)
@@ -98,6 +98,7 @@ func TestTheRequestOfEachVerbHasTheChoicesOfItsFlags(t *testing.T) {
 			Platforms      plan.Platforms `json:"platforms"`
 			IncludeForeign bool           `json:"includeForeign"`
 			Gates          []string       `json:"gates"`
+			wire.Bringing
 		}
 		if err := json.Unmarshal(raw, &sent); err != nil {
 			t.Fatal(err)
@@ -107,7 +108,7 @@ func TestTheRequestOfEachVerbHasTheChoicesOfItsFlags(t *testing.T) {
 		}
 		gated := name != "verify"
 		if !reflect.DeepEqual(choices.Referrers, someReferrers) || !reflect.DeepEqual(choices.Platforms, somePlatforms) ||
-			!choices.IncludeForeign || (len(choices.Gates) == 1) != gated {
+			!choices.IncludeForeign || (len(choices.Gates) == 1) != gated || (choices.Bringing == wire.Bringing{Via: "auto", AcceptUnseen: true}) != gated {
 			t.Errorf("%s: %s", name, raw)
 		}
 	}

@@ -44,11 +44,13 @@ func Schedules(d *dray.Dray, r config.Mirror, path string, obs event.Observer) (
 		s := s
 		s.Request = wire.Request{Kind: wire.KindTransfer, Transfer: transferOf(r, *work.Transfer)}
 		s.Request.Transfer.Gates, s.Request.Transfer.IncludeForeign = gatesOf(r), r.IncludeForeign
+		s.Request.Transfer.Via = r.Via
 		all = append(all, s)
 	}
 	if work.Batch != nil {
 		s.Request = Batch(*work.Batch)
 		s.Request.Batch.Gates, s.Request.Batch.IncludeForeign = gatesOf(r), r.IncludeForeign
+		s.Request.Batch.Via = r.Via
 		if len(all) > 0 {
 			s.Name += ".images"
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/credential"
 )
 
 // Common holds the values of the flags that many commands share: those that every command has, those
@@ -24,7 +26,9 @@ type Common struct {
 	Bandwidth   perSecond
 
 	IncludeForeign Switch // copy foreign layers
-	Images         int    // images in flight; 0 means the default of package dray
+	Via            via
+	AcceptUnseen   bool // let Azure import images that cannot be seen from here
+	Images         int  // images in flight; 0 means the default of package dray
 	PlainHTTP      bool
 	Insecure       bool
 	CaFile         string
@@ -133,6 +137,37 @@ func (c *Common) AddForeignTo(set *pflag.FlagSet) {
 	set.Var(&c.IncludeForeign, "include-foreign",
 		"copy foreign layers too, which a manifest lists by the URLs of their publisher, from these URLs")
 	set.Lookup("include-foreign").NoOptDefVal = "true"
+}
+
+// AddViaTo adds the flag that says who brings images to registries of Azure, for a command that copies images from
+// registries.
+func (c *Common) AddViaTo(flags *pflag.FlagSet) {
+	Group(flags, Registries, func(set *pflag.FlagSet) {
+		set.Var(&c.Via, "via", "let `WHO` bring images to registries of Azure: dray copies them, azure imports them "+
+			"itself, auto lets Azure import what it can (default azure.via of the registry, else dray)")
+		set.BoolVar(&c.AcceptUnseen, "accept-unseen", false, "with --via azure or auto: if the source cannot be seen from "+
+			"here, let Azure import the image by its tag; what arrives is looked at, but not compared with the source")
+	})
+}
+
+// Bringing returns the values of --via and --accept-unseen as a request has them.
+func (c *Common) Bringing() wire.Bringing {
+	return wire.Bringing{Via: string(c.Via), AcceptUnseen: c.AcceptUnseen}
+}
+
+// via is the value of --via; "" means that it was not given.
+type via string
+
+func (v *via) Type() string { return "WHO" }
+
+func (v *via) String() string { return string(*v) }
+
+func (v *via) Set(s string) error {
+	if !credential.Via(s).Known() {
+		return errors.New("not dray, azure or auto")
+	}
+	*v = via(s)
+	return nil
 }
 
 // AddLoginsTo adds the flags for the logins at source and target alone, for a command that only hands

@@ -55,6 +55,7 @@ func NewMirror(a *app.App) *cobra.Command {
 			"copy at most `N` images at once for each rule (default 32, or 1 in a rule with delay-seconds)")
 	})
 	a.Common.AddRegistryTo(flags, flag.ReadsBlobs|flag.SendsBlobs)
+	a.Common.AddViaTo(flags)
 	cmd.SetFlagErrorFunc(noCreds)
 	cmd.AddCommand(newMirrorValidate(a), newMirrorSchema(a), newMirrorStatus(a))
 	return cmd

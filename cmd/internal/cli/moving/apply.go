@@ -56,6 +56,7 @@ func NewApply(a *app.App) *cobra.Command {
 	flag.AddGateTo(flags, &gates)
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
+	a.Common.AddViaTo(flags)
 	return cmd
 }
 

@@ -70,6 +70,7 @@ func NewBatch(a *app.App) *cobra.Command {
 	})
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
+	a.Common.AddViaTo(flags)
 	return cmd
 }
 

@@ -53,7 +53,8 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 			"  dray copy --all-tags dev.example/app prod.example/app --dry-run\n" +
 			"  dray copy --all-tags dev.example/app prod.example/app --map latest=stable \\\n" +
 			"      --rename 's/^(v.*)$/$1-production/'\n" +
-			"  dray copy --all-tags-of dev.example/app:latest prod.example/app",
+			"  dray copy --all-tags-of dev.example/app:latest prod.example/app\n" +
+			"  dray copy dev.azurecr.io/app:v1 prod.azurecr.io/app:v1 --via azure",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return flag.UsageError(cmd, fmt.Errorf("%s is the source; no target given", args[0]), "add one or more targets")
@@ -78,6 +79,9 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 	flag.AddDryRunTo(flags, &f.dryRun)
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, t)
+	if t == flag.Copies {
+		a.Common.AddViaTo(flags)
+	}
 	return cmd
 }
 

@@ -72,7 +72,8 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 			"  dray import -n prod --source dev.azurecr.io/app --map latest=stable \\\n" +
 			"      --map v1.0=v1.0-production\n" +
 			"  dray import --source ghcr.io/acme/app:v1 -t registry.example/acme/app:v1 \\\n" +
-			"      -u USER --password-stdin",
+			"      -u USER --password-stdin\n" +
+			"  dray import -n prod --source docker.io/library/redis:7 --via azure",
 		Args: importNames,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runImport(a, cmd, f) },
 	}
@@ -109,6 +110,9 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	flag.AddAzTo(flags, &f.quietToo)
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, t)
+	if t == flag.Copies {
+		a.Common.AddViaTo(flags)
+	}
 	return cmd
 }
 

@@ -82,6 +82,9 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 	f.addTo(cmd.Flags())
 	a.Common.AddHandOverTo(cmd.Flags())
 	a.Common.AddRegistryTo(cmd.Flags(), t)
+	if t == flag.Copies {
+		a.Common.AddViaTo(cmd.Flags())
+	}
 	return cmd
 }
 

@@ -44,7 +44,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 	if a.Common.NoWait && !cmd.Flags().Changed("output") {
 		a.Format = out.FormatText // even for dray plan, which prints JSON by default
 	}
-	what = ask.Carrying(what, a.Common.IncludeForeign.Given())
+	what = ask.Carrying(what, a.Common.IncludeForeign.Given(), a.Common.Bringing())
 	if err := handOver(ctx, a, t, what, dryRun); err != nil {
 		t.close()
 		if ctx.Err() != nil && !fault.Is(err, fault.Invalid) {
@@ -86,7 +86,8 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 
 // refuseOurs refuses flags that a server does not obey, and those for a result that --no-wait does not get. A server
 // connects to registries by its own configuration, and does not report what rules decide. --ca-file counts for the
-// server itself, and the request has --include-foreign.
+// server itself, and the request has --include-foreign,
+// --via and --accept-unseen.
 func refuseOurs(a *app.App, cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -98,7 +99,7 @@ func refuseOurs(a *app.App, cmd *cobra.Command) error {
 			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect with --no-wait, which gets no result", f.Name),
 				"leave one of them out")
 		}
-		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file", "include-foreign"}, f.Name)
+		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file", "include-foreign", "via", "accept-unseen"}, f.Name)
 		ours := flag.HeadingOf(f) == flag.Registries && !theirs
 		if err == nil && (ours || f.Name == "parallel-imports") {
 			hint := "leave it out: a server has its own value"

@@ -86,6 +86,14 @@ func registry(r config.Registry, add func(key string, value any)) {
 	add("credentials.helper", r.Credentials.Helper)
 	add("credentials.token-env", r.Credentials.TokenEnv)
 	add("credentials.token-file", r.Credentials.TokenFile)
+	add("azure.via", r.Azure.Via)
+	add("azure.resource-id", r.Azure.ResourceID)
+	add("azure.resource-manager", r.Azure.ResourceManager)
+	add("azure.source-identity.tenant-id", r.Azure.Source.Tenant)
+	add("azure.source-identity.client-id", r.Azure.Source.Client)
+	add("azure.source-identity.client-secret-env", r.Azure.Source.SecretEnv)
+	add("azure.source-identity.certificate-file", r.Azure.Source.Certificate)
+	add("azure.source-identity.token-file", r.Azure.Source.TokenFile)
 }
 
 // server calls add for each setting of the server.
