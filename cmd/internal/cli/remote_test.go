@@ -30,17 +30,9 @@ type served struct {
 }
 
 // startServer runs dray serve as a process.
-func startServer(t *testing.T, data, listen string) served {
+func startServer(t *testing.T, data, listen string, more ...string) served {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "dray")
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "serve", "--listen", listen, "--data", data, "--egress", "127.0.0.0/8")
+	cmd := exec.Command(executable(t), append([]string{"serve", "--listen", listen, "--data", data, "--egress", "127.0.0.0/8"}, more...)...)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "DRAY_CONFIG=", "DRAY_DATABASE=")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -57,6 +49,20 @@ func startServer(t *testing.T, data, listen string) served {
 	}
 	s.host = strings.TrimSpace(line)
 	return s
+}
+
+// executable returns this test as the program dray.
+func executable(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "dray")
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
 // kill is kill -9.
