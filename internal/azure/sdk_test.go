@@ -27,6 +27,7 @@ import (
 	"github.com/drayage/dray/gate"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -281,6 +282,66 @@ func TestAnImageThatOnlyAzureSeesIsImportedByItsTagAndLookedAt(t *testing.T) {
 		}
 	}
 	t.Error("no image was staged")
+}
+
+// Azure brings blobs, and nothing else changes: who may set tags, what is kept, when nothing is set, what travels.
+func TestWhatHoldsForTagsHoldsForThemAfterAnImportByAzure(t *testing.T) {
+	y := yard.New(t)
+	c := newCloud(t, y)
+	y.Tagged("app", "v1", "v2", "latest")
+	signed := testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{Seed: 1})
+	sbom := testbed.Artifact(t, y.Src, "app", "", signed.Root)
+	old := testbed.Random(t, y.Dst, "mirror", "v2", testbed.RandomOptions{Seed: 50})
+	y.Dray = c.dray(dray.ViaAzure, "")
+	y.Forget()
+	req := dray.TransferRequest{Sources: []string{"src/app"}, Target: "dst/mirror", Backup: plan.Backup{Template: "{tag}-old"}}
+	_, sum, err := y.Transferred(req)
+	if err != nil || sum.States[dray.Done] != 3 || sum.Blobs.Sent != 2 || sum.Blobs.Brought == 0 {
+		t.Fatalf("%v %+v", err, sum)
+	}
+	for _, tag := range []string{"v1", "v2", "latest"} {
+		testbed.Same(t, y.Src, y.Dst, "app", tag, "mirror", tag)
+	}
+	if kept := testbed.CraneDigest(t, y.Dst, "mirror", "v2-old"); kept != old.Digest() || testbed.CraneDigest(t, y.Dst, "mirror", sbom.Digest()) != sbom.Digest() {
+		t.Errorf("v2-old is %s, want %s", kept, old.Digest())
+	}
+	blobs := 0
+	for _, q := range y.Src.Log() {
+		if q.Kind == testbed.Blob && q.Method == http.MethodGet {
+			blobs++
+		}
+	}
+	t.Log(blobs, "blobs were read, by Azure and for the SBOM")
+
+	// All or nothing: one image is not imported, so no tag is set.
+	c.refuse = func(in parameters) string {
+		if strings.Contains(*in.Source.SourceImage, signed.Digest()) {
+			return "InvalidParameters"
+		}
+		return ""
+	}
+	rep, err := y.Import(dray.ImportRequest{Source: "src/app", Target: "dst", Images: []string{"held"}, Tags: []string{"v1", "v2"}, Hold: plan.All})
+	if err == nil || rep.Count(dray.Done) != 0 {
+		t.Errorf("%v %s", err, yard.States(rep))
+	}
+	for _, q := range y.Dst.Log() {
+		if q.Method == http.MethodPut && q.Kind == testbed.Manifest && strings.HasPrefix(q.Path, "/v2/held/") && !strings.HasPrefix(q.Ref, "sha256:") {
+			t.Errorf("%s was set", q.Ref)
+		}
+	}
+
+	// always proves all of it; a platform, and a target elsewhere, are not for Azure.
+	c.refuse = nil
+	if rep, err := y.Copy(dray.CopyRequest{Source: "src/app:v2", Targets: []string{"dst/proven:v2"}, Overwrite: plan.Always}); err != nil || rep.Steps[0].Blobs.Proven == 0 || rep.Steps[0].Via != "azure" {
+		t.Errorf("%v %+v", err, rep.Steps)
+	}
+	orders := len(c.orders)
+	y.Dray = c.dray(dray.ViaAuto, "")
+	testbed.Index(t, y.Src, "multi", "v1", 2)
+	rep, err = y.Copy(dray.CopyRequest{Source: "src/multi:v1", Targets: []string{"dst/multi:v1", "src/elsewhere:v1"}, Platforms: plan.Platforms{Only: []oci.Platform{{OS: "linux", Architecture: "amd64"}}}})
+	if err != nil || len(c.orders) != orders || rep.Steps[0].Via != "dray" || !strings.Contains(rep.Steps[0].NotByAzure.Message, "all platforms") || rep.Steps[1].Via != "" {
+		t.Errorf("%v %d %+v", err, len(c.orders)-orders, rep.Steps)
+	}
 }
 
 func TestWhatAzureDoesNotImportFailsOrIsCopiedByDray(t *testing.T) {

@@ -117,6 +117,37 @@ func TestAServerOfDrayBringsTheBlobsAsAzureDoes(t *testing.T) {
 	}
 }
 
+// The configuration, a mirror rule and a request to a server say it, too.
+func TestEachDoorSaysWhoBringsTheBlobs(t *testing.T) {
+	m := newManager(t, nil)
+	testbed.Random(t, m.src, "app", "v1", testbed.RandomOptions{Seed: 7})
+	const cannot = "not a registry of Azure"
+	if code, _, stderr := m.run("copy", m.src.Host+"/app:v1", m.dst.Host+"/b:v1", "--via", "azure", "--server", "http://"+m.served.host); code != 8 || !strings.Contains(stderr, cannot) {
+		t.Errorf("server: code %d: %s", code, stderr)
+	}
+	rules := m.write("rules.yaml", "rules:\n  - name: team\n    sources: [src/app]\n    target: src/mirror\n    via: azure\n")
+	if code, out, stderr := m.run("mirror", "-f", rules); code == 0 || !strings.Contains(out+stderr, cannot) {
+		t.Errorf("mirror: code %d: %s %s", code, out, stderr)
+	}
+	if code, _, stderr := m.run("copy", "src/app:v1", "dst/app:v1", "--via", "az"); code != 2 || !strings.Contains(stderr, "not dray, azure or auto") {
+		t.Errorf("code %d: %s", code, stderr)
+	}
+	before := m.jobs()
+	m.env["DRAY_CONFIG"] = m.write("via.yaml", "registries:\n  dst: {host: '"+m.dst.Host+"', plain-http: true, azure: {via: azure, resource-manager: 'http://"+m.served.host+"'}}\n")
+	for _, via := range []string{"dray", ""} {
+		args := []string{"copy", m.src.Host + "/app:v1", "dst/app" + via + ":v1"}
+		if via != "" {
+			args = append(args, "--via", via)
+		}
+		if code, _, stderr := m.run(args...); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	if n := m.jobs() - before; n != 1 {
+		t.Errorf("%d imports; the configuration asks for one, and the flag precedes it", n)
+	}
+}
+
 func TestAnImportOfAClientThatWasKilledIsAwaitedByTheNextOne(t *testing.T) {
 	asked, goOn := make(chan struct{}, 1), make(chan struct{})
 	m := newManager(t, slow(asked, goOn))
