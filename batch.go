@@ -65,7 +65,8 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
 		return d.draftBatch(ctx, s, names, req, plan.Refuse)
 	}
-	p, err := d.plan(ctx, opening{source: req.SourceLogin, target: req.TargetLogin, gate: req.Gate, of: req.Of}, obs, draft)
+	o := opening{source: req.SourceLogin, target: req.TargetLogin, gate: req.Gate, of: req.Of}
+	p, err := d.plan(ctx, o, obs, draft)
 	if p != nil {
 		p.Proof = req.Proof
 	}

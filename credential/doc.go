@@ -37,6 +37,7 @@
 // In the order of the walk:
 //
 //	clouds.go          the lookups of all clouds, and that of GitHub
+//	azure_manager.go   Azure: tokens for its resource managers
 //	azure.go           Azure: Entra tokens for its registries
 //	azure_sources.go   service principals, workload and managed identities, az
 //	azure_cloud.go     the separate clouds of Azure

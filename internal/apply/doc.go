@@ -5,7 +5,7 @@
 //	apply.go   checks a plan, applies it and makes the report
 //	work.go    the order of the work: content before names with plan.All, moving tags last
 //	pulls.go   rounds of tasks, and the wait for a pull limit
-//	settled.go steps that require no work
+//	settled.go which images may move, and steps that require no work
 //	copy.go    one task: an image and all names that it gets
 //	unseen.go  images that only Azure can see
 //	via.go     lets Azure bring the blobs of an image

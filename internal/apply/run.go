@@ -10,7 +10,6 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
@@ -79,22 +78,6 @@ func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *R
 func (r *Run) finderOf(s plan.Step) *referrers.Finder {
 	choice := r.Plan.ReferrersOf(s)
 	return r.finders[slices.IndexFunc(r.finders, func(f *referrers.Finder) bool { return f.Choice().Equal(choice) })]
-}
-
-// Admit lets Azure import the images that cannot be seen from here, which no gate admits, and asks the gate about the
-// images that the plan would move. The steps of those that it does not admit
-// become Refused. What it said while the plan was made counts, so it is not asked again. The error is
-// Canceled.
-func (r *Run) Admit(ctx context.Context) error {
-	if err := r.importUnseen(ctx); err != nil {
-		r.unstage(context.WithoutCancel(ctx))
-		return err
-	}
-	err := admit.Steps(ctx, r.session, r.Plan.Verb, r.Plan.Steps)
-	for i, s := range r.Plan.Steps {
-		r.Reports[i].Step = s
-	}
-	return err
 }
 
 // overwrite returns the overwrite rule that applies to s.
@@ -226,6 +209,12 @@ func (r *Referred) add(all map[sent]*delivery) {
 	for s := range all {
 		r.sums[s.sum()] = true
 	}
+}
+
+// staged is an image that Azure imported under a tag of its own.
+type staged struct {
+	repo ref.Repo
+	tag  string
 }
 
 // sent identifies a referrer that goes to a repository, for all images that have it.

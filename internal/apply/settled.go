@@ -1,15 +1,33 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/admit"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/report"
 )
+
+// Admit lets Azure import the images that cannot be seen from here, which no gate admits, and asks the gate about the
+// images that the plan would move. The steps of those that it does not admit
+// become Refused. What it said while the plan was made counts, so it is not asked again. The error is
+// Canceled.
+func (r *Run) Admit(ctx context.Context) error {
+	if err := r.importUnseen(ctx); err != nil {
+		r.unstage(context.WithoutCancel(ctx))
+		return err
+	}
+	err := admit.Steps(ctx, r.session, r.Plan.Verb, r.Plan.Steps)
+	for i, s := range r.Plan.Steps {
+		r.Reports[i].Step = s
+	}
+	return err
+}
 
 // Settled records the result of a step that requires no work.
 func (r *Run) Settled(i int, s plan.Step) {

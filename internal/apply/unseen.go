@@ -33,12 +33,6 @@ func Unaccepted(verb string, from ref.Name, err error) error {
 		Hint: "--accept-unseen lets Azure import it by its tag, although nothing can compare it with the source"}
 }
 
-// staged is an image that Azure imported under a tag of its own.
-type staged struct {
-	repo ref.Repo
-	tag  string
-}
-
 // importUnseen lets Azure import the images of steps whose source cannot be seen from here, by their tags. What
 // arrived is looked at as a whole at the target. The step then becomes one that sets the tag in the target itself,
 // with all that belongs to that. The error is Canceled.
@@ -169,8 +163,8 @@ func whole(ctx context.Context, at place.Repository, root oci.Descriptor) error 
 	if err != nil || len(lack) == 0 {
 		return err
 	}
-	return &fault.Fault{Kind: fault.Corrupt, Op: "look at what Azure imported into", Name: at.Repo().At(string(root.Digest)).String(),
-		Err: fmt.Errorf("%d of its blobs are missing, such as %s", len(lack), lack[0].Digest)}
+	return &fault.Fault{Kind: fault.Corrupt, Op: "look at what Azure imported into",
+		Name: at.Repo().At(string(root.Digest)).String(), Err: fmt.Errorf("%d of its blobs are missing, such as %s", len(lack), lack[0].Digest)}
 }
 
 // unstage removes the tags under which Azure imported images: by now they have those that were asked for.

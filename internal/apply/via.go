@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -32,7 +33,8 @@ type viaAzure struct {
 	run     *Run
 	task    *task
 	to      map[string][]ref.Repo // targets of the image, by registry
-	brought map[string]bool       // registries for which Azure was asked. The ends of one registry come one by one
+	mu      sync.Mutex
+	brought map[string]bool // registries for which Azure was asked. The ends of one registry come one by one
 }
 
 // newViaAzure returns what brings the image of t, or nil if its targets have everything.
@@ -108,11 +110,16 @@ func (v *viaAzure) imported(
 	}
 	for range 2 {
 		earlier := false
-		if !v.brought[e.repo.Host] {
+		v.mu.Lock()
+		asked := v.brought[e.repo.Host]
+		v.mu.Unlock()
+		if !asked {
 			if earlier, err = v.ask(ctx, e, c); err != nil {
 				return c.Lack, err
 			}
+			v.mu.Lock()
 			v.brought[e.repo.Host] = !earlier
+			v.mu.Unlock()
 		}
 		if left, err = at.Prove(ctx, c.Lack); err != nil {
 			return c.Lack, fault.On(fault.Target, err)
@@ -149,8 +156,8 @@ func (v *viaAzure) ask(ctx context.Context, e *end, c transfer.Cargo) (earlier b
 // unsuited returns the reason for which Azure is not asked to import an image, or nil.
 func (v *viaAzure) unsuited(c transfer.Cargo) error {
 	refused := func(why, hint string) error {
-		return &fault.Fault{Kind: fault.Refused, Op: "import by Azure", Name: v.task.from.At(string(v.task.root.Digest)).String(),
-			Err: errors.New(why), Hint: hint}
+		name := v.task.from.At(string(v.task.root.Digest)).String()
+		return &fault.Fault{Kind: fault.Refused, Op: "import by Azure", Name: name, Err: errors.New(why), Hint: hint}
 	}
 	s := v.run.session
 	switch {

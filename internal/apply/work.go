@@ -20,7 +20,6 @@ func (r *Run) Work(ctx context.Context, images int) {
 	r.sent, r.tagSteps, r.carried = map[sent]*delivery{}, tagSteps(r.Plan.Steps), map[ref.Repo][]ledger.Copied{}
 	defer r.noteCarried()
 	defer func() { r.Earlier.add(r.sent) }() // those that failed are not among them
-
 	defer r.unstage(ctx)
 	tasks := r.search()
 	r.noteSparse(tasks)

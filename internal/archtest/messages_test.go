@@ -41,7 +41,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Commands, flags and arguments", "cmd/internal/cli cmd/internal/cli/flag cmd/internal/cli/moving cmd/internal/cli/mirroring cmd/internal/cli/bundling " +
 		"cmd/internal/cli/looking cmd/internal/cli/jobs cmd/internal/cli/setup cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/run cmd/internal/cli/out cmd/internal/cli/query cmd/internal/program"},
 	{"Names of images and registries", "ref internal/name ."},
-	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/gates cmd/internal/config/storing cmd/internal/config/textfile cmd/internal/mirror cmd/internal/schedule"},
+	{"Configuration, lists, mirror rules, schedules", "cmd/internal/config cmd/internal/config/azure cmd/internal/config/gates cmd/internal/config/storing cmd/internal/config/textfile cmd/internal/mirror cmd/internal/schedule"},
 	{"Selections, maps and plan files", "plan internal/kube internal/python"},
 	{"Logins and credentials", "credential internal/remote/signin internal/remote/product"},
 	{"The network, and what a registry answers", "internal/remote internal/remote/wire internal/remote/reason internal/remote/ask internal/remote/limit"},
@@ -49,7 +49,7 @@ var chapters = []struct{ title, rooms string }{
 	{"Writing to a registry", "internal/remote/push internal/remote/feed internal/remote/subject"},
 	{"Images and their content", "oci internal/transfer"},
 	{"Directories and files", "internal/layout internal/ends internal/archive internal/outfile internal/ours internal/ledger"},
-	{"What is copied, tagged, replaced and removed", "internal/referrers internal/trim internal/nearest internal/lock internal/survey internal/survey/landing internal/apply internal/prove internal/migrate internal/migrate/total internal/estimate internal/place internal/foreign internal/look event report"},
+	{"What is copied, tagged, replaced and removed", "internal/referrers internal/trim internal/nearest internal/lock internal/survey internal/survey/landing internal/apply internal/prove internal/migrate internal/migrate/total internal/estimate internal/place internal/foreign internal/look event report internal/azure"},
 	{"What a gate refuses", "gate internal/admit cmd/internal/gatekeeper cmd/internal/gatekeeper/verifier"},
 	{"Bundles", "internal/bundle internal/shelf internal/stock internal/volume internal/have internal/outfile"},
 	{"dray check", "internal/probe"},

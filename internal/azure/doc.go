@@ -4,10 +4,11 @@
 //
 // Files, in the order of the walk:
 //
-//	azure.go      the Client, and one import from its order to its end
+//	azure.go      one import, from its order to its end
 //	operation.go  follows an operation
 //	find.go       finds the resource ID of a registry
 //	request.go    one request to the resource manager, repeated where that helps
+//	client.go     the Client
 //	reach.go      connections to a resource manager
 //	answer.go     what an error of the resource manager means
 //	pace.go       the limit of the resource manager for writes

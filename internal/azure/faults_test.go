@@ -193,10 +193,11 @@ func TestWhatWasSentIsInNoError(t *testing.T) {
 func TestAnOperationIsFoundAgainByTheNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		state, s := t.TempDir(), &scripted{}
+		var told []event.Event
 		import1 := func(ctx context.Context, answer ...func(http.ResponseWriter, *http.Request)) (earlier bool, err error) {
 			c, stop := client(s, state, answer...)
 			defer stop()
-			return c.Import(ctx, order("app"), event.Watch{})
+			return c.Import(ctx, order("app"), event.Watch{Events: func(e event.Event) { told = append(told, e) }})
 		}
 		killed, kill := context.WithCancel(t.Context())
 		if _, err := import1(killed, accepted("Retry-After", "60"), func(w http.ResponseWriter, r *http.Request) { kill(); accepted()(w, r) }); !fault.Is(err, fault.Canceled) {
@@ -209,9 +210,12 @@ func TestAnOperationIsFoundAgainByTheNextProcess(t *testing.T) {
 			t.Errorf("an operation that ended is not forgotten: %v %v %v", earlier, err, s.log)
 		}
 
-		// One that takes too long is awaited by the next run, one that Azure has forgotten is asked for again.
+		// One that takes too long says so, and is awaited by the next run, one that Azure has forgotten is asked for again.
 		if _, err := import1(t.Context(), accepted()); !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.HintOf(err), "again") {
 			t.Error(err)
+		}
+		if len(told) != 6 || told[0].Kind != event.Waiting || !strings.Contains(told[0].Text, "dst.azurecr.io") { // after 1, 6, 11, … minutes
+			t.Errorf("%+v", told)
 		}
 		if earlier, err := import1(t.Context(), failure(404, "OperationNotFound", "gone"), accepted(), done); err != nil || earlier || s.posts() != 1 {
 			t.Errorf("%v %v %v", earlier, err, s.log)

@@ -20,8 +20,8 @@ const (
 	firstPoll = time.Second // the first poll, if Azure does not say when; half as much later after each poll
 	lastPoll  = 15 * time.Second
 
-	// lostLimit is how long polls may fail. The operation goes on meanwhile.
-	lostLimit = 10 * time.Minute
+	tellFirst = time.Minute // how long an import has taken before an event says so
+	tellAgain = 5 * time.Minute
 )
 
 // allowed returns how long an import of size bytes may take.
@@ -35,12 +35,16 @@ var errSlow = errors.New("azure has not ended the import")
 // answer 200 with the state in the body.
 func (x *exchange) follow(ctx context.Context, op, at string, first answer, size int64) error {
 	began, pause := time.Now(), firstPoll
-	wait := first.retryAfter(pause)
+	wait, told := first.retryAfter(pause), began.Add(tellFirst-tellAgain)
 	for {
 		if left := allowed(size) - time.Since(began); wait > left {
 			wait = left
 		}
-		x.tell(event.Waiting, wait, "Azure to import the image", nil)
+		if time.Since(told) >= tellAgain {
+			told = time.Now()
+			x.watch.Events.Tell(event.Event{Kind: event.Waiting, Host: x.manager.Host, Wait: tellAgain, Count: 1,
+				Text: "Azure imports an image into " + x.host + " since " + began.UTC().Format("15:04 UTC")})
+		}
 		if sleep(ctx, wait) != nil {
 			return &fault.Fault{Kind: fault.Canceled, Op: op, Name: x.host, Err: context.Cause(ctx)}
 		}

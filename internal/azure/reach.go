@@ -19,6 +19,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// answerLimit is for one answer: some servers hold it until the state changes.
+const answerLimit = time.Minute
+
 // reach opens connections to resource managers. There is one transport for each file of certificates.
 type reach struct {
 	settings func(host string) credential.Settings

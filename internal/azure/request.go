@@ -18,10 +18,12 @@ import (
 )
 
 const (
-	answerLimit = time.Minute // for one answer: some servers hold it until the state changes
-	maxAnswer   = 4 << 20     // bytes of one answer
-	tries       = 6           // how often a request is sent while the resource manager is in trouble
-	firstPause  = time.Second // before the second try; twice as long before each of the others
+	maxAnswer  = 4 << 20     // bytes of one answer
+	tries      = 6           // how often a request is sent while the resource manager is in trouble
+	firstPause = time.Second // before the second try; twice as long before each of the others
+
+	// lostLimit is how long polls may fail. The operation goes on meanwhile.
+	lostLimit = 10 * time.Minute
 )
 
 // exchange sends requests about one registry to its resource manager.
@@ -109,7 +111,8 @@ func (x *exchange) send(ctx context.Context, q call) (answer, error) {
 }
 
 func (x *exchange) tell(kind event.Kind, wait time.Duration, text string, err error) {
-	x.watch.Events.Tell(event.Event{Kind: kind, Side: string(fault.Target), Host: x.host, Wait: wait, Text: text, Err: err})
+	x.watch.Events.Tell(event.Event{Kind: kind, Side: string(fault.Target), Host: x.manager.Host, Wait: wait, Text: text,
+		Err: err})
 }
 
 // once sends a request one time.

@@ -81,11 +81,11 @@ func (c *cloud) importImage(_ context.Context, _, name string, in parameters, _ 
 	if refuse != nil {
 		if code := refuse(in); code == "AuthorizationFailed" {
 			errResp.SetResponseError(http.StatusForbidden, code)
-			return
+			return resp, errResp
 		} else if code != "" {
 			resp.AddNonTerminalResponse(http.StatusAccepted, nil)
 			resp.SetTerminalError(http.StatusBadRequest, code)
-			return
+			return resp, errResp
 		}
 	}
 	if brings == nil || brings(in) {
@@ -94,20 +94,20 @@ func (c *cloud) importImage(_ context.Context, _, name string, in parameters, _ 
 			_, err := apply(c.t.Context(), c.copier, dray.CopyRequest{Source: from, Targets: []string{c.y.Dst.Host + "/" + *repo}, Referrers: plan.Referrers{Mode: plan.ReferrersNone}})
 			if err != nil {
 				resp.SetTerminalError(http.StatusBadRequest, "InvalidParameters")
-				return
+				return resp, errResp
 			}
 		}
 		for _, tag := range in.TargetTags {
 			_, err := apply(c.t.Context(), c.copier, dray.CopyRequest{Source: from, Targets: []string{c.y.Dst.Host + "/" + *tag}, Referrers: plan.Referrers{Mode: plan.ReferrersNone}})
 			if err != nil {
 				resp.SetTerminalError(http.StatusNotFound, "ManifestUnknown")
-				return
+				return resp, errResp
 			}
 		}
 	}
 	resp.AddNonTerminalResponse(http.StatusAccepted, nil)
 	resp.SetTerminalResponse(http.StatusOK, result{}, nil)
-	return
+	return resp, errResp
 }
 
 func apply(ctx context.Context, d *dray.Dray, req dray.CopyRequest) (dray.Report, error) {

@@ -11,7 +11,7 @@
 //	times.go        when images were created
 //	trims.go        what images become if only some platforms of them are copied, and sparse indexes
 //	proofs.go       which images were proven to be complete
-//	marks.go        up to which time a source repository was copied
+//	marks.go        up to which time a source repository was copied, and imports by a cloud that have not ended
 //	whereabouts.go  in which repositories blobs were seen
 //	trail.go        repositories that have content but no tag yet
 //	notes.go        short lines about each repository

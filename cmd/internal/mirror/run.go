@@ -169,10 +169,7 @@ func (r *run) batch(ctx context.Context, req dray.BatchRequest) error {
 	r.exchanged(done.Traffic)
 	r.refer(done.Referrers())
 	for _, s := range done.Steps {
-		r.sum.Blobs.Sent += s.Blobs.Sent
-		r.sum.Blobs.Mounted += s.Blobs.Mounted
-		r.sum.Blobs.Present += s.Blobs.Present
-		r.sum.Blobs.Bytes += s.Blobs.Bytes
+		r.sum.Blobs = r.sum.Blobs.And(s.Blobs)
 	}
 	if seen := r.seeAll(done.Steps, done.Took); seen != nil {
 		return seen

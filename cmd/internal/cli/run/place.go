@@ -99,7 +99,8 @@ func refuseOurs(a *app.App, cmd *cobra.Command) error {
 			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect with --no-wait, which gets no result", f.Name),
 				"leave one of them out")
 		}
-		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file", "include-foreign", "via", "accept-unseen"}, f.Name)
+		theirs := slices.Contains(
+			[]string{"src-creds", "dst-creds", "ca-file", "include-foreign", "via", "accept-unseen"}, f.Name)
 		ours := flag.HeadingOf(f) == flag.Registries && !theirs
 		if err == nil && (ours || f.Name == "parallel-imports") {
 			hint := "leave it out: a server has its own value"

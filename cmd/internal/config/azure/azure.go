@@ -74,7 +74,8 @@ func (t Tools) id(n *yaml.Node, out *string) error {
 		return err
 	}
 	parts := strings.Split(*out, "/")
-	want := []string{"", "subscriptions", "", "resourcegroups", "", "providers", "microsoft.containerregistry", "registries", ""}
+	want := []string{"", "subscriptions", "", "resourcegroups", "", "providers", "microsoft.containerregistry",
+		"registries", ""}
 	good := len(parts) == len(want)
 	for i := 0; good && i < len(want); i++ {
 		good = want[i] == "" && (parts[i] != "") == (i > 0) || want[i] != "" && strings.EqualFold(parts[i], want[i])
