@@ -132,7 +132,7 @@ var may = map[string]string{
 	"cmd/internal/cli/query":           "",
 	"cmd/internal/visible":             "",
 	"cmd/internal/cli/out":             ". cmd/internal/cli/query cmd/internal/visible cmd/internal/wire event fault plan",
-	"cmd/internal/cli/flag":            ". cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config cmd/internal/config/textfile cmd/internal/wire credential event fault oci plan ref",
+	"cmd/internal/cli/flag":            ". cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config cmd/internal/config/textfile credential event fault oci plan ref",
 	"cmd/internal/cli/app":             ". cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/config/textfile cmd/internal/gatekeeper cmd/internal/visible cmd/internal/wire credential fault gate internal/name ref",
 	"cmd/internal/cli/ask":             ". cmd/internal/cli/flag cmd/internal/client cmd/internal/config cmd/internal/mirror cmd/internal/wire credential event fault oci plan",
 	"cmd/internal/cli/run":             ". cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire event fault internal/outfile internal/trouble plan ref report",

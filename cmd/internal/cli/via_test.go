@@ -24,12 +24,12 @@ type manager struct {
 	env      map[string]string
 }
 
-func newManager(t *testing.T, front func(http.Handler) http.Handler) *manager {
+func newManager(t *testing.T, front func(http.Handler) http.Handler, keys ...string) *manager {
 	t.Helper()
 	m := &manager{t: t, dir: t.TempDir()}
 	m.src = testbed.Distribution(t, testbed.Options{Front: front})
 	m.dst = testbed.Distribution(t, testbed.Options{})
-	theirs := m.write("server.yaml", "registries:\n  production: {host: '"+m.dst.Host+"', plain-http: true}\n  hub: {host: '"+m.src.Host+"', plain-http: true}\n")
+	theirs := m.write("server.yaml", "registries:\n  production: {host: '"+m.dst.Host+"', plain-http: true}\n  hub: {host: '"+m.src.Host+"', plain-http: true"+strings.Join(keys, "")+"}\n")
 	m.served = startServer(t, filepath.Join(m.dir, "data"), "127.0.0.1:0", "--config", theirs)
 	m.env = map[string]string{
 		"AZURE_CLIENT_ID": "ci", "AZURE_TENANT_ID": "adfs", "AZURE_CLIENT_SECRET": "who-is-on-this-machine-needs-none", "AZURE_AUTHORITY_HOST": "http://" + m.served.host,
@@ -145,6 +145,45 @@ func TestEachDoorSaysWhoBringsTheBlobs(t *testing.T) {
 	}
 	if n := m.jobs() - before; n != 1 {
 		t.Errorf("%d imports; the configuration asks for one, and the flag precedes it", n)
+	}
+}
+
+// closed lets read only who has the login.
+func closed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		if read := r.Method == http.MethodGet || r.Method == http.MethodHead; read && password != "hunter2hunter2" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="closed"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func TestWhatOnlyTheOtherSideSeesIsImportedIfThatIsAccepted(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("hunter2hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := newManager(t, closed, ", credentials: {username: robot, password-file: '"+secret+"'}")
+	img := testbed.Random(t, m.src, "app", "v1", testbed.RandomOptions{Seed: 7})
+	list := m.write("images.txt", "src/app:v1 batch:v1\n")
+	rules := m.write("rules.yaml", "rules:\n  - name: team\n    images: [src/app:v1]\n    target: dst/mirror/\n    via: azure\n")
+	for to, args := range map[string][]string{
+		"import":     {"import", "--name", "dst", "--source", "src/app:v1", "-t", "import:v1", "--via", "azure"},
+		"copy":       {"copy", "src/app:v1", "dst/copy:v1", "--via", "azure"},
+		"batch":      {"batch", "--name", "dst", "-f", list, "--via", "azure"},
+		"mirror/app": {"mirror", "-f", rules},
+	} {
+		if code, out, stderr := m.run(args...); code != 8 || !strings.Contains(out+stderr, "--accept-unseen") {
+			t.Errorf("%s: code %d: %s %s", to, code, out, stderr)
+		}
+		if code, out, stderr := m.run(append(args, "--accept-unseen")...); code != 0 {
+			t.Errorf("%s: code %d: %s %s", to, code, out, stderr)
+		} else if got := testbed.CraneDigest(t, m.dst, to, "v1"); got != img.Digest() {
+			t.Errorf("%s: %s, want %s", to, got, img.Digest())
+		}
 	}
 }
 

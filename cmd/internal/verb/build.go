@@ -276,12 +276,15 @@ func foreignOf(r wire.Request) *bool {
 	return nil
 }
 
-// bringingOf returns who brings blobs according to r.
-func bringingOf(r wire.Request) wire.Bringing {
+// bringingOf returns who brings blobs according to r, and whether Azure may import what cannot be seen.
+func bringingOf(r wire.Request) (by wire.Bringing, may wire.Unseen) {
 	if b := r.Bringing(); b != nil {
-		return *b
+		by = *b
 	}
-	return wire.Bringing{}
+	if u := r.Unseen(); u != nil {
+		may = *u
+	}
+	return by, may
 }
 
 // check checks everything in r that can be checked without a request to a registry.

@@ -101,9 +101,9 @@ func (w *work) read() error {
 		return &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
 	w.Service = w.reading(w.row)
-	by := bringingOf(w.row.Request)
+	by, may := bringingOf(w.row.Request)
 	w.dray = w.Service.dray.For(place.Job{Guard: w.announce, Words: w.row.Words,
-		IncludeForeign: foreignOf(w.row.Request), Via: credential.Via(by.Via), AcceptUnseen: by.AcceptUnseen})
+		IncludeForeign: foreignOf(w.row.Request), Via: credential.Via(by.Via), AcceptUnseen: may.AcceptUnseen})
 	return nil
 }
 

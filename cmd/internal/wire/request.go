@@ -79,8 +79,27 @@ func (r Request) Bringing() *Bringing {
 
 // Bringing says who brings the blobs of images to registries of Azure.
 type Bringing struct {
-	Via          string `json:"via,omitempty" enum:"dray,azure,auto" doc:"who brings images to registries of Azure: dray copies them, azure imports them itself, auto lets Azure import what it can; default: the server's configuration"`
-	AcceptUnseen bool   `json:"acceptUnseen,omitempty" doc:"let Azure import, by its tag, an image that the server cannot see at its source; all that arrives is looked at, but nothing compares it with the source"`
+	Via string `json:"via,omitempty" enum:"dray,azure,auto" doc:"who brings images to registries of Azure: dray copies them, azure imports them itself, auto lets Azure import what it can; default: the server's configuration"`
+}
+
+// Unseen returns where r says what happens to images that the server cannot see; nil for a verb that has no such images.
+func (r Request) Unseen() *Unseen {
+	switch {
+	case r.Import != nil:
+		return &r.Import.Unseen
+	case r.Copy != nil:
+		return &r.Copy.Unseen
+	case r.Batch != nil:
+		return &r.Batch.Unseen
+	case r.Plan != nil && !r.Plan.Uploaded && r.Plan.File == nil:
+		return r.Plan.Of().Unseen()
+	}
+	return nil
+}
+
+// Unseen says what happens to images that only Azure can see at their source.
+type Unseen struct {
+	AcceptUnseen bool `json:"acceptUnseen,omitempty" doc:"let Azure import, by its tag, an image that the server cannot see at its source; all that arrives is looked at, but nothing compares it with the source"`
 }
 
 // Login is a login that the server uses for a registry instead of the one that it has configured or
@@ -135,6 +154,7 @@ type Import struct {
 	IncludeForeign *bool     `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Gates          []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Bringing
+	Unseen
 	Logins
 }
 
@@ -153,6 +173,7 @@ type Copy struct {
 	IncludeForeign *bool     `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Gates          []string  `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Bringing
+	Unseen
 	Logins
 }
 
@@ -180,6 +201,7 @@ type Batch struct {
 	IncludeForeign *bool        `json:"includeForeign,omitempty" doc:"also copy foreign layers, which a manifest lists with the URLs of their publisher; false leaves them there; default: the server's configuration"`
 	Gates          []string     `json:"gates,omitempty" doc:"gates of the server's configuration that each image must pass, in addition to the one that every image must pass"`
 	Bringing
+	Unseen
 	Logins
 }
 

@@ -22,9 +22,9 @@ func Known(r wire.Request) What {
 }
 
 // Carrying adds the choices of --include-foreign, --via and --accept-unseen to the request that what makes; nil and
-// the zero Bringing leave them to the server.
-func Carrying(what What, include *bool, by wire.Bringing) What {
-	if include == nil && by == (wire.Bringing{}) {
+// the zero values leave them to the server.
+func Carrying(what What, include *bool, by wire.Bringing, may wire.Unseen) What {
+	if include == nil && by == (wire.Bringing{}) && may == (wire.Unseen{}) {
 		return what
 	}
 	return func(ctx context.Context, c *client.Client, names Names) (wire.Request, error) {
@@ -33,7 +33,10 @@ func Carrying(what What, include *bool, by wire.Bringing) What {
 			*said = include
 		}
 		if b := r.Bringing(); err == nil && b != nil {
-			b.Via, b.AcceptUnseen = cmp.Or(by.Via, b.Via), by.AcceptUnseen || b.AcceptUnseen
+			b.Via = cmp.Or(by.Via, b.Via)
+		}
+		if u := r.Unseen(); err == nil && u != nil {
+			u.AcceptUnseen = may.AcceptUnseen || u.AcceptUnseen
 		}
 		return r, err
 	}

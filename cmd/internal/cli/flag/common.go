@@ -9,7 +9,6 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/config"
-	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 )
 
@@ -145,14 +144,15 @@ func (c *Common) AddViaTo(flags *pflag.FlagSet) {
 	Group(flags, Registries, func(set *pflag.FlagSet) {
 		set.Var(&c.Via, "via", "let `WHO` bring images to registries of Azure: dray copies them, azure imports them "+
 			"itself, auto lets Azure import what it can (default azure.via of the registry, else dray)")
-		set.BoolVar(&c.AcceptUnseen, "accept-unseen", false, "with --via azure or auto: if the source cannot be seen from "+
-			"here, let Azure import the image by its tag; what arrives is looked at, but not compared with the source")
 	})
 }
 
-// Bringing returns the values of --via and --accept-unseen as a request has them.
-func (c *Common) Bringing() wire.Bringing {
-	return wire.Bringing{Via: string(c.Via), AcceptUnseen: c.AcceptUnseen}
+// AddUnseenTo adds the flag for images that only Azure can see, for a command that names images.
+func (c *Common) AddUnseenTo(flags *pflag.FlagSet) {
+	Group(flags, Registries, func(set *pflag.FlagSet) {
+		set.BoolVar(&c.AcceptUnseen, "accept-unseen", false, "with --via azure or auto: if the source cannot be seen from "+
+			"here, let Azure import the image by its tag; what arrives is looked at, but not compared with the source")
+	})
 }
 
 // via is the value of --via; "" means that it was not given.

@@ -56,6 +56,7 @@ func NewMirror(a *app.App) *cobra.Command {
 	})
 	a.Common.AddRegistryTo(flags, flag.ReadsBlobs|flag.SendsBlobs)
 	a.Common.AddViaTo(flags)
+	a.Common.AddUnseenTo(flags)
 	cmd.SetFlagErrorFunc(noCreds)
 	cmd.AddCommand(newMirrorValidate(a), newMirrorSchema(a), newMirrorStatus(a))
 	return cmd

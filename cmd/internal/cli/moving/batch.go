@@ -71,6 +71,7 @@ func NewBatch(a *app.App) *cobra.Command {
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
 	a.Common.AddViaTo(flags)
+	a.Common.AddUnseenTo(flags)
 	return cmd
 }
 

@@ -81,6 +81,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 	a.Common.AddRegistryTo(flags, t)
 	if t == flag.Copies {
 		a.Common.AddViaTo(flags)
+		a.Common.AddUnseenTo(flags)
 	}
 	return cmd
 }

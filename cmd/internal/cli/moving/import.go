@@ -112,6 +112,7 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	a.Common.AddRegistryTo(flags, t)
 	if t == flag.Copies {
 		a.Common.AddViaTo(flags)
+		a.Common.AddUnseenTo(flags)
 	}
 	return cmd
 }

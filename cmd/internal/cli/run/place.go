@@ -44,7 +44,8 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 	if a.Common.NoWait && !cmd.Flags().Changed("output") {
 		a.Format = out.FormatText // even for dray plan, which prints JSON by default
 	}
-	what = ask.Carrying(what, a.Common.IncludeForeign.Given(), a.Common.Bringing())
+	what = ask.Carrying(what, a.Common.IncludeForeign.Given(), wire.Bringing{Via: a.Common.Via.String()},
+		wire.Unseen{AcceptUnseen: a.Common.AcceptUnseen})
 	if err := handOver(ctx, a, t, what, dryRun); err != nil {
 		t.close()
 		if ctx.Err() != nil && !fault.Is(err, fault.Invalid) {
