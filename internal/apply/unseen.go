@@ -164,7 +164,8 @@ func whole(ctx context.Context, at place.Repository, root oci.Descriptor) error 
 		return err
 	}
 	return &fault.Fault{Kind: fault.Corrupt, Op: "look at what Azure imported into",
-		Name: at.Repo().At(string(root.Digest)).String(), Err: fmt.Errorf("%d of its blobs are missing, such as %s", len(lack), lack[0].Digest)}
+		Name: at.Repo().At(string(root.Digest)).String(),
+		Err:  fmt.Errorf("%d of its blobs are missing, such as %s", len(lack), lack[0].Digest)}
 }
 
 // unstage removes the tags under which Azure imported images: by now they have those that were asked for.

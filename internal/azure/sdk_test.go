@@ -76,19 +76,25 @@ func newCloud(t *testing.T, y *yard.Yard) *cloud {
 func (c *cloud) importImage(_ context.Context, _, name string, in parameters, _ *armcontainerregistry.RegistriesClientBeginImportImageOptions) (resp azfake.PollerResponder[result], errResp azfake.ErrorResponder) {
 	c.mu.Lock()
 	c.orders = append(c.orders, in)
-	refuse, brings := c.refuse, c.brings
-	c.mu.Unlock()
-	if refuse != nil {
-		if code := refuse(in); code == "AuthorizationFailed" {
-			errResp.SetResponseError(http.StatusForbidden, code)
-			return resp, errResp
-		} else if code != "" {
-			resp.AddNonTerminalResponse(http.StatusAccepted, nil)
-			resp.SetTerminalError(http.StatusBadRequest, code)
-			return resp, errResp
-		}
+	code, brings := "", true
+	if c.refuse != nil {
+		code = c.refuse(in)
 	}
-	if brings == nil || brings(in) {
+	if c.brings != nil {
+		brings = c.brings(in)
+	}
+	c.mu.Unlock()
+	switch code {
+	case "":
+	case "AuthorizationFailed":
+		errResp.SetResponseError(http.StatusForbidden, code)
+		return resp, errResp
+	default:
+		resp.AddNonTerminalResponse(http.StatusAccepted, nil)
+		resp.SetTerminalError(http.StatusBadRequest, code)
+		return resp, errResp
+	}
+	if brings {
 		from := c.y.Src.Host + "/" + *in.Source.SourceImage
 		for _, repo := range in.UntaggedTargetRepositories {
 			_, err := apply(c.t.Context(), c.copier, dray.CopyRequest{Source: from, Targets: []string{c.y.Dst.Host + "/" + *repo}, Referrers: plan.Referrers{Mode: plan.ReferrersNone}})
@@ -170,7 +176,9 @@ func (c *cloud) dray(via dray.Via, state string) *dray.Dray {
 func (c *cloud) with(cfg dray.Config) *dray.Dray {
 	c.t.Helper()
 	env := map[string]string{"AZURE_CLIENT_ID": "client", "AZURE_TENANT_ID": "tid", "AZURE_CLIENT_SECRET": "hunter2hunter2", "AZURE_AUTHORITY_HOST": c.srv.URL}
-	cfg.Limits.Images = 1 // so that the second image meets what the first one taught
+	if cfg.Via != dray.ViaAuto {
+		cfg.Limits.Images = 1 // so that the second image meets what the first one taught
+	}
 	cfg.Cloud = credential.Cloud{Env: func(name string) string { return env[name] }}
 	cfg.Registries = map[string]dray.Registry{
 		"src": {Host: c.y.Src.Host, Settings: dray.Settings{PlainHTTP: true}},
@@ -341,6 +349,38 @@ func TestWhatHoldsForTagsHoldsForThemAfterAnImportByAzure(t *testing.T) {
 	rep, err = y.Copy(dray.CopyRequest{Source: "src/multi:v1", Targets: []string{"dst/multi:v1", "src/elsewhere:v1"}, Platforms: plan.Platforms{Only: []oci.Platform{{OS: "linux", Architecture: "amd64"}}}})
 	if err != nil || len(c.orders) != orders || rep.Steps[0].Via != "dray" || !strings.Contains(rep.Steps[0].NotByAzure.Message, "all platforms") || rep.Steps[1].Via != "" {
 		t.Errorf("%v %d %+v", err, len(c.orders)-orders, rep.Steps)
+	}
+}
+
+// An image goes to Azure's registry and to another one at the same time: one does not wait for the other's blobs.
+func TestTargetsElsewhereAreServedByDrayAtTheSameTime(t *testing.T) {
+	y := yard.New(t)
+	c := newCloud(t, y)
+	y.Tagged("app", "v1", "v2", "v3", "v4")
+	third, fourth := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
+	c.refuse = func(in parameters) string {
+		if len(c.orders)%2 == 0 {
+			return "InvalidParameters"
+		}
+		return ""
+	}
+	y.Dray = c.with(dray.Config{Via: dray.ViaAuto, Settings: dray.Settings{PlainHTTP: true}})
+	rep, err := y.Copy(dray.CopyRequest{Source: "src/app", Targets: []string{third.Host + "/a", "dst/b", fourth.Host + "/c", "dst/d"}, Tags: dray.AllTags})
+	if err != nil || rep.Count(dray.Done) != 16 {
+		t.Fatal(err, yard.States(rep))
+	}
+	ways := map[string]int{}
+	for _, s := range rep.Steps {
+		ways[s.Via]++
+	}
+	if ways["azure"] < 2 || ways["dray"] < 2 || ways[""] != 8 {
+		t.Errorf("%v of %d orders", ways, len(c.orders))
+	}
+	for _, tag := range []string{"v1", "v2", "v3", "v4"} {
+		testbed.Same(t, y.Src, third, "app", tag, "a", tag)
+		testbed.Same(t, y.Src, y.Dst, "app", tag, "b", tag)
+		testbed.Same(t, y.Src, fourth, "app", tag, "c", tag)
+		testbed.Same(t, y.Src, y.Dst, "app", tag, "d", tag)
 	}
 }
 

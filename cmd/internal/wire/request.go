@@ -82,7 +82,8 @@ type Bringing struct {
 	Via string `json:"via,omitempty" enum:"dray,azure,auto" doc:"who brings images to registries of Azure: dray copies them, azure imports them itself, auto lets Azure import what it can; default: the server's configuration"`
 }
 
-// Unseen returns where r says what happens to images that the server cannot see; nil for a verb that has no such images.
+// Unseen returns where r says what happens to images that the server cannot see; nil for a verb that has no such
+// images.
 func (r Request) Unseen() *Unseen {
 	switch {
 	case r.Import != nil:
