@@ -177,10 +177,7 @@ func (r *Run) unstage(ctx context.Context) {
 		}
 	}
 	for _, s := range r.staged {
-		at, err := r.session.Deleter(ctx, s.repo)
-		if err == nil {
-			err = at.Delete(ctx, s.tag)
-		}
+		err := r.session.Own(fault.Target, s.repo, remote.Pull).Delete(ctx, s.tag)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			r.session.Observe(event.Event{Kind: event.Noted, Side: string(fault.Target), Name: s.repo.String(), Err: err,
 				Text: "the tag " + s.repo.Tagged(s.tag).String() + ", under which Azure imported an image, stays: " + err.Error()})
