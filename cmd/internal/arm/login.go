@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,26 +21,50 @@ const (
 )
 
 // metadata answers `az cloud register`, which knows only the address of the resource manager, with the
-// other endpoints.
+// other endpoints. The form of the answer has changed with the api-version: until 2018 the endpoints of one
+// cloud, then a list of clouds, and from 2022 on one cloud again.
 func (h *handler) metadata(w http.ResponseWriter, r *http.Request, path []string) {
 	if r.Method != http.MethodGet || !is(path, "metadata", "endpoints") {
 		notFound(w, r)
 		return
 	}
 	base := h.base(r)
-	answer(w, http.StatusOK, map[string]any{
-		"galleryEndpoint": base + "/", "graphEndpoint": base + "/", "portalEndpoint": base + "/",
-		// The path /adfs makes az treat the server as Active Directory Federation Services. For these,
-		// az does not ask Microsoft's servers whether the authority exists.
-		"authentication": map[string]any{"loginEndpoint": base + "/adfs", "audiences": []string{base + "/"}},
-	})
+	// The path /adfs makes az treat the server as Active Directory Federation Services. For these,
+	// az does not ask Microsoft's servers whether the authority exists.
+	signIn := map[string]any{
+		"loginEndpoint": base + "/adfs", "audiences": []string{base + "/"},
+		"tenant": "adfs", "identityProvider": "ADFS",
+	}
+	switch version := r.URL.Query().Get("api-version"); {
+	case version >= "2019-05-01":
+		cloud := map[string]any{
+			"name": cloudName, "authentication": signIn, "suffixes": map[string]string{"acrLoginServer": h.suffix(r)},
+			"resourceManager": base + "/", "portal": base + "/", "gallery": base + "/",
+			"graphAudience": base + "/", "graph": base + "/", "microsoftGraphResourceId": base + "/",
+		}
+		if version < "2022-09-01" {
+			answer(w, http.StatusOK, []any{cloud})
+			return
+		}
+		answer(w, http.StatusOK, cloud)
+	default:
+		answer(w, http.StatusOK, map[string]any{
+			"galleryEndpoint": base + "/", "graphEndpoint": base + "/", "portalEndpoint": base + "/", "authentication": signIn,
+		})
+	}
 }
+
+// cloudName is the name of the cloud that a server is.
+const cloudName = "dray"
+
+// suffix returns the suffix of login servers, without the dot before it.
+func (h *handler) suffix(*http.Request) string { return "azurecr.io" }
 
 // authority is a minimal OpenID provider. It exchanges the secret of a service principal for an access
 // token; the secret is a token of dray or a user's password.
 func (h *handler) authority(w http.ResponseWriter, r *http.Request, path []string) {
 	tenant, rest := path[0], path[1:]
-	if len(rest) > 1 && strings.EqualFold(rest[1], ".well-known") && !is(rest[:1], "v2.0") {
+	if len(rest) > 1 && !ownPath(rest[0]) && ownPath(rest[1]) {
 		rest = rest[1:] // with "--tenant adfs", az appends the tenant to the authority's path: /adfs/adfs/…
 	}
 	issuer := h.base(r) + "/" + tenant
@@ -55,16 +80,24 @@ func (h *handler) authority(w http.ResponseWriter, r *http.Request, path []strin
 			"issuer":                                issuer,
 			"authorization_endpoint":                issuer + "/oauth2/authorize",
 			"token_endpoint":                        token,
+			"jwks_uri":                              issuer + "/discovery/keys",
 			"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"},
 			"response_types_supported":              []string{"code"},
 			"subject_types_supported":               []string{"public"},
 			"id_token_signing_alg_values_supported": []string{"RS256"},
 		})
+	case r.Method == http.MethodGet && is(rest, "discovery", "keys"):
+		answer(w, http.StatusOK, map[string]any{"keys": []any{}}) // only this server can verify its tokens
 	case r.Method == http.MethodPost && (is(rest, "oauth2", "token") || is(rest, "oauth2", "v2.0", "token")):
 		h.clientCredentials(w, r, issuer)
 	default:
 		notFound(w, r)
 	}
+}
+
+// ownPath reports whether a path of the OpenID provider may begin with segment.
+func ownPath(segment string) bool {
+	return slices.Contains([]string{".well-known", "v2.0", "oauth2", "discovery"}, strings.ToLower(segment))
 }
 
 // clientCredentials answers a client credentials grant: RFC 6749 §4.4.

@@ -2,6 +2,7 @@ package arm_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -197,5 +198,34 @@ func TestNothingIsToldToNobody(t *testing.T) {
 	// A reader cannot import.
 	if r := b.send(b.newToken("ci", access.Reader), "POST", registry+"production/importImage"+version, b.from("library/app:v1", "a:b")); r.StatusCode != http.StatusForbidden || r.code() != "AuthorizationFailed" {
 		t.Error(r.StatusCode, r.raw)
+	}
+}
+
+func TestTheMetadataOfTheCloudHaveTheFormOfTheVersionThatIsAskedFor(t *testing.T) {
+	b := start(t, options{workers: "none"})
+	old := b.send("", "GET", "/metadata/endpoints?api-version=2015-01-01", nil)
+	if old.text("galleryEndpoint") != b.srv.URL+"/" || old.text("name") != "" {
+		t.Error(old.raw)
+	}
+	now := b.send("", "GET", "/metadata/endpoints?api-version=2022-09-01", nil)
+	suffixes, _ := now.body["suffixes"].(map[string]any)
+	signIn, _ := now.body["authentication"].(map[string]any)
+	if now.text("name") == "" || suffixes["acrLoginServer"] != "azurecr.io" || signIn["loginEndpoint"] != b.srv.URL+"/adfs" || now.text("resourceManager") != b.srv.URL+"/" {
+		t.Error(now.raw)
+	}
+	resp, err := b.srv.Client().Get(b.srv.URL + "/metadata/endpoints?api-version=2019-05-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var clouds []map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&clouds); err != nil || len(clouds) != 1 || clouds[0]["suffixes"] == nil {
+		t.Error(clouds, err)
+	}
+	for _, path := range []string{"/adfs", "/adfs/v2.0", "/adfs/adfs", "/adfs/adfs/v2.0"} {
+		r := b.send("", "GET", path+"/.well-known/openid-configuration", nil)
+		if keys := b.send("", "GET", r.text("jwks_uri"), nil); keys.raw != `{"keys":[]}` || r.text("issuer") != b.srv.URL+"/adfs" {
+			t.Error(path, r.raw, keys.raw)
+		}
 	}
 }
