@@ -61,9 +61,12 @@ var may = map[string]string{
 	"internal/layout":           "event fault internal/trouble oci ref",
 	"internal/ends":             "fault internal/archive internal/layout internal/ours internal/trouble oci ref",
 	"internal/ends/fuzzed":      "", // fuzz tests
-	"internal/registry":         "fault internal/registry/answer internal/registry/backing internal/registry/forward internal/registry/home internal/registry/tend internal/registry/turns oci ref",
+	"internal/registry":         "fault internal/registry/answer internal/registry/backing internal/registry/forward internal/registry/home internal/registry/index internal/registry/locks internal/registry/tend internal/registry/tree internal/registry/turns oci ref",
 	"internal/registry/answer":  "internal/registry/backing internal/registry/tend",
 	"internal/registry/tend":    "internal/registry/backing",
+	"internal/registry/tree":    "internal/registry/tend",
+	"internal/registry/locks":   "internal/registry/backing internal/registry/tend",
+	"internal/registry/index":   "fault internal/registry/backing internal/registry/home internal/registry/tend internal/registry/tree",
 	"internal/registry/home":    "fault internal/registry/backing",
 	"internal/registry/forward": "",
 	"internal/registry/turns":   "",

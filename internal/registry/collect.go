@@ -19,7 +19,10 @@ import (
 	"github.com/drayage/dray/internal/registry/backing"
 	"github.com/drayage/dray/internal/registry/forward"
 	"github.com/drayage/dray/internal/registry/home"
+	"github.com/drayage/dray/internal/registry/index"
+	"github.com/drayage/dray/internal/registry/locks"
 	"github.com/drayage/dray/internal/registry/tend"
+	"github.com/drayage/dray/internal/registry/tree"
 )
 
 // CollectOptions select what Collect removes. The zero CollectOptions remove blobs that no
@@ -64,7 +67,7 @@ type Collected struct {
 }
 
 // Collect removes content that nothing needs from the registry in dir. A manifest with a tag is
-// needed; without Untagged, every manifest is needed. Everything that a needed manifest lists is
+// needed, and so is one that is locked; without Untagged, every manifest is needed. Everything that a needed manifest lists is
 // also needed, whatever its kind and depth. The referrers of a needed manifest, and their
 // referrers, are needed too. What processes left that were killed while they wrote goes, too.
 //
@@ -104,11 +107,11 @@ func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, er
 	c := &collector{
 		options: o,
 		driver:  driver,
-		index:   &index{driver: driver, store: store},
+		index:   &index.Index{Driver: driver, Store: store},
 		needed:  map[digest.Digest]bool{},
 	}
 	if o.Untagged { // otherwise all manifests are kept, and referrers do not have to be found
-		if err := indexOnce(ctx, dir, o.Storage, c.index, o.Log); err != nil {
+		if err := index.Once(ctx, dir, o.Storage, c.index, o.Log); err != nil {
 			return Collected{}, err
 		}
 	}
@@ -128,7 +131,7 @@ func collecting(ctx context.Context, dir string, err error) error {
 type collector struct {
 	options CollectOptions
 	driver  *backing.Driver
-	index   *index
+	index   *index.Index
 	needed  map[digest.Digest]bool // content that some repository needs
 	sum     Collected
 }
@@ -217,7 +220,7 @@ func (c *collector) interrupted(ctx context.Context, r *repoContent) error {
 	}
 	for _, tag := range dead {
 		c.sum.Removed.Tags++
-		if err := c.drop(ctx, tagDir(r.name.Name(), tag)); err != nil {
+		if err := c.drop(ctx, tree.Tag(r.name.Name(), tag)); err != nil {
 			return err
 		}
 	}
@@ -249,7 +252,7 @@ func (c *collector) orphans(ctx context.Context) error {
 // mark finds the content that r needs.
 func (c *collector) mark(ctx context.Context, r *repoContent) error {
 	c.sum.Repositories++
-	all, err := c.index.digests(ctx, r.name)
+	all, err := c.index.Digests(ctx, r.name)
 	if err != nil {
 		return err
 	}
@@ -275,7 +278,7 @@ func (c *collector) mark(ctx context.Context, r *repoContent) error {
 		for _, b := range below {
 			r.needs[b], c.needed[b] = true, true
 		}
-		above, err := c.index.linked(ctx, r.name, d)
+		above, err := c.index.Linked(ctx, r.name, d)
 		if err != nil {
 			return err
 		}
@@ -290,14 +293,23 @@ func (c *collector) roots(ctx context.Context, r *repoContent, all []digest.Dige
 	if !c.options.Untagged {
 		return all, nil
 	}
+	locked, err := (&locks.Book{Driver: c.driver}).Now(ctx, r.name.Name())
+	if err != nil {
+		return nil, err
+	}
 	var roots []digest.Digest
-	tags, err := c.driver.List(ctx, tagDir(r.name.Name(), ""))
-	if err != nil && !missing(err) {
+	for _, name := range locked.Kept() {
+		if d, err := digest.Parse(name); err == nil {
+			roots = append(roots, d)
+		}
+	}
+	tags, err := c.driver.List(ctx, tree.Tag(r.name.Name(), ""))
+	if err != nil && !tend.Missing(err) {
 		return nil, err
 	}
 	for _, tag := range tags {
 		raw, err := c.driver.GetContent(ctx, path.Join(tag, "current/link"))
-		if missing(err) {
+		if tend.Missing(err) {
 			continue
 		}
 		if err != nil {
@@ -306,11 +318,11 @@ func (c *collector) roots(ctx context.Context, r *repoContent, all []digest.Dige
 		roots = append(roots, digest.Digest(raw))
 	}
 	for _, d := range all {
-		info, err := c.driver.Stat(ctx, path.Join(revisionDir(r.name.Name(), d), "link"))
+		info, err := c.driver.Stat(ctx, path.Join(tree.Revision(r.name.Name(), d), "link"))
 		switch {
 		case err == nil && c.young(info):
 			roots = append(roots, d)
-		case err != nil && !missing(err):
+		case err != nil && !tend.Missing(err):
 			return nil, err
 		}
 	}
@@ -319,7 +331,7 @@ func (c *collector) roots(ctx context.Context, r *repoContent, all []digest.Dige
 
 // listed returns all digests that the manifest d lists: config, layers, manifests and blobs.
 func (c *collector) listed(ctx context.Context, r *repoContent, d digest.Digest) ([]digest.Digest, error) {
-	raw, err := c.driver.GetContent(ctx, blobPath(d))
+	raw, err := c.driver.GetContent(ctx, tree.Blob(d))
 	if err != nil {
 		return nil, err
 	}
@@ -368,18 +380,18 @@ func (c *collector) sweepManifests(ctx context.Context, r *repoContent) error {
 }
 
 func (c *collector) remove(ctx context.Context, r *repoContent, d digest.Digest) error {
-	mediaType, raw, err := c.index.read(ctx, r.name, d)
+	mediaType, raw, err := c.index.Read(ctx, r.name, d)
 	if err == nil {
-		if l, err := linkOf(r.name, mediaType, raw); err == nil && l != nil {
-			defer func() { _ = c.drop(ctx, l.dir()) }() // an entry that stays is not listed and does no harm
+		if l, err := index.LinkOf(r.name, mediaType, raw); err == nil && l != nil {
+			defer func() { _ = c.drop(ctx, l.Dir()) }() // an entry that stays is not listed and does no harm
 		}
 	}
-	return c.drop(ctx, path.Join(revisionDir(r.name.Name(), d), "link"))
+	return c.drop(ctx, path.Join(tree.Revision(r.name.Name(), d), "link"))
 }
 
 // sweepLinks removes the links to blobs that nothing in r needs.
 func (c *collector) sweepLinks(ctx context.Context, r *repoContent) error {
-	layers := path.Join(repositories, r.name.Name(), "_layers")
+	layers := path.Join(tree.Repositories, r.name.Name(), "_layers")
 	var gone []string
 	err := c.driver.Walk(ctx, layers, func(info storagedriver.FileInfo) error {
 		dir, file := path.Split(info.Path())
@@ -403,7 +415,7 @@ func (c *collector) sweepLinks(ctx context.Context, r *repoContent) error {
 		}
 		return ctx.Err()
 	})
-	if err != nil && !missing(err) {
+	if err != nil && !tend.Missing(err) {
 		return err
 	}
 	for _, dir := range gone {
@@ -418,13 +430,13 @@ func (c *collector) sweepLinks(ctx context.Context, r *repoContent) error {
 // sweepBlobs removes the files that no repository needs.
 func (c *collector) sweepBlobs(ctx context.Context) error {
 	var gone []string
-	err := c.driver.Walk(ctx, allBlobs, func(info storagedriver.FileInfo) error {
+	err := c.driver.Walk(ctx, tree.Blobs, func(info storagedriver.FileInfo) error {
 		dir, file := path.Split(info.Path())
 		if info.IsDir() || file != "data" {
 			return ctx.Err()
 		}
 		dir = path.Clean(dir)
-		algorithm, _, _ := strings.Cut(strings.TrimPrefix(dir, allBlobs+"/"), "/")
+		algorithm, _, _ := strings.Cut(strings.TrimPrefix(dir, tree.Blobs+"/"), "/")
 		d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), path.Base(dir))
 		if c.needed[d] || c.young(info) {
 			c.sum.Kept.Blobs++
@@ -436,7 +448,7 @@ func (c *collector) sweepBlobs(ctx context.Context) error {
 		gone = append(gone, dir)
 		return ctx.Err()
 	})
-	if err != nil && !missing(err) {
+	if err != nil && !tend.Missing(err) {
 		return err
 	}
 	for _, dir := range gone {
@@ -458,7 +470,7 @@ func (c *collector) drop(ctx context.Context, name string) error {
 	if c.options.DryRun {
 		return nil
 	}
-	if err := c.driver.Delete(ctx, name); err != nil && !missing(err) {
+	if err := c.driver.Delete(ctx, name); err != nil && !tend.Missing(err) {
 		return err
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/registry/locks"
 	"github.com/drayage/dray/internal/shell"
 )
 
@@ -27,6 +28,12 @@ func faultOf(ctx context.Context, op, name string, err error) error {
 		return err
 	}
 	f := &fault.Fault{Kind: backing.KindOf(err), Op: op, Name: name, Err: err}
+	if l, ok := errors.AsType[*locks.Locked](err); ok {
+		if f.Kind = fault.Conflict; l.Attribute == "readEnabled" {
+			f.Kind = fault.Denied
+		}
+		f.Hint = "unlock it, for example with az acr repository update, or use another name"
+	}
 	if f.Kind == fault.Full {
 		f.Hint = fullHint()
 	}

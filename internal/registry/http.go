@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/drayage/dray/internal/registry/answer"
 	"github.com/drayage/dray/internal/registry/backing"
+	"github.com/drayage/dray/internal/registry/index"
 	"github.com/drayage/dray/internal/registry/tend"
 )
 
@@ -74,7 +74,12 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request, principal str
 
 	repo, part, last := split(req.URL.Path)
 	reads := req.Method == http.MethodGet || req.Method == http.MethodHead
+	if repo != nil && !r.unlocked(a, req, repo, part, last) {
+		return
+	}
 	switch {
+	case reads && (part == "tags" && last == "list" || req.URL.Path == catalogPath):
+		r.list(a, req, repo)
 	case repo == nil:
 		r.app.ServeHTTP(a, req)
 	case part == "referrers":
@@ -115,7 +120,7 @@ func (r *Registry) putManifest(a *answer.Answer, req *http.Request, repo referen
 	}
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 
-	link, err := linkOf(repo, req.Header.Get("Content-Type"), raw)
+	link, err := index.LinkOf(repo, req.Header.Get("Content-Type"), raw)
 	if err == nil {
 		err = checkVersion(raw)
 	}
@@ -123,7 +128,12 @@ func (r *Registry) putManifest(a *answer.Answer, req *http.Request, repo referen
 		answer.Refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
 		return
 	}
-	manifest := nameKey(repo, digest.FromBytes(raw).String())
+	whole, manifest := nameKey(repo, ""), nameKey(repo, digest.FromBytes(raw).String())
+	if err := r.names.Share(req.Context(), whole); err != nil {
+		r.fail(a, req, err)
+		return
+	}
+	defer r.names.Unlock(whole)
 	if err := r.names.Share(req.Context(), manifest); err != nil {
 		r.fail(a, req, err)
 		return
@@ -135,14 +145,18 @@ func (r *Registry) putManifest(a *answer.Answer, req *http.Request, repo referen
 			return
 		}
 		defer r.names.Unlock(nameKey(repo, last))
+		if err := r.mayPush(req.Context(), repo.Name(), last); err != nil {
+			r.fail(a, req, err)
+			return
+		}
 		r.app.ServeHTTP(a, req)
 	}
 	if link == nil {
 		store()
 		return
 	}
-	a.Created = func(h http.Header) { h.Set("OCI-Subject", link.subject.String()) }
-	if err := r.index.put(req.Context(), link, store); err != nil {
+	a.Created = func(h http.Header) { h.Set("OCI-Subject", link.Subject.String()) }
+	if err := r.index.Put(req.Context(), link, store); err != nil {
 		r.fail(a, req, err)
 	}
 }
@@ -165,10 +179,17 @@ func checkVersion(raw []byte) error {
 func (r *Registry) deleteManifest(a *answer.Answer, req *http.Request, repo reference.Named, last string) {
 	dgst, err := digest.Parse(last)
 	if err != nil {
+		if err := r.mayDelete(req.Context(), repo.Name(), last); err != nil {
+			r.fail(a, req, err)
+			return
+		}
 		r.app.ServeHTTP(a, req)
+		if a.Status == http.StatusAccepted {
+			_ = r.locks.Forget(req.Context(), repo.Name(), last) // what stays is the lock of a tag that is set again
+		}
 		return
 	}
-	there, err := r.index.has(req.Context(), repo, dgst)
+	there, err := r.index.Has(req.Context(), repo, dgst)
 	if err == nil && there {
 		err = r.remove(req.Context(), repo, dgst)
 	}
@@ -179,15 +200,6 @@ func (r *Registry) deleteManifest(a *answer.Answer, req *http.Request, repo refe
 		r.fail(a, req, err)
 	default:
 		a.WriteHeader(http.StatusAccepted)
-	}
-}
-
-// fail logs err, and answers 500 unless a response was already started.
-func (r *Registry) fail(a *answer.Answer, req *http.Request, err error) {
-	r.log.LogAttrs(req.Context(), slog.LevelError, "storage", slog.String("method", req.Method),
-		slog.String("path", req.URL.Path), slog.Any("err", err))
-	if a.Status == 0 {
-		answer.Refuse(a, http.StatusInternalServerError, errcode.ErrorCodeUnknown)
 	}
 }
 
@@ -233,7 +245,7 @@ func (r *Registry) referrers(w *answer.Answer, req *http.Request, repo reference
 	}
 	query := req.URL.Query()
 	artifactType := query.Get("artifactType")
-	page, next, err := r.index.list(req.Context(), repo, subject, artifactType, query.Get("last"))
+	page, next, err := r.index.List(req.Context(), repo, subject, artifactType, query.Get("last"))
 	if err != nil {
 		r.fail(w, req, err)
 		return

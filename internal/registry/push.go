@@ -25,6 +25,9 @@ func (r *Registry) upload(a *answer.Answer, req *http.Request, at tend.Upload) {
 	var over *tend.Over
 	switch req.Method {
 	case http.MethodPost:
+		if from, err := reference.WithName(req.Form.Get("from")); err == nil && r.mayPull(req.Context(), from.Name(), "") != nil {
+			req.Form.Del("mount") // then it is the start of a normal upload
+		}
 		if r.mounts(req) {
 			r.app.ServeHTTP(a, req)
 			return
@@ -67,7 +70,7 @@ func (r *Registry) upload(a *answer.Answer, req *http.Request, at tend.Upload) {
 func (r *Registry) removeUpload(ctx context.Context, at tend.Upload) {
 	if isUUID(at.ID) {
 		r.book.End(at)
-		_ = at.Remove(context.WithoutCancel(ctx), r.index.driver)
+		_ = at.Remove(context.WithoutCancel(ctx), r.index.Driver)
 	}
 }
 
@@ -88,7 +91,7 @@ func isUUID(id string) bool { return len(id) == 36 && strings.Trim(id, "01234567
 // hasRoom reports whether n more bytes leave as much space free as must stay free. If not, it answers the push. The log
 // says it once, and once when there is room again.
 func (r *Registry) hasRoom(a *answer.Answer, n int64) bool {
-	err := r.index.driver.Check(n)
+	err := r.index.Driver.Check(n)
 	if err != nil {
 		r.full.Add(1)
 		answer.Refuse(a, http.StatusInsufficientStorage, errcode.ErrorCodeDenied.WithMessage(err.Error()))
@@ -103,7 +106,7 @@ func (r *Registry) hasRoom(a *answer.Answer, n int64) bool {
 }
 
 func (r *Registry) tellSpace(text string) {
-	room, _ := r.index.driver.Room()
+	room, _ := r.index.Driver.Room()
 	r.log.Warn(text, slog.String("space", room.String()))
 }
 

@@ -21,6 +21,8 @@ import (
 	"github.com/drayage/dray/internal/registry/backing"
 	"github.com/drayage/dray/internal/registry/forward"
 	"github.com/drayage/dray/internal/registry/home"
+	"github.com/drayage/dray/internal/registry/index"
+	"github.com/drayage/dray/internal/registry/locks"
 	"github.com/drayage/dray/internal/registry/tend"
 	"github.com/drayage/dray/internal/registry/turns"
 )
@@ -72,13 +74,14 @@ func Free(dir string) error { return home.Free(dir) }
 // Registry is an open registry. It is safe for concurrent use.
 type Registry struct {
 	app   *handlers.App
-	index *index
+	index *index.Index
 	lock  *flock.Flock
 	log   *slog.Logger
 	local bool        // the content is in a directory on this machine
 	puts  turns.Turns // blobs that are being written to a repository
 	names turns.Turns // tags and digests of manifests that are being set or deleted, see nameKey
 
+	locks   locks.Book
 	book    *tend.Book         // the unfinished uploads
 	stop    context.CancelFunc // ends tend
 	short   atomic.Bool        // the log has said that too little space is free
@@ -152,14 +155,15 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	if err != nil {
 		return nil, home.Failed(dir, fault.Internal, "", err)
 	}
-	x := &index{driver: driver, store: store, page: o.ReferrersPage}
-	if err := indexOnce(ctx, dir, o.Storage, x, o.Log); err != nil {
+	x := &index.Index{Driver: driver, Store: store, Page: o.ReferrersPage}
+	if err := index.Once(ctx, dir, o.Storage, x, o.Log); err != nil {
 		return nil, err
 	}
 	forward.To(o.Log)
 	r := &Registry{
 		app: app, index: x, lock: lock, log: o.Log, local: o.Storage.Local(), writes: o.Writes,
-		book: tend.NewBook(driver, o.Unfinished),
+		locks: locks.Book{Driver: driver},
+		book:  tend.NewBook(driver, o.Unfinished),
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
@@ -184,8 +188,8 @@ type State struct {
 // State returns the state of the storage now.
 func (r *Registry) State() State {
 	s := State{RefusedFull: r.full.Load(), RefusedUploads: r.tooMany.Load()}
-	s.Room, s.Known = r.index.driver.Room()
-	s.Stays = r.index.driver.Least(s.Room)
+	s.Room, s.Known = r.index.Driver.Room()
+	s.Stays = r.index.Driver.Least(s.Room)
 	s.Uploads, s.UploadBytes = r.book.Total()
 	return s
 }
@@ -196,7 +200,7 @@ func (r *Registry) Ping(ctx context.Context) error {
 		return errClosed("ask", "the embedded registry")
 	}
 	defer r.running.Done()
-	if _, err := r.index.driver.Stat(ctx, "/"); err != nil && !missing(err) {
+	if _, err := r.index.Driver.Stat(ctx, "/"); err != nil && !tend.Missing(err) {
 		return faultOf(ctx, "ask", "the embedded registry", err)
 	}
 	return nil

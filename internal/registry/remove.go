@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/drayage/dray/internal/registry/tend"
+	"github.com/drayage/dray/internal/registry/tree"
 	"github.com/drayage/dray/oci"
 )
 
@@ -21,14 +24,17 @@ func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest
 		return err
 	}
 	defer r.names.Unlock(manifest)
-	content, err := r.index.store.Repository(ctx, repo)
+	content, err := r.index.Store.Repository(ctx, repo)
 	if err != nil {
 		return err
 	}
 	var removed error
-	err = r.index.delete(ctx, repo, dgst, func() {
+	err = r.index.Delete(ctx, repo, dgst, func() {
 		var tags []string
 		if tags, removed = content.Tags(ctx).Lookup(ctx, oci.Descriptor{Digest: dgst}); removed != nil {
+			return
+		}
+		if removed = r.mayDelete(ctx, repo.Name(), append(slices.Clone(tags), dgst.String())...); removed != nil {
 			return
 		}
 		for _, tag := range tags {
@@ -39,6 +45,9 @@ func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest
 		var ms distribution.ManifestService
 		if ms, removed = content.Manifests(ctx); removed == nil {
 			removed = ms.Delete(ctx, dgst)
+		}
+		if removed == nil {
+			removed = r.locks.Forget(ctx, repo.Name(), dgst.String())
 		}
 	})
 	return errors.Join(removed, err)
@@ -51,40 +60,28 @@ func (r *Registry) untag(ctx context.Context, content distribution.Repository, t
 		return err
 	}
 	defer r.names.Unlock(key)
-	now, err := r.follow(ctx, path.Join(tagDir(content.Named().Name(), tag), "current"))
+	now, err := r.follow(ctx, path.Join(tree.Tag(content.Named().Name(), tag), "current"))
 	if err == nil && now != dgst {
 		return nil
 	}
-	if err := content.Tags(ctx).Untag(ctx, tag); err != nil && !missing(err) {
+	if err := content.Tags(ctx).Untag(ctx, tag); err != nil && !tend.Missing(err) {
 		return err
 	}
-	return nil
-}
-
-// follow returns the digest in the link file in dir, or "" if there is no link.
-func (r *Registry) follow(ctx context.Context, dir string) (digest.Digest, error) {
-	raw, err := r.index.driver.GetContent(ctx, path.Join(dir, "link"))
-	if missing(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return digest.Parse(string(raw))
+	return r.locks.Forget(ctx, content.Named().Name(), tag)
 }
 
 // find returns the file of a blob of a repository, and its size in bytes. If there is none, file is "".
 func (r *Registry) find(ctx context.Context, repo string, d digest.Digest) (file string, size int64, err error) {
-	at, err := r.follow(ctx, layerDir(repo, d))
+	at, err := r.follow(ctx, tree.Layer(repo, d))
 	if err != nil || at == "" {
 		return "", 0, err
 	}
-	info, err := r.index.driver.Stat(ctx, blobPath(at))
-	if missing(err) || err == nil && info.IsDir() {
+	info, err := r.index.Driver.Stat(ctx, tree.Blob(at))
+	if tend.Missing(err) || err == nil && info.IsDir() {
 		return "", 0, nil
 	}
 	if err != nil {
 		return "", 0, err
 	}
-	return blobPath(at), info.Size(), nil
+	return tree.Blob(at), info.Size(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"sync"
 
 	"github.com/distribution/distribution/v3"
@@ -14,6 +15,8 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/tend"
+	"github.com/drayage/dray/internal/registry/tree"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -72,6 +75,9 @@ func (s *Store) Document(ctx context.Context, reference string) (oci.Document, e
 		return oci.Document{}, err
 	}
 	defer done()
+	if err := s.reg.mayPull(ctx, s.repo.Path, reference); err != nil {
+		return oci.Document{}, s.failed(ctx, op, reference, err)
+	}
 	dgst, raw, err := s.manifest(ctx, op, reference)
 	if err != nil {
 		return oci.Document{}, err
@@ -87,23 +93,23 @@ func (s *Store) manifest(ctx context.Context, op, reference string) (oci.Digest,
 			return "", nil, s.notFound(op, reference)
 		}
 		var err error
-		if dgst, err = s.reg.follow(ctx, path.Join(tagDir(s.repo.Path, reference), "current")); err != nil {
+		if dgst, err = s.reg.follow(ctx, path.Join(tree.Tag(s.repo.Path, reference), "current")); err != nil {
 			return "", nil, s.failed(ctx, op, reference, err)
 		}
 	}
 	if dgst == "" {
 		return "", nil, s.notFound(op, reference)
 	}
-	at, err := s.reg.follow(ctx, revisionDir(s.repo.Path, dgst))
+	at, err := s.reg.follow(ctx, tree.Revision(s.repo.Path, dgst))
 	if err != nil {
 		return "", nil, s.failed(ctx, op, reference, err)
 	}
 	if at == "" {
 		return "", nil, s.notFound(op, reference)
 	}
-	raw, err := s.reg.index.driver.GetContent(ctx, blobPath(at))
+	raw, err := s.reg.index.Driver.GetContent(ctx, tree.Blob(at))
 	switch {
-	case missing(err):
+	case tend.Missing(err):
 		return "", nil, s.notFound(op, reference)
 	case err != nil:
 		return "", nil, s.failed(ctx, op, reference, err)
@@ -120,6 +126,9 @@ func (s *Store) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Rea
 	}
 	defer done()
 	file, size, err := s.find(ctx, d.Digest)
+	if err == nil {
+		err = s.reg.mayPull(ctx, s.repo.Path, "")
+	}
 	switch {
 	case err != nil:
 		return nil, 0, s.failed(ctx, op, string(d.Digest), err)
@@ -130,7 +139,7 @@ func (s *Store) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Rea
 	case at == size: // drivers need not support a reader at the end of a file
 		return io.NopCloser(bytes.NewReader(nil)), at, nil
 	}
-	body, err := s.reg.index.driver.Reader(ctx, file, at)
+	body, err := s.reg.index.Driver.Reader(ctx, file, at)
 	if err != nil {
 		return nil, 0, s.failed(ctx, op, string(d.Digest), err)
 	}
@@ -162,7 +171,7 @@ func (s *Store) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descript
 	defer done()
 	var all []oci.Descriptor
 	for last := ""; ; {
-		page, next, err := s.reg.index.list(ctx, s.name, d.Digest, "", last)
+		page, next, err := s.reg.index.List(ctx, s.name, d.Digest, "", last)
 		if err != nil {
 			return nil, s.failed(ctx, op, string(d.Digest), err)
 		}
@@ -183,7 +192,7 @@ func (s *Store) List(ctx context.Context, visit func(oci.Listed) error) error {
 		return err
 	}
 	defer done()
-	r, err := s.reg.index.store.Repository(ctx, s.name)
+	r, err := s.reg.index.Store.Repository(ctx, s.name)
 	if err != nil {
 		return s.failed(ctx, op, "", err)
 	}
@@ -195,11 +204,18 @@ func (s *Store) List(ctx context.Context, visit func(oci.Listed) error) error {
 	case err != nil:
 		return s.failed(ctx, op, "", err)
 	}
+	l, err := s.reg.locks.Lately(ctx, s.repo.Path)
+	if err != nil {
+		return s.failed(ctx, op, "", err)
+	}
 	for _, tag := range tags {
 		if ctx.Err() != nil {
 			return s.failed(ctx, op, "", context.Cause(ctx))
 		}
-		dgst, err := s.reg.follow(ctx, path.Join(tagDir(s.repo.Path, tag), "current"))
+		if !l.Of(tag).List {
+			continue
+		}
+		dgst, err := s.reg.follow(ctx, path.Join(tree.Tag(s.repo.Path, tag), "current"))
 		if err != nil {
 			return s.failed(ctx, op, tag, err)
 		}
@@ -221,11 +237,15 @@ func (s *Store) Digests(ctx context.Context) ([]oci.Digest, error) {
 		return nil, err
 	}
 	defer done()
-	all, err := s.reg.index.digests(ctx, s.name)
+	all, err := s.reg.index.Digests(ctx, s.name)
 	if err != nil {
 		return nil, s.failed(ctx, op, "", err)
 	}
-	return all, nil
+	l, err := s.reg.locks.Lately(ctx, s.repo.Path)
+	if err != nil {
+		return nil, s.failed(ctx, op, "", err)
+	}
+	return slices.DeleteFunc(all, func(d oci.Digest) bool { return !l.Of(string(d)).List }), nil
 }
 
 // Repositories calls visit with the path of each repository, in order. If visit returns an error,
@@ -235,8 +255,15 @@ func (r *Registry) Repositories(ctx context.Context, visit func(path string) err
 		return errClosed("list repositories of", "")
 	}
 	defer r.running.Done()
+	hidden, err := r.locks.Hidden(ctx)
+	if err != nil {
+		return faultOf(ctx, "list repositories of", "the embedded registry", err)
+	}
 	var stop error // distribution's walk does not distinguish errors of visit from errors of the storage
-	err := r.index.repositories(ctx, func(name string) error {
+	err = r.index.Repositories(ctx, func(name string) error {
+		if hidden != nil && hidden(name) {
+			return ctx.Err()
+		}
 		stop = visit(name)
 		return errors.Join(stop, ctx.Err())
 	})
@@ -285,5 +312,5 @@ func (s *Store) failed(ctx context.Context, op, reference string, err error) err
 }
 
 func (r *Registry) link(ctx context.Context, dir string, d digest.Digest) error {
-	return r.index.driver.PutContent(ctx, path.Join(dir, "link"), []byte(d))
+	return r.index.Driver.PutContent(ctx, path.Join(dir, "link"), []byte(d))
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/index"
 	"github.com/drayage/dray/internal/registry/tend"
+	"github.com/drayage/dray/internal/registry/tree"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -91,6 +93,9 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 	if d.Digest.Algorithm() != digest.SHA256 {
 		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errNotSHA256)
 	}
+	if err := s.reg.mayPush(ctx, s.repo.Path, ""); err != nil {
+		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
+	}
 	if err := s.reg.puts.Lock(ctx, s.key(d)); err != nil {
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 	}
@@ -101,7 +106,7 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 			return a, err
 		}
 	}
-	if err := s.reg.index.driver.Check(d.Size); err != nil {
+	if err := s.reg.index.Driver.Check(d.Size); err != nil {
 		s.reg.puts.Unlock(s.key(d))
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 	}
@@ -133,10 +138,13 @@ func (s *Store) putWithoutBytes(ctx context.Context, d oci.Descriptor, likely []
 			continue
 		}
 		file, size, err := s.reg.find(ctx, from.Path, d.Digest)
-		if err != nil || file != blobPath(d.Digest) || size != d.Size {
+		if err == nil {
+			err = s.reg.mayPull(ctx, from.Path, "")
+		}
+		if err != nil || file != tree.Blob(d.Digest) || size != d.Size {
 			continue // if the mount is not possible, the blob is sent
 		}
-		if err := s.reg.link(ctx, layerDir(s.repo.Path, d.Digest), d.Digest); err != nil {
+		if err := s.reg.link(ctx, tree.Layer(s.repo.Path, d.Digest), d.Digest); err != nil {
 			return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 		}
 		return oci.Arrival{Way: oci.Mounted, From: from.Path}, nil
@@ -196,7 +204,7 @@ func (s *Store) leave(ctx context.Context, dir string, w storagedriver.FileWrite
 func (s *Store) upload(
 	ctx context.Context, d oci.Descriptor, dir string, v *oci.Verifier,
 ) (storagedriver.FileWriter, error) {
-	driver := s.reg.index.driver
+	driver := s.reg.index.Driver
 	file := path.Join(dir, "data")
 	resumed := false
 	if info, err := driver.Stat(ctx, file); err == nil && s.reg.local && info.Size() <= d.Size {
@@ -216,7 +224,7 @@ func (s *Store) upload(
 
 // reread feeds the first n bytes of file to v.
 func (s *Store) reread(ctx context.Context, file string, n int64, v *oci.Verifier) error {
-	body, err := s.reg.index.driver.Reader(ctx, file, 0)
+	body, err := s.reg.index.Driver.Reader(ctx, file, 0)
 	if err != nil {
 		return err
 	}
@@ -271,7 +279,7 @@ func (s *Store) fill(ctx context.Context, d oci.Descriptor, w io.Writer, v *oci.
 // keep turns a verified upload into the blob, and links the blob to the repository.
 func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w storagedriver.FileWriter) error {
 	const op = "put blob"
-	driver := s.reg.index.driver
+	driver := s.reg.index.Driver
 	done, err := s.reg.writes(ctx)
 	if err != nil {
 		s.leave(ctx, dir, w)
@@ -284,12 +292,12 @@ func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w stor
 	}
 	w.Close()
 	if d.Size == 0 { // object stores do not keep an empty upload
-		err = driver.PutContent(ctx, blobPath(d.Digest), nil)
+		err = driver.PutContent(ctx, tree.Blob(d.Digest), nil)
 	} else {
-		err = driver.Move(ctx, path.Join(dir, "data"), blobPath(d.Digest))
+		err = driver.Move(ctx, path.Join(dir, "data"), tree.Blob(d.Digest))
 	}
 	if err == nil {
-		err = s.reg.link(ctx, layerDir(s.repo.Path, d.Digest), d.Digest)
+		err = s.reg.link(ctx, tree.Layer(s.repo.Path, d.Digest), d.Digest)
 	}
 	if err != nil {
 		return s.failed(ctx, op, string(d.Digest), err)
@@ -301,7 +309,7 @@ func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w stor
 // drop deletes an upload. If that fails, the next Put finds the upload, or it expires.
 func (s *Store) drop(ctx context.Context, dir string) {
 	s.reg.book.End(tend.Upload{Repo: s.repo.Path, ID: path.Base(dir)})
-	_ = s.reg.index.driver.Delete(context.WithoutCancel(ctx), dir)
+	_ = s.reg.index.Driver.Delete(context.WithoutCancel(ctx), dir)
 }
 
 // uploadDir returns the directory of the upload of d. In a local directory it is always the same,
@@ -312,7 +320,7 @@ func (s *Store) uploadDir(d oci.Descriptor) string {
 	if !s.reg.local {
 		name += " " + rand.Text()
 	}
-	return uploadDir(s.repo.Path, uploadID(name, d.Digest))
+	return tree.Upload(s.repo.Path, tree.UploadID(name, d.Digest))
 }
 
 // PutDocument implements transfer.Target. It accepts and refuses the same documents as the
@@ -324,7 +332,15 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 		return oci.Accepted{}, err
 	}
 	defer done()
-	if err := s.reg.index.driver.Check(0); err != nil {
+	if err := s.reg.index.Driver.Check(0); err != nil {
+		return oci.Accepted{}, s.failed(ctx, op, string(doc.Digest), err)
+	}
+	whole := nameKey(s.name, "")
+	if err := s.reg.names.Share(ctx, whole); err != nil {
+		return oci.Accepted{}, s.failed(ctx, op, string(doc.Digest), err)
+	}
+	defer s.reg.names.Unlock(whole)
+	if err := s.reg.mayPush(ctx, s.repo.Path, ""); err != nil {
 		return oci.Accepted{}, s.failed(ctx, op, string(doc.Digest), err)
 	}
 	doc, err = oci.Parse(doc.Descriptor, doc.Raw)
@@ -334,7 +350,7 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 	if doc.Digest.Algorithm() != digest.SHA256 {
 		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errNotSHA256)
 	}
-	l, err := linkOf(s.name, doc.MediaType, doc.Raw)
+	l, err := index.LinkOf(s.name, doc.MediaType, doc.Raw)
 	if err == nil {
 		err = checkVersion(doc.Raw)
 	}
@@ -349,9 +365,9 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 	if l == nil {
 		err = s.store(ctx, doc)
 	} else {
-		acc.Subject = l.subject
+		acc.Subject = l.Subject
 		var stored error
-		err = s.reg.index.put(ctx, l, func() { stored = s.store(ctx, doc) })
+		err = s.reg.index.Put(ctx, l, func() { stored = s.store(ctx, doc) })
 		if stored != nil {
 			err = stored
 		}
@@ -396,14 +412,14 @@ func (s *Store) store(ctx context.Context, doc oci.Document) error {
 	if desc.Digest != doc.Digest {
 		return s.fault(fault.Corrupt, op, string(doc.Digest), fmt.Errorf("the bytes have the digest %s", desc.Digest))
 	}
-	ms, err := s.reg.index.manifests(ctx, s.name)
+	ms, err := s.reg.index.Manifests(ctx, s.name)
 	if err != nil {
 		return err
 	}
 	// distribution assumes that an existing file is correct. So a file that the disk has damaged
 	// is written again here.
-	if old, err := s.reg.index.driver.GetContent(ctx, blobPath(doc.Digest)); err == nil && !bytes.Equal(old, doc.Raw) {
-		if err := s.reg.index.driver.PutContent(ctx, blobPath(doc.Digest), doc.Raw); err != nil {
+	if old, err := s.reg.index.Driver.GetContent(ctx, tree.Blob(doc.Digest)); err == nil && !bytes.Equal(old, doc.Raw) {
+		if err := s.reg.index.Driver.PutContent(ctx, tree.Blob(doc.Digest), doc.Raw); err != nil {
 			return err
 		}
 	}
@@ -436,7 +452,10 @@ func (s *Store) tag(ctx context.Context, tag string, d digest.Digest) error {
 		return s.failed(ctx, op, tag, err)
 	}
 	defer s.reg.names.Unlock(nameKey(s.name, tag))
-	r, err := s.reg.index.store.Repository(ctx, s.name)
+	if err := s.reg.mayPush(ctx, s.repo.Path, tag); err != nil {
+		return s.failed(ctx, op, tag, err)
+	}
+	r, err := s.reg.index.Store.Repository(ctx, s.name)
 	if err == nil {
 		err = r.Tags(ctx).Tag(ctx, tag, oci.Descriptor{Digest: d})
 	}
@@ -444,37 +463,4 @@ func (s *Store) tag(ctx context.Context, tag string, d digest.Digest) error {
 		return s.failed(ctx, op, tag, err)
 	}
 	return nil
-}
-
-// Delete removes a tag and nothing else, if reference is a tag. If reference is a digest, it
-// removes the manifest and all tags that point to it. If there is no such tag or manifest, the
-// error is NotFound.
-func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error {
-	const op = "delete"
-	done, err := s.beginWrite(ctx, op, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	dgst, _, err := s.manifest(ctx, op, reference)
-	if err != nil {
-		return err
-	}
-	if ref.Digest(reference) == nil {
-		err = s.reg.remove(ctx, s.name, dgst)
-	} else {
-		err = s.untag(ctx, reference)
-	}
-	if err != nil {
-		return s.failed(ctx, op, reference, err)
-	}
-	return nil
-}
-
-func (s *Store) untag(ctx context.Context, tag string) error {
-	r, err := s.reg.index.store.Repository(ctx, s.name)
-	if err != nil {
-		return err
-	}
-	return r.Tags(ctx).Untag(ctx, tag)
 }

@@ -1,4 +1,5 @@
-package registry
+// Package index finds the manifests of a repository, and those that refer to another.
+package index
 
 import (
 	"cmp"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/reference"
@@ -23,11 +25,12 @@ import (
 	"github.com/drayage/dray/internal/registry/backing"
 	"github.com/drayage/dray/internal/registry/home"
 	"github.com/drayage/dray/internal/registry/tend"
+	"github.com/drayage/dray/internal/registry/tree"
 )
 
 const maxAnswer = 2 << 20 // bytes of descriptors after which a page ends; clients accept 4 MiB
 
-// index finds manifests by their subject.
+// Index finds manifests by their subject.
 //
 // It is a set of link files in the directory of the subject, whether the subject exists or not:
 //
@@ -37,10 +40,10 @@ const maxAnswer = 2 << 20 // bytes of descriptors after which a page ends; clien
 // artifact type. No driver of v3.1.2 accepts the escaped name of an artifact type as a path.
 //
 // A link may exist without its manifest, but a manifest never exists without its link.
-type index struct {
-	driver *backing.Driver
-	store  distribution.Namespace
-	page   int
+type Index struct {
+	Driver *backing.Driver
+	Store  distribution.Namespace
+	Page   int // the most referrers in one answer
 
 	// A deletion checks whether the manifest is gone and then removes its link. Nobody may put
 	// the same manifest in between. So puts hold mu for reading and deletions hold it for
@@ -48,18 +51,18 @@ type index struct {
 	mu sync.RWMutex
 }
 
-// link is one entry of the index: the manifest referrer has the subject.
-type link struct {
+// Link is one entry of the index: the manifest referrer has the subject.
+type Link struct {
 	repo              reference.Named
-	subject, referrer digest.Digest
+	Subject, referrer digest.Digest
 }
 
-func (l *link) dir() string {
-	return path.Join(referrersDir(l.repo, l.subject), l.referrer.Algorithm().String(), l.referrer.Encoded())
+func (l *Link) Dir() string {
+	return path.Join(referrersDir(l.repo, l.Subject), l.referrer.Algorithm().String(), l.referrer.Encoded())
 }
 
 func referrersDir(repo reference.Named, subject digest.Digest) string {
-	return path.Join(revisionDir(repo.Name(), subject), "_referrers")
+	return path.Join(tree.Revision(repo.Name(), subject), "_referrers")
 }
 
 // manifest holds the fields of an image manifest or index that the index reads.
@@ -78,9 +81,9 @@ type manifest struct {
 // config (distribution-spec v1.1.1 §Listing referrers).
 func (m manifest) artifactType() string { return cmp.Or(m.ArtifactType, m.Config.MediaType) }
 
-// linkOf returns the entry for a manifest, or nil if the manifest has no subject. Only OCI media
+// LinkOf returns the entry for a manifest, or nil if the manifest has no subject. Only OCI media
 // types have one. Text that is not JSON has none; distribution refuses it.
-func linkOf(repo reference.Named, contentType string, raw []byte) (*link, error) {
+func LinkOf(repo reference.Named, contentType string, raw []byte) (*Link, error) {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	if mediaType != v1.MediaTypeImageManifest && mediaType != v1.MediaTypeImageIndex {
 		return nil, nil
@@ -92,17 +95,17 @@ func linkOf(repo reference.Named, contentType string, raw []byte) (*link, error)
 	if err := m.Subject.Digest.Validate(); err != nil {
 		return nil, fmt.Errorf("subject: %w", err)
 	}
-	return &link{repo, m.Subject.Digest, digest.FromBytes(raw)}, nil
+	return &Link{repo, m.Subject.Digest, digest.FromBytes(raw)}, nil
 }
 
-// put records l and then calls store, which stores the manifest. If the manifest does not exist
+// Put records l and then calls store, which stores the manifest. If the manifest does not exist
 // afterwards, put removes the record. An error is about the record: if put returns an error
 // without calling store, nothing was stored.
-func (x *index) put(ctx context.Context, l *link, store func()) error {
+func (x *Index) Put(ctx context.Context, l *Link, store func()) error {
 	if err := x.shared(ctx, l, store); err != nil {
 		return err
 	}
-	there, err := x.has(ctx, l.repo, l.referrer)
+	there, err := x.Has(ctx, l.repo, l.referrer)
 	if err != nil {
 		return err
 	}
@@ -116,7 +119,7 @@ func (x *index) put(ctx context.Context, l *link, store func()) error {
 	return x.dropDead(ctx, l)
 }
 
-func (x *index) shared(ctx context.Context, l *link, store func()) error {
+func (x *Index) shared(ctx context.Context, l *Link, store func()) error {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if err := x.record(ctx, l); err != nil {
@@ -126,17 +129,17 @@ func (x *index) shared(ctx context.Context, l *link, store func()) error {
 	return nil
 }
 
-// delete calls remove, which deletes the manifest dgst. If the manifest is gone afterwards,
-// delete also removes its link.
-func (x *index) delete(ctx context.Context, repo reference.Named, dgst digest.Digest, remove func()) error {
+// Delete calls remove, which deletes the manifest dgst. If the manifest is gone afterwards,
+// Delete also removes its link.
+func (x *Index) Delete(ctx context.Context, repo reference.Named, dgst digest.Digest, remove func()) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	mediaType, raw, err := x.read(ctx, repo, dgst)
+	mediaType, raw, err := x.Read(ctx, repo, dgst)
 	if err != nil { // the manifest does not exist or is damaged, so a link to it is not listed
 		remove()
 		return nil
 	}
-	l, err := linkOf(repo, mediaType, raw)
+	l, err := LinkOf(repo, mediaType, raw)
 	remove()
 	if l == nil || err != nil {
 		return nil
@@ -146,38 +149,38 @@ func (x *index) delete(ctx context.Context, repo reference.Named, dgst digest.Di
 
 // record writes l. It is durable when record returns, because the driver syncs the file and its
 // directory.
-func (x *index) record(ctx context.Context, l *link) error {
-	name := path.Join(l.dir(), "link")
-	if got, err := x.driver.GetContent(ctx, name); err == nil && string(got) == l.referrer.String() {
+func (x *Index) record(ctx context.Context, l *Link) error {
+	name := path.Join(l.Dir(), "link")
+	if got, err := x.Driver.GetContent(ctx, name); err == nil && string(got) == l.referrer.String() {
 		return nil
 	}
-	return x.driver.PutContent(ctx, name, []byte(l.referrer))
+	return x.Driver.PutContent(ctx, name, []byte(l.referrer))
 }
 
-func (x *index) dropDead(ctx context.Context, l *link) error {
+func (x *Index) dropDead(ctx context.Context, l *Link) error {
 	ctx = context.WithoutCancel(ctx)
-	if there, err := x.has(ctx, l.repo, l.referrer); there || err != nil {
+	if there, err := x.Has(ctx, l.repo, l.referrer); there || err != nil {
 		return err
 	}
-	if err := x.driver.Delete(ctx, l.dir()); err != nil && !missing(err) {
+	if err := x.Driver.Delete(ctx, l.Dir()); err != nil && !tend.Missing(err) {
 		return err
 	}
 	return nil
 }
 
-// has reports whether repo has the manifest dgst.
-func (x *index) has(ctx context.Context, repo reference.Named, dgst digest.Digest) (bool, error) {
-	ms, err := x.manifests(ctx, repo)
+// Has reports whether repo has the manifest dgst.
+func (x *Index) Has(ctx context.Context, repo reference.Named, dgst digest.Digest) (bool, error) {
+	ms, err := x.Manifests(ctx, repo)
 	if err != nil {
 		return false, err
 	}
 	return ms.Exists(ctx, dgst)
 }
 
-func (x *index) read(
+func (x *Index) Read(
 	ctx context.Context, repo reference.Named, dgst digest.Digest,
 ) (mediaType string, raw []byte, err error) {
-	ms, err := x.manifests(ctx, repo)
+	ms, err := x.Manifests(ctx, repo)
 	if err != nil {
 		return "", nil, err
 	}
@@ -188,20 +191,20 @@ func (x *index) read(
 	return m.Payload()
 }
 
-func (x *index) manifests(ctx context.Context, repo reference.Named) (distribution.ManifestService, error) {
-	r, err := x.store.Repository(ctx, repo)
+func (x *Index) Manifests(ctx context.Context, repo reference.Named) (distribution.ManifestService, error) {
+	r, err := x.Store.Repository(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
 	return r.Manifests(ctx)
 }
 
-// list returns one page of the referrers of subject, sorted by digest, beginning after last. next
+// List returns one page of the referrers of subject, sorted by digest, beginning after last. next
 // is the value of last for the next page, or "" at the end. If artifactType is "", all types are
 // listed.
-func (x *index) list(ctx context.Context, repo reference.Named, subject digest.Digest, artifactType, last string) (
+func (x *Index) List(ctx context.Context, repo reference.Named, subject digest.Digest, artifactType, last string) (
 	page []v1.Descriptor, next string, err error) {
-	all, err := x.linked(ctx, repo, subject)
+	all, err := x.Linked(ctx, repo, subject)
 	if err != nil {
 		return nil, "", err
 	}
@@ -221,7 +224,7 @@ func (x *index) list(ctx context.Context, repo reference.Named, subject digest.D
 			continue
 		}
 		text, _ := json.Marshal(d)
-		if len(page) == x.page || len(page) > 0 && size+len(text) > maxAnswer {
+		if len(page) == x.Page || len(page) > 0 && size+len(text) > maxAnswer {
 			return page, page[len(page)-1].Digest.String(), nil
 		}
 		size += len(text)
@@ -230,14 +233,14 @@ func (x *index) list(ctx context.Context, repo reference.Named, subject digest.D
 	return page, "", nil
 }
 
-// linked returns the digests of all links of subject, sorted.
-func (x *index) linked(ctx context.Context, repo reference.Named, subject digest.Digest) ([]digest.Digest, error) {
+// Linked returns the digests of all links of subject, sorted.
+func (x *Index) Linked(ctx context.Context, repo reference.Named, subject digest.Digest) ([]digest.Digest, error) {
 	level := []string{referrersDir(repo, subject)}
 	for range 2 { // first the algorithms, then the digests
 		var below []string
 		for _, dir := range level {
-			names, err := x.driver.List(ctx, dir)
-			if err != nil && !missing(err) {
+			names, err := x.Driver.List(ctx, dir)
+			if err != nil && !tend.Missing(err) {
 				return nil, err
 			}
 			below = append(below, names...)
@@ -255,8 +258,8 @@ func (x *index) linked(ctx context.Context, repo reference.Named, subject digest
 	return slices.Compact(all), nil
 }
 
-func (x *index) describe(ctx context.Context, repo reference.Named, dgst digest.Digest) (v1.Descriptor, error) {
-	mediaType, raw, err := x.read(ctx, repo, dgst)
+func (x *Index) describe(ctx context.Context, repo reference.Named, dgst digest.Digest) (v1.Descriptor, error) {
+	mediaType, raw, err := x.Read(ctx, repo, dgst)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -270,9 +273,9 @@ func (x *index) describe(ctx context.Context, repo reference.Named, dgst digest.
 
 // rebuild records the subject of every manifest in the storage. It logs and skips a manifest that
 // cannot be read, because such a manifest cannot be pulled either.
-func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
+func (x *Index) rebuild(ctx context.Context, log *slog.Logger) error {
 	var names []string
-	err := x.repositories(ctx, func(name string) error { names = append(names, name); return ctx.Err() })
+	err := x.Repositories(ctx, func(name string) error { names = append(names, name); return ctx.Err() })
 	if err != nil {
 		return err
 	}
@@ -288,21 +291,21 @@ func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// repositories calls visit with each repository. An empty storage is not an error.
-func (x *index) repositories(ctx context.Context, visit func(name string) error) error {
-	repos, ok := x.store.(distribution.RepositoryEnumerator)
+// Repositories calls visit with each repository. An empty storage is not an error.
+func (x *Index) Repositories(ctx context.Context, visit func(name string) error) error {
+	repos, ok := x.Store.(distribution.RepositoryEnumerator)
 	if !ok {
 		return errors.New("the storage cannot list its repositories")
 	}
-	if err := repos.Enumerate(ctx, visit); !missing(err) {
+	if err := repos.Enumerate(ctx, visit); !tend.Missing(err) {
 		return err
 	}
 	return nil
 }
 
-// digests lists the manifests of repo, tagged or not, sorted.
-func (x *index) digests(ctx context.Context, repo reference.Named) ([]digest.Digest, error) {
-	ms, err := x.manifests(ctx, repo)
+// Digests lists the manifests of repo, tagged or not, sorted.
+func (x *Index) Digests(ctx context.Context, repo reference.Named) ([]digest.Digest, error) {
+	ms, err := x.Manifests(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -312,23 +315,23 @@ func (x *index) digests(ctx context.Context, repo reference.Named) ([]digest.Dig
 	}
 	var all []digest.Digest // read completely first, because the links are written into the tree that is read
 	err = enumerator.Enumerate(ctx, func(d digest.Digest) error { all = append(all, d); return ctx.Err() })
-	if err != nil && !missing(err) {
+	if err != nil && !tend.Missing(err) {
 		return nil, err
 	}
 	slices.Sort(all) // the link of a referrer in its subject's directory lists the referrer a second time
 	return slices.Compact(all), nil
 }
 
-func (x *index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog.Logger) error {
-	all, err := x.digests(ctx, repo)
+func (x *Index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog.Logger) error {
+	all, err := x.Digests(ctx, repo)
 	if err != nil {
 		return err
 	}
 	for _, dgst := range all {
-		mediaType, raw, err := x.read(ctx, repo, dgst)
-		var l *link
+		mediaType, raw, err := x.Read(ctx, repo, dgst)
+		var l *Link
 		if err == nil {
-			l, err = linkOf(repo, mediaType, raw)
+			l, err = LinkOf(repo, mediaType, raw)
 		}
 		if err != nil {
 			log.LogAttrs(ctx, slog.LevelWarn, "storage",
@@ -349,14 +352,14 @@ const (
 	indexedObject = "/dray/referrers-indexed" // the same in a bucket
 )
 
-// indexOnce records the subjects of manifests that were stored without the index. It does so only
+// Once records the subjects of manifests that were stored without the index. It does so only
 // once for each storage. What says so is next to the content: in dir, or in the bucket that several
 // servers share.
-func indexOnce(ctx context.Context, dir string, s backing.Storage, x *index, log *slog.Logger) error {
+func Once(ctx context.Context, dir string, s backing.Storage, x *Index, log *slog.Logger) error {
 	name := filepath.Join(dir, indexedFile)
 	_, err := os.Stat(name)
 	if !s.Local() {
-		_, err = x.driver.Stat(ctx, indexedObject)
+		_, err = x.Driver.Stat(ctx, indexedObject)
 	}
 	if err == nil {
 		return nil
@@ -364,7 +367,7 @@ func indexOnce(ctx context.Context, dir string, s backing.Storage, x *index, log
 	if err = x.rebuild(ctx, log); err == nil && s.Local() {
 		err = home.WriteFile(name, "")
 	} else if err == nil {
-		err = x.driver.PutContent(ctx, indexedObject, []byte("yes"))
+		err = x.Driver.PutContent(ctx, indexedObject, []byte("yes"))
 	}
 	switch {
 	case err == nil:
@@ -375,4 +378,20 @@ func indexOnce(ctx context.Context, dir string, s backing.Storage, x *index, log
 	return home.Failed(dir, backing.KindOf(err), "", err)
 }
 
-func missing(err error) bool { return tend.Missing(err) }
+// FirstTagged returns when the oldest manifest that tag has pointed to was tagged; zero if that is not known.
+func (x *Index) FirstTagged(ctx context.Context, repo, tag string) (first time.Time, err error) {
+	below, err := x.Driver.List(ctx, path.Join(tree.Tag(repo, tag), "index/sha256"))
+	if err != nil && !tend.Missing(err) {
+		return first, err
+	}
+	for _, dir := range below {
+		info, err := x.Driver.Stat(ctx, path.Join(dir, "link"))
+		if err != nil && !tend.Missing(err) {
+			return first, err
+		}
+		if err == nil && (first.IsZero() || info.ModTime().Before(first)) {
+			first = info.ModTime()
+		}
+	}
+	return first, nil
+}
