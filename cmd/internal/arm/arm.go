@@ -11,7 +11,7 @@ import (
 func Patterns() []string {
 	return []string{
 		"/subscriptions", "/subscriptions/", "/tenants", "/providers/", "/metadata/",
-		"/adfs/", "/" + tenantID + "/", "/dray/", "/oauth2/", "/acr/v1/",
+		"/adfs/", "/" + tenantID + "/", "/dray/", "/oauth2/",
 	}
 }
 
@@ -36,9 +36,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	path := segments(r.URL.Path)
 	switch strings.ToLower(path[0]) {
-	case "acr":
-		h.content(w, r)
-	case "oauth2":
+	case "oauth2", "v2":
 		h.registryTokens(w, r, path)
 	case "metadata":
 		h.metadata(w, r, path)

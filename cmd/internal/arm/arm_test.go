@@ -3,6 +3,7 @@ package arm_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -19,11 +20,13 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/acr"
 	"github.com/drayage/dray/cmd/internal/arm"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/gate"
+	embedded "github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -37,6 +40,7 @@ type bench struct {
 	queue    *job.Queue
 	source   *testbed.Registry
 	target   *testbed.Registry
+	own      *embedded.Registry
 	embedded *testbed.Registry // the registry of the server, on another listener
 	token    string            // of a submitter that may import into the target
 	hold     time.Duration
@@ -73,8 +77,12 @@ func start(t *testing.T, o options) *bench {
 	}
 	b.source = testbed.Serve(t, from, testbed.Options{})
 	b.target = testbed.Distribution(t, testbed.Options{})
-	own := testbed.NewDistribution(t, testbed.Options{})
-	b.embedded = testbed.Serve(t, own, testbed.Options{})
+	own, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { own.Close() })
+	b.own, b.embedded = own, testbed.Serve(t, own, testbed.Options{})
 
 	b.srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.handler.Load().ServeHTTP(w, r) }))
 	t.Cleanup(b.srv.Close)
@@ -95,7 +103,7 @@ func start(t *testing.T, o options) *bench {
 	b.dray, b.dir, b.stop = d, t.TempDir(), func() {}
 	b.config = arm.Config{
 		Hold: o.hold, Registries: []arm.Registry{{Name: "production", Host: b.target.Host}, {Name: "hub", Host: b.source.Host}, {Name: "lab-eu", Host: b.host, Aliases: []string{"labeurope"}}},
-		V2: own, Host: b.host,
+		Host: b.host,
 	}
 	if o.hold == 0 {
 		b.config.Hold = -1
@@ -129,7 +137,7 @@ func (b *bench) open() {
 	b.service = verb.New(verb.Config{Dray: b.dray, Queue: b.queue, Access: b.access, DB: b.db})
 	b.config.Access, b.config.Submit, b.config.Visible, b.config.Watch = b.access, b.service.Submit, b.service.Visible, b.queue.Watch
 	mux := http.NewServeMux()
-	b.mount(mux, b.config.V2)
+	b.mount(mux)
 	b.handler.Store(mux)
 }
 
@@ -145,18 +153,23 @@ func (b *bench) restart() {
 }
 
 // mount serves the handler together with a registry that requires a login, as the server does.
-func (b *bench) mount(mux *http.ServeMux, registry http.Handler) {
+func (b *bench) mount(mux *http.ServeMux) {
 	h := arm.New(b.config)
 	for _, p := range arm.Patterns() {
 		mux.Handle(p, h)
 	}
+	mux.Handle("POST /v2/token", h)
+	audit := func(ctx context.Context, e access.Entry) error {
+		return b.db.Tx(ctx, func(tx *sql.Tx) error { return b.access.Audit(ctx, tx, e) })
+	}
+	mux.Handle(acr.Prefix, acr.New(acr.Config{Access: b.access, Audit: audit}, b.host, acr.Own(b.own, b.host)))
 	mux.HandleFunc("/v2/", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := b.access.Authenticate(r); err != nil {
-			w.Header().Set("WWW-Authenticate", arm.Challenge("https://"+b.host))
+			w.Header().Set("WWW-Authenticate", acr.Challenge("https://"+b.host, acr.Scope(r)))
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		registry.ServeHTTP(w, r)
+		b.own.ServeHTTP(w, r)
 	})
 }
 

@@ -1,6 +1,6 @@
 // Package arm serves the part of the Azure Resource Manager's API that importing images needs. With
-// it, `az acr import`, `az acr login --expose-token`, `az acr repository list|show-tags` and Azure's
-// SDKs can send to dray what they send to Azure, for any configured registry.
+// it, `az acr import`, `az acr login --expose-token` and Azure's SDKs can send to dray what they send to Azure, for any
+// configured registry. Package acr serves what they ask the registries themselves.
 //
 // An import is a normal job. The id of its operation is the id of the job, so a client can go on
 // polling after a restart of the server. Paths are accepted in upper or lower case and with any
@@ -11,7 +11,6 @@
 //	arm.go          New: the handler, which selects the part for a path
 //	registries.go   subscriptions, resource groups and registries
 //	import.go       importImage and its long-running operation
-//	content.go      the repositories and tags of the embedded registry
 //	login.go        the metadata of the cloud, and its token endpoints
 //	path.go         the parts of a path
 //	answer.go       answers and errors in the form that Azure's clients read

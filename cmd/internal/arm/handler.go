@@ -36,9 +36,7 @@ type Config struct {
 	// Held limits the answers that wait for one principal. More are answered 202 at once. nil means no
 	// limit.
 	Held *access.Places
-	// V2 is the handler of the embedded registry at /v2/, without authentication; nil means that there
-	// is none. `az acr repository` lists its content. Host is the name of the registry in rules.
-	V2   http.Handler
+	// Host is the name of the embedded registry in rules.
 	Host string
 	// Memory is the budget of the bodies that clients send; nil means no limit.
 	Memory *memory.Budget

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/acr"
 	"github.com/drayage/dray/fault"
 )
 
@@ -157,13 +158,14 @@ func (h *handler) identify(r *http.Request, user, secret string) (access.Princip
 
 // registryTokens answers the token requests that Azure's registries offer in addition to the
 // distribution specification. POST /oauth2/exchange exchanges a token of the cloud for a refresh token.
-// POST /oauth2/token exchanges a refresh token or a login for an access token.
+// POST /oauth2/token exchanges a refresh token or a login for an access token, and so does POST /v2/token, where tools
+// with an identity token ask (distribution v3, "Token Authentication Specification": OAuth2).
 func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []string) {
 	switch {
 	case r.Method == http.MethodGet && is(path, "oauth2", "token"):
 		h.dockerToken(w, r)
 		return
-	case r.Method != http.MethodPost || !is(path, "oauth2", "exchange") && !is(path, "oauth2", "token"):
+	case r.Method != http.MethodPost || !is(path, "oauth2", "exchange") && !is(path, "oauth2", "token") && !is(path, "v2", "token"):
 		notFound(w, r)
 		return
 	}
@@ -201,7 +203,41 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 		})
 		return
 	}
-	h.issue(w, p, "access_token", accessLife, map[string]any{"aud": service, "grant_type": "access_token"})
+	granted, err := h.granted(p, form["scope"])
+	if err != nil {
+		oauthError(w, http.StatusUnauthorized, "access_denied", withHint(err))
+		return
+	}
+	claims := map[string]any{"aud": service, "grant_type": "access_token", "access": granted}
+	h.issue(w, p, "access_token", accessLife, claims)
+}
+
+// grant is what a token says about one scope. The rules are checked again when the token is used; az shows the claim.
+type grant struct {
+	Type    string   `json:"type"`
+	Name    string   `json:"name"`
+	Actions []string `json:"actions"`
+}
+
+// granted returns what of scopes the rules grant p. If there are scopes and nothing of them is granted, the error is
+// Denied: az shows that at once, and would repeat for 15 seconds a request that is refused later.
+func (h *handler) granted(p access.Principal, scopes []string) ([]grant, error) {
+	all, asked := []grant{}, []string{}
+	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
+		kind, name, actions, known := acr.Granted(h.Access, p, h.Host, scope)
+		if !known {
+			continue
+		}
+		asked = append(asked, scope)
+		if len(actions) > 0 {
+			all = append(all, grant{kind, name, actions})
+		}
+	}
+	if len(asked) > 0 && len(all) == 0 {
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "grant", Name: strings.Join(asked, " "),
+			Hint: "ask an admin to add a rule below server.policy", Err: errors.New("no rule grants any of it to " + p.Name)}
+	}
+	return all, nil
 }
 
 // dockerToken is the token endpoint of distribution: it accepts a login as Basic, or no login.
@@ -264,15 +300,4 @@ func identityError(w http.ResponseWriter, err error) {
 // oauthError answers with an error in the form of RFC 6749 §5.2.
 func oauthError(w http.ResponseWriter, status int, code, description string) {
 	answer(w, status, map[string]any{"error": code, "error_description": description})
-}
-
-// Challenge returns the value of WWW-Authenticate for a 401 of the embedded registry. It names the
-// token endpoint for docker's clients and for az. base is the URL of the server for the client.
-func Challenge(base string) string {
-	host := base
-	if u, err := url.Parse(base); err == nil {
-		host = u.Host
-	}
-	// az splits the value at spaces and commas, so no parameter may contain one.
-	return `Bearer realm="` + base + `/oauth2/token",service="` + host + `"`
 }

@@ -149,7 +149,7 @@ func TestTheEmbeddedRegistryIsListedAsAzuresAre(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.StatusCode, r.raw)
 		}
 	}
-	if r := b.send(b.token, "GET", "/acr/v1/team/app/_tags?orderby=timedesc", nil); r.StatusCode != 400 || !strings.Contains(r.raw, "orderby") {
+	if r := b.send(b.token, "GET", "/acr/v1/team/app/_tags?orderby=size", nil); r.StatusCode != 400 || !strings.Contains(r.raw, "orderby") {
 		t.Error(r.StatusCode, r.raw)
 	}
 	if r := b.send("", "GET", "/acr/v1/_catalog", nil); r.StatusCode != 401 || !strings.HasPrefix(r.Header.Get("WWW-Authenticate"), `Bearer realm="https://`+b.host+`/oauth2/token",service="`) {

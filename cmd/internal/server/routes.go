@@ -1,12 +1,16 @@
 package server
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/acr"
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/arm"
 	"github.com/drayage/dray/cmd/internal/server/door"
@@ -31,8 +35,10 @@ func (s *serving) routes() http.Handler {
 	}
 	mux.Handle("/v2/", g)
 	mux.HandleFunc("GET "+gate.TokenPath, g.Token)
+	mux.Handle(acr.Prefix, s.acr())
 	mux.Handle(wire.Prefix+"/", s.api())
 	cloud := s.arm()
+	mux.Handle("POST "+gate.TokenPath, cloud)
 	for _, pattern := range arm.Patterns() {
 		mux.Handle(pattern, cloud)
 	}
@@ -83,11 +89,25 @@ func (s *serving) arm() http.Handler {
 		Registries: all,
 		PublicURL:  s.config.PublicURL,
 		Held:       s.held,
-		V2:         s.reg,
 		Host:       s.hosts[0],
 		Memory:     s.memory,
 	})
 }
+
+// acr returns the handler of the data plane of Azure's registries, for the embedded registry.
+func (s *serving) acr() http.Handler {
+	c := acr.Config{Access: s.access, Audit: s.audit, Memory: s.memory, PublicURL: s.config.PublicURL}
+	return acr.New(c, s.hosts[0], acr.Own(s.reg, s.hosts[0]))
+}
+
+// audit writes e to the audit log. The end of a request does not interrupt it.
+func (s *serving) audit(ctx context.Context, e access.Entry) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTime)
+	defer cancel()
+	return s.db.Tx(ctx, func(tx *sql.Tx) error { return s.access.Audit(ctx, tx, e) })
+}
+
+const auditTime = 10 * time.Second // the longest wait for the database
 
 // notFound handles a path that no pattern matches. It passes the paths of Azure's API on, because
 // Azure's clients write them in upper or lower case.

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/acr"
 	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
@@ -90,6 +91,9 @@ func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, cause string) {
 	challenge, base := access.Challenge, access.Base(g.PublicURL, r)
 	if g.Anonymous || strings.HasPrefix(base, "https://") {
 		challenge = fmt.Sprintf(`Bearer realm="%s%s",service="dray"`, base, TokenPath)
+		if scope := acr.Scope(r); scope != "" { // Azure's SDKs cannot ask for a token without it
+			challenge += fmt.Sprintf(`,scope="%s"`, scope)
+		}
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", cause)

@@ -1,0 +1,182 @@
+package acr
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/memory"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// Config holds what New needs.
+type Config struct {
+	Access *access.Access
+	// Audit writes a change to the audit log. If it returns an error, nothing is changed.
+	Audit func(ctx context.Context, e access.Entry) error
+	// Memory is the budget of the bodies that clients send; nil means no limit.
+	Memory    *memory.Budget
+	PublicURL string // the URL that clients use; "" means the host of each request
+}
+
+// New returns the handler of the paths below /acr/v1/ for one registry. host is its name in rules and in the audit log.
+func New(c Config, host string, s Shelf) http.Handler {
+	return &handler{Config: c, host: host, shelf: s}
+}
+
+type handler struct {
+	Config
+	host  string
+	shelf Shelf
+}
+
+// at is what a path names: a list or one entry of it in a repository.
+type at struct {
+	repo string
+	list string // "_tags", "_manifests" or ""
+	name string // the tag or the digest; "" means the list
+}
+
+// ServeHTTP answers a request for a path below /acr/v1/.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rest, ours := strings.CutPrefix(r.URL.Path, Prefix)
+	if !ours {
+		unsupported(w, http.StatusNotFound, "not a path of this API")
+		return
+	}
+	p, err := h.Access.Authenticate(r)
+	switch {
+	case err != nil && !fault.Is(err, fault.Denied):
+		fail(w, err)
+		return
+	case err != nil:
+		h.challenge(w, r, withHint(err))
+		return
+	case p.Via == access.ViaNothing && r.Header.Get("Authorization") == "":
+		// A client asks first without a token, to learn where to get one. One without a login gets an anonymous token.
+		h.challenge(w, r, "authentication required")
+		return
+	}
+	switch {
+	case rest == "_catalog" && r.Method == http.MethodGet:
+		h.catalog(w, r, p)
+	case rest == "_deleted" || strings.HasPrefix(rest, "_deleted/"):
+		h.deleted(w, r, strings.TrimPrefix(rest, "_deleted/"))
+	default:
+		h.content(w, r, p, parse(rest))
+	}
+}
+
+// parse reads what a path names. Names are not checked.
+func parse(rest string) at {
+	a := at{repo: rest}
+	for _, list := range []string{"_tags", "_manifests"} {
+		before, after, found := strings.Cut(rest, "/"+list)
+		if found && (after == "" || after[0] == '/') {
+			a = at{repo: before, list: list, name: strings.TrimPrefix(after, "/")}
+		}
+	}
+	return a
+}
+
+// content answers a request for a repository or for what is in it.
+func (h *handler) content(w http.ResponseWriter, r *http.Request, p access.Principal, a at) {
+	// A text that is not a name could become a path with another meaning.
+	_, err := ref.NewRepo(h.host, a.repo)
+	switch {
+	case err != nil, a.list == "_tags" && a.name != "" && ref.Tag(a.name) != nil:
+		refuse(w, http.StatusBadRequest, "NAME_INVALID", "not the name of a repository or tag")
+		return
+	case a.list == "_manifests" && a.name != "" && ref.Digest(a.name) != nil:
+		refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "not a digest; a tag is read at _tags")
+		return
+	}
+	switch r.Method {
+	case http.MethodGet:
+		h.read(w, r, p, a)
+	case http.MethodPatch:
+		h.update(w, r, p, a)
+	case http.MethodDelete:
+		h.remove(w, r, p, a)
+	default:
+		unsupported(w, http.StatusMethodNotAllowed, "dray does not have this operation")
+	}
+}
+
+func (h *handler) read(w http.ResponseWriter, r *http.Request, p access.Principal, a at) {
+	if !h.allowed(w, r, p, access.Ask{Verb: verbPull, Source: h.place(a.repo)}) {
+		return
+	}
+	switch {
+	case a.list == "_tags" && a.name == "":
+		h.tags(w, r, a.repo)
+	case a.list == "_manifests" && a.name == "":
+		h.manifests(w, r, a.repo)
+	default:
+		body, err := h.one(r.Context(), a)
+		if err != nil {
+			fail(w, err)
+			return
+		}
+		answer(w, http.StatusOK, body)
+	}
+}
+
+// one returns the description of a repository, a tag or a manifest.
+func (h *handler) one(ctx context.Context, a at) (any, error) {
+	body := map[string]any{"registry": h.host, "imageName": a.repo}
+	switch a.list {
+	case "_tags":
+		t, err := h.shelf.Tag(ctx, a.repo, a.name)
+		body["tag"] = t
+		return body, err
+	case "_manifests":
+		m, err := h.shelf.Manifest(ctx, a.repo, a.name)
+		body["manifest"] = m
+		return body, err
+	}
+	d, err := h.shelf.Repository(ctx, a.repo)
+	d.Registry, d.ImageName = h.host, a.repo
+	return d, err
+}
+
+// place returns the name of a repository in rules and in the audit log.
+func (h *handler) place(repo string) string { return h.host + "/" + repo }
+
+// allowed reports whether the rules grant all asks. If not, it answers the request.
+func (h *handler) allowed(w http.ResponseWriter, r *http.Request, p access.Principal, asks ...access.Ask) bool {
+	for _, ask := range asks {
+		err := h.Access.Allow(p, ask)
+		switch {
+		case err == nil:
+		case p.Name == access.Anonymous:
+			h.challenge(w, r, withHint(err))
+			return false
+		default:
+			refuse(w, http.StatusForbidden, "DENIED", withHint(err))
+			return false
+		}
+	}
+	return true
+}
+
+func (h *handler) challenge(w http.ResponseWriter, r *http.Request, cause string) {
+	w.Header().Set("WWW-Authenticate", Challenge(access.Base(h.PublicURL, r), Scope(r)))
+	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", cause)
+}
+
+// deleted answers the requests for what was deleted softly. dray deletes at once, so the lists are empty.
+func (h *handler) deleted(w http.ResponseWriter, r *http.Request, rest string) {
+	switch a := parse(rest); {
+	case r.Method != http.MethodGet:
+		unsupported(w, http.StatusMethodNotAllowed, "dray deletes at once, so there is nothing to restore")
+	case rest == "_catalog":
+		answer(w, http.StatusOK, map[string]any{"repositories": []string{}})
+	case a.list != "" && a.name == "":
+		answer(w, http.StatusOK, map[string]any{"registry": h.host, "imageName": a.repo, a.list[1:]: []any{}})
+	default:
+		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "dray deletes at once, so nothing is there")
+	}
+}
