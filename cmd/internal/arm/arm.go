@@ -74,5 +74,9 @@ func (h *handler) manager(w http.ResponseWriter, r *http.Request, path []string)
 		answer(w, http.StatusOK, list(tenant))
 		return
 	}
+	if r.Method == http.MethodGet && is(path, "providers", namespace, "operations") {
+		operations(w)
+		return
+	}
 	notFound(w, r)
 }

@@ -10,6 +10,7 @@
 //
 //	arm.go          New: the handler, which selects the part for a path
 //	registries.go   subscriptions, resource groups and registries
+//	resources.go    what belongs to a registry: tokens, scope maps, usage, and what dray lacks
 //	import.go       importImage and its long-running operation
 //	login.go        the metadata of the cloud, and its token endpoints
 //	path.go         the parts of a path

@@ -38,6 +38,9 @@ type Config struct {
 	Held *access.Places
 	// Host is the name of the embedded registry in rules.
 	Host string
+	// Room returns how much of the storage of the embedded registry is used, and its size, in bytes. ok is false if
+	// that is not known. nil means the same.
+	Room func() (used, limit int64, ok bool)
 	// Memory is the budget of the bodies that clients send; nil means no limit.
 	Memory *memory.Budget
 }

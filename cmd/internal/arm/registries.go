@@ -32,7 +32,7 @@ func (h *handler) subscriptionPath(w http.ResponseWriter, r *http.Request, p acc
 	case get && is(rest, providers, namespace, "registries"):
 		all := []any{}
 		for _, known := range h.all {
-			all = append(all, described(at, known, known.azName))
+			all = append(all, h.described(at, known, known.azName))
 		}
 		answer(w, http.StatusOK, list(all...))
 	case post && is(rest, providers, namespace, "checkNameAvailability"):
@@ -58,15 +58,15 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	}
 	switch action := at.rest[4:]; {
 	case r.Method == http.MethodGet && len(action) == 0:
-		answer(w, http.StatusOK, described(at, known, name))
+		answer(w, http.StatusOK, h.described(at, known, name))
+	case len(action) == 0:
+		unsupported(w, "registries are added, changed and removed in the configuration of dray (registries:)")
 	case r.Method == http.MethodPost && is(action, "importImage"):
 		h.importImage(w, r, p, at, known)
 	case r.Method == http.MethodPost && is(action, "listCredentials"):
-		writeError(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations",
-			"Cannot perform credential operations for "+name+" as admin user is disabled. "+
-				"Log in with a token of dray.")
+		h.credentials(w, r, p, known, name)
 	default:
-		notFound(w, r)
+		h.resource(w, r, p, at, known, action)
 	}
 }
 
@@ -105,19 +105,22 @@ func provider(at scope) map[string]any {
 
 // described returns a registry in the form of the resource manager. Its SKU is Premium, which has all
 // features that clients check for.
-func described(at scope, known registry, name string) map[string]any {
+func (h *handler) described(at scope, known registry, name string) map[string]any {
 	off, on := map[string]string{"status": "disabled"}, map[string]string{"status": "enabled"}
 	all := brief(at, name)
 	all["properties"] = map[string]any{
 		"loginServer": known.Host, "provisioningState": "Succeeded", "creationDate": "2026-01-01T00:00:00Z",
-		"adminUserEnabled": false, "anonymousPullEnabled": false,
-		"dataEndpointEnabled": false, "dataEndpointHostNames": []string{},
+		// The login that a client gets instead of an admin user's is for this server alone.
+		"adminUserEnabled": known.Host == h.Host, "anonymousPullEnabled": false,
+		// Data come from the login server itself, and from no other host.
+		"dataEndpointEnabled": true, "dataEndpointHostNames": []string{},
 		"publicNetworkAccess": "Enabled", "networkRuleBypassOptions": "None", "zoneRedundancy": "Disabled",
 		"privateEndpointConnections": []string{}, "encryption": off,
 		"policies": map[string]any{
 			"quarantinePolicy":                 off,
 			"trustPolicy":                      map[string]string{"type": "Notary", "status": "disabled"},
 			"retentionPolicy":                  map[string]any{"days": 7, "status": "disabled"},
+			"softDeletePolicy":                 map[string]any{"retentionDays": 7, "status": "disabled"},
 			"exportPolicy":                     on,
 			"azureADAuthenticationAsArmPolicy": on,
 		},

@@ -1,18 +1,15 @@
 package server
 
 import (
-	"context"
-	"database/sql"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/acr"
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/arm"
+	"github.com/drayage/dray/cmd/internal/server/azure"
 	"github.com/drayage/dray/cmd/internal/server/door"
 	"github.com/drayage/dray/cmd/internal/server/gate"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -35,17 +32,11 @@ func (s *serving) routes() http.Handler {
 	}
 	mux.Handle("/v2/", g)
 	mux.HandleFunc("GET "+gate.TokenPath, g.Token)
-	mux.Handle(acr.Prefix, s.acr())
 	mux.Handle(wire.Prefix+"/", s.api())
-	cloud := s.arm()
-	mux.Handle("POST "+gate.TokenPath, cloud)
-	for _, pattern := range arm.Patterns() {
-		mux.Handle(pattern, cloud)
-	}
 	s.health(mux)
 	mux.Handle("GET /metrics", s.authenticated(g, s.metrics.Handler()))
 	mux.HandleFunc("GET /{$}", s.home)
-	mux.HandleFunc("/", notFound(cloud))
+	azure.Mount(mux, s.azure())
 	return s.middleware(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -73,15 +64,15 @@ func (s *serving) api() http.Handler {
 
 const uploadsAtOnce = 32 // plans that one principal uploads
 
-// arm returns the handler of Azure's API.
-func (s *serving) arm() http.Handler {
+// azure returns what Azure's clients reach.
+func (s *serving) azure() azure.Config {
 	var all []arm.Registry
 	registries, _ := s.config.registries(s.hosts)
 	for name, r := range registries {
 		all = append(all, arm.Registry{Name: name, Host: r.Host, Aliases: r.Aliases})
 	}
 	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })
-	return arm.New(arm.Config{
+	return azure.Config{DB: s.db, Registry: s.reg, ARM: arm.Config{
 		Access:     s.access,
 		Submit:     s.service.In(name.Azure).Submit,
 		Visible:    s.service.Visible,
@@ -91,37 +82,7 @@ func (s *serving) arm() http.Handler {
 		Held:       s.held,
 		Host:       s.hosts[0],
 		Memory:     s.memory,
-	})
-}
-
-// acr returns the handler of the data plane of Azure's registries, for the embedded registry.
-func (s *serving) acr() http.Handler {
-	c := acr.Config{Access: s.access, Audit: s.audit, Memory: s.memory, PublicURL: s.config.PublicURL}
-	return acr.New(c, s.hosts[0], acr.Own(s.reg, s.hosts[0]))
-}
-
-// audit writes e to the audit log. The end of a request does not interrupt it.
-func (s *serving) audit(ctx context.Context, e access.Entry) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTime)
-	defer cancel()
-	return s.db.Tx(ctx, func(tx *sql.Tx) error { return s.access.Audit(ctx, tx, e) })
-}
-
-const auditTime = 10 * time.Second // the longest wait for the database
-
-// notFound handles a path that no pattern matches. It passes the paths of Azure's API on, because
-// Azure's clients write them in upper or lower case.
-func notFound(cloud http.Handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		for _, pattern := range arm.Patterns() {
-			if strings.EqualFold(first, strings.Trim(strings.Split(pattern, "/")[1], "/")) {
-				cloud.ServeHTTP(w, r)
-				return
-			}
-		}
-		door.Plain(w, http.StatusNotFound, "404: no such path")
-	}
+	}}
 }
 
 // opsRoutes returns the handler of the listener for operators, which needs no authentication.
