@@ -39,6 +39,10 @@ var requestID = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 })
 
+// referrersHeader is a header that dray adds to the operation: what of that which refers to the image is imported with it.
+// Its values are those of "referrers" in dray's own API. Azure imports none of it.
+const referrersHeader = "X-Dray-Referrers"
+
 // importImage submits an import as a job and answers with its operation.
 func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.Principal, at scope, to registry) {
 	var in parameters
@@ -51,6 +55,7 @@ func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.P
 		refuse(w, err)
 		return
 	}
+	req.Referrers.Mode = r.Header.Get(referrersHeader)
 	j, _, err := h.Submit(r.Context(), p, wire.Request{Kind: wire.KindImport, Import: &req}, key(r, to, in))
 	if err != nil {
 		refuse(w, err)
@@ -76,7 +81,7 @@ func key(r *http.Request, to registry, in parameters) string {
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256(append([]byte(to.Host+"\x00"), raw...))
+	sum := sha256.Sum256(append([]byte(to.Host+"\x00"+r.Header.Get(referrersHeader)), raw...))
 	return "arm " + strings.ToLower(id) + " " + hex.EncodeToString(sum[:12])
 }
 

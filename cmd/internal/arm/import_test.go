@@ -80,6 +80,24 @@ func TestWhatRefersToAnImageIsImportedWithIt(t *testing.T) {
 	if resp := b.target.Direct(t, "HEAD", "/v2/app/manifests/"+signature.Digest(), accepts(), nil, nil); resp.StatusCode != http.StatusOK {
 		t.Errorf("the signature: %d", resp.StatusCode)
 	}
+
+	// What is signed after the import arrives with the next one, if the client says so.
+	late := testbed.Artifact(t, b.source, "library/app", "late", b.sourceImage("v1"))
+	for _, c := range []struct {
+		mode string
+		want int
+	}{{"", 404}, {"false", 404}, {"sync", 200}} {
+		r := b.send(b.token, "POST", registry+"production/importImage"+version, b.from("library/app:v1", "app:v1"), "X-Dray-Referrers", c.mode)
+		if r.StatusCode != http.StatusOK {
+			t.Fatal(r.StatusCode, r.raw)
+		}
+		if resp := b.target.Direct(t, "HEAD", "/v2/app/manifests/"+late.Digest(), accepts(), nil, nil); resp.StatusCode != c.want {
+			t.Errorf("%q: %d, want %d", c.mode, resp.StatusCode, c.want)
+		}
+	}
+	if r := b.send(b.token, "POST", registry+"production/importImage"+version, b.from("library/app:v1", "app:v1"), "X-Dray-Referrers", "some"); r.StatusCode != http.StatusBadRequest || r.code() != "InvalidParameters" {
+		t.Error(r.StatusCode, r.raw)
+	}
 }
 
 // az has no word for gates either: that of the server's configuration holds for it.

@@ -97,9 +97,8 @@ func (h *handler) credentials(w http.ResponseWriter, r *http.Request, p access.P
 		return
 	}
 	password := map[string]string{"name": "password", "value": text}
-	answer(w, http.StatusOK, map[string]any{
-		"username": p.Name, "passwords": []any{password}, "x-dray-expires": ends.Format(time.RFC3339),
-	})
+	w.Header().Set("X-Dray-Expires", ends.Format(time.RFC3339))
+	answer(w, http.StatusOK, map[string]any{"username": p.Name, "passwords": []any{password}})
 }
 
 // tokens answers with the tokens of dray in the form of a registry's tokens. Only an admin sees those of others.
