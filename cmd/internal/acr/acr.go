@@ -151,7 +151,7 @@ func (h *handler) allowed(w http.ResponseWriter, r *http.Request, p access.Princ
 		err := h.Access.Allow(p, ask)
 		switch {
 		case err == nil:
-		case p.Name == access.Anonymous:
+		case p.Name == access.Anonymous || FallsBack(r):
 			h.challenge(w, r, withHint(err))
 			return false
 		default:

@@ -3,6 +3,7 @@ package acr
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/access"
@@ -76,6 +77,14 @@ func repositoryScope(repo, actions string) string {
 	return "repository:" + repo + ":" + actions
 }
 
+// FallsBack reports whether r has a token of a login as a password. az sends that, as the password of the registry's
+// admin user, if it gets no token for a scope. A refusal is a 401 then, which it shows at once: it repeats a request that
+// gets a 403 for 15 seconds.
+func FallsBack(r *http.Request) bool {
+	_, password, basic := r.BasicAuth()
+	return basic && strings.Count(password, ".") == 2
+}
+
 // Granted returns what of scope, such as "repository:app:pull,push", the rules grant p at the registry host. known is
 // false for a scope of another type than repository and registry.
 func Granted(a *access.Access, p access.Principal, host, scope string) (kind, name string, actions []string, known bool) {
@@ -93,7 +102,20 @@ func Granted(a *access.Access, p access.Principal, host, scope string) (kind, na
 			actions = append(actions, action)
 		}
 	}
+	if kind == "repository" && lacksMain(rest[i+1:], actions) {
+		actions = nil
+	}
 	return kind, name, actions, kind == "registry" || kind == "repository"
+}
+
+// lacksMain reports whether granted lacks what az asks the rest for: before it deletes or locks something, it reads it.
+func lacksMain(asked string, granted []string) bool {
+	for _, main := range []string{"delete", "metadata_write"} {
+		if slices.Contains(strings.Split(asked, ","), main) && !slices.Contains(granted, main) {
+			return true
+		}
+	}
+	return false
 }
 
 func grants(a *access.Access, p access.Principal, place, action string) bool {

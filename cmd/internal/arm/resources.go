@@ -31,10 +31,10 @@ var lacks = map[string]string{
 var actions = map[string]string{
 	"schedulerun":              "dray builds no images and runs no tasks",
 	"listbuildsourceuploadurl": "dray builds no images and runs no tasks",
-	"generatecredentials":      "dray serve token create makes tokens",
-	"regeneratecredential":     "the login of a registry is a token of dray; dray serve token create makes another",
-	"scopemaps":                "rules are in the configuration of the server (server.policy)",
-	"tokens":                   "dray serve token create and revoke are the commands for tokens",
+	"generatecredentials":      "make tokens with dray serve token create",
+	"regeneratecredential":     "the login of a registry is a token of dray; make another with dray serve token create",
+	"scopemaps":                "rules are added in the configuration of the server (server.policy)",
+	"tokens":                   "make and revoke tokens with dray serve token create and dray serve token revoke",
 }
 
 // resource answers a request for what belongs to a registry.
@@ -69,7 +69,7 @@ func unsupported(w http.ResponseWriter, why string) {
 	writeError(w, http.StatusNotFound, "InvalidResourceOperation", sentence(why))
 }
 
-func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
+func sentence(s string) string { return s + "." }
 
 // usage returns how full the storage of the embedded registry is. Of other registries it says nothing.
 func (h *handler) usage(known registry) map[string]any {

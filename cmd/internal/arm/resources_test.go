@@ -52,7 +52,7 @@ func TestWhatDrayLacksIsSaidInOneLineAtOnce(t *testing.T) {
 		for method, path := range map[string]string{"PUT": "/x", "GET": "/x", "DELETE": "/x", "PATCH": "/x"} {
 			r := b.send(b.token, method, registry+"labeu/"+kind+path+version, "{}")
 			message, _ := r.body["error"].(map[string]any)["message"].(string)
-			if r.StatusCode != 404 || r.Header.Get("X-Ms-Error-Code") != r.code() || !strings.HasPrefix(message, "Dray ") || strings.Contains(message, "\n") {
+			if r.StatusCode != 404 || r.Header.Get("X-Ms-Error-Code") != r.code() || !strings.HasPrefix(message, "dray ") || strings.Contains(message, "\n") {
 				t.Error(method, kind, r.StatusCode, r.raw)
 			}
 		}
@@ -84,8 +84,8 @@ func TestAnIdentityTokenIsTradedWhereTheChallengeSaysSo(t *testing.T) {
 		t.Error(r.raw)
 	}
 	for scope, want := range map[string]int{
-		"": 200, "repository:team/app:pull": 200, "repository:team/app:metadata_write,push": 200, "registry:catalog:*": 200, "artifact-repository:repo:pull": 200,
-		"repository:team/app:delete": 401, "repository:secret:pull,push": 401, "repository:team/app:metadata_write": 401,
+		"": 200, "repository:team/app:pull": 200, "repository:team/app:metadata_write,push": 401, "registry:catalog:*": 200, "artifact-repository:repo:pull": 200,
+		"repository:team/app:delete": 401, "repository:secret:pull,push": 401, "repository:team/app:metadata_write": 401, "repository:team/app:delete,metadata_read": 401,
 	} {
 		if r := form(scope); r.StatusCode != want || want == 401 && !strings.Contains(r.raw, "no rule grants") {
 			t.Errorf("%s: %d %s", scope, r.StatusCode, r.raw)

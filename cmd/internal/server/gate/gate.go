@@ -62,6 +62,8 @@ func (g *Gate) Refuse(w http.ResponseWriter, r *http.Request, p access.Principal
 		g.challenge(w, r, causeOf(err))
 	case p.Name == "" || p.Name == access.Anonymous:
 		g.Challenge(w, r)
+	case acr.FallsBack(r):
+		g.challenge(w, r, causeOf(err))
 	default:
 		refuse(w, http.StatusForbidden, "DENIED", causeOf(err))
 	}
