@@ -127,6 +127,8 @@ var may = map[string]string{
 	"cmd/internal/temporal":            "cmd/internal/job fault",
 	"cmd/internal/verb":                ". cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/store cmd/internal/verb/share cmd/internal/verb/tally cmd/internal/wire credential event fault gate internal/name internal/place oci plan ref",
 	"cmd/internal/api":                 "cmd/internal/access cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/visible cmd/internal/wire credential fault internal/name",
+	"cmd/internal/acr":                 "cmd/internal/access cmd/internal/memory cmd/internal/wire fault internal/registry internal/registry/locks oci ref",
+	"cmd/internal/relay":               "cmd/internal/access cmd/internal/acr cmd/internal/memory fault internal/remote oci ref",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/acr cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/wire credential fault ref",
 	"cmd/internal/server":              ". cmd/internal/access cmd/internal/access/egress cmd/internal/access/kept cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/server/budget cmd/internal/server/certificate cmd/internal/server/door cmd/internal/server/gate cmd/internal/server/guest cmd/internal/server/measure cmd/internal/server/own cmd/internal/server/shared cmd/internal/server/watch cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/ours internal/place internal/registry internal/trouble ref cmd/internal/acr cmd/internal/server/azure",
 	"cmd/internal/acr":                 "cmd/internal/access cmd/internal/memory cmd/internal/wire fault internal/registry internal/registry/locks oci ref",
@@ -183,7 +185,7 @@ var may = map[string]string{
 	"cmd/internal/server/own":         "fault cmd/internal/job cmd/internal/pool internal/outfile internal/trouble",
 	"cmd/internal/server/watch":       "fault",
 	"cmd/internal/server/budget":      ". cmd/internal/job cmd/internal/server/measure fault internal/place",
-	"cmd/internal/server/azure":       "cmd/internal/access cmd/internal/acr cmd/internal/arm cmd/internal/server/door cmd/internal/server/gate cmd/internal/store internal/registry",
+	"cmd/internal/server/azure":       ". cmd/internal/access cmd/internal/acr cmd/internal/arm cmd/internal/relay cmd/internal/server/door cmd/internal/server/gate cmd/internal/store credential internal/place internal/registry internal/remote",
 	"cmd/internal/server/gate":        "fault cmd/internal/access cmd/internal/acr cmd/internal/memory cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
 	"bench":                  "internal/registry", // measures the program from outside, and our registry as one of several

@@ -53,7 +53,7 @@ var chapters = []struct{ title, rooms string }{
 	{"What a gate refuses", "gate internal/admit cmd/internal/gatekeeper cmd/internal/gatekeeper/verifier"},
 	{"Bundles", "internal/bundle internal/shelf internal/stock internal/volume internal/have internal/outfile"},
 	{"dray check", "internal/probe"},
-	{"A server, seen by its clients", "cmd/internal/client cmd/internal/acr cmd/internal/api cmd/internal/arm cmd/internal/memory cmd/internal/wire cmd/internal/verb cmd/internal/verb/share"},
+	{"A server, seen by its clients", "cmd/internal/client cmd/internal/acr cmd/internal/api cmd/internal/arm cmd/internal/memory cmd/internal/relay cmd/internal/wire cmd/internal/verb cmd/internal/verb/share"},
 	{"Jobs and schedules of a server", "cmd/internal/job cmd/internal/job/live cmd/internal/pool cmd/internal/temporal"},
 	{"Who may do what at a server", "cmd/internal/access cmd/internal/access/egress cmd/internal/access/kept cmd/internal/server/gate"},
 	{"Running a server", "cmd/internal/server/certificate cmd/internal/cli/serve cmd/internal/cli/serving cmd/internal/server cmd/internal/server/budget cmd/internal/server/measure cmd/internal/server/own cmd/internal/server/shared cmd/internal/store internal/registry internal/registry/backing internal/registry/home internal/registry/answer internal/registry/tend cmd/internal/server/guest internal/registry/index internal/registry/locks internal/registry/tree"},

@@ -15,6 +15,7 @@
 // Files, in the order of the walk:
 //
 //	delete.go      deleting tags and manifests, and the proof that they are gone
+//	forward.go     passing on the requests of another client
 //	rights.go      which actions a login may perform
 //	contact.go     how a host is reached: address, proxy, TLS, challenge
 //	hosts.go       what is known about a host, and the list of its repositories

@@ -49,7 +49,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, err := h.Access.Authenticate(r)
 	switch {
 	case err != nil && !fault.Is(err, fault.Denied):
-		fail(w, err)
+		Fail(w, err)
 		return
 	case err != nil:
 		h.challenge(w, r, withHint(err))
@@ -87,10 +87,10 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request, p access.Princ
 	_, err := ref.NewRepo(h.host, a.repo)
 	switch {
 	case err != nil, a.list == "_tags" && a.name != "" && ref.Tag(a.name) != nil:
-		refuse(w, http.StatusBadRequest, "NAME_INVALID", "not the name of a repository or tag")
+		Refuse(w, http.StatusBadRequest, "NAME_INVALID", "not the name of a repository or tag")
 		return
 	case a.list == "_manifests" && a.name != "" && ref.Digest(a.name) != nil:
-		refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "not a digest; a tag is read at _tags")
+		Refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "not a digest; a tag is read at _tags")
 		return
 	}
 	switch r.Method {
@@ -117,10 +117,10 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, p access.Principa
 	default:
 		body, err := h.one(r.Context(), a)
 		if err != nil {
-			fail(w, err)
+			Fail(w, err)
 			return
 		}
-		answer(w, http.StatusOK, body)
+		Answer(w, http.StatusOK, body)
 	}
 }
 
@@ -155,7 +155,7 @@ func (h *handler) allowed(w http.ResponseWriter, r *http.Request, p access.Princ
 			h.challenge(w, r, withHint(err))
 			return false
 		default:
-			refuse(w, http.StatusForbidden, "DENIED", withHint(err))
+			Refuse(w, http.StatusForbidden, "DENIED", withHint(err))
 			return false
 		}
 	}
@@ -164,7 +164,7 @@ func (h *handler) allowed(w http.ResponseWriter, r *http.Request, p access.Princ
 
 func (h *handler) challenge(w http.ResponseWriter, r *http.Request, cause string) {
 	w.Header().Set("WWW-Authenticate", Challenge(access.Base(h.PublicURL, r), Scope(r)))
-	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", cause)
+	Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", cause)
 }
 
 // deleted answers the requests for what was deleted softly. dray deletes at once, so the lists are empty.
@@ -173,10 +173,10 @@ func (h *handler) deleted(w http.ResponseWriter, r *http.Request, rest string) {
 	case r.Method != http.MethodGet:
 		unsupported(w, http.StatusMethodNotAllowed, "dray deletes at once, so there is nothing to restore")
 	case rest == "_catalog":
-		answer(w, http.StatusOK, map[string]any{"repositories": []string{}})
+		Answer(w, http.StatusOK, map[string]any{"repositories": []string{}})
 	case a.list != "" && a.name == "":
-		answer(w, http.StatusOK, map[string]any{"registry": h.host, "imageName": a.repo, a.list[1:]: []any{}})
+		Answer(w, http.StatusOK, map[string]any{"registry": h.host, "imageName": a.repo, a.list[1:]: []any{}})
 	default:
-		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "dray deletes at once, so nothing is there")
+		Refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "dray deletes at once, so nothing is there")
 	}
 }

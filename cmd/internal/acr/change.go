@@ -31,23 +31,23 @@ func (h *handler) update(w http.ResponseWriter, r *http.Request, p access.Princi
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // an error means that w has no deadlines
 	done, err := h.Memory.Body(r, p.Name, maxBody, memory.Decoded)
 	if err != nil {
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	defer done()
 	var change oci.Attributes
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&change); err != nil {
-		refuse(w, http.StatusBadRequest, "INVALID", "the body must have deleteEnabled, writeEnabled, readEnabled or listEnabled")
+		Refuse(w, http.StatusBadRequest, "INVALID", "the body must have deleteEnabled, writeEnabled, readEnabled or listEnabled")
 		return
 	}
 	h.audited(w, r, p, "lock", a, "", func(ctx context.Context) error { return h.shelf.Change(ctx, a.repo, a.name, change) },
 		func(ctx context.Context) {
 			body, err := h.one(ctx, a)
 			if err != nil {
-				fail(w, err)
+				Fail(w, err)
 				return
 			}
-			answer(w, http.StatusOK, body)
+			Answer(w, http.StatusOK, body)
 		})
 }
 
@@ -65,7 +65,7 @@ func (h *handler) remove(w http.ResponseWriter, r *http.Request, p access.Princi
 	case "_tags":
 		t, err := h.shelf.Tag(r.Context(), a.repo, a.name)
 		if err != nil {
-			fail(w, err)
+			Fail(w, err)
 			return
 		}
 		old = t.Digest
@@ -73,7 +73,7 @@ func (h *handler) remove(w http.ResponseWriter, r *http.Request, p access.Princi
 		old = a.name
 	default:
 		if _, err := h.shelf.Repository(r.Context(), a.repo); err != nil {
-			fail(w, err)
+			Fail(w, err)
 			return
 		}
 	}
@@ -92,7 +92,7 @@ func (h *handler) remove(w http.ResponseWriter, r *http.Request, p access.Princi
 		// Azure names what it deletes, up to a limit; dray says how many.
 		w.Header().Set("X-Dray-Manifests-Deleted", count(manifests))
 		w.Header().Set("X-Dray-Tags-Deleted", count(tags))
-		answer(w, http.StatusAccepted, map[string]any{"manifestsDeleted": []string{}, "tagsDeleted": []string{}})
+		Answer(w, http.StatusAccepted, map[string]any{"manifestsDeleted": []string{}, "tagsDeleted": []string{}})
 	})
 }
 
@@ -108,13 +108,13 @@ func (h *handler) audited(w http.ResponseWriter, r *http.Request, p access.Princ
 		e.Target += "@" + a.name
 	}
 	if err := h.Audit(r.Context(), e); err != nil {
-		fail(w, &fault.Fault{Kind: fault.Unavailable, Op: "write audit log", Err: err})
+		Fail(w, &fault.Fault{Kind: fault.Unavailable, Op: "write audit log", Err: err})
 		return
 	}
 	if err := change(r.Context()); err != nil {
 		e.Verb += " (not confirmed)"
 		_ = h.Audit(r.Context(), e) // the first entry is there
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	ok(r.Context())

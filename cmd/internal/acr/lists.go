@@ -102,7 +102,7 @@ func (p page) compare(x string, at time.Time, y string, bt time.Time) int {
 func (h *handler) catalog(w http.ResponseWriter, r *http.Request, p access.Principal) {
 	at, err := pageOf(r)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
+		Refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
 		return
 	}
 	mine := []string{}
@@ -113,7 +113,7 @@ func (h *handler) catalog(w http.ResponseWriter, r *http.Request, p access.Princ
 		return nil
 	})
 	if err != nil {
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	slices.Sort(mine)
@@ -121,7 +121,7 @@ func (h *handler) catalog(w http.ResponseWriter, r *http.Request, p access.Princ
 		mine = mine[:at.n]
 		at.next(w, r, mine[at.n-1], time.Time{})
 	}
-	answer(w, http.StatusOK, map[string]any{"repositories": mine})
+	Answer(w, http.StatusOK, map[string]any{"repositories": mine})
 }
 
 // tags answers with one page of the tags of repo.
@@ -143,7 +143,7 @@ func list[E entry](h *handler, w http.ResponseWriter, r *http.Request, repo, key
 	complete func(context.Context, string, []E, Part) ([]E, error)) {
 	at, err := pageOf(r)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
+		Refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
 		return
 	}
 	all, err := read(r.Context(), repo)
@@ -154,7 +154,12 @@ func list[E entry](h *handler, w http.ResponseWriter, r *http.Request, repo, key
 		all, err = complete(r.Context(), repo, all, Times)
 	}
 	if err != nil {
-		fail(w, err)
+		Fail(w, err)
+		return
+	}
+	if at.byTime() && slices.ContainsFunc(all, undated[E]) {
+		// A script that deletes old images must not get another order.
+		unsupported(w, http.StatusNotFound, "this registry does not tell when its "+key+" were set; leave orderby out")
 		return
 	}
 	part, more := cut(at, all)
@@ -163,13 +168,18 @@ func list[E entry](h *handler, w http.ResponseWriter, r *http.Request, repo, key
 		at.next(w, r, name, when)
 	}
 	if part, err = complete(r.Context(), repo, part, All); err != nil {
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	if part == nil {
 		part = []E{}
 	}
-	answer(w, http.StatusOK, map[string]any{"registry": h.host, "imageName": repo, key: part})
+	Answer(w, http.StatusOK, map[string]any{"registry": h.host, "imageName": repo, key: part})
+}
+
+func undated[E entry](e E) bool {
+	_, at := e.key()
+	return at.IsZero()
 }
 
 // isOf reports whether e has digest.

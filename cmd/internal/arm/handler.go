@@ -4,7 +4,9 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
@@ -29,6 +31,9 @@ type Config struct {
 	Watch   func(ctx context.Context, id string, after int64) iter.Seq2[job.Event, error]
 
 	Registries []Registry
+	// Suffix is the domain below which each registry has a name of this server: NAME.Suffix. "" means that the login
+	// server of a registry is its own host.
+	Suffix string
 	PublicURL  string // the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request
 	// Hold is how long an answer waits for the end of a job. 0 means 3 s, a negative value means that
 	// it does not wait.
@@ -96,6 +101,52 @@ func (h *handler) add(r Registry) {
 	for _, name := range append([]string{r.Name}, r.Aliases...) {
 		h.byName[strings.ToLower(name)] = known
 	}
+}
+
+// Names returns the hosts of the registries but the embedded one, by the names that they have below Suffix.
+func (c Config) Names() map[string]string {
+	h := New(c).(*handler) //nolint:forcetypeassert // it is one
+	all := map[string]string{}
+	for name, known := range h.byName {
+		if known.Host != c.Host && label().MatchString(name) {
+			all[name] = known.Host
+		}
+	}
+	return all
+}
+
+// label matches what may be a part of the name of a host.
+var label = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`) })
+
+// NameOf returns the name before suffix in host. below is false if host is not below suffix.
+func NameOf(host, suffix string) (name string, below bool) {
+	host = strings.ToLower(host)
+	if !strings.Contains(suffix, ":") {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	return strings.CutSuffix(host, "."+strings.ToLower(suffix))
+}
+
+// server returns the login server of a registry.
+func (h *handler) server(known registry) string {
+	name := strings.ToLower(known.azName)
+	if h.Suffix == "" || known.Host == h.Host || !label().MatchString(name) {
+		return known.Host
+	}
+	return name + "." + h.Suffix
+}
+
+// ours reports whether the login server of a registry is this server.
+func (h *handler) ours(known registry) bool { return known.Host == h.Host || h.server(known) != known.Host }
+
+// hostOf returns the host of the registry that has a name of this server, or name itself.
+func (h *handler) hostOf(name string) string {
+	if label, below := NameOf(name, h.Suffix); below && h.Suffix != "" {
+		if known, ok := h.byName[label]; ok {
+			return known.Host
+		}
+	}
+	return name
 }
 
 // base returns the URL of this server for the client.

@@ -113,7 +113,7 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	case strings.Contains(uri, "@"):
 		return req, invalid("source.registryUri must be a host; put the login in source.credentials")
 	default:
-		req.SourceRegistry = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(uri, "https://"), "http://"), "/")
+		req.SourceRegistry = h.hostOf(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(uri, "https://"), "http://"), "/"))
 	}
 	switch strings.ToLower(in.Mode) {
 	case "", "noforce":

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -39,7 +40,7 @@ func (h *handler) metadata(w http.ResponseWriter, r *http.Request, path []string
 	switch version := r.URL.Query().Get("api-version"); {
 	case version >= "2019-05-01":
 		cloud := map[string]any{
-			"name": cloudName, "authentication": signIn, "suffixes": map[string]string{"acrLoginServer": h.suffix(r)},
+			"name": cloudName, "authentication": signIn, "suffixes": map[string]string{"acrLoginServer": h.suffix()},
 			"resourceManager": base + "/", "portal": base + "/", "gallery": base + "/",
 			"graphAudience": base + "/", "graph": base + "/", "microsoftGraphResourceId": base + "/",
 		}
@@ -59,7 +60,7 @@ func (h *handler) metadata(w http.ResponseWriter, r *http.Request, path []string
 const cloudName = "dray"
 
 // suffix returns the suffix of login servers, without the dot before it.
-func (h *handler) suffix(*http.Request) string { return "azurecr.io" }
+func (h *handler) suffix() string { return cmp.Or(h.Suffix, "azurecr.io") }
 
 // authority is a minimal OpenID provider. It exchanges the secret of a service principal for an access
 // token; the secret is a token of dray or a user's password.
@@ -203,7 +204,13 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 		})
 		return
 	}
-	granted, err := h.granted(p, form["scope"])
+	host := h.Host
+	for _, name := range []string{r.Host, service} {
+		if of := h.hostOf(name); of != name {
+			host = of
+		}
+	}
+	granted, err := h.granted(p, host, form["scope"])
 	if err != nil {
 		oauthError(w, http.StatusUnauthorized, "access_denied", withHint(err))
 		return
@@ -221,10 +228,10 @@ type grant struct {
 
 // granted returns what of scopes the rules grant p. If there are scopes and nothing of them is granted, the error is
 // Denied: az shows that at once, and would repeat for 15 seconds a request that is refused later.
-func (h *handler) granted(p access.Principal, scopes []string) ([]grant, error) {
+func (h *handler) granted(p access.Principal, host string, scopes []string) ([]grant, error) {
 	all, asked := []grant{}, []string{}
 	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
-		kind, name, actions, known := acr.Granted(h.Access, p, h.Host, scope)
+		kind, name, actions, known := acr.Granted(h.Access, p, host, scope)
 		if !known {
 			continue
 		}

@@ -109,9 +109,9 @@ func (h *handler) described(at scope, known registry, name string) map[string]an
 	off, on := map[string]string{"status": "disabled"}, map[string]string{"status": "enabled"}
 	all := brief(at, name)
 	all["properties"] = map[string]any{
-		"loginServer": known.Host, "provisioningState": "Succeeded", "creationDate": "2026-01-01T00:00:00Z",
+		"loginServer": h.server(known), "provisioningState": "Succeeded", "creationDate": "2026-01-01T00:00:00Z",
 		// The login that a client gets instead of an admin user's is for this server alone.
-		"adminUserEnabled": known.Host == h.Host, "anonymousPullEnabled": false,
+		"adminUserEnabled": h.ours(known), "anonymousPullEnabled": false,
 		// Data come from the login server itself, and from no other host.
 		"dataEndpointEnabled": true, "dataEndpointHostNames": []string{},
 		"publicNetworkAccess": "Enabled", "networkRuleBypassOptions": "None", "zoneRedundancy": "Disabled",

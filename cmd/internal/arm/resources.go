@@ -85,13 +85,13 @@ func (h *handler) usage(known registry) map[string]any {
 
 // credentials answers with a token of the caller, which is valid as long as a login.
 func (h *handler) credentials(w http.ResponseWriter, r *http.Request, p access.Principal, known registry, name string) {
-	if known.Host != h.Host {
+	if !h.ours(known) {
 		writeError(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations",
 			"Cannot perform credential operations for "+name+" as admin user is disabled. "+
 				"Log in with a token of dray.")
 		return
 	}
-	text, ends, err := h.Access.Issue(p, refreshLife, map[string]any{"aud": known.Host, "grant_type": "refresh_token"})
+	text, ends, err := h.Access.Issue(p, refreshLife, map[string]any{"aud": h.server(known), "grant_type": "refresh_token"})
 	if err != nil {
 		refuse(w, err)
 		return

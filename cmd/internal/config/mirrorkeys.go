@@ -218,8 +218,7 @@ func (p parser) realTag(n *yaml.Node, out *string) error {
 	return nil
 }
 
-// checked returns a reader that reads a value and then calls check. An error of check gets the line of
-// the value.
+// checked returns a reader that reads a value and then calls check. An error of check gets the line of the value.
 func (p parser) checked(read func(*yaml.Node) error, check func() error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if err := read(n); err != nil {

@@ -19,6 +19,7 @@ import (
 type Server struct {
 	Listen    string // HOST:PORT
 	PublicURL string // the URL that clients use, without a path; "" means the host of each request
+	Domain    string // the domain below which each registry has a name; "" means that they have none
 	Data      string // the absolute path of the data directory
 
 	// At most one of the next three is set.
@@ -51,8 +52,7 @@ type PerPrincipal struct {
 	UploadBytes int64 // of those
 }
 
-// TLS names PEM files by absolute paths. Cert and Key are both set or both empty; ClientCA requires
-// both.
+// TLS names PEM files by absolute paths. Cert and Key are both set or both empty; ClientCA requires both.
 type TLS struct {
 	Cert, Key string
 	ClientCA  string // the certificates of the authorities that sign client certificates
@@ -114,6 +114,7 @@ func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 	err = p.mapping(n, "server", []field{
 		{"listen", func(n *yaml.Node) error { return p.listen(n, &s.Listen) }},
 		{"public-url", func(n *yaml.Node) error { return p.serverURL(n, &s.PublicURL) }},
+		{"registry-domain", func(n *yaml.Node) error { return p.host(n, &s.Domain) }},
 		{"data", func(n *yaml.Node) error { return p.filePath(n, &s.Data) }},
 		way("database", p.database, &s.Database),
 		way("database-env", p.variable, &s.DatabaseEnv),

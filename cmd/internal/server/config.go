@@ -44,6 +44,10 @@ type Config struct {
 	// PublicURL is the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request. Its host is the
 	// name of the embedded registry in rules and jobs. Without PublicURL, that name is the address of Listen.
 	PublicURL string
+	// Domain is the domain below which each configured registry has a name of this server: "dray.example" for
+	// NAME.dray.example. Requests under these names are passed on with the server's login, as the rules allow. "" means
+	// that there are no such names.
+	Domain string
 	// Ops is the HOST:PORT of a second listener for /healthz, /readyz and /metrics, without TLS and
 	// without authentication; "" means no such listener. It is the only listener of a Worker.
 	Ops string

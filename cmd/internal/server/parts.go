@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/memory"
+	"github.com/drayage/dray/cmd/internal/server/azure"
 	"github.com/drayage/dray/cmd/internal/server/budget"
 	"github.com/drayage/dray/cmd/internal/server/guest"
 	"github.com/drayage/dray/cmd/internal/server/measure"
@@ -54,6 +55,7 @@ type parts struct {
 	budgets budget.Budgets
 	traces  *measure.Traces
 	guard   *shared.Guard // nil unless other servers may have the same content
+	relays  *azure.Client // to the registries that have names of this server
 }
 
 // open opens everything in the order in which the parts need each other. addr is the address that the embedded registry
@@ -101,6 +103,9 @@ func (p *parts) open(ctx context.Context, addr net.Addr) (err error) {
 	in := place.Inside{Local: p.local, Proxied: guard.Proxied, SignIn: c.signIn(p.hosts)}
 	if p.db.Postgres() { // only then do other processes share the limits
 		in.Draw = p.budgets.Draw
+	}
+	if p.relays, err = azure.NewClient(d, in); err != nil {
+		return err
 	}
 	if p.dray, err = dray.NewWith(d, in); err != nil {
 		return err
@@ -266,6 +271,9 @@ func (p *parts) close() error {
 	var errs []error
 	if p.dray != nil {
 		p.dray.Close()
+	}
+	if p.relays != nil {
+		p.relays.Close()
 	}
 	if p.reg != nil {
 		errs = append(errs, p.reg.Close())

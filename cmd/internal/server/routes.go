@@ -36,8 +36,7 @@ func (s *serving) routes() http.Handler {
 	s.health(mux)
 	mux.Handle("GET /metrics", s.authenticated(g, s.metrics.Handler()))
 	mux.HandleFunc("GET /{$}", s.home)
-	azure.Mount(mux, s.azure())
-	return s.middleware(http.NewCrossOriginProtection().Handler(mux))
+	return s.middleware(http.NewCrossOriginProtection().Handler(azure.Mount(mux, s.azure())))
 }
 
 // api returns the handler of the REST API.
@@ -72,7 +71,8 @@ func (s *serving) azure() azure.Config {
 		all = append(all, arm.Registry{Name: name, Host: r.Host, Aliases: r.Aliases})
 	}
 	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })
-	return azure.Config{DB: s.db, Registry: s.reg, ARM: arm.Config{
+	return azure.Config{DB: s.db, Registry: s.reg, Vault: s.vault, Client: s.relays, ARM: arm.Config{
+		Suffix:     s.config.Domain,
 		Access:     s.access,
 		Submit:     s.service.In(name.Azure).Submit,
 		Visible:    s.service.Visible,

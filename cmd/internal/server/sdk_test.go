@@ -25,21 +25,27 @@ type azure struct {
 	root  string // the file of the certificate authority
 	data  string // the directory of the server
 	token string // of sdk, who may do everything below sdk/
+	env   []string
 }
 
 func newAzure(t *testing.T, registries map[string]dray.Registry, rules ...access.Rule) *azure {
 	t.Helper()
+	return newAzureWith(t, server.Config{Dray: dray.Config{Registries: registries}}, rules...)
+}
+
+func newAzureWith(t *testing.T, c server.Config, rules ...access.Rule) *azure {
+	t.Helper()
 	ca, dir := newAuthority(t), t.TempDir()
-	cert, key := ca.pair(dir, "dray")
-	a := &azure{root: filepath.Join(dir, "ca.pem"), data: t.TempDir()}
+	cert, key := ca.pair(dir, "dray", "*.dray.test", "dray.test")
+	a := &azure{root: filepath.Join(dir, "ca.pem"), data: t.TempDir(), env: []string{"NO_PROXY=*"}}
 	ca.write(a.root, "CERTIFICATE", ca.cert.Raw)
-	a.running = run(t, server.Config{Data: a.data, TLS: server.TLS{Cert: cert, Key: key}, Htpasswd: users(t, "admin"), Roles: map[string]access.Role{"admin": access.Admin},
-		Dray: dray.Config{Registries: registries},
-		Rules: append([]access.Rule{
-			{Principals: []string{"sdk"}, Verbs: []string{"pull"}, Sources: []string{"127.0.0.1:*/sdk/**"}},
-			{Principals: []string{"sdk"}, Verbs: []string{"push", "delete"}, Targets: []string{"127.0.0.1:*/sdk/**"}, Rights: access.Rights},
-			{Principals: []string{access.Anonymous}, Verbs: []string{"pull"}, Sources: []string{"127.0.0.1:*/public/**"}},
-		}, rules...)})
+	c.Data, c.TLS, c.Htpasswd, c.Roles = a.data, server.TLS{Cert: cert, Key: key}, users(t, "admin"), map[string]access.Role{"admin": access.Admin}
+	c.Rules = append([]access.Rule{
+		{Principals: []string{"sdk"}, Verbs: []string{"pull"}, Sources: []string{"127.0.0.1:*/sdk/**"}},
+		{Principals: []string{"sdk"}, Verbs: []string{"push", "delete"}, Targets: []string{"127.0.0.1:*/sdk/**"}, Rights: access.Rights},
+		{Principals: []string{access.Anonymous}, Verbs: []string{"pull"}, Sources: []string{"127.0.0.1:*/public/**"}},
+	}, rules...)
+	a.running = run(t, c)
 	a.base = strings.Replace(a.base, "http:", "https:", 1)
 	a.http = ca.client()
 	a.token = a.running.token("sdk", access.Submitter).Reveal()

@@ -61,13 +61,13 @@ func (a *authority) sign(c *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certi
 }
 
 // pair writes a certificate for name and its key to dir.
-func (a *authority) pair(dir, name string) (cert, key string) {
+func (a *authority) pair(dir, name string, hosts ...string) (cert, key string) {
 	a.t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	c := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+	c := a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: append(hosts, "localhost"),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, KeyUsage: x509.KeyUsageDigitalSignature}, k)
 	raw, err := x509.MarshalECPrivateKey(k)
 	if err != nil {

@@ -19,6 +19,7 @@ func configOf(s app.Setup) (server.Config, error) {
 	c := server.Config{
 		Listen:    cmp.Or(s.Listen, file.Listen),
 		PublicURL: cmp.Or(s.PublicURL, file.PublicURL),
+		Domain:    file.Domain,
 		Ops:       s.Ops,
 		TLS: server.TLS{
 			Cert:     cmp.Or(s.Cert, file.TLS.Cert),

@@ -100,6 +100,7 @@ func registry(r config.Registry, add func(key string, value any)) {
 func server(s config.Server, add func(key string, value any)) {
 	add("listen", s.Listen)
 	add("public-url", s.PublicURL)
+	add("registry-domain", s.Domain)
 	add("data", s.Data)
 	add("database", s.Database)
 	add("database-env", s.DatabaseEnv)
