@@ -33,8 +33,8 @@ type Config struct {
 	Registries []Registry
 	// Suffix is the domain below which each registry has a name of this server: NAME.Suffix. "" means that the login
 	// server of a registry is its own host.
-	Suffix string
-	PublicURL  string // the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request
+	Suffix    string
+	PublicURL string // the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request
 	// Hold is how long an answer waits for the end of a job. 0 means 3 s, a negative value means that
 	// it does not wait.
 	Hold time.Duration
@@ -137,7 +137,9 @@ func (h *handler) server(known registry) string {
 }
 
 // ours reports whether the login server of a registry is this server.
-func (h *handler) ours(known registry) bool { return known.Host == h.Host || h.server(known) != known.Host }
+func (h *handler) ours(known registry) bool {
+	return known.Host == h.Host || h.server(known) != known.Host
+}
 
 // hostOf returns the host of the registry that has a name of this server, or name itself.
 func (h *handler) hostOf(name string) string {

@@ -72,6 +72,7 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		text, soon := "", false
 		if err == nil {
 			text, soon = certs.Expiry(time.Now())
+			err = certs.Covers(c.Domain)
 		}
 		add("TLS", text, err)
 		all[len(all)-1].OK = err == nil && !soon

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,6 +39,21 @@ func Load(cert, key string, log *slog.Logger) (*Files, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// Covers returns an error if the certificate is not valid for the names of registries below domain, a host that may have
+// a port. "" has no names.
+func (k *Files) Covers(domain string) error {
+	leaf := k.current.Load().Leaf
+	if domain == "" || leaf == nil {
+		return nil
+	}
+	host, _, _ := strings.Cut(domain, ":")
+	if err := leaf.VerifyHostname("name." + host); err != nil {
+		return &fault.Fault{Kind: fault.Invalid, Op: "read certificate", Name: k.cert, Err: err,
+			Hint: "use a certificate that is valid for *." + host + ", or leave registry-domain out"}
+	}
+	return nil
 }
 
 // Use makes k accept the client certificates of a's authorities. It does nothing without TLS.
