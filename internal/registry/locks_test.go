@@ -230,6 +230,30 @@ func TestTheCleanUpKeepsLockedManifestsWithoutATag(t *testing.T) {
 	}
 }
 
+// Other servers may lock what is in a bucket, so writes ask the bucket each time.
+func TestLocksOfABucketHoldAtOnce(t *testing.T) {
+	l := &locked{T: t, digests: map[string]string{}}
+	var err error
+	if l.reg, err = registry.Open(t.Context(), registry.Options{Dir: t.TempDir(), Storage: registry.Storage{Driver: "inmemory"}}); err != nil {
+		t.Fatal(err)
+	}
+	defer l.reg.Close()
+	l.store = l.in("team/app")
+	l.put(l.store, "v1", "1")
+	l.set("v1", locks.Attributes{Read: true, List: true})
+	l.set(locks.Repository, locks.Attributes{Write: true, Delete: true, Read: true})
+	l.wantHTTP("PUT", "/v2/team/app/manifests/v1", 405)
+	l.wantHTTP("DELETE", "/v2/team/app/manifests/v1", 405)
+	l.want("put", fault.Conflict, l.tag("v1", "9"))
+	if _, said := l.http("GET", "/v2/_catalog", ""); !strings.Contains(said, `"repositories":[]`) {
+		t.Error(said)
+	}
+	l.set("v1", locks.Unlocked())
+	if _, _, err := l.store.DeleteAll(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // Of a change that was interrupted, what either state forbids is forbidden.
 func TestALockIsAsStrictAsTheStricterOfTwoFiles(t *testing.T) {
 	driver, err := registry.Storage{}.Open(context.Background(), t.TempDir())

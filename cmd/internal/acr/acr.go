@@ -1,42 +1,17 @@
 package acr
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
 
-// Config holds what New needs.
-type Config struct {
-	Access *access.Access
-	// Audit writes a change to the audit log. If it returns an error, nothing is changed.
-	Audit func(ctx context.Context, e access.Entry) error
-	// Memory is the budget of the bodies that clients send; nil means no limit.
-	Memory    *memory.Budget
-	PublicURL string // the URL that clients use; "" means the host of each request
-}
-
 // New returns the handler of the paths below /acr/v1/ for one registry. host is its name in rules and in the audit log.
 func New(c Config, host string, s Shelf) http.Handler {
 	return &handler{Config: c, host: host, shelf: s}
-}
-
-type handler struct {
-	Config
-	host  string
-	shelf Shelf
-}
-
-// at is what a path names: a list or one entry of it in a repository.
-type at struct {
-	repo string
-	list string // "_tags", "_manifests" or ""
-	name string // the tag or the digest; "" means the list
 }
 
 // ServeHTTP answers a request for a path below /acr/v1/.
@@ -67,18 +42,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.content(w, r, p, parse(rest))
 	}
-}
-
-// parse reads what a path names. Names are not checked.
-func parse(rest string) at {
-	a := at{repo: rest}
-	for _, list := range []string{"_tags", "_manifests"} {
-		before, after, found := strings.Cut(rest, "/"+list)
-		if found && (after == "" || after[0] == '/') {
-			a = at{repo: before, list: list, name: strings.TrimPrefix(after, "/")}
-		}
-	}
-	return a
 }
 
 // content answers a request for a repository or for what is in it.
@@ -122,49 +85,6 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, p access.Principa
 		}
 		Answer(w, http.StatusOK, body)
 	}
-}
-
-// one returns the description of a repository, a tag or a manifest.
-func (h *handler) one(ctx context.Context, a at) (any, error) {
-	body := map[string]any{"registry": h.host, "imageName": a.repo}
-	switch a.list {
-	case "_tags":
-		t, err := h.shelf.Tag(ctx, a.repo, a.name)
-		body["tag"] = t
-		return body, err
-	case "_manifests":
-		m, err := h.shelf.Manifest(ctx, a.repo, a.name)
-		body["manifest"] = m
-		return body, err
-	}
-	d, err := h.shelf.Repository(ctx, a.repo)
-	d.Registry, d.ImageName = h.host, a.repo
-	return d, err
-}
-
-// place returns the name of a repository in rules and in the audit log.
-func (h *handler) place(repo string) string { return h.host + "/" + repo }
-
-// allowed reports whether the rules grant all asks. If not, it answers the request.
-func (h *handler) allowed(w http.ResponseWriter, r *http.Request, p access.Principal, asks ...access.Ask) bool {
-	for _, ask := range asks {
-		err := h.Access.Allow(p, ask)
-		switch {
-		case err == nil:
-		case p.Name == access.Anonymous || FallsBack(r):
-			h.challenge(w, r, withHint(err))
-			return false
-		default:
-			Refuse(w, http.StatusForbidden, "DENIED", withHint(err))
-			return false
-		}
-	}
-	return true
-}
-
-func (h *handler) challenge(w http.ResponseWriter, r *http.Request, cause string) {
-	w.Header().Set("WWW-Authenticate", Challenge(access.Base(h.PublicURL, r), Scope(r)))
-	Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", cause)
 }
 
 // deleted answers the requests for what was deleted softly. dray deletes at once, so the lists are empty.

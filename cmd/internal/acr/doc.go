@@ -9,8 +9,9 @@
 //	acr.go      New: the handler, who asks, and what for
 //	lists.go    catalogs, tags and manifests in pages
 //	change.go   deletions and locks
+//	handler.go  Config, and what the files above share
 //	own.go      the server's own registry
 //	shelf.go    what a registry must be able to do, and the shapes of its answers
-//	scope.go    the scopes of paths, and what of a scope the rules grant
+//	scope.go    what paths name, their scopes, and what of a scope the rules grant
 //	answer.go   answers and errors
 package acr

@@ -139,3 +139,22 @@ func grants(a *access.Access, p access.Principal, place, action string) bool {
 	}
 	return false
 }
+
+// at is what a path names: a list or one entry of it in a repository.
+type at struct {
+	repo string
+	list string // "_tags", "_manifests" or ""
+	name string // the tag or the digest; "" means the list
+}
+
+// parse reads what a path names. Names are not checked.
+func parse(rest string) at {
+	a := at{repo: rest}
+	for _, list := range []string{"_tags", "_manifests"} {
+		before, after, found := strings.Cut(rest, "/"+list)
+		if found && (after == "" || after[0] == '/') {
+			a = at{repo: before, list: list, name: strings.TrimPrefix(after, "/")}
+		}
+	}
+	return a
+}

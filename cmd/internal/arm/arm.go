@@ -28,6 +28,18 @@ func New(c Config) http.Handler {
 	return h
 }
 
+// Names returns the hosts of the registries but the embedded one, by the names that they have below Suffix.
+func (c Config) Names() map[string]string {
+	h := New(c).(*handler) //nolint:forcetypeassert // it is one
+	all := map[string]string{}
+	for name, known := range h.byName {
+		if known.Host != c.Host && label().MatchString(name) {
+			all[name] = known.Host
+		}
+	}
+	return all
+}
+
 // ServeHTTP answers a request to any of Patterns.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")

@@ -103,18 +103,6 @@ func (h *handler) add(r Registry) {
 	}
 }
 
-// Names returns the hosts of the registries but the embedded one, by the names that they have below Suffix.
-func (c Config) Names() map[string]string {
-	h := New(c).(*handler) //nolint:forcetypeassert // it is one
-	all := map[string]string{}
-	for name, known := range h.byName {
-		if known.Host != c.Host && label().MatchString(name) {
-			all[name] = known.Host
-		}
-	}
-	return all
-}
-
 // label matches what may be a part of the name of a host.
 var label = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`) })
 

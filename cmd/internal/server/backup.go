@@ -31,6 +31,8 @@ var contentParts = []struct{ below, part string }{
 	{"repositories", "/_manifests/revisions/"},
 	{"repositories", "/_layers/"},
 	{"blobs", "/"},
+	{"repositories", "/_locks/"},
+	{"_hidden", "/"},
 }
 
 const storageRoot = storageDir + "/docker/registry/v2"
@@ -195,7 +197,8 @@ func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	})
 }
 
-// copyFile copies one file, syncs it to disk and adds it to s. The file to must not exist.
+// copyFile copies one file, syncs it to disk and adds it to s. The file to must not exist. It gets the time of from, which
+// tells when a tag was set.
 func copyFile(from, to string, s *wire.Saved) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -211,6 +214,9 @@ func copyFile(from, to string, s *wire.Saved) error {
 	}
 	n, err := io.Copy(out, in)
 	err = errors.Join(err, out.Sync(), out.Close())
+	if info, bad := in.Stat(); err == nil && bad == nil {
+		err = os.Chtimes(to, info.ModTime(), info.ModTime())
+	}
 	s.Files++
 	s.Bytes += n
 	return err

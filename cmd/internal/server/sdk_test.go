@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -177,4 +178,42 @@ func TestAzuresJavaSDKReadsLocksAndDeletes(t *testing.T) {
 	}
 	a.want(t, exec.CommandContext(t.Context(), "java", "-XX:TieredStopAtLevel=1", "-Djavax.net.ssl.trustStore="+trusted, "-Djavax.net.ssl.trustStorePassword=changeit",
 		"-cp", filepath.Join(jars, "*"), "testdata/azure/Sdk.java", a.base, "sdk/app"))
+}
+
+func TestLocksAndTimesAreInABackup(t *testing.T) {
+	t.Parallel()
+	a := newAzure(t, nil)
+	a.fill(t)
+	patch := func(path, body string) {
+		t.Helper()
+		if resp := a.as("admin", "PATCH", path, strings.NewReader(body)); resp.StatusCode != http.StatusOK {
+			t.Fatal(path, resp.Status)
+		}
+	}
+	patch("/acr/v1/sdk/app/_tags/v1", `{"writeEnabled":false}`)
+	patch("/acr/v1/public/app", `{"listEnabled":false}`)
+	read := func(a *azure) (tags, catalog string) {
+		raw, _ := io.ReadAll(a.as("admin", "GET", "/acr/v1/sdk/app/_tags", nil).Body)
+		names, _ := io.ReadAll(a.as("admin", "GET", "/v2/_catalog", nil).Body)
+		return strings.ReplaceAll(string(raw), strings.TrimPrefix(a.base, "https://"), ""), string(names)
+	}
+	tags, catalog := read(a)
+	if !strings.Contains(tags, `"writeEnabled":false`) || catalog != `{"repositories":["sdk/app"]}` {
+		t.Error(tags, catalog)
+	}
+	saved, restored := filepath.Join(t.TempDir(), "saved"), filepath.Join(t.TempDir(), "restored")
+	if _, err := server.Backup(t.Context(), server.Config{Data: a.data}, saved); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Restore(t.Context(), server.Config{Data: restored}, saved); err != nil {
+		t.Fatal(err)
+	}
+	again := &azure{running: run(t, server.Config{Data: restored, Htpasswd: users(t, "admin"), Roles: map[string]access.Role{"admin": access.Admin}})}
+	now, listed := read(again)
+	if now = strings.ReplaceAll(now, strings.TrimPrefix(again.base, "http://"), ""); now != tags || listed != catalog {
+		t.Errorf("%s\n%s\n%s %s", now, tags, listed, catalog)
+	}
+	if resp := again.as("admin", "DELETE", "/v2/sdk/app/manifests/v1", nil); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Error(resp.Status)
+	}
 }

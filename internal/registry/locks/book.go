@@ -19,13 +19,13 @@ import (
 //	<repo>/_locks/repository.BITS
 //	<repo>/_locks/tag.TAG.BITS
 //	<repo>/_locks/manifest.ALGORITHM-HEX.BITS
-//	/dray/hidden/SHA256      of the name of a repository that lists do not contain
+//	_hidden/SHA256      beside the repositories, of the name of one that lists do not contain
 //
 // BITS has a 0 or 1 for each of delete, write, read and list. If an interrupted change has left two files for one name,
 // what either of them forbids is forbidden.
 const (
 	dirName = "_locks"
-	hidden  = "/dray/hidden"
+	hidden  = "/docker/registry/v2/_hidden"
 )
 
 const (

@@ -1,10 +1,3 @@
-// Package locks keeps what may not be done with a repository, its tags and its manifests. It stores this beside the
-// content, and decides what it means for pulls, pushes, deletions and lists. The words are those of Azure's registries.
-//
-// The files, in the order of the walk:
-//
-//	locks.go    what locks are and what they forbid
-//	book.go     where they are stored
 package locks
 
 import "fmt"
