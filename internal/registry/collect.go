@@ -67,7 +67,7 @@ type Collected struct {
 }
 
 // Collect removes content that nothing needs from the registry in dir. A manifest with a tag is
-// needed, and so is one that is locked; without Untagged, every manifest is needed. Everything that a needed manifest lists is
+// needed, and so is one that is locked; without Untagged, every manifest is needed. All that a needed manifest lists is
 // also needed, whatever its kind and depth. The referrers of a needed manifest, and their
 // referrers, are needed too. What processes left that were killed while they wrote goes, too.
 //

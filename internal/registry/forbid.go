@@ -109,8 +109,8 @@ func (k *keptAnswer) WriteHeader(status int) {
 
 func (k *keptAnswer) Write(p []byte) (int, error) { return k.body.Write(p) }
 
-// fail answers 405 to what a lock forbids, as Azure's registries do. It logs another err, and answers 500. If a response
-// was already started, it only logs.
+// fail answers 405 to what a lock forbids, as Azure's registries do. It logs another err, and answers 500. If a
+// response was already started, it only logs.
 func (r *Registry) fail(a *answer.Answer, req *http.Request, err error) {
 	if locked, ok := errors.AsType[*locks.Locked](err); ok {
 		answer.Refuse(a, http.StatusMethodNotAllowed, errcode.ErrorCodeUnsupported.WithMessage(locked.Error()))

@@ -27,6 +27,7 @@ type locked struct {
 }
 
 func newLocked(t *testing.T) *locked {
+	t.Helper()
 	l := &locked{T: t, dir: t.TempDir(), digests: map[string]string{}}
 	l.open()
 	for tag, n := range map[string]string{"v1": "1", "v2": "2"} {

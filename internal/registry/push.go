@@ -25,7 +25,8 @@ func (r *Registry) upload(a *answer.Answer, req *http.Request, at tend.Upload) {
 	var over *tend.Over
 	switch req.Method {
 	case http.MethodPost:
-		if from, err := reference.WithName(req.Form.Get("from")); err == nil && r.mayPull(req.Context(), from.Name(), "") != nil {
+		from, err := reference.WithName(req.Form.Get("from"))
+		if err == nil && r.mayPull(req.Context(), from.Name(), "") != nil {
 			req.Form.Del("mount") // then it is the start of a normal upload
 		}
 		if r.mounts(req) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -49,9 +50,7 @@ func (r *Repository) Pass(ctx context.Context, p Passed) (*Passage, error) {
 			return nil, c.Fault(fault.Invalid, "", errors.New("not the address of an upload"))
 		}
 		query := at.Query()
-		for key, values := range p.Query {
-			query[key] = values
-		}
+		maps.Copy(query, p.Query)
 		if len(p.Query) > 0 {
 			at.RawQuery = query.Encode()
 		}

@@ -37,18 +37,20 @@ func (h *handler) update(w http.ResponseWriter, r *http.Request, p access.Princi
 	defer done()
 	var change oci.Attributes
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&change); err != nil {
-		Refuse(w, http.StatusBadRequest, "INVALID", "the body must have deleteEnabled, writeEnabled, readEnabled or listEnabled")
+		Refuse(w, http.StatusBadRequest, "INVALID",
+			"the body must have deleteEnabled, writeEnabled, readEnabled or listEnabled")
 		return
 	}
-	h.audited(w, r, p, "lock", a, "", func(ctx context.Context) error { return h.shelf.Change(ctx, a.repo, a.name, change) },
-		func(ctx context.Context) {
-			body, err := h.one(ctx, a)
-			if err != nil {
-				Fail(w, err)
-				return
-			}
-			Answer(w, http.StatusOK, body)
-		})
+	h.audited(w, r, p, "lock", a, "", func(ctx context.Context) error {
+		return h.shelf.Change(ctx, a.repo, a.name, change)
+	}, func(ctx context.Context) {
+		body, err := h.one(ctx, a)
+		if err != nil {
+			Fail(w, err)
+			return
+		}
+		Answer(w, http.StatusOK, body)
+	})
 }
 
 // remove deletes a tag alone, a manifest with all its tags, or a repository.

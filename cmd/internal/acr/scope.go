@@ -78,8 +78,8 @@ func repositoryScope(repo, actions string) string {
 }
 
 // FallsBack reports whether r has a token of a login as a password. az sends that, as the password of the registry's
-// admin user, if it gets no token for a scope. A refusal is a 401 then, which it shows at once: it repeats a request that
-// gets a 403 for 15 seconds.
+// admin user, if it gets no token for a scope. A refusal is a 401 then, which it shows at once: it repeats a request
+// that gets a 403 for 15 seconds.
 func FallsBack(r *http.Request) bool {
 	_, password, basic := r.BasicAuth()
 	return basic && strings.Count(password, ".") == 2
@@ -87,7 +87,9 @@ func FallsBack(r *http.Request) bool {
 
 // Granted returns what of scope, such as "repository:app:pull,push", the rules grant p at the registry host. known is
 // false for a scope of another type than repository and registry.
-func Granted(a *access.Access, p access.Principal, host, scope string) (kind, name string, actions []string, known bool) {
+func Granted(
+	a *access.Access, p access.Principal, host, scope string,
+) (kind, name string, actions []string, known bool) {
 	kind, rest, _ := strings.Cut(scope, ":")
 	i := strings.LastIndexByte(rest, ':')
 	if i < 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Shelf is a registry whose content is described. Errors are Faults: NotFound for what does not exist, Conflict for what
-// is locked, Refused for what the registry cannot do.
+// Shelf is a registry whose content is described. Errors are Faults: NotFound for what does not exist, Conflict for
+// what is locked, Refused for what the registry cannot do.
 type Shelf interface {
 	// Repositories calls visit with the path of each repository. If visit returns an error, it returns that error.
 	Repositories(ctx context.Context, visit func(path string) error) error

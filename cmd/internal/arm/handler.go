@@ -104,7 +104,9 @@ func (h *handler) add(r Registry) {
 }
 
 // label matches what may be a part of the name of a host.
-var label = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`) })
+var label = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
+})
 
 // NameOf returns the name before suffix in host. below is false if host is not below suffix.
 func NameOf(host, suffix string) (name string, below bool) {

@@ -39,8 +39,8 @@ var requestID = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 })
 
-// referrersHeader is a header that dray adds to the operation: what of that which refers to the image is imported with it.
-// Its values are those of "referrers" in dray's own API. Azure imports none of it.
+// referrersHeader is a header that dray adds to the operation: what of that which refers to the image is imported with
+// it. Its values are those of "referrers" in dray's own API. Azure imports none of it.
 const referrersHeader = "X-Dray-Referrers"
 
 // importImage submits an import as a job and answers with its operation.
@@ -113,7 +113,8 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	case strings.Contains(uri, "@"):
 		return req, invalid("source.registryUri must be a host; put the login in source.credentials")
 	default:
-		req.SourceRegistry = h.hostOf(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(uri, "https://"), "http://"), "/"))
+		host := strings.TrimPrefix(strings.TrimPrefix(uri, "https://"), "http://")
+		req.SourceRegistry = h.hostOf(strings.TrimSuffix(host, "/"))
 	}
 	switch strings.ToLower(in.Mode) {
 	case "", "noforce":

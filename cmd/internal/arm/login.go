@@ -162,11 +162,13 @@ func (h *handler) identify(r *http.Request, user, secret string) (access.Princip
 // POST /oauth2/token exchanges a refresh token or a login for an access token, and so does POST /v2/token, where tools
 // with an identity token ask (distribution v3, "Token Authentication Specification": OAuth2).
 func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []string) {
+	token := is(path, "oauth2", "token") || is(path, "v2", "token")
+	exchange := is(path, "oauth2", "exchange")
 	switch {
-	case r.Method == http.MethodGet && is(path, "oauth2", "token"):
+	case r.Method == http.MethodGet && token:
 		h.dockerToken(w, r)
 		return
-	case r.Method != http.MethodPost || !is(path, "oauth2", "exchange") && !is(path, "oauth2", "token") && !is(path, "v2", "token"):
+	case r.Method != http.MethodPost || !exchange && !token:
 		notFound(w, r)
 		return
 	}
@@ -177,7 +179,6 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	defer done()
 	var p access.Principal
 	var err error
-	exchange := is(path, "oauth2", "exchange")
 	switch grant := form.Get("grant_type"); {
 	case exchange && grant == "access_token":
 		p, err = h.identify(r, "", form.Get("access_token"))
@@ -230,7 +231,7 @@ type grant struct {
 // Denied: az shows that at once, and would repeat for 15 seconds a request that is refused later.
 func (h *handler) granted(p access.Principal, host string, scopes []string) ([]grant, error) {
 	all, asked := []grant{}, []string{}
-	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
+	for scope := range strings.FieldsSeq(strings.Join(scopes, " ")) {
 		kind, name, actions, known := acr.Granted(h.Access, p, host, scope)
 		if !known {
 			continue

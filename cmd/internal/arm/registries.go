@@ -64,7 +64,7 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	case r.Method == http.MethodPost && is(action, "importImage"):
 		h.importImage(w, r, p, at, known)
 	case r.Method == http.MethodPost && is(action, "listCredentials"):
-		h.credentials(w, r, p, known, name)
+		h.credentials(w, p, known, name)
 	default:
 		h.resource(w, r, p, at, known, action)
 	}

@@ -84,14 +84,15 @@ func (h *handler) usage(known registry) map[string]any {
 }
 
 // credentials answers with a token of the caller, which is valid as long as a login.
-func (h *handler) credentials(w http.ResponseWriter, r *http.Request, p access.Principal, known registry, name string) {
+func (h *handler) credentials(w http.ResponseWriter, p access.Principal, known registry, name string) {
 	if !h.ours(known) {
 		writeError(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations",
 			"Cannot perform credential operations for "+name+" as admin user is disabled. "+
 				"Log in with a token of dray.")
 		return
 	}
-	text, ends, err := h.Access.Issue(p, refreshLife, map[string]any{"aud": h.server(known), "grant_type": "refresh_token"})
+	claims := map[string]any{"aud": h.server(known), "grant_type": "refresh_token"}
+	text, ends, err := h.Access.Issue(p, refreshLife, claims)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -102,7 +103,9 @@ func (h *handler) credentials(w http.ResponseWriter, r *http.Request, p access.P
 }
 
 // tokens answers with the tokens of dray in the form of a registry's tokens. Only an admin sees those of others.
-func (h *handler) tokens(w http.ResponseWriter, r *http.Request, p access.Principal, at scope, known registry, name []string) {
+func (h *handler) tokens(
+	w http.ResponseWriter, r *http.Request, p access.Principal, at scope, known registry, name []string,
+) {
 	tokens, err := h.Access.Tokens(r.Context())
 	if err != nil {
 		refuse(w, err)
@@ -118,12 +121,12 @@ func (h *handler) tokens(w http.ResponseWriter, r *http.Request, p access.Princi
 			status = "disabled"
 		}
 		one := child(at, known, "tokens", t.ID)
+		created, expires := t.Created.UTC().Format(time.RFC3339), t.Expires.UTC().Format(time.RFC3339)
+		password := map[string]string{"name": "password1", "creationTime": created, "expiry": expires}
 		one["properties"] = map[string]any{
-			"creationDate": t.Created.UTC().Format(time.RFC3339), "provisioningState": "Succeeded", "status": status,
-			"scopeMapId": at.id(known.azName) + "/scopeMaps/" + string(t.Role),
-			"credentials": map[string]any{"passwords": []any{map[string]string{
-				"name": "password1", "creationTime": t.Created.UTC().Format(time.RFC3339), "expiry": t.Expires.UTC().Format(time.RFC3339),
-			}}},
+			"creationDate": created, "provisioningState": "Succeeded", "status": status,
+			"scopeMapId":  at.id(known.azName) + "/scopeMaps/" + string(t.Role),
+			"credentials": map[string]any{"passwords": []any{password}},
 		}
 		all = append(all, one)
 	}
@@ -163,7 +166,8 @@ func (h *handler) scopeMaps(w http.ResponseWriter, _ access.Principal, at scope,
 
 // child returns a resource that belongs to a registry.
 func child(at scope, known registry, kind, name string) map[string]any {
-	return map[string]any{"id": at.id(known.azName) + "/" + kind + "/" + name, "name": name, "type": registryType + "/" + kind}
+	id := at.id(known.azName) + "/" + kind + "/" + name
+	return map[string]any{"id": id, "name": name, "type": registryType + "/" + kind}
 }
 
 // listed answers with all or, if there is a name, with the one that it names.

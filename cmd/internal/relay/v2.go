@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -112,7 +113,8 @@ func parse(rest string) (t target, ok bool) {
 
 // mayRead reports whether p may pull or push, because a push first checks what the registry already holds.
 func (h *handler) mayRead(w http.ResponseWriter, r *http.Request, p access.Principal, repo string) bool {
-	return h.allowed(w, r, p, access.Ask{Verb: verbPull, Source: h.place(repo)}, h.push(repo, access.Create), h.push(repo, access.Overwrite))
+	return h.allowed(w, r, p, access.Ask{Verb: verbPull, Source: h.place(repo)},
+		h.push(repo, access.Create), h.push(repo, access.Overwrite))
 }
 
 func (h *handler) push(repo, right string) access.Ask {
@@ -148,11 +150,8 @@ func (h *handler) pass(
 	if told != nil {
 		told(a)
 	}
-	headers := kept(a.Header, "Content-Type", "Content-Range", "Accept-Ranges", "Docker-Content-Digest", "Docker-Upload-UUID",
-		"Range", "ETag", "OCI-Subject", "OCI-Filters-Applied", "OCI-Chunk-Min-Length", "Retry-After")
-	for name, values := range headers {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), kept(a.Header, "Content-Type", "Content-Range", "Accept-Ranges", "Docker-Content-Digest",
+		"Docker-Upload-UUID", "Range", "ETag", "OCI-Subject", "OCI-Filters-Applied", "OCI-Chunk-Min-Length", "Retry-After"))
 	if a.Length >= 0 && a.Status != http.StatusNoContent {
 		w.Header().Set("Content-Length", strconv.FormatInt(a.Length, 10))
 	}
@@ -221,7 +220,8 @@ func (h *handler) referrers(w http.ResponseWriter, r *http.Request, p access.Pri
 	if all == nil {
 		all = []oci.Descriptor{} // "manifests" must be a list, never null
 	}
-	acr.AnswerAs(w, http.StatusOK, oci.TypeIndex, map[string]any{"schemaVersion": 2, "mediaType": oci.TypeIndex, "manifests": all})
+	index := map[string]any{"schemaVersion": 2, "mediaType": oci.TypeIndex, "manifests": all}
+	acr.AnswerAs(w, http.StatusOK, oci.TypeIndex, index)
 }
 
 // putManifest passes a manifest on if the principal may create or replace its tag. A put by digest requires only one of
@@ -266,7 +266,7 @@ func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, p access.P
 	})
 }
 
-// located returns a function that sets the address of what was created: below this server, and not that of the registry.
+// located returns a function that sets the address of what was created: one of this server, not that of the registry.
 func (h *handler) located(w http.ResponseWriter, at target, tail string) func(*remote.Passage) {
 	return func(a *remote.Passage) {
 		if a.Status == http.StatusCreated {
@@ -295,7 +295,8 @@ func (h *handler) remove(w http.ResponseWriter, r *http.Request, p access.Princi
 
 // audited writes a change to the audit log and makes it, see acr. change answers the request.
 func (h *handler) audited(
-	w http.ResponseWriter, r *http.Request, p access.Principal, verb string, at target, digests [2]string, change func() bool,
+	w http.ResponseWriter, r *http.Request, p access.Principal, verb string, at target, digests [2]string,
+	change func() bool,
 ) {
 	e := access.Entry{Principal: p.Name, Verb: verb, Target: h.place(at.repo), Old: digests[0], New: digests[1]}
 	if ref.Digest(at.last) == nil {
@@ -319,7 +320,9 @@ func (h *handler) upload(w http.ResponseWriter, r *http.Request, p access.Princi
 	if !h.allowed(w, r, p, h.push(at.repo, access.Create), h.push(at.repo, access.Overwrite)) {
 		return
 	}
-	sent := remote.Passed{Method: r.Method, Query: query(r, "digest", "mount", "from"), Header: kept(r.Header, "Content-Type", "Content-Range")}
+	sent := remote.Passed{
+		Method: r.Method, Query: query(r, "digest", "mount", "from"), Header: kept(r.Header, "Content-Type", "Content-Range"),
+	}
 	if at.last == "" && r.Method == http.MethodPost {
 		sent.Tail = "/blobs/uploads/"
 		if !h.mounts(p, at.repo, r.URL.Query().Get("from")) {
@@ -333,7 +336,8 @@ func (h *handler) upload(w http.ResponseWriter, r *http.Request, p access.Princi
 			plain, err = h.Open(sealed, h.sealedFor(p, at.repo))
 		}
 		if err != nil {
-			acr.Refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "there is no such upload, or it belongs to another principal")
+			acr.Refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN",
+				"there is no such upload, or it belongs to another principal")
 			return
 		}
 		sent.Upload = string(plain)

@@ -197,8 +197,8 @@ func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	})
 }
 
-// copyFile copies one file, syncs it to disk and adds it to s. The file to must not exist. It gets the time of from, which
-// tells when a tag was set.
+// copyFile copies one file, syncs it to disk and adds it to s. The file to must not exist. It gets the time of from,
+// which tells when a tag was set.
 func copyFile(from, to string, s *wire.Saved) error {
 	in, err := os.Open(from)
 	if err != nil {

@@ -57,6 +57,7 @@ type Link struct {
 	Subject, referrer digest.Digest
 }
 
+// Dir returns the directory of l.
 func (l *Link) Dir() string {
 	return path.Join(referrersDir(l.repo, l.Subject), l.referrer.Algorithm().String(), l.referrer.Encoded())
 }
@@ -191,6 +192,7 @@ func (x *Index) Read(
 	return m.Payload()
 }
 
+// Manifests returns the manifests of repo in distribution's form.
 func (x *Index) Manifests(ctx context.Context, repo reference.Named) (distribution.ManifestService, error) {
 	r, err := x.Store.Repository(ctx, repo)
 	if err != nil {

@@ -122,7 +122,7 @@ func (b *Book) Set(ctx context.Context, repo, name string, a Attributes) error {
 	return nil
 }
 
-// Forget removes the locks of name, which does not exist any more. If name is Repository, it removes those of all names.
+// Forget removes the locks of name, which does not exist any more. If name is Repository, it removes all locks.
 func (b *Book) Forget(ctx context.Context, repo, name string) error {
 	l, err := b.Now(ctx, repo)
 	if err != nil {

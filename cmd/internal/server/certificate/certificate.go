@@ -41,8 +41,8 @@ func Load(cert, key string, log *slog.Logger) (*Files, error) {
 	return k, nil
 }
 
-// Covers returns an error if the certificate is not valid for the names of registries below domain, a host that may have
-// a port. "" has no names.
+// Covers returns an error if the certificate is not valid for the names of registries below domain, a host that may
+// have a port. "" has no names.
 func (k *Files) Covers(domain string) error {
 	leaf := k.current.Load().Leaf
 	if domain == "" || leaf == nil {
