@@ -5,7 +5,8 @@
 //
 // The files, in the order of the walk:
 //
-//	relay.go   New: the handler of one registry
-//	v2.go      the distribution API
-//	shelf.go   what the data plane of Azure's registries says of the registry
+//	relay.go    New: the handler of one registry
+//	v2.go       the distribution API
+//	handler.go  Config, and what the files above share
+//	shelf.go    what the data plane of Azure's registries says of the registry
 package relay

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/drayage/dray/cmd/internal/acr"
 	"github.com/drayage/dray/fault"
@@ -154,3 +155,6 @@ func (s shelf) DeleteRepository(context.Context, string) (manifests, tags int, e
 	return 0, 0, &fault.Fault{Kind: fault.Refused, Op: "delete repository", Name: s.host, Err: errNoRepositories,
 		Hint: "delete its manifests, or ask the registry itself"}
 }
+
+// errNoRepositories is the cause for a registry that has no way to remove a repository.
+var errNoRepositories = errors.New("dray removes whole repositories of its own registry alone")

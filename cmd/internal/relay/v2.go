@@ -3,7 +3,6 @@ package relay
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -20,13 +19,6 @@ import (
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-)
-
-// The verbs that the rules must grant.
-const (
-	verbPull   = "pull"
-	verbPush   = "push"
-	verbDelete = "delete"
 )
 
 const (
@@ -366,6 +358,3 @@ func (h *handler) mounts(p access.Principal, repo, from string) bool {
 	ask := access.Ask{Verb: verbPush, Source: h.place(from), Target: h.place(repo), Write: access.Mount}
 	return h.Access.Allow(p, ask) == nil
 }
-
-// errNoRepositories is the cause for a registry that has no way to remove a repository.
-var errNoRepositories = errors.New("dray removes whole repositories of its own registry alone")

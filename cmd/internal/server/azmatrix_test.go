@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,8 +54,8 @@ func (a *azure) driver(t *testing.T, home string, in []byte, out any, args ...st
 	cmd := exec.CommandContext(t.Context(), filepath.Join(azureTool(t, "python"), "bin", "python3"), append([]string{"testdata/azure/az.py"}, args...)...)
 	var answer, errors bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &answer, &errors
-	cmd.Env = append(a.env, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "AZURE_CONFIG_DIR=" + filepath.Join(home, "azure"), "REQUESTS_CA_BUNDLE=" + a.root,
-		"AZURE_CORE_COLLECT_TELEMETRY=no", "AZURE_CORE_NO_COLOR=yes", "PYTHONWARNINGS=ignore"}...)
+	cmd.Env = slices.Concat(a.env, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "AZURE_CONFIG_DIR=" + filepath.Join(home, "azure"), "REQUESTS_CA_BUNDLE=" + a.root,
+		"AZURE_CORE_COLLECT_TELEMETRY=no", "AZURE_CORE_NO_COLOR=yes", "PYTHONWARNINGS=ignore"})
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, errors.String())
 	}

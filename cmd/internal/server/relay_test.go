@@ -172,7 +172,7 @@ func TestAConfiguredRegistryHasANameOfTheServer(t *testing.T) {
 	v.secrets(t)
 }
 
-// pushes pushes a blob in chunks, a manifest and a second tag, and deletes them, as docker and Azure's SDKs do.
+// pushes sends a blob in chunks, a manifest and a second tag, and deletes them, as docker and Azure's SDKs do.
 func (v *relayed) pushes(t *testing.T, store string) {
 	t.Helper()
 	content := strings.Repeat("dray", 5000)
