@@ -84,14 +84,14 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		Server: "https://dray.example.com", TokenEnv: "DRAY_CI_TOKEN", CAFile: filepath.Join(dir, "certs", "dray-ca.pem"),
 		ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
 	}, Server: Server{
-		Listen: "0.0.0.0:5443", PublicURL: "https://dray.example.com", Data: "/var/lib/dray", DatabaseEnv: "DRAY_DATABASE",
+		Listen: "0.0.0.0:5443", PublicURL: "https://dray.example.com", Domain: "dray.example.com", Data: "/var/lib/dray", DatabaseEnv: "DRAY_DATABASE",
 		Engine: "temporal://temporal.example:7233/dray", Pools: pool.Pools{"zone-b": {"reg.zone-b.example:5000", "*.b.example"}},
 		TLS:  TLS{Cert: filepath.Join(dir, "certs", "server.pem"), Key: filepath.Join(dir, "certs", "server.key"), ClientCA: filepath.Join(dir, "certs", "clients-ca.pem")},
 		Auth: Auth{Htpasswd: filepath.Join(dir, "users.htpasswd"), Roles: map[string]string{"alice": "admin", "ci@example.com": "submitter"}},
 		Policy: []Rule{
 			{Principals: []string{"ci@example.com", "team-*"}, Verbs: []string{"import", "copy"}, Sources: []string{"docker.io/library/**", "lab.example.com/team/**"},
-				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":113"},
-			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":118"},
+				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":114"},
+			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":119"},
 		},
 		Egress:  Egress{Allow: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},

@@ -279,7 +279,7 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		"client: {server: 'https://a.b', client-cert: c}": false, "client: {server: 'https://a.b', client-cert: c, client-key: k, ca-file: a}": true,
 		"server: {}": true, "server: {listen: '127.0.0.1:0'}": true, "server: {listen: ':5000'}": true, "server: {listen: '[::]:5000'}": true, "server: {listen: 5000}": false, "server: {listen: 'a'}": false,
 		"server: {public-url: 'https://dray.example:8443'}": true, "server: {public-url: 'https://dray.example/x'}": false, "server: {public-url: 'ftp://dray.example'}": false,
-		"server: {registry-domain: 'dray.example:8443'}": true, "server: {registry-domain: 'https://dray.example'}": false, "server: {registry-domain: dray}": false,
+		"server: {registry-domain: 'dray.example:8443'}": true, "server: {registry-domain: 'https://dray.example'}": false, "server: {registry-domain: dray}": true, "server: {registry-domain: 'a/b'}": false,
 		"server: {database: 'sqlite:x.db'}": true, "server: {database: 'postgres://u@h/d'}": true, "server: {database: 'postgres://u:p@h/d'}": false, "server: {database: 'mysql://h/d'}": false,
 		"server: {database: 'sqlite:x.db', database-env: X}": false, "server: {database-env: X, database-file: x}": false, "server: {database-env: X}": true,
 		"server: {engine: 'temporal://h:7233/n'}": true, "server: {engine: 'temporal://h:7233/n?tls=true&api-key-file=k'}": true, "server: {engine: 'temporal://u:p@h/n'}": false, "server: {engine: 'temporal://h/n?api-key=k'}": false, "server: {engine: 'h:7233'}": false,
