@@ -151,8 +151,8 @@ func (h *handler) pass(
 	if r.Method != http.MethodHead {
 		_, err = io.Copy(w, a.Body)
 	}
-	if err != nil { // the client sees an answer that is cut off
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now())
+	if err != nil {
+		panic(http.ErrAbortHandler) // closes the connection, so that the client sees an answer that is cut off
 	}
 	return a.Status < 300
 }

@@ -295,6 +295,69 @@ func TestAMigrationScriptForAzureRunsFromAnyToAnyRegistry(t *testing.T) {
 	}
 }
 
+// An answer that the registry cuts off must not look complete, also if its length is not known.
+func TestAnAnswerThatTheRegistryCutsOffIsCutOffForTheClient(t *testing.T) {
+	t.Parallel()
+	cut := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/blobs/") {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		_, _ = io.WriteString(w, strings.Repeat("x", 1<<16))
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}), testbed.Options{})
+	a := newAzureWith(t, server.Config{Domain: "dray.test", Dray: dray.Config{Registries: map[string]dray.Registry{"cut": {Host: cut.Host, Settings: dray.Settings{PlainHTTP: true}}}}})
+	r, err := http.NewRequestWithContext(t.Context(), "GET", a.base+"/registries/cut/v2/app/blobs/sha256:"+strings.Repeat("a", 64), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("admin", "pw-admin")
+	resp, err := a.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if raw, err := io.ReadAll(resp.Body); err == nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %d bytes without an error", resp.Status, len(raw))
+	}
+}
+
+// The address that a registry redirects to has a signature, and the login of the server is not sent there.
+func TestTheServerFollowsTheRedirectOfARegistryItself(t *testing.T) {
+	t.Parallel()
+	storage := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("sig") != "secret" || r.Header.Get("Authorization") != "" {
+			t.Error(r.URL, r.Header)
+		}
+		_, _ = io.WriteString(w, "content")
+	}), testbed.Options{})
+	front := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "upstream" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if strings.Contains(r.URL.Path, "/blobs/") {
+			http.Redirect(w, r, "http://"+storage.Host+"/there?sig=secret", http.StatusTemporaryRedirect)
+		}
+	}), testbed.Options{})
+	logins := credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) {
+		l, err := credential.FromPassword("server", "upstream")
+		return l, err == nil, err
+	}}
+	plain := func(host string) dray.Registry {
+		return dray.Registry{Host: host, Settings: dray.Settings{PlainHTTP: true}}
+	}
+	a := newAzureWith(t, server.Config{Domain: "dray.test", Dray: dray.Config{Logins: logins,
+		Registries: map[string]dray.Registry{"front": plain(front.Host), "storage": plain(storage.Host)}}})
+	resp := a.as("admin", "GET", "/registries/front/v2/app/blobs/sha256:"+strings.Repeat("a", 64), nil)
+	if raw, err := io.ReadAll(resp.Body); err != nil || string(raw) != "content" || resp.StatusCode != http.StatusOK || resp.Header.Get("Location") != "" {
+		t.Errorf("%s %v: %s %v", resp.Status, resp.Header, raw, err)
+	}
+}
+
 func TestACheckSaysThatTheCertificateLacksTheNamesOfRegistries(t *testing.T) {
 	t.Parallel()
 	ca, dir := newAuthority(t), t.TempDir()
