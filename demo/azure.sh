@@ -47,7 +47,7 @@ if ! installed "$dir/java" "$java"; then
 	END
 	if ! command -v mvn >/dev/null; then
 		cannot "$java" "mvn is missing (Debian: maven)"
-	elif mvn -q -B -f "$pom/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/java" >/dev/null; then
+	elif mvn -q -B -Dstyle.color=never -f "$pom/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/java" >/dev/null; then
 		note "$dir/java" "$java"
 	else
 		rm -rf "$dir/java"
