@@ -131,7 +131,6 @@ var may = map[string]string{
 	"cmd/internal/relay":               "cmd/internal/access cmd/internal/acr cmd/internal/memory fault internal/remote oci ref",
 	"cmd/internal/arm":                 "cmd/internal/access cmd/internal/acr cmd/internal/job cmd/internal/memory cmd/internal/verb cmd/internal/wire credential fault ref",
 	"cmd/internal/server":              ". cmd/internal/access cmd/internal/access/egress cmd/internal/access/kept cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/memory cmd/internal/pool cmd/internal/server/budget cmd/internal/server/certificate cmd/internal/server/door cmd/internal/server/gate cmd/internal/server/guest cmd/internal/server/measure cmd/internal/server/own cmd/internal/server/shared cmd/internal/server/watch cmd/internal/store cmd/internal/temporal cmd/internal/verb cmd/internal/wire credential fault gate internal/name internal/ours internal/place internal/registry internal/trouble ref cmd/internal/acr cmd/internal/server/azure",
-	"cmd/internal/acr":                 "cmd/internal/access cmd/internal/memory cmd/internal/wire fault internal/registry internal/registry/locks oci ref",
 	"cmd/internal/memory":              "fault",
 	"cmd/internal/verb/share":          ". cmd/internal/job fault plan ref",
 	"cmd/internal/verb/tally":          "cmd/internal/wire event",
