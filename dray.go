@@ -237,7 +237,8 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		return nil, err
 	}
 	engine := transfer.New(transfer.Options{
-		Blobs: cmp.Or(c.Limits.Blobs, few.Bodies()), Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
+		Blobs: cmp.Or(c.Limits.Blobs, few.Bodies()), Retries: c.Limits.Retries,
+		Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
 	})
 	publishers := c.publishers(in)
 	var carried *foreign.Fetcher

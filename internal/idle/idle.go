@@ -138,8 +138,8 @@ func (t *Tags) Add(s Share) {
 	t.listed, t.selected = t.listed+s.Listed, t.selected+s.Selected
 }
 
-// Saw records the tags of repo and the places of those that sel keeps, which m renames. A repository that is surveyed again
-// does not count twice.
+// Saw records the tags of repo and the places of those that sel keeps, which m renames. A repository that is
+// surveyed again does not count twice.
 func (t *Tags) Saw(
 	ctx context.Context, repo ref.Repo, sel plan.Selection, m plan.TagMap, tags plan.Listing, kept []int32,
 ) {

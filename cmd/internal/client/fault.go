@@ -183,7 +183,8 @@ func untrusted(err error) (hint string, cause error) {
 		return "set the clock of this machine, which says " + time.Now().UTC().Format(time.DateOnly) + ", or wait" + useless,
 			fmt.Errorf("its certificate is not valid before %s", invalid.Cert.NotBefore.UTC().Format(layout))
 	case invalid.Reason == x509.Expired:
-		return "renew the certificate of the server, or set the clock of this machine, which says " + time.Now().UTC().Format(time.DateOnly) + useless,
+		today := time.Now().UTC().Format(time.DateOnly)
+		return "renew the certificate of the server, or set the clock of this machine, which says " + today + useless,
 			fmt.Errorf("its certificate expired on %s", invalid.Cert.NotAfter.UTC().Format(layout))
 	}
 	return "give the server a valid certificate" + useless, err

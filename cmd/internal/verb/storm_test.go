@@ -23,6 +23,7 @@ import (
 // The engine, its database and the registries are in virtual time. The database is a file; a copy of one whose
 // tables exist already saves their creation.
 func TestAJobSurvivesOrNamesASingleFault(t *testing.T) {
+	t.Parallel()
 	stage := storm.NewStage(t)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) { newOffice(t, dir).close() })

@@ -129,7 +129,8 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		Via:            dray.Via(a.Common.Via),
 		AcceptUnseen:   a.Common.AcceptUnseen,
 		Limits: dray.Limits{
-			Files: a.IO.Files, Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
+			Files: a.IO.Files, Images: a.Common.Images,
+			Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
 			Stall: a.Common.Stall, FirstByte: a.Common.FirstByte, MaxWait: a.Common.MaxWait,
 			Bandwidth: int64(a.Common.Bandwidth),
 		},

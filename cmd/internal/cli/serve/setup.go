@@ -103,7 +103,8 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 	if err != nil {
 		return app.Setup{}, err
 	}
-	s := app.Setup{ServeFlags: f, File: file.Server, Dray: d, Version: app.Version(), Log: serverLog(a), Env: a.IO.Env, Files: a.IO.Files}
+	s := app.Setup{ServeFlags: f, File: file.Server, Dray: d, Version: app.Version(), Log: serverLog(a), Env: a.IO.Env,
+		Files: a.IO.Files}
 	if s.Gates, err = a.NamedGates(file); err != nil {
 		return s, err
 	}

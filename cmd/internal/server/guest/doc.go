@@ -1,4 +1,5 @@
-// Package guest has the connections and the event streams of the clients of a server. They are bounded, and end with it.
+// Package guest has the connections and the event streams of the clients of a server. They are bounded, and
+// end with it.
 //
 // The files, in the order of the walk:
 //
