@@ -54,7 +54,8 @@ AZUREID    := @azure/identity@4.14.1
 # renovate: datasource=maven depName=com.azure:azure-containers-containerregistry
 AZUREJAVA  := com.azure:azure-containers-containerregistry:1.2.6
 PACKAGES   := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
-CLIENTS    := azure-cli nodejs npm python3-venv maven default-jdk-headless
+# Node.js from elsewhere brings npm, and Debian's package cannot be installed beside it.
+CLIENTS    := azure-cli nodejs $(shell command -v npm >/dev/null || echo npm) python3-venv maven default-jdk-headless
 TOOLS      := $(CURDIR)/.tools
 
 # The race detector needs a C compiler, which `make packages` installs. With the detector everything is

@@ -46,7 +46,7 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 		r.Lock(ctx)
 		stop = ctx.Err()
 	}
-	r.unstage(context.WithoutCancel(ctx))
+	r.unstage(ctx)
 	r.commit(ctx)
 	r.session.Shared.Keep()
 	rep := report.Report{

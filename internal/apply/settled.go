@@ -14,12 +14,11 @@ import (
 )
 
 // Admit lets Azure import the images that cannot be seen from here, which no gate admits, and asks the gate about the
-// images that the plan would move. The steps of those that it does not admit
-// become Refused. What it said while the plan was made counts, so it is not asked again. The error is
-// Canceled.
+// images that the plan would move. The steps of those that it does not admit become Refused. What it said while the
+// plan was made counts, so it is not asked again. The error is Canceled.
 func (r *Run) Admit(ctx context.Context) error {
 	if err := r.importUnseen(ctx); err != nil {
-		r.unstage(context.WithoutCancel(ctx))
+		r.unstage(ctx)
 		return err
 	}
 	err := admit.Steps(ctx, r.session, r.Plan.Verb, r.Plan.Steps)

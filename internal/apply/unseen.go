@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -168,8 +169,11 @@ func whole(ctx context.Context, at place.Repository, root oci.Descriptor) error 
 		Err:  fmt.Errorf("%d of its blobs are missing, such as %s", len(lack), lack[0].Digest)}
 }
 
-// unstage removes the tags under which Azure imported images: by now they have those that were asked for.
+// unstage removes the tags under which Azure imported images: by now they have those that were asked for. A run that was
+// canceled removes them, too.
 func (r *Run) unstage(ctx context.Context) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer stop()
 	for i, from := range r.wasUnseen {
 		if s := r.Plan.Steps[i]; !s.Impossible() {
 			from.Digest = s.From.Digest
