@@ -6,21 +6,22 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // lacks says, for each kind of resource of a registry that dray does not have, what dray has instead. Their lists are
 // empty.
 var lacks = map[string]string{
 	"agentpools":                 "dray runs no tasks",
-	"cacherules":                 "dray has no cache rules; mirror rules copy images ahead (dray mirror)",
+	"cacherules":                 "dray has no cache rules; mirror rules copy images ahead: " + shell.Dray("mirror"),
 	"connectedregistries":        "dray has no connected registries",
 	"credentialsets":             "dray has no credential sets; logins are in the configuration of the server",
-	"exportpipelines":            "dray has no pipelines; dray bundle makes files",
-	"importpipelines":            "dray has no pipelines; dray bundle makes files",
-	"pipelineruns":               "dray has no pipelines; dray bundle makes files",
+	"exportpipelines":            "dray has no pipelines; this makes files: " + shell.Dray("bundle"),
+	"importpipelines":            "dray has no pipelines; this makes files: " + shell.Dray("bundle"),
+	"pipelineruns":               "dray has no pipelines; this makes files: " + shell.Dray("bundle"),
 	"privateendpointconnections": "dray has no private endpoints",
 	"privatelinkresources":       "dray has no private endpoints",
-	"replications":               "dray does not replicate registries; mirror rules copy images (dray mirror)",
+	"replications":               "dray does not replicate registries; mirror rules copy images: " + shell.Dray("mirror"),
 	"runs":                       "dray runs no tasks",
 	"taskruns":                   "dray runs no tasks",
 	"tasks":                      "dray runs no tasks",
@@ -31,10 +32,10 @@ var lacks = map[string]string{
 var actions = map[string]string{
 	"schedulerun":              "dray builds no images and runs no tasks",
 	"listbuildsourceuploadurl": "dray builds no images and runs no tasks",
-	"generatecredentials":      "make tokens with dray serve token create",
-	"regeneratecredential":     "the login of a registry is a token of dray; make another with dray serve token create",
+	"generatecredentials":      "make tokens with " + shell.Dray("serve", "token", "create"),
+	"regeneratecredential":     "the login of a registry is a token of dray; make another with " + shell.Dray("serve", "token", "create"),
 	"scopemaps":                "rules are added in the configuration of the server (server.policy)",
-	"tokens":                   "make and revoke tokens with dray serve token create and dray serve token revoke",
+	"tokens":                   "make and revoke tokens with " + shell.Dray("serve", "token", "create") + " and " + shell.Dray("serve", "token", "revoke"),
 }
 
 // resource answers a request for what belongs to a registry.

@@ -37,7 +37,7 @@ func newRelayed(t *testing.T, rules ...access.Rule) *relayed {
 	v := &relayed{shelf: testbed.Distribution(t, testbed.Options{Auth: auth}), store: testbed.Distribution(t, testbed.Options{Auth: auth})}
 	registries := map[string]dray.Registry{"shelf": {Host: v.shelf.Host, Settings: dray.Settings{PlainHTTP: true}}, "store": {Host: v.store.Host, Settings: dray.Settings{PlainHTTP: true}}}
 	logins := credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) {
-		l, err := credential.FromPassword("user", "secret")
+		l, err := credential.FromPassword("user", testbed.Password)
 		return l, err == nil, err
 	}}
 	rules = append(rules, access.Rule{Principals: []string{"sdk"}, Verbs: []string{"pull"}, Sources: []string{v.shelf.Host + "/team/**", v.store.Host + "/team/**"}},
