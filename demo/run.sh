@@ -27,6 +27,7 @@ run() {
 export HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work XDG_STATE_HOME=$work DOCKER_CONFIG=$work REGISTRY_AUTH_FILE= DRAY_CONFIG=
 
 start() { # start NAME: serves from a new directory, sets $address
+	: >"$work/$1.address" # the server, in the background, may open it only after head does
 	"$dray" serve --listen 127.0.0.1:0 --data "$work/$1" >"$work/$1.address" 2>"$work/$1.log" &
 	pids+=($!)
 	for _ in $(seq 100); do
