@@ -151,8 +151,8 @@ func (s shelf) Delete(ctx context.Context, repo, name string) error {
 	return at.Delete(ctx, name, tags...)
 }
 
-func (s shelf) DeleteRepository(context.Context, string) (manifests, tags int, err error) {
-	return 0, 0, &fault.Fault{Kind: fault.Refused, Op: "delete repository", Name: s.host, Err: errNoRepositories,
+func (s shelf) DeleteRepository(_ context.Context, repo string) (manifests, tags int, err error) {
+	return 0, 0, &fault.Fault{Kind: fault.Refused, Op: "delete repository", Name: s.host + "/" + repo, Err: errNoRepositories,
 		Hint: "delete its manifests, or ask the registry itself"}
 }
 
