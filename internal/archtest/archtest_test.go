@@ -72,7 +72,7 @@ var may = map[string]string{
 	"internal/registry/turns":   "",
 	"internal/registry/backing": "fault",
 
-	"internal/azure":                   "credential event fault internal/echo internal/ledger oci ref",
+	"internal/azure":                   "credential event fault internal/echo internal/ledger internal/remote/reason oci ref",
 	"internal/name":                    "event fault plan ref",
 	"internal/foreign":                 "fault internal/remote internal/transfer oci",
 	"internal/place":                   "credential event fault gate internal/azure internal/ends internal/foreign internal/layout internal/ledger internal/name internal/remote internal/transfer oci plan ref report",

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -347,4 +349,28 @@ func TestARegistryThatAzureDoesNotKnowIsRefusedWithoutARequest(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestACertificateThatIsNotTrustedEndsAnImportAtOnce(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	c := azure.New(azure.Options{
+		Settings: func(string) credential.Settings {
+			return credential.Settings{ResourceID: group + "dst", ResourceManager: s.URL}
+		},
+		Tokens: func(context.Context, string, string) (credential.Secret, error) {
+			return credential.New("a-token"), nil
+		},
+	})
+	defer c.Close()
+	told := 0
+	_, err := c.Import(t.Context(), order("app"), event.Watch{Events: func(event.Event) { told++ }})
+	if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "unknown authority") || !strings.Contains(fault.HintOf(err), "set ca-file of the registry") {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+	}
+	if told != 0 {
+		t.Errorf("tried again %d times", told)
+	}
 }

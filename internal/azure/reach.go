@@ -53,12 +53,18 @@ func checked(manager string) (*url.URL, error) {
 	return u, nil
 }
 
+// authorities returns the file of certificates that are trusted for the resource manager of a registry, in addition to
+// those of the system.
+func (r *reach) authorities(host string) []string {
+	if s := r.settings(host); s.ResourceManager != "" && s.CAFile != "" {
+		return []string{s.CAFile}
+	}
+	return nil
+}
+
 // transport returns what reaches the resource manager of a registry.
 func (r *reach) transport(host string) (http.RoundTripper, error) {
-	file := ""
-	if s := r.settings(host); s.ResourceManager != "" {
-		file = s.CAFile
-	}
+	file := strings.Join(r.authorities(host), "")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t := r.open[file]; t != nil {

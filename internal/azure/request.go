@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 )
 
 const (
@@ -79,8 +81,8 @@ func (x *exchange) send(ctx context.Context, q call) (answer, error) {
 		switch {
 		case ctx.Err() != nil:
 			return a, &fault.Fault{Kind: fault.Canceled, Op: q.op, Name: x.host, Err: context.Cause(ctx)}
-		case fault.Is(err, fault.Denied), fault.Is(err, fault.Invalid):
-			return a, err // there is no login
+		case fault.Is(err, fault.Denied), fault.Is(err, fault.Invalid), fault.Is(err, fault.Refused) && !q.lasting:
+			return a, err // there is no login, or no certificate to trust
 		case err == nil && a.status == http.StatusUnauthorized && !signed:
 			signed = true // the token has ended meanwhile
 			continue
@@ -149,9 +151,25 @@ func (x *exchange) once(ctx context.Context, q call, at *url.URL) (answer, error
 		x.pace.left(left)
 	}
 	if err != nil {
-		return a, &fault.Fault{Kind: fault.Unavailable, Side: fault.Target, Op: q.op, Name: x.host, Err: x.sent.Error(err)}
+		return a, x.unreached(q, at, err)
 	}
 	return a, nil
+}
+
+// unreached returns the fault for a request without an answer: Refused if the certificate is not trusted, else
+// Unavailable.
+func (x *exchange) unreached(q call, at *url.URL, err error) error {
+	f := &fault.Fault{Kind: fault.Unavailable, Side: fault.Target, Op: q.op, Name: x.host, Err: x.sent.Error(err)}
+	trusted := x.reach.authorities(x.host)
+	hint, bad := reason.Certificate(at, err, trusted)
+	if bad == nil {
+		return f
+	}
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown && len(trusted) == 0 {
+		hint = "let this machine trust that authority, or set ca-file of the registry beside azure.resource-manager"
+	}
+	f.Kind, f.Hint, f.Err = fault.Refused, hint, bad
+	return f
 }
 
 // exchange uses the RoundTripper directly, because an http.Client would follow redirects.
