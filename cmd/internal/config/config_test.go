@@ -240,6 +240,16 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 	}
 }
 
+func TestTheCertificatesOfAResourceManagerGoWithARegistryThatNeedsNone(t *testing.T) {
+	for _, key := range []string{"plain-http", "insecure"} {
+		c, err := Loader{}.Load(write(t, t.TempDir(), "registries: {a: {host: a.example, "+key+
+			": true, ca-file: /ca.pem, azure: {resource-manager: 'https://dray.example'}}}"))
+		if err != nil || c.Registries[0].CAFile != "/ca.pem" {
+			t.Errorf("%s: %+v %v", key, c.Registries, err)
+		}
+	}
+}
+
 func TestSizesAreExact(t *testing.T) {
 	for s, want := range map[string]int64{"0": 0, "17": 17, "17B": 17, "1KB": 1000, "1KiB": 1024, "3MB": 3e6, "3 MiB": 3 << 20, "2GB": 2e9, "2GiB": 2 << 30} {
 		c, err := Loader{}.Load(write(t, t.TempDir(), "registries: {a: {host: a.example, limits: {chunk-size: "+s+"}}}"))
