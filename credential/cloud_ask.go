@@ -3,6 +3,7 @@ package credential
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
@@ -66,6 +67,9 @@ func (q question) fail(kind fault.Kind, err error) error {
 	hint := q.hint
 	if hint == "" && kind == fault.Denied {
 		hint = usualHint
+	}
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		hint = "let this machine trust the authority of that certificate, and check its clock"
 	}
 	return &fault.Fault{Kind: kind, Op: "ask", Name: q.who, Hint: hint, Err: err}
 }
