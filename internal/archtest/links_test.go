@@ -153,3 +153,25 @@ func headings(text string) map[string]bool {
 	}
 	return anchors
 }
+
+// If two branches change a row of a table, a merge may keep both: then a page says two things about one subject.
+func TestNoTableOfThePagesSaysTwoThingsAboutOneSubject(t *testing.T) {
+	for path, text := range markdown(t, filepath.Join("..", "..")) {
+		rows := map[string]int{}
+		for i, line := range strings.Split(text, "\n") {
+			cells := strings.SplitN(line, " | ", 3)
+			if !strings.HasPrefix(line, "| ") || len(cells) < 2 {
+				clear(rows) // another table
+				continue
+			}
+			subject := cells[0]
+			if named := len(subject) < 40 || strings.HasPrefix(subject, "| `"); named && path != "ARCHITECTURE.md" {
+				subject += " | " + cells[1] // the first is a number or a command
+			}
+			if at := rows[subject]; at != 0 && (len(subject) > 40 || path == "ARCHITECTURE.md") {
+				t.Errorf("%s:%d: line %d has a row for %s, too", path, i+1, at, subject)
+			}
+			rows[subject] = i + 1
+		}
+	}
+}
