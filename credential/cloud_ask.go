@@ -68,10 +68,16 @@ func (q question) fail(kind fault.Kind, err error) error {
 	if hint == "" && kind == fault.Denied {
 		hint = usualHint
 	}
-	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
-		hint = "let this machine trust the authority of that certificate, and check its clock"
-	}
 	return &fault.Fault{Kind: kind, Op: "ask", Name: q.who, Hint: hint, Err: err}
+}
+
+// unreached returns the error for a service that gives no answer.
+func (q question) unreached(err error) error {
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return &fault.Fault{Kind: fault.Unavailable, Op: "ask", Name: q.who, Err: err,
+			Hint: "let this machine trust the authority of that certificate, and check the clock of this machine"}
+	}
+	return q.fail(fault.Unavailable, err)
 }
 
 // endpoint parses the URL raw and checks that a secret may be sent to it.
@@ -117,7 +123,7 @@ func (m *machine) ask(ctx context.Context, q question) (reply, error) {
 		case ctx.Err() != nil:
 			return reply{}, q.fail(fault.Canceled, context.Cause(ctx))
 		case err != nil:
-			return reply{}, q.fail(fault.Unavailable, err)
+			return reply{}, q.unreached(err)
 		case try == askTries || !r.busy():
 			return r, nil
 		}
