@@ -30,10 +30,6 @@ func (a Azure) Managers() ManagerTokens {
 				Err:  errors.New("this machine has none"),
 				Hint: "run az login, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"}
 		}
-		if f, _ := err.(*fault.Fault); f != nil && f.Hint == usualHint {
-			other := *f // a login for the registry does not help
-			other.Hint, err = "correct this source, or run az login as another identity", &other
-		}
 		return l.Password, err
 	}
 }

@@ -166,15 +166,13 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	case r.ClientKey != "" && r.ClientCert == "":
 		return r, p.bad(seen["client-key"], "client-key without client-cert", "set both")
 	}
-	if r.Azure.ResourceManager != "" {
-		delete(seen, "ca-file") // it counts for the resource manager
-	}
+	manager := r.CAFile != "" && r.Azure.ResourceManager != "" // ca-file counts for it
 	for _, k := range []string{"insecure", "ca-file", "client-cert"} {
-		if n := seen[k]; r.PlainHTTP && n != nil && !strings.EqualFold(n.Value, "false") {
+		if n := seen[k]; r.PlainHTTP && n != nil && !strings.EqualFold(n.Value, "false") && (k != "ca-file" || !manager) {
 			return r, p.bad(n, k+" has no effect with plain-http", "remove one of them")
 		}
 	}
-	if r.Insecure && seen["ca-file"] != nil {
+	if r.Insecure && r.CAFile != "" && !manager {
 		return r, p.bad(seen["insecure"], "ca-file has no effect with insecure", "remove one of them")
 	}
 	return r, nil

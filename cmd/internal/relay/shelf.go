@@ -152,8 +152,8 @@ func (s shelf) Delete(ctx context.Context, repo, name string) error {
 }
 
 func (s shelf) DeleteRepository(_ context.Context, repo string) (manifests, tags int, err error) {
-	return 0, 0, &fault.Fault{Kind: fault.Refused, Op: "delete repository", Name: s.host + "/" + repo, Err: errNoRepositories,
-		Hint: "delete its manifests, or ask the registry itself"}
+	return 0, 0, &fault.Fault{Kind: fault.Refused, Op: "delete repository", Name: s.host + "/" + repo,
+		Err: errNoRepositories, Hint: "delete its manifests, or ask the registry itself"}
 }
 
 // errNoRepositories is the cause for a registry that has no way to remove a repository.
