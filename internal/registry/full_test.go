@@ -23,10 +23,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// files lists the files of the registry whose path contains part.
+// files lists the files of the registry whose path contains part. The registry may remove some at the same time.
 func (p *place) files(part string) (all []string) {
 	p.t.Helper()
 	err := filepath.WalkDir(p.o.Dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err == nil && !d.IsDir() && strings.Contains(filepath.ToSlash(path), part) {
 			all = append(all, path)
 		}

@@ -303,7 +303,7 @@ func (p *process) figures(what string) {
 // figure adds a figure to the table that make limits prints.
 func figure(t *testing.T, text string) {
 	t.Helper()
-	t.Attr("figure", text)
+	t.Attr("figure", strings.ReplaceAll(text, "\n", " / "))
 	t.Log(text)
 }
 
