@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"io"
 	"maps"
@@ -313,15 +314,19 @@ func (h *handler) upload(w http.ResponseWriter, r *http.Request, p access.Princi
 		return
 	}
 	sent := remote.Passed{
-		Method: r.Method, Query: query(r, "digest", "mount", "from"), Header: kept(r.Header, "Content-Type", "Content-Range"),
+		Method: r.Method, Query: query(r, "digest"), Header: kept(r.Header, "Content-Type", "Content-Range"),
 	}
-	if at.last == "" && r.Method == http.MethodPost {
+	switch begins := r.Method == http.MethodPost; {
+	case begins && at.last != "":
+		// Some registries mount a blob also at the address of an upload.
+		acr.Refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "an upload that has begun takes no POST")
+		return
+	case begins:
 		sent.Tail = "/blobs/uploads/"
-		if !h.mounts(p, at.repo, r.URL.Query().Get("from")) {
-			sent.Query.Del("mount")
-			sent.Query.Del("from")
+		if h.mounts(p, at.repo, r.URL.Query().Get("from")) {
+			sent.Query = query(r, "digest", "mount", "from")
 		}
-	} else {
+	default:
 		sealed, err := base64.RawURLEncoding.DecodeString(at.last)
 		var plain []byte
 		if err == nil {
@@ -338,7 +343,7 @@ func (h *handler) upload(w http.ResponseWriter, r *http.Request, p access.Princi
 		sent.Body, sent.Size = r.Body, r.ContentLength
 	}
 	h.pass(w, r, h.open(at.repo, remote.Push), sent, func(a *remote.Passage) {
-		h.located(w, at, "/blobs/"+sent.Query.Get("digest"))(a)
+		h.located(w, at, "/blobs/"+cmp.Or(sent.Query.Get("digest"), sent.Query.Get("mount")))(a)
 		if a.Upload == "" {
 			return
 		}

@@ -33,7 +33,11 @@ type relayed struct {
 
 func newRelayed(t *testing.T, rules ...access.Rule) *relayed {
 	t.Helper()
-	auth := testbed.Auth{Mode: testbed.Bearer}
+	return newRelayedTo(t, testbed.Auth{Mode: testbed.Bearer}, rules...)
+}
+
+func newRelayedTo(t *testing.T, auth testbed.Auth, rules ...access.Rule) *relayed {
+	t.Helper()
 	v := &relayed{shelf: testbed.Distribution(t, testbed.Options{Auth: auth}), store: testbed.Distribution(t, testbed.Options{Auth: auth})}
 	registries := map[string]dray.Registry{"shelf": {Host: v.shelf.Host, Settings: dray.Settings{PlainHTTP: true}}, "store": {Host: v.store.Host, Settings: dray.Settings{PlainHTTP: true}}}
 	logins := credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) {
@@ -219,6 +223,32 @@ func (v *relayed) pushes(t *testing.T, store string) {
 	}
 	if resp, said = v.send(t, v.token, "DELETE", store+"/acr/v1/team/app", ""); resp.StatusCode != 405 && resp.StatusCode != 404 {
 		t.Error(resp.Status, said)
+	}
+}
+
+// A registry may read the query of a mount also at the address of an upload that has begun.
+func TestABlobIsMountedOnlyFromARepositoryThatTheRulesGrant(t *testing.T) {
+	t.Parallel()
+	mounts := access.Rule{Principals: []string{"sdk"}, Verbs: []string{"push"}, Sources: []string{"**/team/other"}, Targets: []string{"**/team/app"}, Rights: []string{access.Mount}}
+	v := newRelayedTo(t, testbed.Auth{Mode: testbed.Basic}, mounts)
+	const store = "https://store.dray.test"
+	for i, repo := range []string{"team/other", "secret/app"} {
+		of := testbed.Random(t, v.store, repo, "v1", testbed.RandomOptions{Seed: uint64(i + 1)}).Layers[0].Digest.String()
+		resp, _ := v.send(t, v.token, "POST", store+"/v2/team/app/blobs/uploads/", "")
+		begun := resp.Header.Get("Location")
+		mount := "?mount=" + of + "&from=" + repo
+		resp, said := v.send(t, v.token, "POST", store+begun+mount, "")
+		if resp.StatusCode != http.StatusMethodNotAllowed {
+			t.Error(repo, resp.Status, said)
+		}
+		resp, said = v.send(t, v.token, "POST", store+"/v2/team/app/blobs/uploads/"+mount, "")
+		if repo == "team/other" {
+			if resp.StatusCode != http.StatusCreated || resp.Header.Get("Location") != "/v2/team/app/blobs/"+of {
+				t.Error(resp.Status, resp.Header, said)
+			}
+		} else if resp, _ := v.send(t, v.token, "HEAD", store+"/v2/team/app/blobs/"+of, ""); resp.StatusCode != http.StatusNotFound {
+			t.Error("a blob of a repository that the rules do not grant was mounted:", resp.Status)
+		}
 	}
 }
 
