@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/acr"
 	"github.com/drayage/dray/cmd/internal/memory"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry/turns"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/ref"
 )
@@ -40,6 +41,7 @@ type handler struct {
 	Config
 	host  string
 	shelf shelf
+	puts  turns.Turns // of tags, by "REPO:TAG": between the look at a tag and its put no other put may come
 }
 
 // place returns the name of a repository in rules and in the audit log.

@@ -8,7 +8,7 @@ import (
 
 // New returns the handler of the registry host. It serves /v2/, /acr/v1/ and the token endpoints.
 func New(c Config, host string) http.Handler {
-	h := &handler{Config: c, host: host, shelf: shelf{c.Client, host}}
+	h := &handler{Config: c, host: host, shelf: shelf{client: c.Client, host: host}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v2/", h.v2)
 	mux.Handle("/v2/token", c.Tokens)

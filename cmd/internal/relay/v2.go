@@ -237,6 +237,11 @@ func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, p access.P
 	}
 	repo, old, sum := h.open(at.repo, remote.Push), "", string(oci.Sum(raw))
 	if ref.Digest(at.last) != nil {
+		tag := at.repo + ":" + at.last
+		if err := h.puts.Lock(r.Context(), tag); err != nil { // the client has gone
+			return
+		}
+		defer h.puts.Unlock(tag)
 		d, err := repo.Resolve(r.Context(), at.last)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			fail(w, err)

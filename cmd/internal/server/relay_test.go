@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -249,6 +252,30 @@ func TestABlobIsMountedOnlyFromARepositoryThatTheRulesGrant(t *testing.T) {
 		} else if resp, _ := v.send(t, v.token, "HEAD", store+"/v2/team/app/blobs/"+of, ""); resp.StatusCode != http.StatusNotFound {
 			t.Error("a blob of a repository that the rules do not grant was mounted:", resp.Status)
 		}
+	}
+}
+
+func TestOneOfManyPutsCreatesATagOfAConfiguredRegistry(t *testing.T) {
+	t.Parallel()
+	v := newRelayedTo(t, testbed.Auth{Mode: testbed.Basic}, access.Rule{Principals: []string{"maker"}, Verbs: []string{"push"}, Targets: []string{"**/team/app"}, Rights: []string{access.Create}})
+	token := v.newToken(t, "maker")
+	var created atomic.Int32
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"annotations":{"n":"%d"}}`, i)
+			resp, said := v.send(t, token, "PUT", "https://store.dray.test/v2/team/app/manifests/v1", manifest, "Content-Type", "application/vnd.oci.image.index.v1+json")
+			switch resp.StatusCode {
+			case http.StatusCreated:
+				created.Add(1)
+			case http.StatusForbidden:
+			default:
+				t.Error(resp.Status, said)
+			}
+		})
+	}
+	if all.Wait(); created.Load() != 1 {
+		t.Errorf("%d puts of a principal that may not replace a tag were accepted", created.Load())
 	}
 }
 
