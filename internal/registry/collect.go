@@ -287,8 +287,8 @@ func (c *collector) mark(ctx context.Context, r *repoContent) error {
 	return nil
 }
 
-// roots returns the manifests that are needed themselves: those with a tag and those that are too
-// young to be removed or, without Untagged, all.
+// roots returns the manifests that are needed themselves: those with a tag, those that are locked, and those that are
+// too young to be removed or, without Untagged or if the repository is locked, all.
 func (c *collector) roots(ctx context.Context, r *repoContent, all []digest.Digest) ([]digest.Digest, error) {
 	if !c.options.Untagged {
 		return all, nil
@@ -296,6 +296,9 @@ func (c *collector) roots(ctx context.Context, r *repoContent, all []digest.Dige
 	locked, err := (&locks.Book{Driver: c.driver}).Now(ctx, r.name.Name())
 	if err != nil {
 		return nil, err
+	}
+	if locked.Delete() != nil {
+		return all, nil
 	}
 	var roots []digest.Digest
 	for _, name := range locked.Kept() {

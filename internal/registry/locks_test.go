@@ -231,6 +231,21 @@ func TestTheCleanUpKeepsLockedManifestsWithoutATag(t *testing.T) {
 	}
 }
 
+func TestTheCleanUpRemovesNoManifestOfALockedRepository(t *testing.T) {
+	for _, a := range []locks.Attributes{{Write: true, Read: true, List: true}, {Delete: true, Read: true, List: true}} {
+		l := newLocked(t)
+		if err := l.store.Delete(t.Context(), "v1"); err != nil {
+			t.Fatal(err)
+		}
+		l.set(locks.Repository, a)
+		l.reg.Close()
+		got, err := registry.Collect(t.Context(), l.dir, registry.CollectOptions{Untagged: true, Keep: -1})
+		if err != nil || got.Removed.Manifests != 0 || got.Kept.Manifests != 3 {
+			t.Errorf("%+v: %+v %v", a, got, err)
+		}
+	}
+}
+
 // Other servers may lock what is in a bucket, so writes ask the bucket each time.
 func TestLocksOfABucketHoldAtOnce(t *testing.T) {
 	l := &locked{T: t, digests: map[string]string{}}
