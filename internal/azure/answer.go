@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/drayage/dray/fault"
@@ -48,23 +49,30 @@ func (a answer) text() string {
 	if p.Code == "" {
 		p.Code = a.header.Get("X-Ms-Error-Code")
 	}
-	text := strings.Join(strings.Fields(a.sent.Cut(p.Message)), " ")
-	if len(text) > maxTold {
-		cut := maxTold
-		for !utf8.RuneStart(text[cut]) {
-			cut--
-		}
-		text = text[:cut] + "…"
-	}
+	code, text := a.told(p.Code), a.told(p.Message)
 	switch {
-	case p.Code != "" && text != "":
-		return p.Code + ": " + text
-	case p.Code+text != "":
-		return p.Code + text
+	case code != "" && text != "":
+		return code + ": " + text
+	case code+text != "":
+		return code + text
 	case a.status == http.StatusOK:
-		return "the operation ended with the status " + strconv.Quote(a.problem().ended())
+		return "the operation ended with the status " + strconv.Quote(a.told(a.problem().ended()))
 	}
 	return "status " + strconv.Itoa(a.status) + " " + http.StatusText(a.status)
+}
+
+// told returns a text of the answer in one line, without secrets and without what would steer a terminal.
+func (a answer) told(s string) string {
+	unseen := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+	text := strings.Join(strings.FieldsFunc(a.sent.Cut(s), unseen), " ")
+	if len(text) <= maxTold {
+		return text
+	}
+	cut := maxTold
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
 }
 
 // ended returns the state that the body has for an operation; "" if it has none.
@@ -129,17 +137,20 @@ func (a answer) failed(op, name string) error {
 	return f
 }
 
+// maxSeconds is the most seconds that an answer may ask to wait; more counts as this.
+const maxSeconds = 365 * 24 * 3600
+
 // retryAfter returns how long the answer asks to wait, or def if it does not say it. The resource manager has seconds
 // or a date (RFC 9110 §10.2.3); Azure's SDKs also read milliseconds.
 func (a answer) retryAfter(def time.Duration) time.Duration {
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
-		if n, err := strconv.Atoi(a.header.Get(name)); err == nil && n >= 0 {
+		if n, err := strconv.ParseUint(a.header.Get(name), 10, 32); err == nil {
 			return time.Duration(n) * time.Millisecond
 		}
 	}
 	text := a.header.Get("Retry-After")
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		return time.Duration(n) * time.Second
+	if n, err := strconv.ParseUint(text, 10, 63); err == nil {
+		return time.Duration(min(n, maxSeconds)) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return max(0, time.Until(at))

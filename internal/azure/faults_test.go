@@ -126,30 +126,34 @@ func TestAnImportSurvivesTheFaultsOfTheResourceManager(t *testing.T) {
 		kind    fault.Kind
 		posts   int
 	}{
-		"nothing is wrong":               {answers{accepted(), accepted(), done}, 2 * time.Second, 5 * time.Second, "", 1},
-		"done at once":                   {answers{done}, 0, time.Second, "", 1},
-		"Retry-After":                    {answers{accepted("Retry-After", "90"), done}, 90 * time.Second, 91 * time.Second, "", 1},
-		"the state in the body":          {answers{accepted("Azure-AsyncOperation", manager+sub+"/state"), status(200, `{"status":"InProgress"}`), done}, time.Second, 5 * time.Second, "", 1},
-		"throttled":                      {answers{status(429, "", "Retry-After", "120"), status(429, "", "Retry-After", "30"), accepted(), done}, 151 * time.Second, 155 * time.Second, "", 3},
-		"throttled for longer":           {answers{status(429, "", "Retry-After", "3600")}, 0, time.Second, fault.Throttled, 1},
-		"polls are throttled":            {answers{accepted(), status(429, "", "Retry-After", "60"), done}, 61 * time.Second, 63 * time.Second, "", 1},
-		"trouble at the submission":      {answers{status(503, ""), cut, accepted(), done}, 3 * time.Second, 10 * time.Second, "", 3},
-		"trouble without an end":         {answers{status(500, "")}, 20 * time.Second, 5 * time.Minute, fault.Unavailable, 6},
-		"polls that are lost":            {append(append(answers{accepted()}, times(9, cut)...), done), time.Minute, 8 * time.Minute, "", 1},
-		"polls that are lost for ever":   {answers{accepted(), status(502, "")}, 10 * time.Minute, 13 * time.Minute, fault.Unavailable, 1},
-		"an operation that never ends":   {answers{accepted()}, 30 * time.Minute, 31 * time.Minute, fault.Unavailable, 1},
-		"a token that has ended":         {answers{status(401, ""), accepted(), status(401, ""), done}, time.Second, 3 * time.Second, "", 2},
-		"a token that does not count":    {answers{status(401, "")}, 0, time.Second, fault.Denied, 2},
-		"no right to import":             {answers{failure(403, "AuthorizationFailed", "no")}, 0, time.Second, fault.Denied, 1},
-		"no such registry":               {answers{failure(404, "ResourceNotFound", "no")}, 0, time.Second, fault.NotFound, 1},
-		"202 without a place to ask":     {answers{status(202, "")}, 0, time.Second, fault.Refused, 1},
-		"a place to ask elsewhere":       {answers{status(202, "", "Location", "https://elsewhere.example/op")}, time.Second, 2 * time.Second, fault.Refused, 1},
-		"the source has no such image":   {answers{accepted(), failure(404, "ManifestUnknown", "manifest unknown")}, time.Second, 2 * time.Second, fault.NotFound, 1},
-		"the source does not let it in":  {answers{accepted(), failure(400, "InvalidParameters", `{"errors":[{"code":"UNAUTHORIZED"}]}`)}, time.Second, 2 * time.Second, fault.Denied, 1},
-		"it failed and answers 200":      {answers{accepted(), status(200, `{"status":"Failed","error":{"code":"InvalidParameters","message":"Error copying blobs"}}`)}, time.Second, 2 * time.Second, fault.Refused, 1},
-		"it was canceled":                {answers{accepted(), status(200, `{"status":"Canceled"}`)}, time.Second, 2 * time.Second, fault.Unavailable, 1},
-		"the storage of Azure is full":   {answers{accepted(), failure(400, "QuotaExceeded", "Storage quota exceeded")}, time.Second, 2 * time.Second, fault.Full, 1},
-		"an answer that does not end it": {answers{accepted(), status(200, `{"properties":{"provisioningState":"Updating"}}`), done}, 2 * time.Second, 5 * time.Second, "", 1},
+		"nothing is wrong":                {answers{accepted(), accepted(), done}, 2 * time.Second, 5 * time.Second, "", 1},
+		"done at once":                    {answers{done}, 0, time.Second, "", 1},
+		"Retry-After":                     {answers{accepted("Retry-After", "90"), done}, 90 * time.Second, 91 * time.Second, "", 1},
+		"the state in the body":           {answers{accepted("Azure-AsyncOperation", manager+sub+"/state"), status(200, `{"status":"InProgress"}`), done}, time.Second, 5 * time.Second, "", 1},
+		"throttled":                       {answers{status(429, "", "Retry-After", "120"), status(429, "", "Retry-After", "30"), accepted(), done}, 151 * time.Second, 155 * time.Second, "", 3},
+		"throttled for longer":            {answers{status(429, "", "Retry-After", "3600")}, 0, time.Second, fault.Throttled, 1},
+		"polls are throttled":             {answers{accepted(), status(429, "", "Retry-After", "60"), done}, 61 * time.Second, 63 * time.Second, "", 1},
+		"trouble at the submission":       {answers{status(503, ""), cut, accepted(), done}, 3 * time.Second, 10 * time.Second, "", 3},
+		"trouble without an end":          {answers{status(500, "")}, 20 * time.Second, 5 * time.Minute, fault.Unavailable, 6},
+		"polls that are lost":             {append(append(answers{accepted()}, times(9, cut)...), done), time.Minute, 8 * time.Minute, "", 1},
+		"polls that are lost for ever":    {answers{accepted(), status(502, "")}, 10 * time.Minute, 13 * time.Minute, fault.Unavailable, 1},
+		"an operation that never ends":    {answers{accepted()}, 30 * time.Minute, 31 * time.Minute, fault.Unavailable, 1},
+		"polls that ask for no pause":     {answers{accepted("Retry-After", "0"), accepted("Retry-After", "0")}, 30 * time.Minute, 31 * time.Minute, fault.Unavailable, 1},
+		"polls throttled without a pause": {answers{accepted(), status(429, "", "Retry-After", "0")}, 10 * time.Minute, 11 * time.Minute, fault.Throttled, 1},
+		"throttled for ever":              {answers{status(429, "", "Retry-After", "60")}, time.Hour, 62 * time.Minute, fault.Throttled, 62},
+		"a pause beyond all measure":      {answers{status(429, "", "Retry-After", "9223372037")}, 0, time.Second, fault.Throttled, 1},
+		"a token that has ended":          {answers{status(401, ""), accepted(), status(401, ""), done}, time.Second, 3 * time.Second, "", 2},
+		"a token that does not count":     {answers{status(401, "")}, 0, time.Second, fault.Denied, 2},
+		"no right to import":              {answers{failure(403, "AuthorizationFailed", "no")}, 0, time.Second, fault.Denied, 1},
+		"no such registry":                {answers{failure(404, "ResourceNotFound", "no")}, 0, time.Second, fault.NotFound, 1},
+		"202 without a place to ask":      {answers{status(202, "")}, 0, time.Second, fault.Refused, 1},
+		"a place to ask elsewhere":        {answers{status(202, "", "Location", "https://elsewhere.example/op")}, time.Second, 2 * time.Second, fault.Refused, 1},
+		"the source has no such image":    {answers{accepted(), failure(404, "ManifestUnknown", "manifest unknown")}, time.Second, 2 * time.Second, fault.NotFound, 1},
+		"the source does not let it in":   {answers{accepted(), failure(400, "InvalidParameters", `{"errors":[{"code":"UNAUTHORIZED"}]}`)}, time.Second, 2 * time.Second, fault.Denied, 1},
+		"it failed and answers 200":       {answers{accepted(), status(200, `{"status":"Failed","error":{"code":"InvalidParameters","message":"Error copying blobs"}}`)}, time.Second, 2 * time.Second, fault.Refused, 1},
+		"it was canceled":                 {answers{accepted(), status(200, `{"status":"Canceled"}`)}, time.Second, 2 * time.Second, fault.Unavailable, 1},
+		"the storage of Azure is full":    {answers{accepted(), failure(400, "QuotaExceeded", "Storage quota exceeded")}, time.Second, 2 * time.Second, fault.Full, 1},
+		"an answer that does not end it":  {answers{accepted(), status(200, `{"properties":{"provisioningState":"Updating"}}`), done}, 2 * time.Second, 5 * time.Second, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -168,6 +172,44 @@ func TestAnImportSurvivesTheFaultsOfTheResourceManager(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Azure writes the port of its resource manager into some addresses.
+func TestAnAddressWithThePortOfTheSchemeIsThatOfTheResourceManager(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for at, kind := range map[string]fault.Kind{"http://LOCALHOST:80": "", "http://localhost:443": fault.Refused, "https://localhost": fault.Refused} {
+			s := &scripted{ids: map[string]bool{}, answer: answers{status(202, "", "Location", at+sub+"/operationResults/op"), done}}
+			dial, end := testbed.Pipe(s)
+			c := azure.New(azure.Options{
+				Settings: func(string) credential.Settings {
+					return credential.Settings{ResourceID: group + "dst", ResourceManager: "http://localhost"}
+				},
+				Tokens: func(context.Context, string, string) (credential.Secret, error) {
+					return credential.New("a-token"), nil
+				},
+				Dial: dial,
+			})
+			if _, err := c.Import(t.Context(), order("app"), event.Watch{}); fault.KindOf(err) != kind {
+				t.Errorf("%s: %v", at, err)
+			}
+			c.Close()
+			end()
+			synctest.Wait()
+		}
+	})
+}
+
+func TestTheTextsOfTheResourceManagerAreOneLineWithoutSecrets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{}
+		long := strings.Repeat("x", 1<<16)
+		c, stop := client(s, "", failure(400, "\x1b[2Jbad\n"+secret+long, "\x1b]0;title\a no\u202e"+secret+long))
+		defer stop()
+		_, err := c.Import(t.Context(), order("app"), event.Watch{})
+		if err == nil || strings.Contains(err.Error(), secret) || strings.ContainsAny(err.Error(), "\x1b\a\n\u202e") || len(err.Error()) > 2000 {
+			t.Errorf("%.3000q", err)
+		}
+	})
 }
 
 func TestWhatWasSentIsInNoError(t *testing.T) {

@@ -66,7 +66,7 @@ func (x *exchange) follow(ctx context.Context, op, at string, first answer, size
 				Hint: "run the same command again: dray then looks whether the import has ended"}
 		}
 		pause = min(pause*3/2, lastPoll)
-		wait = a.retryAfter(pause)
+		wait = max(a.retryAfter(pause), leastPause)
 	}
 }
 

@@ -23,9 +23,12 @@ const (
 	maxAnswer  = 4 << 20     // bytes of one answer
 	tries      = 6           // how often a request is sent while the resource manager is in trouble
 	firstPause = time.Second // before the second try; twice as long before each of the others
+	leastPause = time.Second // before a request is sent again, also if the resource manager asks for less
 
-	// lostLimit is how long polls may fail. The operation goes on meanwhile.
+	// lostLimit is how long polls may fail or be throttled. The operation goes on meanwhile.
 	lostLimit = 10 * time.Minute
+	// throttledLimit is how long any other request may be throttled.
+	throttledLimit = time.Hour
 )
 
 // exchange sends requests about one registry to its resource manager.
@@ -53,9 +56,19 @@ func (c *Client) about(host string, watch event.Watch) (*exchange, error) {
 	return &exchange{Client: c, host: host, manager: u, http: t, watch: watch}, err
 }
 
-// own reports whether at is an URL of this resource manager. A token is sent nowhere else.
+// own reports whether at is an URL of this resource manager. A token is sent nowhere else. Azure writes the port of
+// https into some addresses.
 func (x *exchange) own(at *url.URL) bool {
-	return at.Scheme == x.manager.Scheme && at.Host == x.manager.Host
+	return at.Scheme == x.manager.Scheme && withPort(at) == withPort(x.manager)
+}
+
+// withPort returns the host of an URL with its port.
+func withPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
 }
 
 // call is one request.
@@ -87,15 +100,19 @@ func (x *exchange) send(ctx context.Context, q call) (answer, error) {
 			signed = true // the token has ended meanwhile
 			continue
 		case err == nil && a.status == http.StatusTooManyRequests:
-			wait, retry = a.retryAfter(pause), true
-			if wait > x.maxWait {
+			wait, retry = max(a.retryAfter(pause), leastPause), true
+			limit := throttledLimit
+			if q.lasting {
+				limit = lostLimit
+			}
+			if wait > x.maxWait || time.Since(began) > limit {
 				return a, a.refused(q.op, x.host)
 			}
 			x.tell(event.Waiting, wait, "Azure's resource manager asks to wait", nil)
 		case err != nil || a.status >= 500 && a.status != http.StatusNotImplemented || a.status == http.StatusRequestTimeout:
 			retry = try < tries || q.lasting && time.Since(began) < lostLimit
 			if err == nil {
-				wait = a.retryAfter(pause)
+				wait = max(a.retryAfter(pause), leastPause)
 				wait, err = min(wait, x.maxWait), a.refused(q.op, x.host)
 			}
 		}
