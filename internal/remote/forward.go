@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/wire"
@@ -74,6 +75,11 @@ func (r *Repository) Pass(ctx context.Context, p Passed) (*Passage, error) {
 	if out.Body == nil {
 		out.Body = io.NopCloser(bytes.NewReader(a.Raw))
 	}
+	if a.Status >= http.StatusBadRequest && p.Method != http.MethodHead {
+		if err := out.hide(c.Sent.Cut, a.Away); err != nil {
+			return nil, c.Fault(fault.Unavailable, "", err)
+		}
+	}
 	if to := a.Header.Get("Location"); to != "" && (a.Status == http.StatusAccepted || a.Status == http.StatusNoContent) {
 		origin, err := r.handle.Host.Origin(ctx)
 		if err != nil {
@@ -86,6 +92,25 @@ func (r *Repository) Pass(ctx context.Context, p Passed) (*Passage, error) {
 		out.Upload = at.String()
 	}
 	return out, nil
+}
+
+// maxError is how many bytes of the body of an error are passed back.
+const maxError = 64 << 10
+
+// hide takes the login out of the body of an error: a server, or a proxy before it, may repeat the request. An error of
+// a storage that the registry redirects to may repeat the signature of its address, so nothing of it is passed back.
+func (p *Passage) hide(cut func(string, ...string) string, away bool) error {
+	defer p.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(p.Body, maxError))
+	if err != nil {
+		return err
+	}
+	text := ""
+	if !away {
+		text = cut(string(raw))
+	}
+	p.Body, p.Length = io.NopCloser(strings.NewReader(text)), int64(len(text))
+	return nil
 }
 
 // once returns a function that opens body the first time, and fails then.

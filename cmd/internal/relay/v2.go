@@ -312,6 +312,11 @@ func (h *handler) audited(
 	}
 }
 
+// uploading are the methods of an upload: distribution-spec v1.1.1 §Endpoints, and DELETE, which cancels it.
+var uploading = []string{
+	http.MethodPost, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPut, http.MethodDelete,
+}
+
 // upload passes on what belongs to the upload of a blob. The client gets an address of this server, which contains that
 // of the registry, sealed. A mount that the rules do not grant becomes the start of a normal upload.
 func (h *handler) upload(w http.ResponseWriter, r *http.Request, p access.Principal, at target) {
@@ -322,9 +327,9 @@ func (h *handler) upload(w http.ResponseWriter, r *http.Request, p access.Princi
 		Method: r.Method, Query: query(r, "digest"), Header: kept(r.Header, "Content-Type", "Content-Range"),
 	}
 	switch begins := r.Method == http.MethodPost; {
-	case begins && at.last != "":
-		// Some registries mount a blob also at the address of an upload.
-		acr.Refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "an upload that has begun takes no POST")
+	case begins != (at.last == "") || !slices.Contains(uploading, r.Method):
+		// Some registries mount a blob also at the address of an upload, and some proxies answer TRACE with the login.
+		acr.Refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "an upload does not have this operation")
 		return
 	case begins:
 		sent.Tail = "/blobs/uploads/"

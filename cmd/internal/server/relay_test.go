@@ -370,7 +370,7 @@ func TestAnAnswerThatTheRegistryCutsOffIsCutOffForTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.SetBasicAuth("admin", "pw-admin")
+	r.SetBasicAuth("admin", "pw-canary-7f3a91-admin")
 	resp, err := a.http.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -412,6 +412,49 @@ func TestTheServerFollowsTheRedirectOfARegistryItself(t *testing.T) {
 	resp := a.as("admin", "GET", "/registries/front/v2/app/blobs/sha256:"+strings.Repeat("a", 64), nil)
 	if raw, err := io.ReadAll(resp.Body); err != nil || string(raw) != "content" || resp.StatusCode != http.StatusOK || resp.Header.Get("Location") != "" {
 		t.Errorf("%s %v: %s %v", resp.Status, resp.Header, raw, err)
+	}
+}
+
+// A registry, or a proxy before it, that answers with the request must not tell a client the login of the server.
+func TestNoAnswerOfARegistryHasTheLoginOfTheServer(t *testing.T) {
+	t.Parallel()
+	storage := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "wrong signature: "+r.URL.String(), http.StatusNotFound)
+	}), testbed.Options{})
+	mirror := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := fmt.Sprint("request: ", r.Header)
+		switch _, _, ok := r.BasicAuth(); {
+		case !ok:
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case strings.HasSuffix(r.URL.Path, "/uploads/"):
+			w.Header().Set("Location", "/there")
+			w.WriteHeader(http.StatusAccepted)
+		case r.Method == http.MethodTrace:
+			_, _ = io.WriteString(w, said)
+		case strings.Contains(r.URL.Path, "/blobs/"):
+			http.Redirect(w, r, "http://"+storage.Host+"/blob?sig=secret-signature", http.StatusTemporaryRedirect)
+		default:
+			http.Error(w, said, http.StatusBadRequest)
+		}
+	}), testbed.Options{})
+	logins := credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) {
+		l, err := credential.FromPassword("server", testbed.Password)
+		return l, err == nil, err
+	}}
+	a := newAzureWith(t, server.Config{Domain: "dray.test", Dray: dray.Config{Logins: logins,
+		Registries: map[string]dray.Registry{"mirror": {Host: mirror.Host, Settings: dray.Settings{PlainHTTP: true}}}}})
+	const app = "/registries/mirror/v2/app"
+	begun := a.as("admin", "POST", app+"/blobs/uploads/", nil)
+	upload := "/registries/mirror" + begun.Header.Get("Location")
+	for _, q := range [][2]string{{"TRACE", upload}, {"PUT", upload + "?digest=x"}, {"GET", app + "/manifests/v1"}, {"DELETE", app + "/manifests/v1"},
+		{"GET", app + "/blobs/sha256:" + strings.Repeat("a", 64)}, {"GET", app + "/tags/list"}} {
+		resp := a.as("admin", q[0], q[1], nil)
+		raw, err := io.ReadAll(resp.Body)
+		secret := base64.StdEncoding.EncodeToString([]byte("server:" + testbed.Password))
+		if said := fmt.Sprint(resp.Header, string(raw)); err != nil || resp.StatusCode < 400 || strings.Contains(said, testbed.Password) || strings.Contains(said, secret) || strings.Contains(said, "secret-signature") {
+			t.Errorf("%s %s: %s: %s %v", q[0], q[1], resp.Status, said, err)
+		}
 	}
 }
 
