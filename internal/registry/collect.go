@@ -2,12 +2,10 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/drayage/dray/internal/registry/home"
 	"github.com/drayage/dray/internal/registry/index"
 	"github.com/drayage/dray/internal/registry/locks"
+	"github.com/drayage/dray/internal/registry/needs"
 	"github.com/drayage/dray/internal/registry/tend"
 	"github.com/drayage/dray/internal/registry/tree"
 )
@@ -338,16 +337,8 @@ func (c *collector) listed(ctx context.Context, r *repoContent, d digest.Digest)
 	if err != nil {
 		return nil, err
 	}
-	type list []struct {
-		Digest digest.Digest `json:"digest"`
-	}
-	var m struct {
-		Config *struct {
-			Digest digest.Digest `json:"digest"`
-		} `json:"config"`
-		Layers, Manifests, Blobs list
-	}
-	if err := json.Unmarshal(raw, &m); err != nil || digest.FromBytes(raw) != d {
+	m, err := needs.Of(raw)
+	if err != nil || digest.FromBytes(raw) != d {
 		return nil, &fault.Fault{
 			Kind: fault.Corrupt,
 			Op:   "read manifest",
@@ -356,14 +347,7 @@ func (c *collector) listed(ctx context.Context, r *repoContent, d digest.Digest)
 			Err:  errors.New("its bytes are damaged, so the content that it needs is not known"),
 		}
 	}
-	var out []digest.Digest
-	if m.Config != nil {
-		out = append(out, m.Config.Digest)
-	}
-	for _, e := range slices.Concat(m.Layers, m.Manifests, m.Blobs) {
-		out = append(out, e.Digest)
-	}
-	return out, nil
+	return m.All(), nil
 }
 
 // sweepManifests removes the manifests that are not kept from r, and from the referrers of their

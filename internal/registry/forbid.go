@@ -12,6 +12,7 @@ import (
 
 	"github.com/distribution/distribution/v3/registry/api/errcode"
 	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/internal/registry/answer"
 	"github.com/drayage/dray/internal/registry/locks"
@@ -34,7 +35,9 @@ func (r *Registry) unlocked(a *answer.Answer, req *http.Request, in reference.Na
 	case reads:
 		err = r.mayPull(ctx, repo, "")
 	case part == "blobs":
-		err = r.mayDelete(ctx, repo)
+		if err = r.mayDelete(ctx, repo); err == nil && req.Method == http.MethodDelete {
+			err = r.locks.Spared(ctx, repo, digest.Digest(last))
+		}
 	case part == "manifests" && req.Method == http.MethodDelete:
 	case part == "manifests":
 		err = r.mayPush(ctx, repo, last)

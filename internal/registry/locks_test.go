@@ -231,6 +231,35 @@ func TestTheCleanUpKeepsLockedManifestsWithoutATag(t *testing.T) {
 	}
 }
 
+func TestNothingThatALockedImageNeedsIsDeleted(t *testing.T) {
+	p := start(t, registry.Options{})
+	one, layer := p.layered("team/app", "", "one", nil)
+	other, _ := p.layered("team/app", "other", "two", nil)
+	top := p.list("team/app", "", p.list("team/app", "inner", one))
+	s, err := p.reg.Store(ref.Repo{Host: p.host(), Path: "team/app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(a locks.Attributes) {
+		if _, err := s.SetLocks(t.Context(), string(top.Digest), func(locks.Attributes) locks.Attributes { return a }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(locks.Attributes{Write: true, Read: true, List: true})
+	p.do("DELETE", "/v2/team/app/manifests/"+one.Digest.String(), nil).want(405)
+	p.do("DELETE", "/v2/team/app/blobs/"+layer.Digest.String(), nil).want(405)
+	if err := s.Delete(t.Context(), one.Digest.String()); !fault.Is(err, fault.Conflict) {
+		t.Error(err)
+	}
+	p.there("team/app", "manifests", one, top)
+	p.there("team/app", "blobs", layer)
+	p.do("DELETE", "/v2/team/app/manifests/inner", nil).want(202)
+	p.do("DELETE", "/v2/team/app/manifests/"+other.Digest.String(), nil).want(202)
+	set(locks.Unlocked())
+	p.do("DELETE", "/v2/team/app/blobs/"+layer.Digest.String(), nil).want(202)
+	p.do("DELETE", "/v2/team/app/manifests/"+one.Digest.String(), nil).want(202)
+}
+
 func TestTheCleanUpRemovesNoManifestOfALockedRepository(t *testing.T) {
 	for _, a := range []locks.Attributes{{Write: true, Read: true, List: true}, {Delete: true, Read: true, List: true}} {
 		l := newLocked(t)

@@ -37,6 +37,9 @@ func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest
 		if removed = r.mayDelete(ctx, repo.Name(), append(slices.Clone(tags), dgst.String())...); removed != nil {
 			return
 		}
+		if removed = r.locks.Spared(ctx, repo.Name(), dgst); removed != nil {
+			return
+		}
 		for _, tag := range tags {
 			if removed = r.untag(ctx, content, tag, dgst); removed != nil {
 				return

@@ -4,5 +4,6 @@
 // The files, in the order of the walk:
 //
 //	book.go     where locks are stored
+//	spared.go   what would make locked things incomplete
 //	locks.go    what locks are and what they forbid
 package locks
