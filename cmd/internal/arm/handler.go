@@ -113,6 +113,7 @@ func NameOf(host, suffix string) (name string, below bool) {
 	host = strings.ToLower(host)
 	if !strings.Contains(suffix, ":") {
 		host, _, _ = strings.Cut(host, ":")
+		host = strings.TrimSuffix(host, ".") // RFC 1034 §3.1: the dot of the root
 	}
 	return strings.CutSuffix(host, "."+strings.ToLower(suffix))
 }

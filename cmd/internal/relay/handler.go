@@ -69,7 +69,7 @@ func (h *handler) allowed(w http.ResponseWriter, r *http.Request, p access.Princ
 
 func (h *handler) challenge(w http.ResponseWriter, r *http.Request, cause string) {
 	w.Header().Set("WWW-Authenticate", acr.Challenge(access.Base(h.PublicURL, r), acr.Scope(r)))
-	acr.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required; "+cause)
+	acr.Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", strings.TrimSuffix("authentication required; "+cause, "; "))
 }
 
 // open returns the repository at the registry.

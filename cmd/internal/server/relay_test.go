@@ -150,6 +150,7 @@ func TestAConfiguredRegistryHasANameOfTheServer(t *testing.T) {
 		v.base + "/registries/shelf/acr/v1/team/app/_tags?n=1":          image.Digest(),
 		shelf + "/v2/team/app/referrers/" + image.Digest():              `"manifests"`,
 		"https://SHELF.dray.test:443/v2/team/app/manifests/v1":          `"layers"`,
+		"https://shelf.dray.test./v2/team/app/manifests/v1":             `"layers"`,
 		shelf + "/v2/team/app/manifests/" + image.Digest():              `"layers"`,
 		v.base + "/registries/shelf/v2/team/app/manifests/v1?a=b":       `"layers"`,
 		shelf + "/v2/team/app/blobs/" + image.Layers[0].Digest.String(): "",
