@@ -3,7 +3,7 @@
 //
 // The files, in the order of the walk:
 //
+//	spared.go   what a locked thing needs
 //	book.go     where locks are stored
-//	spared.go   what would make locked things incomplete
 //	locks.go    what locks are and what they forbid
 package locks
