@@ -143,6 +143,9 @@ func (r *Run) stageUnseen(ctx context.Context, at place.Repository, s plan.Step)
 	return got, fault.On(fault.Target, err)
 }
 
+// maxUnseen is how many manifests an image may have that Azure imported: many times what its import takes.
+const maxUnseen = 10_000
+
 // whole asks a repository for everything below a document: each manifest is read, and each blob is asked for.
 func whole(ctx context.Context, at place.Repository, root oci.Descriptor) error {
 	var blobs []oci.Descriptor
@@ -154,10 +157,14 @@ func whole(ctx context.Context, at place.Repository, root oci.Descriptor) error 
 		}
 		blobs = append(blobs, doc.Blobs...)
 		for _, c := range doc.Documents {
-			if !seen[c.Digest] && len(seen) < 10_000 {
+			if !seen[c.Digest] {
 				seen[c.Digest] = true
 				todo = append(todo, c)
 			}
+		}
+		if len(seen) > maxUnseen {
+			return &fault.Fault{Kind: fault.TooLarge, Op: "look at what Azure imported into",
+				Name: at.Repo().At(string(root.Digest)).String(), Err: fmt.Errorf("more than %d manifests", maxUnseen)}
 		}
 	}
 	lack, err := at.Prove(ctx, blobs)
