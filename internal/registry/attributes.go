@@ -184,24 +184,13 @@ func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error
 	if ref.Digest(reference) == nil {
 		err = s.reg.remove(ctx, s.name, dgst)
 	} else {
-		err = s.untag(ctx, reference)
+		err = s.reg.deleteTag(ctx, s.name, reference)
+	}
+	if _, gone := errors.AsType[distribution.ErrTagUnknown](err); gone {
+		return s.notFound(op, reference)
 	}
 	if err != nil {
 		return s.failed(ctx, op, reference, err)
 	}
 	return nil
-}
-
-func (s *Store) untag(ctx context.Context, tag string) error {
-	if err := s.reg.mayDelete(ctx, s.repo.Path, tag); err != nil {
-		return err
-	}
-	r, err := s.reg.index.Store.Repository(ctx, s.name)
-	if err != nil {
-		return err
-	}
-	if err := r.Tags(ctx).Untag(ctx, tag); err != nil {
-		return err
-	}
-	return s.reg.locks.Forget(ctx, s.repo.Path, tag)
 }

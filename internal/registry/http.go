@@ -24,6 +24,7 @@ import (
 	"github.com/drayage/dray/internal/registry/backing"
 	"github.com/drayage/dray/internal/registry/index"
 	"github.com/drayage/dray/internal/registry/tend"
+	"github.com/drayage/dray/ref"
 )
 
 // everyType lists all media types that the registry serves at /manifests/.
@@ -173,29 +174,26 @@ func checkVersion(raw []byte) error {
 	return nil
 }
 
-// deleteManifest deletes a manifest, its tags, and its entry in the referrers of its subject. If last is
-// a tag, distribution deletes only that. It would delete a manifest, too, but with a tag that another client
-// moves away meanwhile.
+// deleteManifest deletes a manifest, its tags, and its entry in the referrers of its subject; or a tag, if last is one.
 func (r *Registry) deleteManifest(a *answer.Answer, req *http.Request, repo reference.Named, last string) {
 	dgst, err := digest.Parse(last)
-	if err != nil {
-		if err := r.mayDelete(req.Context(), repo.Name(), last); err != nil {
-			r.fail(a, req, err)
-			return
+	there := true
+	switch {
+	case err == nil:
+		there, err = r.index.Has(req.Context(), repo, dgst)
+		if err == nil && there {
+			err = r.remove(req.Context(), repo, dgst)
 		}
+	case ref.Tag(last) == nil:
+		err = r.deleteTag(req.Context(), repo, last)
+	default:
 		r.app.ServeHTTP(a, req)
-		if a.Status == http.StatusAccepted {
-			_ = r.locks.Forget(req.Context(), repo.Name(), last) // what stays is the lock of a tag that is set again
-		}
 		return
 	}
-	there, err := r.index.Has(req.Context(), repo, dgst)
-	if err == nil && there {
-		err = r.remove(req.Context(), repo, dgst)
-	}
+	var noTag distribution.ErrTagUnknown
 	switch {
-	case errors.Is(err, distribution.ErrBlobUnknown) || err == nil && !there:
-		answer.Refuse(a, http.StatusNotFound, errcode.ErrorCodeManifestUnknown.WithDetail(dgst.String()))
+	case errors.Is(err, distribution.ErrBlobUnknown) || errors.As(err, &noTag) || err == nil && !there:
+		answer.Refuse(a, http.StatusNotFound, errcode.ErrorCodeManifestUnknown.WithDetail(last))
 	case err != nil:
 		r.fail(a, req, err)
 	default:

@@ -132,6 +132,9 @@ func TestALockedTagCanBePulledButNotMovedOrDeletedByAnyWay(t *testing.T) {
 	l.wantHTTP("DELETE", "/v2/team/app/manifests/v1", 405)
 	l.set("v1", locks.Unlocked())
 	l.wantHTTP("DELETE", "/v2/team/app/manifests/v1", 202)
+	if code, said := l.http("DELETE", "/v2/team/app/manifests/v1", ""); code != 404 || strings.Contains(said, "docker/registry") {
+		t.Errorf("a tag that is gone: %d %s", code, said)
+	}
 }
 
 func TestTheLocksOfARepositoryHoldForAllThatIsInIt(t *testing.T) {

@@ -56,6 +56,34 @@ func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest
 	return errors.Join(removed, err)
 }
 
+// deleteTag removes a tag with its locks, and nothing else. It waits for those who set or lock the tag, and they wait for
+// it. If there is no such tag, the error is a distribution.ErrTagUnknown.
+func (r *Registry) deleteTag(ctx context.Context, repo reference.Named, tag string) error {
+	key := nameKey(repo, tag)
+	if err := r.names.Lock(ctx, key); err != nil {
+		return err
+	}
+	defer r.names.Unlock(key)
+	if err := r.mayDelete(ctx, repo.Name(), tag); err != nil {
+		return err
+	}
+	now, err := r.follow(ctx, path.Join(tree.Tag(repo.Name(), tag), "current"))
+	if err != nil {
+		return err
+	}
+	if now == "" {
+		return distribution.ErrTagUnknown{Tag: tag}
+	}
+	content, err := r.index.Store.Repository(ctx, repo)
+	if err != nil {
+		return err
+	}
+	if err := content.Tags(ctx).Untag(ctx, tag); err != nil {
+		return err
+	}
+	return r.locks.Forget(ctx, repo.Name(), tag)
+}
+
 // untag removes tag if it still leads to dgst.
 func (r *Registry) untag(ctx context.Context, content distribution.Repository, tag string, dgst digest.Digest) error {
 	key := nameKey(content.Named(), tag)
