@@ -16,9 +16,9 @@ var lacks = map[string]string{
 	"cacherules":                 "dray has no cache rules; mirror rules copy images ahead: " + shell.Dray("mirror"),
 	"connectedregistries":        "dray has no connected registries",
 	"credentialsets":             "dray has no credential sets; logins are in the configuration of the server",
-	"exportpipelines":            "dray has no pipelines; this makes files: " + shell.Dray("bundle"),
-	"importpipelines":            "dray has no pipelines; this makes files: " + shell.Dray("bundle"),
-	"pipelineruns":               "dray has no pipelines; this makes files: " + shell.Dray("bundle"),
+	"exportpipelines":            "dray has no pipelines; its bundles are files",
+	"importpipelines":            "dray has no pipelines; its bundles are files",
+	"pipelineruns":               "dray has no pipelines; its bundles are files",
 	"privateendpointconnections": "dray has no private endpoints",
 	"privatelinkresources":       "dray has no private endpoints",
 	"replications":               "dray does not replicate registries; mirror rules copy images: " + shell.Dray("mirror"),
@@ -32,10 +32,10 @@ var lacks = map[string]string{
 var actions = map[string]string{
 	"schedulerun":              "dray builds no images and runs no tasks",
 	"listbuildsourceuploadurl": "dray builds no images and runs no tasks",
-	"generatecredentials":      "make tokens with " + shell.Dray("serve", "token", "create"),
-	"regeneratecredential":     "the login of a registry is a token of dray; make another with " + shell.Dray("serve", "token", "create"),
+	"generatecredentials":      "make tokens with " + shell.Dray("serve", "token", "create", "NAME"),
+	"regeneratecredential":     "the login of a registry is a token of dray; make another with " + shell.Dray("serve", "token", "create", "NAME"),
 	"scopemaps":                "rules are added in the configuration of the server (server.policy)",
-	"tokens":                   "make and revoke tokens with " + shell.Dray("serve", "token", "create") + " and " + shell.Dray("serve", "token", "revoke"),
+	"tokens":                   "make and revoke tokens with " + shell.Dray("serve", "token", "create", "NAME") + " and " + shell.Dray("serve", "token", "revoke", "ID"),
 }
 
 // resource answers a request for what belongs to a registry.
