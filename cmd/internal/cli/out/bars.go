@@ -32,14 +32,15 @@ type bars struct {
 	now state // set once per frame, by the drawing goroutine of mpb
 }
 
-// above returns the writer for other lines, which places them above the bars.
-func (b *bars) above() io.Writer {
+// Write writes other lines, above the bars. While it writes, the drawing does not begin, which writes to the same
+// terminal.
+func (b *bars) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.drawn == nil {
-		return b.out
+		return b.out.Write(p)
 	}
-	return b.drawn
+	return b.drawn.Write(p)
 }
 
 // see begins to draw if there is a blob or a wait to show.

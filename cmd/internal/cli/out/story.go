@@ -118,7 +118,7 @@ func (s *Story) Say(line string) {
 	}
 	w := s.console.Err
 	if s.bars != nil {
-		w = s.bars.above()
+		w = s.bars
 	}
 	fmt.Fprintln(w, "dray: "+OneLine(line))
 }

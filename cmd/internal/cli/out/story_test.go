@@ -115,6 +115,32 @@ func TestBarsLeaveTheScreenAsTheyFoundIt(t *testing.T) {
 	s.End()
 }
 
+// slow is a terminal that does not take two writes at a time.
+type slow struct {
+	t    *testing.T
+	busy sync.Mutex
+}
+
+func (s *slow) Write(p []byte) (int, error) {
+	if !s.busy.TryLock() {
+		s.t.Error("two write to the terminal at the same time")
+		return len(p), nil
+	}
+	defer s.busy.Unlock()
+	time.Sleep(2 * refresh)
+	return len(p), nil
+}
+
+func TestLinesAndTheFirstBarsAreWrittenOneAfterTheOther(t *testing.T) {
+	s := (&Console{Err: &slow{t: t}, Terminal: true}).NewStory()
+	var lines sync.WaitGroup
+	lines.Go(func() { s.Observe(event.Event{Kind: event.Noted, Text: "before the bars"}) })
+	time.Sleep(refresh / 2)
+	s.Observe(event.Event{Kind: event.Started, Name: "dst/app", Digest: "sha256:01", Total: 30 << 20, Time: time.Now()})
+	lines.Wait()
+	s.End()
+}
+
 // screen returns what a terminal shows after s, which has text, line feeds, and the sequence for "up n lines
 // and clear below".
 func screen(s string) string {
