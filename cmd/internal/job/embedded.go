@@ -285,7 +285,7 @@ func (e *embedded) reload(ctx context.Context) error {
 	for _, r := range e.q.runs() {
 		here[r.Job.ID] = true
 	}
-	return e.q.db.Tx(ctx, func(tx *sql.Tx) error {
+	err := e.q.db.Tx(ctx, func(tx *sql.Tx) error {
 		running, err := runningJobs(ctx, tx)
 		if err != nil {
 			return err
@@ -306,9 +306,15 @@ func (e *embedded) reload(ctx context.Context) error {
 		if err := e.readWaits(ctx, tx); err != nil {
 			return err
 		}
-		e.unsure = false
+		e.unsure = false // a run that ends from here on may set it again
 		return nil
 	})
+	if err != nil { // such as that of the commit
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.unsure = true
+	}
+	return err
 }
 
 // tenants is a query that steps from principal to principal in the index. So its cost depends on the

@@ -470,3 +470,50 @@ func TestAProcessThatCannotWriteIsNotReadyAndSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// told sends the lines of a log, and drops those that nobody waits for.
+type told chan string
+
+func (c told) Write(p []byte) (int, error) {
+	select {
+	case c <- string(p):
+	default:
+	}
+	return len(p), nil
+}
+
+// The disk fails while the engine queues a job again whose attempt it has lost: the job is running in the database, and
+// nobody runs it. The engine does that again when the disk works.
+func TestAJobThatNobodyRunsIsQueuedAgainAfterTheCommitOfThatHasFailed(t *testing.T) {
+	url := databases.SQLite(t)
+	db := openDB(t, url)
+	lines := make(told, 1)
+	q := open(t, url, job.Config{DB: db, Log: slog.New(slog.NewTextHandler(lines, nil))})
+	// A key that is missing when a transaction is committed makes the commit fail.
+	for _, s := range []string{
+		`CREATE TABLE disk (works INTEGER PRIMARY KEY)`,
+		`CREATE TABLE writes (disk INTEGER REFERENCES disk (works) DEFERRABLE INITIALLY DEFERRED)`,
+		`CREATE TRIGGER written AFTER UPDATE OF state ON jobs WHEN NEW.state = 'queued' BEGIN INSERT INTO writes VALUES (1); END`,
+	} {
+		_, err := db.ExecContext(t.Context(), s)
+		must(t, err)
+	}
+	fill(t, db, "ann", 1)
+	_, err := db.ExecContext(t.Context(), `UPDATE jobs SET state = 'running', attempt = 1, fence = 1`)
+	must(t, err)
+	ran := make(chan string, 1)
+	work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {
+		ran <- r.Job.Principal
+		return job.Outcome{State: job.Done}
+	})
+	for line := range lines {
+		if strings.Contains(line, "cannot begin jobs") {
+			break
+		}
+	}
+	_, err = db.ExecContext(t.Context(), `INSERT INTO disk VALUES (1)`)
+	must(t, err)
+	if got := <-ran; got != "ann" {
+		t.Error(got)
+	}
+}
