@@ -176,8 +176,8 @@ func whole(ctx context.Context, at place.Repository, root oci.Descriptor) error 
 		Err:  fmt.Errorf("%d of its blobs are missing, such as %s", len(lack), lack[0].Digest)}
 }
 
-// unstage removes the tags under which Azure imported images: by now they have those that were asked for. A run that was
-// canceled removes them, too.
+// unstage removes the tags under which Azure imported images: by now they have those that were asked for. A run
+// that was canceled removes them, too.
 func (r *Run) unstage(ctx context.Context) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer stop()

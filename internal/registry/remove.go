@@ -56,8 +56,8 @@ func (r *Registry) remove(ctx context.Context, repo reference.Named, dgst digest
 	return errors.Join(removed, err)
 }
 
-// deleteTag removes a tag with its locks, and nothing else. It waits for those who set or lock the tag, and they wait for
-// it. If there is no such tag, the error is a distribution.ErrTagUnknown.
+// deleteTag removes a tag with its locks, and nothing else. It waits for those who set or lock the tag, and they
+// wait for it. If there is no such tag, the error is a distribution.ErrTagUnknown.
 func (r *Registry) deleteTag(ctx context.Context, repo reference.Named, tag string) error {
 	key := nameKey(repo, tag)
 	if err := r.names.Lock(ctx, key); err != nil {

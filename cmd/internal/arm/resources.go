@@ -33,9 +33,11 @@ var actions = map[string]string{
 	"schedulerun":              "dray builds no images and runs no tasks",
 	"listbuildsourceuploadurl": "dray builds no images and runs no tasks",
 	"generatecredentials":      "make tokens with " + shell.Dray("serve", "token", "create", "NAME"),
-	"regeneratecredential":     "the login of a registry is a token of dray; make another with " + shell.Dray("serve", "token", "create", "NAME"),
-	"scopemaps":                "rules are added in the configuration of the server (server.policy)",
-	"tokens":                   "make and revoke tokens with " + shell.Dray("serve", "token", "create", "NAME") + " and " + shell.Dray("serve", "token", "revoke", "ID"),
+	"regeneratecredential": "the login of a registry is a token of dray; make another with " +
+		shell.Dray("serve", "token", "create", "NAME"),
+	"scopemaps": "rules are added in the configuration of the server (server.policy)",
+	"tokens": "make and revoke tokens with " + shell.Dray("serve", "token", "create", "NAME") + " and " +
+		shell.Dray("serve", "token", "revoke", "ID"),
 }
 
 // resource answers a request for what belongs to a registry.
