@@ -31,6 +31,9 @@ func Start(tb testing.TB, c Command) *Process {
 	started := make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // the kernel lets only the thread that started the program trace it
+		// A thread that is locked ends with its goroutine, and with it the programs of other tests that it started
+		// (Pdeathsig).
+		defer runtime.UnlockOSThread()
 		defer close(p.done)
 		p.err = p.start()
 		close(started)
