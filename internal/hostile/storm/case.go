@@ -45,6 +45,10 @@ type Case struct {
 	Kind   fault.Kind
 	Blamed fault.Side
 
+	// Perhaps is the Kind of an error of the same side with which a work of several images may end instead, depending on
+	// which of them sends first what they share; "" if it may not.
+	Perhaps fault.Kind
+
 	Never   []Work // the works that do not meet it, because they never ask
 	Product string // what the target is, in its settings; "" leaves it to dray to find out
 	Pieces  int64  // the size in which the target takes uploads, in its settings; 0 means whole
@@ -100,6 +104,11 @@ func (c Case) asked() Case {
 // pieces says that the target takes uploads in pieces.
 func (c Case) pieces() Case {
 	c.Pieces = Size / 4
+	return c
+}
+
+func (c Case) perhaps(kind fault.Kind) Case {
+	c.Perhaps = kind
 	return c
 }
 
